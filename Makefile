@@ -1,0 +1,107 @@
+# vitelemetry.h: `make` lists the targets. Everything is built in build/.
+
+CC       = cc
+CXX      = c++
+CFLAGS   = -O2 -g
+WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion -Wundef -Wcast-qual \
+           -Wvla
+CWARN    = $(WARNINGS) -Wstrict-prototypes
+PREFIX   = /usr/local
+DESTDIR  =
+B        = build
+V        = $(shell sed -n 's/^.define VITELEMETRY_VERSION  *"\(.*\)"/\1/p' vitelemetry.h)
+
+UNIT     = $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
+UNITBIN  = $(UNIT:%=$(B)/tests/test_%)
+EXAMPLES = $(B)/examples/collector $(B)/examples/inspector
+SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
+        examples
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+demo: $(EXAMPLES) ## a real program records events, the collector shows what arrived
+	@sh examples/demo.sh $(FILE)
+
+test: deps $(UNITBIN) $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/tests/smoke ## all tests (installs cmocka and libcurl when they are missing)
+	@sh tests/run.sh $(UNITBIN) $(B)/tests/smoke $(B)/examples/queue tests/forms.sh tests/check_demo.sh tests/check_hello.sh tests/lint.sh
+
+check: deps deps-check ## the tests, then compilers, sanitizers and lint: what CI runs
+	@sh tests/check.sh
+
+bench: $(B)/bench/record ## cost of an event, of its parts, and of the consumer
+	@$(B)/bench/record
+
+asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
+	@COLLECTOR=$(B)/asan/examples/collector sh tests/run.sh $(UNIT:%=$(B)/asan/tests/test_%)
+
+TSAN_UNIT = queue ids worker sampling consent
+tsan: deps ## the threaded tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
+	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
+
+lint: deps-check ## the header's own rules, clang-tidy and cppcheck
+	@sh tests/lint.sh tools
+
+format: ## clang-format the sources
+	clang-format -i vitelemetry.h examples/*.c tests/*.c tests/*.h bench/*.c
+
+install: ## header and pkg-config file (PREFIX, DESTDIR)
+	install -d "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/share/pkgconfig"
+	install -m 644 vitelemetry.h "$(DESTDIR)$(PREFIX)/include/"
+	printf 'prefix=%s\nincludedir=$${prefix}/include\n\nName: vitelemetry\nDescription: product telemetry in one header\nVersion: %s\nCflags: -I$${includedir}\nLibs: -pthread\n' \
+	    "$(PREFIX)" "$(V)" >"$(DESTDIR)$(PREFIX)/share/pkgconfig/vitelemetry.pc"
+
+clean: ## remove build/
+	rm -rf $(B)
+
+# ---- what the targets need: installed when we may, else named ----------------------------------
+
+deps:
+	@sh tests/need.sh cmocka.h:libcmocka-dev curl/curl.h:libcurl4-openssl-dev
+deps-check:
+	@sh tests/need.sh clang:clang clang++:clang clang-tidy:clang-tidy cppcheck:cppcheck g++:g++
+
+# ---- programs ----------------------------------------------------------------------------------
+
+$(B)/examples/collector: examples/collector.c
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) $< -o $@
+
+$(B)/examples/inspector: examples/inspector.c examples/http.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. examples/inspector.c examples/http.c -o $@ -pthread -lm
+
+$(B)/examples/hello: examples/hello.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread -lcurl
+
+$(B)/examples/queue: examples/queue.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+examples: deps $(EXAMPLES) $(B)/examples/hello ## build the examples
+
+$(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. -DWITH_CURL $< -o $@ -lcmocka -pthread -lcurl
+
+$(B)/tests/test_collector: tests/test_collector.c examples/collector.c | $(B)/examples/collector
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -lcmocka
+
+$(B)/tests/test_%: tests/test_%.c $(wildcard tests/*.h) vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -lcmocka -pthread -lm
+
+$(B)/tests/smoke: tests/smoke.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+$(B)/bench/record: bench/record.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(CWARN) -O2 -I. $< -o $@ -pthread

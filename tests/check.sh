@@ -1,0 +1,67 @@
+#!/bin/sh
+# What CI runs: `make test`, every compiler and standard, the sanitizers, lint. Counts add up.
+set -u
+passed=0 failed=0
+MAKE="${MAKE:-make} --no-print-directory"
+mkdir -p build/matrix
+
+step() { # name, command: its last line `N passed, N failed` is added
+    name=$1
+    shift
+    echo "== $name"
+    "$@" >build/check-step.log 2>&1
+    status=$?
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' build/check-step.log | tail -1)
+    p=${line%% passed*} f=${line#*, } f=${f%% failed*}
+    [ -n "$line" ] || p=0 f=0
+    [ $status != 0 ] && [ "$f" = 0 ] && f=1
+    if [ "$f" = 0 ]; then grep -vE '^(ok|cc|gcc|clang|make|installing)' build/check-step.log | tail -40; else tail -80 build/check-step.log; fi
+    passed=$((passed + p)) failed=$((failed + f))
+}
+
+# one cell: compiler, standard, switches; builds smoke.c without a warning and runs it
+cell() {
+    compiler=$1 std=$2
+    shift 2
+    case $std in c++*) source=build/matrix/smoke.cpp warn= ;; *) source=tests/smoke.c warn=-Wstrict-prototypes ;; esac
+    if $compiler -std="$std" -Werror $W $warn "$@" -Itests -I. $source -o build/matrix/smoke -pthread >build/matrix/log 2>&1 &&
+        build/matrix/smoke 2>>build/matrix/log | grep -q 'smoke: ok'; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $compiler -std=$std $*"
+        head -5 build/matrix/log
+    fi
+}
+
+W='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion -Wundef -Wcast-qual -Wvla'
+
+matrix() {
+    echo "== compilers and standards"
+    before=$((passed + failed))
+    cp tests/smoke.c build/matrix/smoke.cpp
+    for c in gcc clang clang-19; do
+        command -v $c >/dev/null 2>&1 || continue
+        for std in c99 c11 c2x; do
+            for o in -O0 -O2; do cell $c $std $o; done
+            for s in STATIC NO_THREADS NO_FILES; do cell $c $std -O1 -DVITELEMETRY_$s; done
+        done
+    done
+    for c in g++ clang++ clang++-19; do
+        command -v $c >/dev/null 2>&1 || continue
+        for std in c++11 c++14 c++17 c++20; do
+            for o in -O0 -O2; do cell $c $std $o; done
+            cell $c $std -O1 -fno-exceptions -fno-rtti
+            for s in STATIC NO_THREADS NO_FILES; do cell $c $std -O1 -DVITELEMETRY_$s; done
+        done
+    done
+    echo "$((passed + failed - before)) cells"
+}
+
+step 'make test' $MAKE test
+matrix
+step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
+step 'ThreadSanitizer' $MAKE tsan
+step 'lint' sh tests/lint.sh tools
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

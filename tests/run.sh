@@ -1,0 +1,34 @@
+#!/bin/sh
+# run.sh PROGRAM ... runs each test program or script and adds up what it counted: cmocka's lines, or a
+# last line `N passed, N failed`. A program that ends with a status and no failure counts as one.
+passed=0 failed=0 bad=
+mkdir -p build
+for program in "$@"; do
+    log=build/$(basename "$program").log
+    start=$(date +%s)
+    case $program in
+    *.sh) sh "$program" >"$log" 2>&1 ;;
+    *) "$program" >"$log" 2>&1 ;;
+    esac
+    status=$?
+    p=$(grep -c '^\[       OK \]' "$log") f=$(grep -c '^\[  FAILED  \] [A-Za-z_]*$' "$log")
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)
+    if [ -n "$line" ]; then
+        p=${line%% passed*} f=${line#*, } f=${f%% failed*}
+    elif [ "$p$f" = 00 ] && [ $status = 0 ]; then
+        p=1
+    fi
+    # cmocka names each failure twice: where it happens, and in the summary
+    [ -n "$line" ] || f=$(grep '^\[  FAILED  \] [A-Za-z_0-9]*$' "$log" | sort -u | wc -l)
+    [ $status != 0 ] && [ "$f" = 0 ] && f=1
+    printf '%-28s %4d passed %3d failed  %3d s\n' "$(basename "$program")" "$p" "$f" \
+        $(($(date +%s) - start))
+    passed=$((passed + p)) failed=$((failed + f))
+    [ "$f" = 0 ] || {
+        bad="$bad $log"
+        grep -vE '^\[ (RUN|      OK)' "$log" | tail -40 | sed 's/^/    /'
+    }
+done
+[ -z "$bad" ] || echo "see$bad"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

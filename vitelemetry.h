@@ -1,0 +1,7289 @@
+/* vitelemetry.h - v0.1.0 - product telemetry for desktop programs, tools and plugins, in one header
+
+DO THIS
+    In ONE C or C++ file, before any system header:
+
+        #define VITELEMETRY_IMPLEMENTATION
+        #include "vitelemetry.h"
+
+    and everywhere else only the #include. Link with -pthread on POSIX systems. There is nothing
+    else to build or to install. With VITELEMETRY_CURL (and -lcurl) events travel by libcurl;
+    without it you give a callback that does the POST (options.transport; examples/http.c is one
+    over plain sockets).
+
+A COMPLETE PROGRAM
+
+        #define VITELEMETRY_IMPLEMENTATION
+        #define VITELEMETRY_CURL
+        #include "vitelemetry.h"
+
+        int main(int argc, char **argv)
+        {
+            vit_options options = { .consent = VIT_CONSENT_GRANTED };
+            options.endpoint = argc > 1 ? argv[1] : "http://127.0.0.1:8080/api/v1/telemetry";
+            vit_client *t = vit_create(&options);
+            vit_track_feature_toggled(t, &(vit_feature_toggled){ .feature_name = "dark_mode" });
+            vit_destroy(t, 2000);
+        }
+
+WHAT IT DOES
+    A host thread encodes an event into a lock-free queue and goes on: no allocation, no lock, no
+    I/O. One consumer (a thread of the client's own, or your loop by vit_pump) turns records into
+    JSON and hands them to the transport. A record leaves the queue only when the server has
+    answered 2xx.
+
+        host threads -> allowed? sampled? -> typed record -> queue -> consumer -> JSON -> transport
+
+WHAT LEAVES YOUR MACHINE
+    One JSON object an event: hwid (a random UUID of this installation, never derived from
+    hardware), event_name, app_version, client_type, and metadata: the members of the event as the
+    table of kinds below says, correlation_id, session_id, and what was set by vit_set_context.
+    Free text is scrubbed of addresses, paths, names and secrets before it enters the queue.
+    Identifiers leave as salted hashes. Nothing leaves, and nothing is written to disk, before
+    consent is granted. The request carries no cookie, no identity in a header, and what your
+    transport adds (the server sees an IP address).
+
+THREADS
+    vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any
+    time and never wait. The other calls may be called from any thread; they take a lock that is
+    never held while your callbacks run, except by vit_export. vit_create and vit_destroy bracket
+    them all. A forked child records nothing (VIT_DISABLED). Callbacks may track; vit_flush from a
+    callback returns false at once.
+
+ERRORS
+    Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
+    logged once an item through options.logger. A NULL client is valid in every call and makes it
+    do nothing.
+
+KINDS: one word says type, wire form and privacy
+    VIT_LABEL  const char *  constant text, 64 bytes at most; scanned by the scrubber as well
+    VIT_TEXT   const char *  scrubbed, then cut to 1 KiB between characters, not in a marker
+    VIT_HASH   const char *  <member>_hash: 16 hex digits of sha256(value + the installation's salt)
+    VIT_GROUP  const char *  as HASH with options.group_salt: equal in all installations
+    VIT_ROW    const char *  as HASH, 12 hex digits
+    VIT_TRACE  const char *  nothing; under VIT_CONSENT_VERBOSE lines of `module:line`
+    VIT_FRAME  const char *  nothing; goes into error_hash
+    VIT_FILE   const char *  the file's name without its folders
+    VIT_INT    int64_t       number
+    VIT_REAL   double        number, shortest form that reads back the same; null when not finite
+    VIT_FLAG   bool          true or false
+    VIT_MS     int64_t       milliseconds; VIT_SINCE_OP (-1): measured since the op began
+    VIT_UUID   const char *  a UUID's 36 characters
+
+YOUR OWN EVENTS
+        #define APP_FILE_OPENED(X) X(VIT_LABEL, format) X(VIT_INT, size_kb) X(VIT_MS, duration_ms)
+        VIT_EVENT_DECLARE(file_opened, APP_FILE_OPENED);                     in a header of yours
+        VIT_EVENT_DEFINE (file_opened, "file.opened", 1.0, APP_FILE_OPENED)  in one file
+        vit_track_file_opened(t, &(vit_file_opened){ .format = "csv", .size_kb = 12 });
+
+    or without a declaration, by a builder on your stack:
+
+        vit_event e;
+        vit_event_begin(&e, t, "file.opened", NULL);
+        vit_add_label(&e, "format", "csv");
+        vit_add_int(&e, "size_kb", 12);
+        vit_event_send(&e);
+
+MACROS: where the implementation is (I), or the same in every file (E)
+    VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
+    VITELEMETRY_STATIC          I  every function is static, for plugins and single files
+    VITELEMETRY_CURL            I  libcurl is the default transport
+    VITELEMETRY_NO_THREADS      I  no thread, no atomics: call vit_pump; all calls from one thread
+    VITELEMETRY_NO_FILES        I  no settings on disk: as data_dir ""
+    VITELEMETRY_DISABLE         E  every call is an empty static inline
+
+LIMITS
+    event name 64 bytes, key 64, LABEL 64, TEXT 1 KiB of the first 4 KiB, hashed value 4 KiB, one
+    event 2.5 KiB as a record and 16 KiB as JSON, 128 declared event types and 64 names with a
+    rate of their own a client, 16 registered secrets of 128 bytes, 60 changes of context while
+    events wait. Events wait in memory only: what is not delivered when vit_destroy returns is
+    dropped and counted. options.spool_bytes_max, spool_days_max, crash_handler and audit have no
+    effect in this version, nor have VIT_WIRE_OTLP (vit_create refuses it) and
+    vit_crashed_last_run (false).
+
+LICENCE
+    Public domain by the Unlicense; see the end of this file. */
+
+#ifndef VITELEMETRY_H
+#define VITELEMETRY_H
+
+#define VITELEMETRY_VERSION       "0.1.0"
+#define VITELEMETRY_VERSION_MAJOR 0
+#define VITELEMETRY_VERSION_MINOR 1
+#define VITELEMETRY_VERSION_PATCH 0
+
+/* The system's headers show what the implementation needs only when they are asked before the
+   first of them is read, which under -std=c99 must be here. */
+#if defined(VITELEMETRY_IMPLEMENTATION) && !defined(_WIN32)
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#ifndef _DARWIN_C_SOURCE
+#define _DARWIN_C_SOURCE 1
+#endif
+#endif
+
+#include <stddef.h>
+#include <stdint.h>
+#ifndef __cplusplus
+#include <stdbool.h>
+#endif
+
+/* VIT_API stands before every declaration, VIT_EXTERN_C before those that a macro makes. */
+#ifdef __cplusplus
+#define VIT_EXTERN_C extern "C"
+#else
+#define VIT_EXTERN_C
+#endif
+#if defined(VITELEMETRY_DISABLE)
+#define VIT_API       static inline
+#define VIT_EVENT_API VIT_API
+#elif defined(VITELEMETRY_STATIC)
+#if defined(__GNUC__)
+#define VIT_API static __attribute__((unused))
+#else
+#define VIT_API static
+#endif
+#define VIT_EVENT_API VIT_API
+#else
+#define VIT_API
+#define VIT_EVENT_API VIT_EXTERN_C
+#endif
+
+/* ---- types ------------------------------------------------------------------------------- */
+
+typedef struct vit_client vit_client;
+typedef struct vit_queue  vit_queue;
+typedef struct vit_schema vit_schema;
+
+/* What became of a call. The first two: the event was accepted. */
+typedef enum vit_status {
+    VIT_OK = 0,
+    VIT_TRUNCATED,   /* accepted, but a text was cut or a member did not fit */
+    VIT_DISABLED,    /* NULL client, consent or a switch refuses, or a forked child */
+    VIT_SAMPLED_OUT, /* not chosen at this event's rate */
+    VIT_QUEUE_FULL,  /* refused: the consumer does not keep up, or the server is away */
+    VIT_INVALID      /* malformed call: see the log */
+} vit_status;
+
+typedef enum vit_consent {
+    VIT_CONSENT_UNKNOWN = 0, /* not asked: events wait in memory, nothing is stored or sent */
+    VIT_CONSENT_DENIED,
+    VIT_CONSENT_GRANTED,
+    VIT_CONSENT_VERBOSE /* granted, and stack traces as module:line */
+} vit_consent;
+
+typedef enum vit_wire {
+    VIT_WIRE_EVENT = 0, /* one JSON object a request */
+    VIT_WIRE_ARRAY,     /* a JSON array */
+    VIT_WIRE_NDJSON,    /* one object a line, application/x-ndjson */
+    VIT_WIRE_OTLP       /* OpenTelemetry logs; not in this version */
+} vit_wire;
+
+typedef enum vit_sampling {
+    VIT_SAMPLE_SESSION = 0, /* for each event name a session keeps all of its events or none */
+    VIT_SAMPLE_FLOW         /* the same for each correlation id, at one SHA-256 an event */
+} vit_sampling;
+
+/* The gates of consent, in the order in which they are asked; any refusal wins. */
+typedef enum vit_gate {
+    VIT_GATE_NONE = 0,
+    VIT_GATE_BUILD,
+    VIT_GATE_ADMIN,
+    VIT_GATE_ENVIRONMENT,
+    VIT_GATE_CI,
+    VIT_GATE_SYSTEM,
+    VIT_GATE_SETTING,
+    VIT_GATE_CONSENT
+} vit_gate;
+
+/* Why an accepted event was given up; index of vit_stats.dropped. */
+typedef enum vit_drop {
+    VIT_DROP_CONSENT = 0, /* consent refused or withdrawn, or vit_purge */
+    VIT_DROP_REJECTED,    /* the server refused this event for good */
+    VIT_DROP_TOO_OLD,
+    VIT_DROP_SPOOL_FULL,
+    VIT_DROP_SECRET,  /* it held a registered secret */
+    VIT_DROP_CORRUPT, /* its record could not be read */
+    VIT_DROP_EXIT,    /* still waiting when the client was destroyed */
+    VIT_DROP_COUNT
+} vit_drop;
+
+typedef enum vit_exit {
+    VIT_EXIT_NORMAL = 0,
+    VIT_EXIT_CRASH,
+    VIT_EXIT_FORCED_CLOSE
+} vit_exit;
+
+typedef enum vit_log_level {
+    VIT_LOG_LEVEL_ERROR = 1,
+    VIT_LOG_LEVEL_WARNING,
+    VIT_LOG_LEVEL_INFO
+} vit_log_level;
+
+/* Each item is logged once a client. X(ITEM, level, what it means and what to do) */
+#define VIT_LOG_ITEMS(X)                                                                           \
+    X(QUEUE_FULL, WARNING, "queue full: raise options.queue_bytes, or call vit_pump more often")   \
+    X(OPTION_INVALID, ERROR,                                                                       \
+      "an option is out of its rules: client_type, app_version, telemetry_key or wire")            \
+    X(NO_MEMORY, ERROR, "the allocator returned NULL: there is no client")                         \
+    X(NO_THREAD, WARNING, "no thread could be started: call vit_pump")                             \
+    X(NO_TRANSPORT, WARNING,                                                                       \
+      "no transport: set options.transport or define VITELEMETRY_CURL; nothing is sent")           \
+    X(PLAIN_HTTP, WARNING, "the endpoint is http:// beyond this machine: use https://")            \
+    X(NAME_INVALID, ERROR,                                                                         \
+      "an event name is NULL or not [A-Za-z0-9_.]{1,64}: the event was refused")                   \
+    X(KEY_INVALID, ERROR,                                                                          \
+      "a key is NULL, not [a-z0-9_.]{1,64}, reserved or given twice: the event was refused")       \
+    X(VALUE_INVALID, ERROR,                                                                        \
+      "a UUID is not 36 characters of a UUID, or an event is NULL: the event was refused")         \
+    X(TEXT_CUT, INFO, "a text was longer than its kind allows and was cut")                        \
+    X(EVENT_CUT, WARNING,                                                                          \
+      "an event was larger than a record: members that did not fit were left out")                 \
+    X(TYPES_FULL, ERROR, "more than 128 declared event types: the event was refused")              \
+    X(RATES_FULL, ERROR,                                                                           \
+      "more than 64 event names or 400 different rates in vit_set_rate: the rate was not set")     \
+    X(GROUP_SALT_MISSING, ERROR,                                                                   \
+      "a GROUP member needs options.group_salt: the member was left out")                          \
+    X(SECRET_REFUSED, ERROR,                                                                       \
+      "vit_register_secret takes 16 secrets of 4 to 128 bytes: this one is not watched")           \
+    X(SECRET_STOPPED, ERROR, "an event held a registered secret and was dropped")                  \
+    X(CONTEXT_LOST, WARNING,                                                                       \
+      "the context changed too often while events waited: some go without theirs")                 \
+    X(CONSENT_UNKNOWN, INFO, "nothing is sent until vit_set_consent or options.consent grants it") \
+    X(CONSENT_REFUSED, INFO, "telemetry is off: vit_get_consent says which gate refused")          \
+    X(NO_DATA_FOLDER, WARNING,                                                                     \
+      "no usable folder for settings (missing, read-only or not yours): memory only")              \
+    X(SETTINGS_UNREADABLE, WARNING, "the settings could not be read and were taken as absent")     \
+    X(SETTINGS_NOT_SAVED, WARNING,                                                                 \
+      "the settings could not be saved: identity and consent last for this run")                   \
+    X(RANDOM_WEAK, WARNING, "the system gave no random bytes: ids are unique but guessable")       \
+    X(RECORD_CORRUPT, ERROR, "a record could not be read and was dropped")                         \
+    X(SERVER_PAUSED, WARNING,                                                                      \
+      "the server refused us (401, 403): nothing more is sent in this run")                        \
+    X(SERVER_GONE, WARNING,                                                                        \
+      "the endpoint is gone or moved (404, 410, 3xx): nothing more is sent in this run")           \
+    X(SERVER_REJECTED, WARNING, "the server refused an event for good: it was dropped")            \
+    X(SERVER_AWAY, INFO, "no answer, or the server is busy: events wait and are tried again")      \
+    X(CALLBACK_BUSY, WARNING,                                                                      \
+      "vit_destroy: the transport has not returned; call vit_destroy again")                       \
+    X(REENTRANT_CALL, ERROR, "a call from inside a callback would wait for itself: it did nothing")
+
+#define VIT_LOG_ENUM_(item, level, text) VIT_LOG_##item,
+typedef enum vit_log_item {
+    VIT_LOG_NONE = 0,
+    VIT_LOG_ITEMS(VIT_LOG_ENUM_) VIT_LOG_ITEM_COUNT
+} vit_log_item;
+#undef VIT_LOG_ENUM_
+
+/* Memory comes once, in vit_create, and goes once, in vit_destroy. Both or none; malloc and free
+   by default. alloc_fn gives memory aligned as malloc's; NULL is allowed and makes vit_create
+   fail. */
+typedef struct vit_allocator {
+    void *(*alloc_fn)(size_t size, void *user);
+    void (*free_fn)(void *memory, void *user);
+    void *user;
+} vit_allocator;
+
+/* log_fn may be called from any thread that calls the client and from the client's own. */
+typedef struct vit_logger {
+    void (*log_fn)(vit_log_level level, vit_log_item item, const char *text, void *user);
+    void *user;
+} vit_logger;
+
+#define VIT_HTTP_PENDING (-1) /* http_status: not yet; ask again at the next step */
+#define VIT_SINCE_OP     (-1) /* MS: measure since .op began */
+
+/* One POST. Texts end with NUL; the body does not. All of it is valid until send_fn returns. */
+typedef struct vit_request {
+    const char *url, *content_type, *headers; /* headers: CRLF lines, may be "", never NULL */
+    const char *body;
+    size_t      body_size;
+    uint32_t    timeout_ms; /* the whole request should end by then */
+    char       *reply;      /* optional: the start of the answer's body, NUL-terminated */
+    size_t      reply_size;
+    const void *vitp_cancel;
+} vit_request;
+
+/* http_status 0: no answer. retry_after_s: 0 or what vit_retry_after made of the header. */
+typedef struct vit_response {
+    int      http_status;
+    uint32_t retry_after_s;
+} vit_response;
+
+typedef struct vit_transport {
+    vit_response (*send_fn)(const vit_request *request, void *user);
+    void *user;
+} vit_transport;
+
+/* Zero is the default of every member. */
+typedef struct vit_options {
+    uint32_t      _start_canary;
+    const char   *endpoint;        /* URL of the POST; "" */
+    const char   *app_version;     /* "0.0.0"; printable ASCII, 64 bytes at most */
+    const char   *client_type;     /* "vector-inspector"; [A-Za-z0-9_-][A-Za-z0-9_.-]{0,63} */
+    const char   *data_dir;        /* NULL: the user's state folder; "": memory only */
+    const char   *group_salt;      /* none; project-wide salt of GROUP members */
+    const char   *telemetry_key;   /* none; X-Telemetry-Key; printable ASCII, 256 bytes at most */
+    vit_consent   consent;         /* UNKNOWN; the host's default where nothing is stored */
+    vit_wire      wire;            /* VIT_WIRE_EVENT */
+    vit_sampling  sampling;        /* VIT_SAMPLE_SESSION */
+    uint32_t      queue_bytes;     /* 512 KiB; 64 KiB to 1 GiB, rounded up to a power of two */
+    uint32_t      flush_ms;        /* 5000; an event waits no longer before it is sent */
+    uint32_t      timeout_ms;      /* 5000; of one request */
+    uint32_t      batch_events;    /* 1 (EVENT) or 100 */
+    uint32_t      batch_bytes;     /* 256 KiB; at least 16 KiB */
+    uint32_t      spool_bytes_max; /* 4 MiB; reserved */
+    uint32_t      spool_days_max;  /* 30; 7 to 30; reserved */
+    bool          no_thread;       /* false; true: you call vit_pump */
+    bool          crash_handler;   /* false; reserved */
+    bool          audit;           /* false; reserved */
+    bool          allow_in_ci;     /* false; true: continuous integration does not refuse */
+    vit_transport transport;       /* libcurl with VITELEMETRY_CURL, else none */
+    vit_allocator allocator;       /* malloc and free */
+    vit_logger    logger;          /* none */
+    uint32_t      _end_canary;
+} vit_options;
+
+/* One operation: what its events have in common, and when it began. A plain value; copy it across
+   threads. */
+typedef struct vit_op {
+    unsigned char correlation_id[16];
+    uint64_t      begin_ns;
+} vit_op;
+
+/* Builder of an event without a declaration, 2304 bytes on the caller's stack; may be abandoned. */
+typedef struct vit_event {
+    uint64_t vitp_opaque[288];
+} vit_event;
+
+/* For vit_track_error. Any member may be NULL. */
+typedef struct vit_error {
+    const vit_op *op;
+    const char   *event_name; /* "Error" */
+    const char   *type;       /* exception_type */
+    const char   *message;    /* TEXT */
+    const char   *frame;      /* where: goes into error_hash only */
+    const char   *trace;      /* TRACE */
+    const char   *function, *feature, *code;
+} vit_error;
+
+/* accepted + adopted = delivered + queued + spooled + handed_over + sum of dropped, at any quiet
+   moment. The refused were never accepted. Counts since vit_create; those of the record path are
+   of pointer size. */
+typedef struct vit_stats {
+    uint64_t accepted, adopted, delivered, queued, spooled, handed_over, dropped[VIT_DROP_COUNT];
+    uint64_t refused_disabled, refused_sampled, refused_full, refused_invalid, truncated;
+    uint64_t requests, retries, bytes_sent;
+    bool     crash_surviving; /* false in this version: the queue is plain memory */
+} vit_stats;
+
+/* ---- schema of a declared event ---------------------------------------------------------- */
+
+typedef enum vit_kind {
+    VIT_LABEL = 1,
+    VIT_TEXT,
+    VIT_HASH,
+    VIT_GROUP,
+    VIT_ROW,
+    VIT_TRACE,
+    VIT_FRAME,
+    VIT_FILE,
+    VIT_INT,
+    VIT_REAL,
+    VIT_FLAG,
+    VIT_MS,
+    VIT_UUID
+} vit_kind;
+
+typedef struct vit_member {
+    const char *name;
+    vit_kind    kind;
+    size_t      offset;
+} vit_member;
+
+#define VIT_ROW_CORRELATED 1u /* gets a correlation id even without .op */
+#define VIT_ROW_ERROR      2u /* always rate 1, and has the queue's reserve */
+#define VIT_ROW_AT_LINE    4u /* last comes error_hash of name, message and "<file>:<line>" */
+#define VIT_ROW_MACHINE    8u /* NULL or 0 in os, cpu_arch, cpu_count, ram_gb: this machine's */
+
+struct vit_schema {
+    const char       *name; /* [A-Za-z0-9_.]{1,64} */
+    double            rate; /* default sampling rate */
+    const vit_member *members;
+    uint32_t          member_count;
+    uint32_t          flags; /* VIT_ROW_* */
+};
+
+#define VIT_TYPE_VIT_LABEL const char *
+#define VIT_TYPE_VIT_TEXT  const char *
+#define VIT_TYPE_VIT_HASH  const char *
+#define VIT_TYPE_VIT_GROUP const char *
+#define VIT_TYPE_VIT_ROW   const char *
+#define VIT_TYPE_VIT_TRACE const char *
+#define VIT_TYPE_VIT_FRAME const char *
+#define VIT_TYPE_VIT_FILE  const char *
+#define VIT_TYPE_VIT_UUID  const char *
+#define VIT_TYPE_VIT_INT   int64_t
+#define VIT_TYPE_VIT_REAL  double
+#define VIT_TYPE_VIT_FLAG  bool
+#define VIT_TYPE_VIT_MS    int64_t
+
+/* VIT_EVENT_DECLARE turns (file_opened, MEMBERS) into
+       typedef struct vit_file_opened { const vit_op *op; ...members... } vit_file_opened;
+       vit_status vit_track_file_opened(vit_client *t, const vit_file_opened *event);
+       inline vit_status vit_track(vit_client *t, const vit_file_opened &event);      (C++)
+       const vit_schema *vit_schema_file_opened(void);
+   at file scope, outside of extern "C" and of namespaces. */
+#define VIT_FIELD_(kind, member) VIT_TYPE_##kind member;
+#ifdef __cplusplus
+#define VIT_OVERLOAD_(event)                                         \
+    inline vit_status vit_track(vit_client *t, const vit_##event &e) \
+    {                                                                \
+        return vit_track_##event(t, &e);                             \
+    }
+#else
+#define VIT_OVERLOAD_(event)
+#endif
+#define VIT_EVENT_DECLARE(event, MEMBERS)                                            \
+    typedef struct vit_##event {                                                     \
+        const vit_op *op; /* may be NULL */                                          \
+        MEMBERS(VIT_FIELD_)                                                          \
+    } vit_##event;                                                                   \
+    VIT_EVENT_API vit_status vit_track_##event(vit_client *t, const vit_##event *e); \
+    VIT_OVERLOAD_(event)                                                             \
+    VIT_EVENT_API const vit_schema *vit_schema_##event(void)
+
+/* VIT_EVENT_DEFINE makes the two functions: a constant table of (name, kind, offset), and the
+   call with it. */
+#define VIT_MEMBER_(kind, member) { #member, kind, offsetof(vit_self_, member) },
+#ifdef VITELEMETRY_DISABLE
+#define VIT_EVENT_DEFINE_ROW(event, text, default_rate, row_flags, MEMBERS)                \
+    VIT_EVENT_API const vit_schema *vit_schema_##event(void) { return 0; }                 \
+    VIT_EVENT_API vit_status        vit_track_##event(vit_client *t, const vit_##event *e) \
+    {                                                                                      \
+        (void)t;                                                                           \
+        (void)e;                                                                           \
+        return VIT_DISABLED;                                                               \
+    }
+#else
+#define VIT_EVENT_DEFINE_ROW(event, text, default_rate, row_flags, MEMBERS)                \
+    VIT_EVENT_API const vit_schema *vit_schema_##event(void)                               \
+    {                                                                                      \
+        typedef vit_##event     vit_self_;                                                 \
+        static const vit_member members[] = { MEMBERS(VIT_MEMBER_) };                      \
+        static const vit_schema schema = { text, default_rate, members,                    \
+                                           (uint32_t)(sizeof members / sizeof members[0]), \
+                                           row_flags };                                    \
+        return &schema;                                                                    \
+    }                                                                                      \
+    VIT_EVENT_API vit_status vit_track_##event(vit_client *t, const vit_##event *e)        \
+    {                                                                                      \
+        return vit_track_schema(t, vit_schema_##event(), e);                               \
+    }
+#endif
+#define VIT_EVENT_DEFINE(event, text, default_rate, MEMBERS) \
+    VIT_EVENT_DEFINE_ROW(event, text, default_rate, 0u, MEMBERS)
+
+/* ---- catalogue: members in wire order ---------------------------------------------------- */
+
+#define VIT_SESSION_START(X) X(VIT_LABEL, os) X(VIT_LABEL, launch_source)
+#define VIT_SESSION_ENDED(X) X(VIT_LABEL, os) X(VIT_LABEL, exit_reason) X(VIT_MS, duration_ms)
+#define VIT_APP_LAUNCH(X) \
+    X(VIT_LABEL, os) X(VIT_LABEL, cpu_arch) X(VIT_INT, cpu_count) X(VIT_INT, ram_gb)
+#define VIT_FEATURE_TOGGLED(X) X(VIT_LABEL, feature_name) X(VIT_FLAG, new_value)
+#define VIT_DB_CONNECTION_ATTEMPT(X) \
+    X(VIT_LABEL, db_type) X(VIT_HASH, host) X(VIT_LABEL, connection_id)
+#define VIT_DB_CONNECTION_RESULT(X)                                          \
+    X(VIT_FLAG, success)                                                     \
+    X(VIT_LABEL, db_type) X(VIT_LABEL, error_code) X(VIT_LABEL, error_class) \
+        X(VIT_MS, duration_ms)
+#define VIT_SAMPLE_DB_CREATE_STARTED(X) \
+    X(VIT_LABEL, db_type) X(VIT_LABEL, sample_db_id) X(VIT_INT, estimated_rows)
+#define VIT_SAMPLE_DB_CREATE_COMPLETED(X)                                     \
+    X(VIT_FLAG, success)                                                      \
+    X(VIT_LABEL, db_type) X(VIT_LABEL, sample_db_id) X(VIT_INT, rows_created) \
+        X(VIT_MS, duration_ms)
+#define VIT_SAMPLE_DB_CREATE_FAILED(X)                                         \
+    X(VIT_LABEL, db_type)                                                      \
+    X(VIT_LABEL, sample_db_id) X(VIT_LABEL, error_code) X(VIT_FLAG, retriable) \
+        X(VIT_TEXT, message) X(VIT_LABEL, exception_type) X(VIT_FRAME, top_frame)
+#define VIT_QUERY_EXECUTED(X)                                            \
+    X(VIT_LABEL, query_type)                                             \
+    X(VIT_LABEL, db_type) X(VIT_INT, result_count) X(VIT_MS, latency_ms) \
+        X(VIT_LABEL, filters_applied) X(VIT_FLAG, success)
+#define VIT_EMBEDDING_REQUEST(X)                                                                 \
+    X(VIT_LABEL, provider)                                                                       \
+    X(VIT_LABEL, model_id) X(VIT_INT, batch_size) X(VIT_MS, latency_ms) X(VIT_LABEL, error_code) \
+        X(VIT_FLAG, success)
+#define VIT_CLUSTERING_RUN(X)                                               \
+    X(VIT_LABEL, algorithm)                                                 \
+    X(VIT_LABEL, params) X(VIT_INT, dataset_size) X(VIT_INT, cluster_count) \
+        X(VIT_INT, noise_count) X(VIT_MS, duration_ms) X(VIT_FLAG, success)
+#define VIT_VISUALIZATION_GENERATED(X) \
+    X(VIT_LABEL, method)               \
+    X(VIT_INT, dims) X(VIT_INT, points_rendered) X(VIT_MS, duration_ms) X(VIT_FLAG, success)
+#define VIT_UNCAUGHT_EXCEPTION(X) \
+    X(VIT_TEXT, message)          \
+    X(VIT_TRACE, traceback) X(VIT_LABEL, exception_type) X(VIT_FRAME, top_frame)
+#define VIT_QT_ERROR(X)  \
+    X(VIT_TEXT, message) \
+    X(VIT_LABEL, msg_type) X(VIT_FILE, file) X(VIT_INT, line) X(VIT_LABEL, function)
+#define VIT_ERROR_EVENT(X)                                                       \
+    X(VIT_TEXT, message)                                                         \
+    X(VIT_LABEL, exception_type) X(VIT_LABEL, error_code) X(VIT_LABEL, function) \
+        X(VIT_LABEL, feature) X(VIT_TRACE, traceback) X(VIT_FRAME, top_frame)
+#define VIT_ERROR_REPEATED(X)   X(VIT_LABEL, error_hash) X(VIT_INT, occurrences)
+#define VIT_TELEMETRY_REPORT(X) X(VIT_INT, accepted) X(VIT_INT, dropped) X(VIT_INT, refused_full)
+
+/* E(C name, wire name, default rate, VIT_ROW_*, members). Structs, functions, overloads, encoder,
+   documentation and golden tests all come from these rows. (session.end is session_ended in C:
+   vit_session_end is the call that records it.) */
+#define VIT_CATALOGUE(E)                                                                           \
+    E(session_start, "session.start", 1.0, VIT_ROW_MACHINE, VIT_SESSION_START)                     \
+    E(session_ended, "session.end", 1.0, VIT_ROW_MACHINE, VIT_SESSION_ENDED)                       \
+    E(app_launch, "app_launch", 1.0, VIT_ROW_MACHINE, VIT_APP_LAUNCH)                              \
+    E(feature_toggled, "feature.toggled", 1.0, 0u, VIT_FEATURE_TOGGLED)                            \
+    E(db_connection_attempt, "db.connection_attempt", 1.0, VIT_ROW_CORRELATED,                     \
+      VIT_DB_CONNECTION_ATTEMPT)                                                                   \
+    E(db_connection_result, "db.connection_result", 1.0, VIT_ROW_CORRELATED,                       \
+      VIT_DB_CONNECTION_RESULT)                                                                    \
+    E(sample_db_create_started, "sample_db.create_started", 1.0, VIT_ROW_CORRELATED,               \
+      VIT_SAMPLE_DB_CREATE_STARTED)                                                                \
+    E(sample_db_create_completed, "sample_db.create_completed", 1.0, VIT_ROW_CORRELATED,           \
+      VIT_SAMPLE_DB_CREATE_COMPLETED)                                                              \
+    E(sample_db_create_failed, "sample_db.create_failed", 1.0, VIT_ROW_CORRELATED | VIT_ROW_ERROR, \
+      VIT_SAMPLE_DB_CREATE_FAILED)                                                                 \
+    E(query_executed, "query.executed", 0.05, VIT_ROW_CORRELATED, VIT_QUERY_EXECUTED)              \
+    E(embedding_request, "embedding.request", 0.05, VIT_ROW_CORRELATED, VIT_EMBEDDING_REQUEST)     \
+    E(clustering_run, "clustering.run", 1.0, VIT_ROW_CORRELATED, VIT_CLUSTERING_RUN)               \
+    E(visualization_generated, "visualization.generated", 1.0, VIT_ROW_CORRELATED,                 \
+      VIT_VISUALIZATION_GENERATED)                                                                 \
+    E(uncaught_exception, "UncaughtException", 1.0, VIT_ROW_CORRELATED | VIT_ROW_ERROR,            \
+      VIT_UNCAUGHT_EXCEPTION)                                                                      \
+    E(qt_error, "QtError", 1.0, VIT_ROW_CORRELATED | VIT_ROW_ERROR | VIT_ROW_AT_LINE,              \
+      VIT_QT_ERROR)                                                                                \
+    E(error_event, "Error", 1.0, VIT_ROW_CORRELATED | VIT_ROW_ERROR, VIT_ERROR_EVENT)              \
+    E(error_repeated, "error.repeated", 1.0, VIT_ROW_ERROR, VIT_ERROR_REPEATED)                    \
+    E(telemetry_report, "telemetry.report", 1.0, 0u, VIT_TELEMETRY_REPORT)
+
+/* One struct vit_<event> and one vit_track_<event>(t, &event) a row. In C++ also vit_track(t,
+   event). NULL text is absent. NULL or 0 in os, cpu_arch, cpu_count and ram_gb means this
+   machine's. Returns VIT_OK, or why not; any thread; never waits. */
+#define VIT_DECLARE_ROW_(event, text, rate, flags, MEMBERS) VIT_EVENT_DECLARE(event, MEMBERS);
+VIT_CATALOGUE(VIT_DECLARE_ROW_)
+#undef VIT_DECLARE_ROW_
+
+/* ---- functions --------------------------------------------------------------------------- */
+
+#ifndef VITELEMETRY_DISABLE
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Makes a client: takes all of its memory, reads the stored settings, starts the consumer unless
+   options.no_thread. NULL options: all defaults. Texts in the options are copied. Returns NULL
+   when the options are malformed or memory is short (see the log); a struct that was not zeroed
+   is told by a line on stderr, since its logger cannot be trusted. */
+VIT_API vit_client *vit_create(const vit_options *options);
+
+/* Waits until everything accepted so far is delivered: true. 0 only wakes the consumer and
+   returns what is so now. Tries at once where a retry was waiting for its time, but never before
+   a Retry-After ends. False at once when the server has refused us, without consent, or from a
+   callback. */
+VIT_API bool vit_flush(vit_client *t, uint32_t timeout_ms);
+
+/* One step of delivery for options.no_thread: one request at most. False: nothing to do now. A
+   transport that answers VIT_HTTP_PENDING is offered the same request at the next step, which
+   returns false too. */
+VIT_API bool vit_pump(vit_client *t);
+
+/* Delivers what it can in timeout_ms, cancels the request in flight, ends the thread, frees the
+   client: true. False: your transport has not returned within 50 ms of its cancellation; the
+   client lives on, call again before you unload the code. False also from a callback. */
+VIT_API bool vit_destroy(vit_client *t, uint32_t timeout_ms);
+
+/* What vit_track_<event> does, for a schema made by VIT_EVENT_DEFINE. The schema outlives the
+   client. */
+VIT_API vit_status vit_track_schema(vit_client *t, const vit_schema *schema, const void *event);
+
+/* Begins an operation: a fresh correlation id (16 bytes from the system) and the time now. No
+   client. */
+VIT_API vit_op vit_op_begin(void);
+/* Writes the correlation id as 36 characters and a NUL. NULL op: the nil UUID. */
+VIT_API void vit_op_text(const vit_op *op, char out[37]);
+
+/* Builder: begin, add members, send. A wrong call marks the event, and vit_event_send says so.
+   Not for two threads at once. Keys: [a-z0-9_.]{1,64}, no envelope name, none twice. NULL values
+   are left out. */
+VIT_API void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op *op);
+VIT_API void vit_add_label(vit_event *e, const char *key, const char *value);
+VIT_API void vit_add_text(vit_event *e, const char *key, const char *value);
+VIT_API void vit_add_hash(vit_event *e, const char *key, const char *value);
+VIT_API void vit_add_group(vit_event *e, const char *key, const char *value);
+VIT_API void vit_add_row(vit_event *e, const char *key, const char *value);
+VIT_API void vit_add_file(vit_event *e, const char *key, const char *value);
+VIT_API void vit_add_uuid(vit_event *e, const char *key, const char *value);
+VIT_API void vit_add_int(vit_event *e, const char *key, int64_t value);
+VIT_API void vit_add_ms(vit_event *e, const char *key, int64_t value);
+VIT_API void vit_add_real(vit_event *e, const char *key, double value);
+VIT_API void vit_add_flag(vit_event *e, const char *key, bool value);
+/* Adds message, exception_type, traceback and error_hash; the event then is never sampled out. */
+VIT_API void vit_add_error(vit_event *e, const char *type, const char *message, const char *frame,
+                           const char *trace);
+/* Records the event. The builder is spent: sending it again returns VIT_INVALID. */
+VIT_API vit_status vit_event_send(vit_event *e);
+
+/* An error event under the name that error->event_name gives ("Error" by default). Rate 1. */
+VIT_API vit_status vit_track_error(vit_client *t, const vit_error *error);
+/* Reports a failed operation and returns code, so that it can stand in a return. error_code is
+   the name of an errno value (ENOENT) where code is one, else the number. */
+VIT_API int vit_fail(vit_client *t, const vit_op *op, const char *event_name, const char *feature,
+                     int code);
+
+/* Begins a session: its id (NULL: a new UUID; 64 bytes at most) goes into every event,
+   session.start is recorded, and sampling is decided anew. A session that is open ends first. */
+VIT_API void vit_session_begin(vit_client *t, const char *session_id, const char *launch_source);
+/* Records session.end with its duration. Without a session it does nothing. */
+VIT_API void vit_session_end(vit_client *t, vit_exit reason);
+/* True when the run before this one crashed. This version does not look yet: false. */
+VIT_API bool vit_crashed_last_run(const vit_client *t);
+
+/* One message of a Qt message handler: type is a QtMsgType (0 debug, 1 warning, 2 critical, 3
+   fatal, 4 info). Critical and fatal ones become QtError events; category is not sent. UTF-8. */
+VIT_API void vit_qt_message(vit_client *t, int type, const char *file, int line,
+                            const char *function, const char *category, const char *message);
+
+/* The user's decision; stored in the data folder. DENIED: when the call returns nothing more is
+   handed to the transport, and what was waiting, the hwid and the salt are gone. */
+VIT_API void vit_set_consent(vit_client *t, vit_consent consent);
+/* The permission in force. why (may be NULL): the gate that refuses, VIT_GATE_NONE when none
+   does. */
+VIT_API vit_consent vit_get_consent(const vit_client *t, vit_gate *why);
+
+/* Goes into every later event: db_provider (a LABEL) and collection_name_hash (a HASH). NULL:
+   none. */
+VIT_API void vit_set_context(vit_client *t, const char *provider, const char *collection);
+/* Share of this event's occurrences that is recorded, 0 to 1. Error events stay at 1. */
+VIT_API void vit_set_rate(vit_client *t, const char *event_name, double rate);
+/* A live secret (key, password, collection name) of 4 to 128 bytes: replaced in TEXT, FRAME and
+   TRACE; an event that would carry it elsewhere is dropped. size 0: strlen. False: it is not
+   watched (see log). This version knows the literal bytes only. */
+VIT_API bool vit_register_secret(vit_client *t, const char *text, size_t size);
+
+/* Calls line_fn with each waiting event, oldest first, as it would be sent; returns their number.
+   The lock is held: line_fn may track, but other calls from it do nothing. */
+VIT_API size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, void *user),
+                          void       *user);
+/* Forgets everything unsent. */
+VIT_API void vit_purge(vit_client *t);
+/* vit_purge, then a new hwid and a new salt. */
+VIT_API void vit_reset_identity(vit_client *t);
+/* Counters; those of different threads may be an event apart. NULL: zeros. */
+VIT_API vit_stats vit_get_stats(const vit_client *t);
+
+/* Without a client: any thread, no state. */
+
+/* True for the share `rate` of all seeds: first 8 hex digits of sha256(seed + ":" + event_name)
+   as an integer, divided by 0xFFFFFFFF, below rate. rate >= 1 always, rate <= 0 and NaN never;
+   NULL is "". */
+VIT_API bool vit_should_sample(const char *event_name, double rate, const char *seed);
+/* Groups like failures: 16 hex digits of sha256(type|frame|message), numbers, addresses and quoted
+   parts of the message replaced. NULL is "". */
+VIT_API void vit_error_hash(char out[17], const char *type, const char *message,
+                            const char *top_frame);
+/* Replaces addresses, paths, URLs, secrets and tokens in text by markers ([email], [ip], [url],
+   [path], [secret], [token], [jwt], [key]). Returns the length of the whole scrubbed text, as
+   snprintf does; out (may be NULL when out_size is 0) gets what fits, cut at a character boundary
+   and never inside a marker, and a NUL. Linear time, no memory; scrubbing twice changes nothing.
+   Patterns only: what the client itself sends loses this machine's user, host and home and the
+   registered secrets too. */
+VIT_API size_t vit_scrub(char *out, size_t out_size, const char *text, size_t text_size);
+/* SHA-256 (FIPS 180-4). */
+VIT_API void vit_sha256(unsigned char digest[32], const void *data, size_t size);
+/* A random UUID, version 4 (RFC 9562), as 36 characters and a NUL. */
+VIT_API void        vit_uuid4(char out[37]);
+VIT_API const char *vit_version(void);
+VIT_API const char *vit_status_text(vit_status s); /* "VIT_OK" and so on; never NULL */
+
+/* The queue by itself: many producers, one consumer, records of 1 to record_max bytes over memory
+   of yours that is aligned to 64 bytes. Producers never wait and never make a system call. */
+
+/* Bytes of memory for a capacity of that many bytes (rounded up to a power of two, 1 KiB to 1 GiB).
+   0: capacity is 0 or too large. */
+VIT_API size_t vit_queue_bytes(size_t capacity);
+/* Takes the largest capacity that fits. NULL: memory is NULL, not aligned to 64, or too small. */
+VIT_API vit_queue *vit_queue_init(void *memory, size_t bytes);
+/* Largest record: capacity / 32 between 4 and 32 KiB, capacity / 4 at most, less 8. NULL: 0. */
+VIT_API uint32_t vit_queue_record_max(const vit_queue *q);
+/* Copies a record in. False: full, or size is 0 or above record_max. Any thread. */
+VIT_API bool vit_queue_push(vit_queue *q, const void *record, uint32_t size);
+/* The same; may also use the last eighth, which is kept back for it. */
+VIT_API bool vit_queue_push_important(vit_queue *q, const void *record, uint32_t size);
+/* Room for a record, aligned to 8 bytes, or NULL when full. Fill it and commit, in the same
+   thread, with the size or less; the consumer waits at a reserved record. */
+VIT_API void *vit_queue_reserve(vit_queue *q, uint32_t size);
+VIT_API void  vit_queue_commit(vit_queue *q, void *record, uint32_t size);
+/* Consumer: calls record_fn for the oldest records, at most `most`, and frees them. record_fn
+   returns false to stop after this one. Returns how many it was called for. record_fn may push.
+   */
+VIT_API size_t vit_queue_drain(vit_queue *q,
+                               bool (*record_fn)(const void *record, uint32_t size, void *user),
+                               void *user, size_t most);
+/* Consumer: the same without freeing; a later call begins at the oldest again. */
+VIT_API size_t vit_queue_peek(vit_queue *q,
+                              bool (*record_fn)(const void *record, uint32_t size, void *user),
+                              void *user, size_t most);
+/* Consumer: frees the oldest records. */
+VIT_API void vit_queue_release(vit_queue *q, size_t records);
+
+/* The transport by libcurl, defined with VITELEMETRY_CURL only. user: NULL, or the address of a
+   void * that is NULL at first and keeps the handle with its connections, for curl_easy_cleanup. */
+#ifdef VITELEMETRY_CURL
+VIT_API vit_response vit_curl_send(const vit_request *request, void *user);
+#endif
+
+/* For transports: true when the answer is no longer wanted; give up soon and return any status. */
+VIT_API bool vit_request_cancelled(const vit_request *request);
+/* Seconds from a Retry-After value (RFC 9110, 10.2.3): a number or an HTTP date, which is taken
+   relative to now_s (Unix time). NULL, malformed and past: 0. At most 24 h. */
+VIT_API uint32_t vit_retry_after(const char *header_value, int64_t now_s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* !VITELEMETRY_DISABLE */
+
+/* ---- VITELEMETRY_DISABLE: the same calls, empty ------------------------------------------ */
+
+#ifdef VITELEMETRY_DISABLE
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define VIT_EMPTY_(type, name, parameters, use, result) \
+    VIT_API type name parameters                        \
+    {                                                   \
+        use;                                            \
+        return result;                                  \
+    }
+#define VIT_NOTHING_(name, parameters, use) \
+    VIT_API void name parameters { use; }
+#define VIT_ADD_(name, type)                                         \
+    VIT_NOTHING_(name, (vit_event * e, const char *key, type value), \
+                 ((void)e, (void)key, (void)value))
+typedef bool (*vit_record_fn)(const void *record, uint32_t size, void *user);
+
+VIT_EMPTY_(vit_client *, vit_create, (const vit_options *options), (void)options, 0)
+VIT_EMPTY_(bool, vit_flush, (vit_client * t, uint32_t ms), ((void)t, (void)ms), true)
+VIT_EMPTY_(bool, vit_pump, (vit_client * t), (void)t, false)
+VIT_EMPTY_(bool, vit_destroy, (vit_client * t, uint32_t ms), ((void)t, (void)ms), true)
+VIT_EMPTY_(vit_status, vit_track_schema, (vit_client * t, const vit_schema *schema, const void *e),
+           ((void)t, (void)schema, (void)e), VIT_DISABLED)
+VIT_NOTHING_(vit_event_begin, (vit_event * e, vit_client *t, const char *name, const vit_op *op),
+             ((void)e, (void)t, (void)name, (void)op))
+VIT_ADD_(vit_add_label, const char *)
+VIT_ADD_(vit_add_text, const char *)
+VIT_ADD_(vit_add_hash, const char *)
+VIT_ADD_(vit_add_group, const char *)
+VIT_ADD_(vit_add_row, const char *)
+VIT_ADD_(vit_add_file, const char *)
+VIT_ADD_(vit_add_uuid, const char *)
+VIT_ADD_(vit_add_int, int64_t)
+VIT_ADD_(vit_add_ms, int64_t)
+VIT_ADD_(vit_add_real, double)
+VIT_ADD_(vit_add_flag, bool)
+VIT_NOTHING_(vit_add_error,
+             (vit_event * e, const char *type, const char *message, const char *frame,
+              const char *trace),
+             ((void)e, (void)type, (void)message, (void)frame, (void)trace))
+VIT_EMPTY_(vit_status, vit_event_send, (vit_event * e), (void)e, VIT_DISABLED)
+VIT_EMPTY_(vit_status, vit_track_error, (vit_client * t, const vit_error *error),
+           ((void)t, (void)error), VIT_DISABLED)
+VIT_EMPTY_(int, vit_fail,
+           (vit_client * t, const vit_op *op, const char *name, const char *feature, int code),
+           ((void)t, (void)op, (void)name, (void)feature), code)
+VIT_NOTHING_(vit_session_begin, (vit_client * t, const char *id, const char *source),
+             ((void)t, (void)id, (void)source))
+VIT_NOTHING_(vit_session_end, (vit_client * t, vit_exit reason), ((void)t, (void)reason))
+VIT_EMPTY_(bool, vit_crashed_last_run, (const vit_client *t), (void)t, false)
+VIT_NOTHING_(vit_qt_message,
+             (vit_client * t, int type, const char *file, int line, const char *function,
+              const char *category, const char *message),
+             ((void)t, (void)type, (void)file, (void)line, (void)function, (void)category,
+              (void)message))
+VIT_NOTHING_(vit_set_consent, (vit_client * t, vit_consent consent), ((void)t, (void)consent))
+VIT_EMPTY_(vit_consent, vit_get_consent, (const vit_client *t, vit_gate *why),
+           ((void)t, why ? (void)(*why = VIT_GATE_BUILD) : (void)0), VIT_CONSENT_DENIED)
+VIT_NOTHING_(vit_set_context, (vit_client * t, const char *provider, const char *collection),
+             ((void)t, (void)provider, (void)collection))
+VIT_NOTHING_(vit_set_rate, (vit_client * t, const char *name, double rate),
+             ((void)t, (void)name, (void)rate))
+VIT_EMPTY_(bool, vit_register_secret, (vit_client * t, const char *text, size_t size),
+           ((void)t, (void)text, (void)size), false)
+VIT_EMPTY_(size_t, vit_export,
+           (vit_client * t, void (*line_fn)(const char *json, size_t size, void *user), void *user),
+           ((void)t, (void)line_fn, (void)user), 0)
+VIT_NOTHING_(vit_purge, (vit_client * t), (void)t)
+VIT_NOTHING_(vit_reset_identity, (vit_client * t), (void)t)
+VIT_EMPTY_(bool, vit_should_sample, (const char *name, double rate, const char *seed),
+           ((void)name, (void)rate, (void)seed), false)
+VIT_NOTHING_(vit_error_hash,
+             (char out[17], const char *type, const char *message, const char *top_frame),
+             ((void)type, (void)message, (void)top_frame, (void)(out[0] = 0)))
+VIT_EMPTY_(size_t, vit_scrub, (char *out, size_t out_size, const char *text, size_t text_size),
+           ((void)text, (void)text_size, out_size ? (void)(out[0] = 0) : (void)0), 0)
+VIT_NOTHING_(vit_sha256, (unsigned char digest[32], const void *data, size_t size),
+             ((void)data, (void)size, (void)(digest[0] = 0)))
+VIT_NOTHING_(vit_uuid4, (char out[37]), (void)(out[0] = 0))
+VIT_NOTHING_(vit_op_text, (const vit_op *op, char out[37]), ((void)op, (void)(out[0] = 0)))
+VIT_EMPTY_(const char *, vit_version, (void), (void)0, "")
+VIT_EMPTY_(const char *, vit_status_text, (vit_status s), (void)s, "")
+VIT_EMPTY_(size_t, vit_queue_bytes, (size_t capacity), (void)capacity, 0)
+VIT_EMPTY_(vit_queue *, vit_queue_init, (void *memory, size_t bytes), ((void)memory, (void)bytes),
+           0)
+VIT_EMPTY_(uint32_t, vit_queue_record_max, (const vit_queue *q), (void)q, 0)
+VIT_EMPTY_(bool, vit_queue_push, (vit_queue * q, const void *record, uint32_t size),
+           ((void)q, (void)record, (void)size), false)
+VIT_EMPTY_(bool, vit_queue_push_important, (vit_queue * q, const void *record, uint32_t size),
+           ((void)q, (void)record, (void)size), false)
+VIT_EMPTY_(void *, vit_queue_reserve, (vit_queue * q, uint32_t size), ((void)q, (void)size), 0)
+VIT_NOTHING_(vit_queue_commit, (vit_queue * q, void *record, uint32_t size),
+             ((void)q, (void)record, (void)size))
+VIT_EMPTY_(size_t, vit_queue_drain,
+           (vit_queue * q, vit_record_fn record_fn, void *user, size_t most),
+           ((void)q, (void)record_fn, (void)user, (void)most), 0)
+VIT_EMPTY_(size_t, vit_queue_peek,
+           (vit_queue * q, vit_record_fn record_fn, void *user, size_t most),
+           ((void)q, (void)record_fn, (void)user, (void)most), 0)
+VIT_NOTHING_(vit_queue_release, (vit_queue * q, size_t records), ((void)q, (void)records))
+VIT_EMPTY_(bool, vit_request_cancelled, (const vit_request *request), (void)request, true)
+VIT_EMPTY_(uint32_t, vit_retry_after, (const char *value, int64_t now_s),
+           ((void)value, (void)now_s), 0)
+VIT_API vit_op vit_op_begin(void)
+{
+    vit_op op = { { 0 }, 0 };
+    return op;
+}
+VIT_API vit_stats vit_get_stats(const vit_client *t)
+{
+    vit_stats stats = { 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, 0, 0, 0, 0, 0, false };
+    (void)t;
+    return stats;
+}
+#undef VIT_EMPTY_
+#undef VIT_NOTHING_
+#undef VIT_ADD_
+#ifdef __cplusplus
+}
+#endif
+#define VIT_DEFINE_ROW_(event, text, rate, flags, MEMBERS) \
+    VIT_EVENT_DEFINE_ROW(event, text, rate, flags, MEMBERS)
+VIT_CATALOGUE(VIT_DEFINE_ROW_)
+#undef VIT_DEFINE_ROW_
+#endif /* VITELEMETRY_DISABLE */
+
+#endif /* VITELEMETRY_H */
+
+#if defined(VITELEMETRY_IMPLEMENTATION) && !defined(VITELEMETRY_DISABLE) && \
+    !defined(VITELEMETRY_IMPLEMENTED)
+#define VITELEMETRY_IMPLEMENTED
+
+/*
+   ================================================================================================
+   >>limits: constants of the implementation, each with its reason
+   ================================================================================================
+   */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VITP_NAME_MAX        64u   /* bytes of an event name or key: the backend's rule */
+#define VITP_LABEL_MAX       64u   /* bytes of a LABEL */
+#define VITP_TEXT_MAX        1024u /* bytes of a TEXT or TRACE after scrubbing */
+#define VITP_TEXT_READ_MAX   4096u /* bytes of a text, or of a value to hash, that are looked at */
+#define VITP_TRACE_LINES_MAX 32u
+#define VITP_RECORD_MAX      2560u /* two full texts, four labels, a name and the head fit */
+#define VITP_EVENT_JSON_MAX \
+    16384u /* a record of which each byte becomes \u00XX, and the envelope */
+#ifndef VITP_TYPES_MAX
+#define VITP_TYPES_MAX 128u /* power of two: slots of a hash table */
+#endif
+#define VITP_TYPES_PROBE_MAX 16u /* slots looked at before the table counts as full */
+#define VITP_RATES_MAX       64u
+#define VITP_RATE_VALUES_MAX 400u /* below VITP_VERDICT_DEFAULT */
+#define VITP_SECRETS_MAX     16u
+#define VITP_SECRET_MAX      128u
+#ifndef VITP_CONTEXTS_MAX
+#define VITP_CONTEXTS_MAX 64u /* power of two */
+#endif
+#define VITP_LABEL_CACHE  64u /* power of two: labels whose scan is remembered */
+#define VITP_PATH_MAX     1024u
+#define VITP_KEY_MAX      256u /* bytes of options.telemetry_key */
+#define VITP_HEADERS_MAX  (VITP_KEY_MAX + 128u)
+#define VITP_SETTINGS_MAX 4096u    /* bytes of the settings file that are accepted */
+#define VITP_MS           1000000u /* nanoseconds */
+#define VITP_CANCEL_MS    50u      /* how long vit_destroy waits for a cancelled transport */
+
+/*
+   ================================================================================================
+   >>atomics: of uint32_t, and of uintptr_t (_PTR). Replaceable: a test may define them all first.
+   ================================================================================================
+   */
+
+#ifndef VITP_ATOMIC_LOAD
+#if defined(VITELEMETRY_NO_THREADS)
+#define VITP_ATOMIC_LOAD(p)             (*(p))
+#define VITP_ATOMIC_LOAD_ACQUIRE(p)     (*(p))
+#define VITP_ATOMIC_STORE(p, v)         ((void)(*(p) = (v)))
+#define VITP_ATOMIC_STORE_RELEASE(p, v) ((void)(*(p) = (v)))
+#define VITP_ATOMIC_ADD(p, v)           ((void)(*(p) += (v)))
+#define VITP_ATOMIC_OR(p, v)            vitp_atomic_or((p), (v))
+#define VITP_ATOMIC_EXCHANGE(p, v)      vitp_atomic_exchange((p), (v))
+#define VITP_ATOMIC_CAS(p, expected, v) \
+    (*(p) == *(expected) ? (*(p) = (v), true) : (*(expected) = *(p), false))
+static uint32_t vitp_atomic_or(uint32_t *p, uint32_t v)
+{
+    uint32_t old = *p;
+    *p = old | v;
+    return old;
+}
+static uint32_t vitp_atomic_exchange(uint32_t *p, uint32_t v)
+{
+    uint32_t old = *p;
+    *p = v;
+    return old;
+}
+#define VITP_ATOMIC_LOAD_PTR(p)             VITP_ATOMIC_LOAD(p)
+#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p)     VITP_ATOMIC_LOAD(p)
+#define VITP_ATOMIC_STORE_PTR(p, v)         VITP_ATOMIC_STORE(p, v)
+#define VITP_ATOMIC_ADD_PTR(p, v)           vitp_atomic_add_ptr((p), (v))
+#define VITP_ATOMIC_CAS_PTR(p, expected, v) VITP_ATOMIC_CAS(p, expected, v)
+static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
+{
+    uintptr_t old = *p;
+    *p = old + v;
+    return old;
+}
+#elif defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#define VITP_ATOMIC_LOAD(p)         ((uint32_t) * (const volatile uint32_t *)(p))
+#define VITP_ATOMIC_LOAD_ACQUIRE(p) ((uint32_t)_InterlockedOr((volatile long *)(p), 0))
+#define VITP_ATOMIC_STORE(p, v)     ((void)(*(volatile uint32_t *)(p) = (v)))
+#define VITP_ATOMIC_STORE_RELEASE(p, v) \
+    ((void)_InterlockedExchange((volatile long *)(p), (long)(v)))
+#define VITP_ATOMIC_ADD(p, v) \
+    ((void)_InterlockedExchangeAdd((volatile long *)(p), (long)(v)))
+#define VITP_ATOMIC_OR(p, v)            ((uint32_t)_InterlockedOr((volatile long *)(p), (long)(v)))
+#define VITP_ATOMIC_EXCHANGE(p, v) \
+    ((uint32_t)_InterlockedExchange((volatile long *)(p), (long)(v)))
+#define VITP_ATOMIC_CAS(p, expected, v) vitp_atomic_cas((p), (expected), (v))
+static bool vitp_atomic_cas(uint32_t *p, uint32_t *expected, uint32_t v)
+{
+    uint32_t was = *expected;
+    *expected = (uint32_t)_InterlockedCompareExchange((volatile long *)p, (long)v, (long)was);
+    return *expected == was;
+}
+#define VITP_ATOMIC_LOAD_PTR(p)         ((uintptr_t) * (const volatile uintptr_t *)(p))
+#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p) \
+    ((uintptr_t)_InterlockedCompareExchangePointer((void *volatile *)(p), 0, 0))
+#define VITP_ATOMIC_STORE_PTR(p, v)         ((void)(*(volatile uintptr_t *)(p) = (v)))
+#define VITP_ATOMIC_ADD_PTR(p, v)           vitp_atomic_add_ptr((p), (v))
+#define VITP_ATOMIC_CAS_PTR(p, expected, v) vitp_atomic_cas_ptr((p), (expected), (v))
+static bool vitp_atomic_cas_ptr(uintptr_t *p, uintptr_t *expected, uintptr_t v)
+{
+    uintptr_t was = *expected;
+    *expected =
+        (uintptr_t)_InterlockedCompareExchangePointer((void *volatile *)p, (void *)v, (void *)was);
+    return *expected == was;
+}
+static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
+{
+    uintptr_t old = VITP_ATOMIC_LOAD_PTR(p);
+    while (!vitp_atomic_cas_ptr(p, &old, old + v)) {}
+    return old;
+}
+#else
+#define VITP_ATOMIC_LOAD(p)             __atomic_load_n((p), __ATOMIC_RELAXED)
+#define VITP_ATOMIC_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define VITP_ATOMIC_STORE(p, v)         __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define VITP_ATOMIC_STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define VITP_ATOMIC_ADD(p, v)           ((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
+#define VITP_ATOMIC_OR(p, v)            __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+#define VITP_ATOMIC_EXCHANGE(p, v)      __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+#define VITP_ATOMIC_CAS(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+#define VITP_ATOMIC_LOAD_PTR(p)             VITP_ATOMIC_LOAD(p)
+#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p)     VITP_ATOMIC_LOAD_ACQUIRE(p)
+#define VITP_ATOMIC_STORE_PTR(p, v)         VITP_ATOMIC_STORE(p, v)
+#define VITP_ATOMIC_ADD_PTR(p, v)           __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define VITP_ATOMIC_CAS_PTR(p, expected, v) VITP_ATOMIC_CAS(p, expected, v)
+#endif
+#endif /* !VITP_ATOMIC_LOAD */
+
+/*
+   ================================================================================================
+   >>platform: everything that asks the operating system. Two blocks with the same functions,
+   Windows and POSIX; nothing below this section knows which.  vitp_os_now_ns, _coarse_ns
+   monotonic clock; the coarse one is cheaper and some ms behind vitp_os_wall_s
+   Unix time vitp_os_random                 false: the system gave nothing vitp_os_mutex, _cond,
+   _wake    a lock, its condition, and an auto-reset event that never locks vitp_os_thread
+   one thread, with every signal blocked vitp_os_forked                 true in a child of the
+   process that made the page vitp_os_read_file and others   whole small files, private to the
+   user, no links followed
+   ================================================================================================
+   */
+
+typedef enum vitp_os_read {
+    VITP_OS_READ_OK,
+    VITP_OS_READ_ABSENT,
+    VITP_OS_READ_REFUSED
+} vitp_os_read;
+typedef void (*vitp_os_thread_fn)(void *argument);
+
+#if defined(_WIN32)
+
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#include <windows.h>
+
+static uint64_t vitp_os_now_ns(void)
+{
+    LARGE_INTEGER ticks, per_s;
+    uint64_t      whole, rest;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&per_s);
+    whole = (uint64_t)ticks.QuadPart / (uint64_t)per_s.QuadPart;
+    rest = (uint64_t)ticks.QuadPart % (uint64_t)per_s.QuadPart;
+    return whole * 1000000000u + rest * 1000000000u / (uint64_t)per_s.QuadPart;
+}
+
+static uint64_t vitp_os_coarse_ns(void) { return vitp_os_now_ns(); }
+
+static int64_t vitp_os_wall_s(void)
+{
+    FILETIME t;
+    GetSystemTimeAsFileTime(&t);
+    return (int64_t)((((uint64_t)t.dwHighDateTime << 32) | t.dwLowDateTime) / 10000000u) -
+           11644473600;
+}
+
+/* SystemFunction036 of advapi32 is RtlGenRandom; looked up, so that nothing more need be linked. */
+static bool vitp_os_random(void *out, size_t size)
+{
+    typedef BOOLEAN(WINAPI * random_fn)(void *, ULONG);
+    union {
+        FARPROC   address;
+        random_fn call;
+    } f;
+    HMODULE module = LoadLibraryA("advapi32.dll");
+    bool    ok = false;
+    if (!module) return false;
+    f.address = GetProcAddress(module, "SystemFunction036");
+    if (f.address) ok = f.call(out, (ULONG)size) != 0;
+    FreeLibrary(module);
+    return ok;
+}
+
+static const char *vitp_os_env(const char *name) { return getenv(name); }
+
+static uintptr_t vitp_os_thread_id(void) { return (uintptr_t)GetCurrentThreadId(); }
+
+static uint32_t vitp_os_process_id(void) { return (uint32_t)GetCurrentProcessId(); }
+
+typedef struct vitp_os_mutex {
+    CRITICAL_SECTION lock;
+} vitp_os_mutex;
+typedef struct vitp_os_cond {
+    CONDITION_VARIABLE condition;
+} vitp_os_cond;
+typedef struct vitp_os_wake {
+    HANDLE event;
+} vitp_os_wake;
+
+static bool vitp_os_mutex_init(vitp_os_mutex *m)
+{
+    InitializeCriticalSection(&m->lock);
+    return true;
+}
+static void vitp_os_mutex_free(vitp_os_mutex *m) { DeleteCriticalSection(&m->lock); }
+static void vitp_os_lock(vitp_os_mutex *m) { EnterCriticalSection(&m->lock); }
+static void vitp_os_unlock(vitp_os_mutex *m) { LeaveCriticalSection(&m->lock); }
+static bool vitp_os_cond_init(vitp_os_cond *c)
+{
+    InitializeConditionVariable(&c->condition);
+    return true;
+}
+static void vitp_os_cond_free(vitp_os_cond *c) { (void)c; }
+static void vitp_os_broadcast(vitp_os_cond *c) { WakeAllConditionVariable(&c->condition); }
+
+#ifndef VITELEMETRY_NO_THREADS
+static void vitp_os_cond_wait(vitp_os_cond *c, vitp_os_mutex *m, uint32_t ms)
+{
+    (void)SleepConditionVariableCS(&c->condition, &m->lock, ms);
+}
+#endif
+
+static bool vitp_os_wake_init(vitp_os_wake *w)
+{
+    w->event = CreateEventA(NULL, FALSE, FALSE, NULL);
+    return w->event != NULL;
+}
+
+static void vitp_os_wake_free(vitp_os_wake *w) { CloseHandle(w->event); }
+static void vitp_os_wake_set(vitp_os_wake *w) { SetEvent(w->event); }
+#ifndef VITELEMETRY_NO_THREADS
+static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms) { WaitForSingleObject(w->event, ms); }
+#endif
+static void vitp_os_sleep(uint32_t ms) { Sleep(ms); }
+
+#ifndef VITELEMETRY_NO_THREADS
+typedef struct vitp_os_thread {
+    HANDLE            handle;
+    vitp_os_thread_fn run_fn;
+    void             *argument;
+} vitp_os_thread;
+
+static DWORD WINAPI vitp_os_thread_main(void *thread)
+{
+    vitp_os_thread *t = (vitp_os_thread *)thread;
+    t->run_fn(t->argument);
+    return 0;
+}
+
+static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, void *argument)
+{
+    t->run_fn = run_fn;
+    t->argument = argument;
+    t->handle = CreateThread(NULL, 0, vitp_os_thread_main, t, 0, NULL);
+    return t->handle != NULL;
+}
+
+static void vitp_os_thread_join(vitp_os_thread *t)
+{
+    WaitForSingleObject(t->handle, INFINITE);
+    CloseHandle(t->handle);
+}
+#endif
+
+typedef struct vitp_os_page {
+    void *memory;
+} vitp_os_page;
+
+static bool vitp_os_page_init(vitp_os_page *p, size_t size)
+{
+    p->memory = VirtualAlloc(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
+    return p->memory != NULL;
+}
+
+static void vitp_os_page_free(vitp_os_page *p) { VirtualFree(p->memory, 0, MEM_RELEASE); }
+static bool vitp_os_page_forked(const vitp_os_page *p)
+{
+    (void)p;
+    return false;
+}
+
+static void vitp_os_name(char *out, size_t size)
+{
+    typedef LONG(WINAPI * version_fn)(OSVERSIONINFOW *);
+    union {
+        FARPROC    address;
+        version_fn call;
+    } f;
+    OSVERSIONINFOW v;
+    memset(&v, 0, sizeof v);
+    v.dwOSVersionInfoSize = sizeof v;
+    f.address = GetProcAddress(GetModuleHandleA("ntdll.dll"), "RtlGetVersion");
+    if (f.address) (void)f.call(&v);
+    if (v.dwBuildNumber >= 22000u) v.dwMajorVersion = 11u; /* Windows 11 still says 10.0 */
+    snprintf(out, size, "Windows-%lu", (unsigned long)v.dwMajorVersion);
+}
+
+static void vitp_os_arch(char *out, size_t size)
+{
+    SYSTEM_INFO info;
+    GetNativeSystemInfo(&info);
+    snprintf(out, size, "%s",
+             info.wProcessorArchitecture == PROCESSOR_ARCHITECTURE_AMD64   ? "x86_64"
+             : info.wProcessorArchitecture == PROCESSOR_ARCHITECTURE_INTEL ? "x86"
+             : info.wProcessorArchitecture == 12                           ? "arm64"
+                                                                           : "other");
+}
+
+static int64_t vitp_os_cpu_count(void)
+{
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    return (int64_t)info.dwNumberOfProcessors;
+}
+
+static uint64_t vitp_os_ram_bytes(void)
+{
+    MEMORYSTATUSEX status;
+    memset(&status, 0, sizeof status);
+    status.dwLength = sizeof status;
+    return GlobalMemoryStatusEx(&status) ? (uint64_t)status.ullTotalPhys : 0u;
+}
+
+static bool vitp_os_from_wide(char *out, size_t size, const wchar_t *wide)
+{
+    return WideCharToMultiByte(CP_UTF8, 0, wide, -1, out, (int)size, NULL, NULL) > 0;
+}
+
+static bool vitp_os_wide_env(char *out, size_t size, const wchar_t *name)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    DWORD   n = GetEnvironmentVariableW(name, wide, VITP_PATH_MAX);
+    return n > 0 && n < VITP_PATH_MAX && vitp_os_from_wide(out, size, wide);
+}
+
+static bool vitp_os_user(char *out, size_t size)
+{
+    return vitp_os_wide_env(out, size, L"USERNAME");
+}
+static bool vitp_os_home(char *out, size_t size)
+{
+    return vitp_os_wide_env(out, size, L"USERPROFILE");
+}
+static bool vitp_os_host(char *out, size_t size)
+{
+    return vitp_os_wide_env(out, size, L"COMPUTERNAME");
+}
+
+#ifndef VITELEMETRY_NO_FILES
+static bool vitp_os_state_folder(char *out, size_t size)
+{
+    return vitp_os_wide_env(out, size, L"LOCALAPPDATA");
+}
+
+static bool vitp_os_wide(wchar_t *out, const char *path)
+{
+    return MultiByteToWideChar(CP_UTF8, 0, path, -1, out, (int)VITP_PATH_MAX) > 0;
+}
+
+/* The user's own part of the file system is private by its access list. */
+static bool vitp_os_make_folder(const char *path)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    size_t  i;
+    DWORD   attributes;
+    if (!vitp_os_wide(wide, path)) return false;
+    for (i = 1; wide[i]; i++) {
+        wchar_t c = wide[i];
+        if (c != L'/' && c != L'\\') continue;
+        wide[i] = 0;
+        (void)CreateDirectoryW(wide, NULL);
+        wide[i] = c;
+    }
+    (void)CreateDirectoryW(wide, NULL);
+    attributes = GetFileAttributesW(wide);
+    return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) &&
+           !(attributes & FILE_ATTRIBUTE_REPARSE_POINT);
+}
+
+static vitp_os_read vitp_os_read_file(const char *path, char *out, size_t capacity, size_t *size)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    HANDLE  file;
+    DWORD   n = 0;
+    bool    ok;
+    *size = 0;
+    if (!vitp_os_wide(wide, path)) return VITP_OS_READ_REFUSED;
+    file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                       NULL, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    if (file == INVALID_HANDLE_VALUE) {
+        DWORD error = GetLastError();
+        return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND
+                   ? VITP_OS_READ_ABSENT
+                   : VITP_OS_READ_REFUSED;
+    }
+    ok = ReadFile(file, out, (DWORD)capacity, &n, NULL) && n < capacity;
+    CloseHandle(file);
+    *size = n;
+    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+}
+
+static bool vitp_os_put_file(const wchar_t *path, const char *data, size_t size)
+{
+    DWORD  n = 0;
+    HANDLE file =
+        CreateFileW(path, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
+    bool ok;
+    if (file == INVALID_HANDLE_VALUE) return false;
+    ok = WriteFile(file, data, (DWORD)size, &n, NULL) && n == size;
+    CloseHandle(file);
+    return ok;
+}
+
+static bool vitp_os_write_file(const char *path, const char *data, size_t size, bool only_new)
+{
+    wchar_t wide[VITP_PATH_MAX], temporary[VITP_PATH_MAX];
+    char    name[VITP_PATH_MAX];
+    int  n = snprintf(name, sizeof name, "%s.%lu-%lx", path, (unsigned long)GetCurrentProcessId(),
+                      (unsigned long)(vitp_os_now_ns() & 0xFFFFFFFFu));
+    bool ok;
+    if (n < 0 || (size_t)n >= sizeof name) return false;
+    if (!vitp_os_wide(wide, path) || !vitp_os_wide(temporary, name)) return false;
+    ok = vitp_os_put_file(temporary, data, size) &&
+         MoveFileExW(temporary, wide,
+                     MOVEFILE_WRITE_THROUGH | (only_new ? 0u : (DWORD)MOVEFILE_REPLACE_EXISTING));
+    if (!ok) (void)DeleteFileW(temporary);
+    return ok;
+}
+
+static void vitp_os_remove_file(const char *path)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    if (vitp_os_wide(wide, path)) (void)DeleteFileW(wide);
+}
+#endif /* !VITELEMETRY_NO_FILES */
+
+#else /* POSIX */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+#ifndef VITELEMETRY_NO_THREADS
+#include <pthread.h>
+#include <signal.h>
+#endif
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#elif defined(__APPLE__)
+#include <dispatch/dispatch.h>
+#include <sys/sysctl.h>
+#else
+#include <semaphore.h>
+#include <sys/sysctl.h>
+#endif
+
+#if !defined(CLOCK_MONOTONIC) || !defined(O_NOFOLLOW) || !defined(MAP_ANONYMOUS)
+#error \
+    "vitelemetry.h: include it before any system header where VITELEMETRY_IMPLEMENTATION is defined"
+#endif
+
+static uint64_t vitp_os_clock_ns(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t vitp_os_now_ns(void) { return vitp_os_clock_ns(CLOCK_MONOTONIC); }
+
+static uint64_t vitp_os_coarse_ns(void)
+{
+#if defined(CLOCK_MONOTONIC_COARSE)
+    return vitp_os_clock_ns(CLOCK_MONOTONIC_COARSE);
+#elif defined(CLOCK_MONOTONIC_FAST)
+    return vitp_os_clock_ns(CLOCK_MONOTONIC_FAST);
+#else
+    return vitp_os_clock_ns(CLOCK_MONOTONIC);
+#endif
+}
+
+static int64_t vitp_os_wall_s(void) { return (int64_t)time(NULL); }
+
+static bool vitp_os_read_all(int fd, void *out, size_t size)
+{
+    char *at = (char *)out;
+    while (size > 0) {
+        ssize_t n = read(fd, at, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+static bool vitp_os_random(void *out, size_t size)
+{
+    int  fd;
+    bool ok;
+#if defined(__linux__) && defined(SYS_getrandom)
+    if (syscall(SYS_getrandom, out, size, 0u) == (long)size) return true;
+#elif !defined(__linux__)
+    if (size <= 256 && getentropy(out, size) == 0) return true;
+#endif
+    fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ok = vitp_os_read_all(fd, out, size);
+    close(fd);
+    return ok;
+}
+
+static const char *vitp_os_env(const char *name) { return getenv(name); }
+
+static uint32_t vitp_os_process_id(void) { return (uint32_t)getpid(); }
+
+#ifdef VITELEMETRY_NO_THREADS
+
+typedef struct vitp_os_mutex {
+    int none;
+} vitp_os_mutex;
+typedef struct vitp_os_cond {
+    int none;
+} vitp_os_cond;
+typedef struct vitp_os_wake {
+    int none;
+} vitp_os_wake;
+static bool vitp_os_mutex_init(vitp_os_mutex *m)
+{
+    m->none = 0;
+    return true;
+}
+static void vitp_os_mutex_free(vitp_os_mutex *m) { (void)m; }
+static void vitp_os_lock(vitp_os_mutex *m) { (void)m; }
+static void vitp_os_unlock(vitp_os_mutex *m) { (void)m; }
+static bool vitp_os_cond_init(vitp_os_cond *c)
+{
+    c->none = 0;
+    return true;
+}
+static void vitp_os_cond_free(vitp_os_cond *c) { (void)c; }
+static void vitp_os_broadcast(vitp_os_cond *c) { (void)c; }
+static bool vitp_os_wake_init(vitp_os_wake *w)
+{
+    w->none = 0;
+    return true;
+}
+static void      vitp_os_wake_free(vitp_os_wake *w) { (void)w; }
+static void      vitp_os_wake_set(vitp_os_wake *w) { (void)w; }
+static uintptr_t vitp_os_thread_id(void) { return 1u; }
+
+#else
+
+static uintptr_t vitp_os_thread_id(void) { return (uintptr_t)pthread_self(); }
+
+typedef struct vitp_os_mutex {
+    pthread_mutex_t lock;
+} vitp_os_mutex;
+typedef struct vitp_os_cond {
+    pthread_cond_t condition;
+} vitp_os_cond;
+
+static bool vitp_os_mutex_init(vitp_os_mutex *m) { return pthread_mutex_init(&m->lock, NULL) == 0; }
+static void vitp_os_mutex_free(vitp_os_mutex *m) { pthread_mutex_destroy(&m->lock); }
+static void vitp_os_lock(vitp_os_mutex *m) { pthread_mutex_lock(&m->lock); }
+static void vitp_os_unlock(vitp_os_mutex *m) { pthread_mutex_unlock(&m->lock); }
+static void vitp_os_cond_free(vitp_os_cond *c) { pthread_cond_destroy(&c->condition); }
+static void vitp_os_broadcast(vitp_os_cond *c) { pthread_cond_broadcast(&c->condition); }
+
+static bool vitp_os_cond_init(vitp_os_cond *c)
+{
+#if defined(__APPLE__)
+    return pthread_cond_init(&c->condition, NULL) == 0;
+#else
+    pthread_condattr_t attributes;
+    bool               ok;
+    if (pthread_condattr_init(&attributes) != 0) return false;
+    ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+         pthread_cond_init(&c->condition, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    return ok;
+#endif
+}
+
+static struct timespec vitp_os_timespec(uint64_t ns)
+{
+    struct timespec t;
+    t.tv_sec = (time_t)(ns / 1000000000u);
+    t.tv_nsec = (long)(ns % 1000000000u);
+    return t;
+}
+
+static void vitp_os_cond_wait(vitp_os_cond *c, vitp_os_mutex *m, uint32_t ms)
+{
+#if defined(__APPLE__)
+    struct timespec t = vitp_os_timespec((uint64_t)ms * VITP_MS);
+    (void)pthread_cond_timedwait_relative_np(&c->condition, &m->lock, &t);
+#else
+    struct timespec t = vitp_os_timespec(vitp_os_now_ns() + (uint64_t)ms * VITP_MS);
+    (void)pthread_cond_timedwait(&c->condition, &m->lock, &t);
+#endif
+}
+
+/* The event that a producer may set: it must not lock, so each system has its own. */
+#if defined(__linux__)
+typedef struct vitp_os_wake {
+    uint32_t set;
+} vitp_os_wake;
+static bool vitp_os_wake_init(vitp_os_wake *w)
+{
+    w->set = 0;
+    return true;
+}
+static void vitp_os_wake_free(vitp_os_wake *w) { (void)w; }
+
+static void vitp_os_wake_set(vitp_os_wake *w)
+{
+    if (__atomic_exchange_n(&w->set, 1u, __ATOMIC_RELEASE) == 0u)
+        (void)syscall(SYS_futex, &w->set, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
+{
+    struct timespec t = vitp_os_timespec((uint64_t)ms * VITP_MS);
+    if (__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE) != 0u) return;
+    (void)syscall(SYS_futex, &w->set, FUTEX_WAIT_PRIVATE, 0, &t, NULL, 0);
+    (void)__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE);
+}
+#elif defined(__APPLE__)
+typedef struct vitp_os_wake {
+    dispatch_semaphore_t semaphore;
+} vitp_os_wake;
+static void vitp_os_wake_free(vitp_os_wake *w) { dispatch_release(w->semaphore); }
+static void vitp_os_wake_set(vitp_os_wake *w) { (void)dispatch_semaphore_signal(w->semaphore); }
+
+static bool vitp_os_wake_init(vitp_os_wake *w)
+{
+    w->semaphore = dispatch_semaphore_create(0);
+    return w->semaphore != NULL;
+}
+
+static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
+{
+    (void)dispatch_semaphore_wait(w->semaphore,
+                                  dispatch_time(DISPATCH_TIME_NOW, (int64_t)ms * VITP_MS));
+}
+#else
+typedef struct vitp_os_wake {
+    sem_t semaphore;
+} vitp_os_wake;
+static bool vitp_os_wake_init(vitp_os_wake *w) { return sem_init(&w->semaphore, 0, 0) == 0; }
+static void vitp_os_wake_free(vitp_os_wake *w) { sem_destroy(&w->semaphore); }
+static void vitp_os_wake_set(vitp_os_wake *w) { (void)sem_post(&w->semaphore); }
+
+static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
+{
+    struct timespec t = vitp_os_timespec(vitp_os_clock_ns(CLOCK_REALTIME) + (uint64_t)ms * VITP_MS);
+    (void)sem_timedwait(&w->semaphore, &t);
+}
+#endif
+
+typedef struct vitp_os_thread {
+    pthread_t id;
+    vitp_os_thread_fn run_fn;
+    void *argument;
+} vitp_os_thread;
+
+static void *vitp_os_thread_main(void *thread)
+{
+    vitp_os_thread *t = (vitp_os_thread *)thread;
+    t->run_fn(t->argument);
+    return NULL;
+}
+
+/* The host's signal handlers never run on our thread, and SIGPIPE of its sockets stays pending
+   here. */
+static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, void *argument)
+{
+    sigset_t all, before;
+    bool ok;
+    t->run_fn = run_fn;
+    t->argument = argument;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
+    ok = pthread_create(&t->id, NULL, vitp_os_thread_main, t) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ok;
+}
+
+static void vitp_os_thread_join(vitp_os_thread *t) { pthread_join(t->id, NULL); }
+
+#endif /* !VITELEMETRY_NO_THREADS */
+
+static void vitp_os_sleep(uint32_t ms)
+{
+    struct timespec t;
+    t.tv_sec = (time_t)(ms / 1000u);
+    t.tv_nsec = (long)(ms % 1000u) * 1000000L;
+    (void)nanosleep(&t, NULL);
+}
+
+/* Memory that a forked child finds wiped, which tells it apart without a system call; where the
+   system cannot wipe, the process id does. */
+typedef struct vitp_os_page {
+    void    *memory;
+    size_t   size;
+    uint32_t owner;
+} vitp_os_page;
+
+static bool vitp_os_page_init(vitp_os_page *p, size_t size)
+{
+    p->size = (size + 65535u) & ~(size_t)65535u;
+    p->owner = vitp_os_process_id();
+    p->memory = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p->memory == MAP_FAILED) p->memory = NULL;
+#if defined(MADV_WIPEONFORK)
+    if (p->memory && madvise(p->memory, p->size, MADV_WIPEONFORK) == 0) p->owner = 0;
+#endif
+    if (p->memory) *(volatile uint32_t *)p->memory = 1u;
+    return p->memory != NULL;
+}
+
+static void vitp_os_page_free(vitp_os_page *p) { munmap(p->memory, p->size); }
+
+static bool vitp_os_page_forked(const vitp_os_page *p)
+{
+    return p->owner ? p->owner != vitp_os_process_id()
+                    : *(const volatile uint32_t *)p->memory == 0u;
+}
+
+static void vitp_os_name(char *out, size_t size)
+{
+    struct utsname u;
+    size_t         digits;
+    if (uname(&u) != 0) {
+        snprintf(out, size, "unknown");
+        return;
+    }
+    digits = strspn(u.release, "0123456789.");
+    snprintf(out, size, "%.32s-%.*s", u.sysname, (int)(digits < 24 ? digits : 24), u.release);
+}
+
+static void vitp_os_arch(char *out, size_t size)
+{
+    struct utsname u;
+    snprintf(out, size, "%.32s", uname(&u) == 0 ? u.machine : "unknown");
+}
+
+static int64_t vitp_os_cpu_count(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int64_t)n : 1;
+}
+
+static uint64_t vitp_os_ram_bytes(void)
+{
+#if defined(_SC_PHYS_PAGES)
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0u;
+#else
+    return 0u;
+#endif
+}
+
+static bool vitp_os_copy_env(char *out, size_t size, const char *name)
+{
+    const char *value = getenv(name);
+    size_t      n = value ? strlen(value) : 0;
+    if (n == 0 || n >= size) return false;
+    memcpy(out, value, n + 1);
+    return true;
+}
+
+static bool vitp_os_user(char *out, size_t size)
+{
+    return vitp_os_copy_env(out, size, "USER") || vitp_os_copy_env(out, size, "LOGNAME");
+}
+
+static bool vitp_os_home(char *out, size_t size)
+{
+    return vitp_os_copy_env(out, size, "HOME") && out[0] == '/';
+}
+
+static bool vitp_os_host(char *out, size_t size)
+{
+    if (gethostname(out, size) != 0) return false;
+    out[size - 1] = 0;
+    return out[0] != 0;
+}
+
+#ifndef VITELEMETRY_NO_FILES
+static bool vitp_os_state_folder(char *out, size_t size)
+{
+    char home[VITP_PATH_MAX];
+    int  n;
+    if (vitp_os_copy_env(out, size, "XDG_STATE_HOME") && out[0] == '/') return true;
+    if (!vitp_os_home(home, sizeof home)) return false;
+#if defined(__APPLE__)
+    n = snprintf(out, size, "%s/Library/Application Support", home);
+#else
+    n = snprintf(out, size, "%s/.local/state", home);
+#endif
+    return n > 0 && (size_t)n < size;
+}
+
+/* Makes the missing parts of a path, private to the user. True: the last is a folder of this user's
+   that nobody else may write to. */
+static bool vitp_os_make_folder(const char *path)
+{
+    char        part[VITP_PATH_MAX];
+    struct stat s;
+    size_t      i, size = strlen(path);
+    if (size == 0 || size >= sizeof part) return false;
+    for (i = 1; i <= size; i++) {
+        if (path[i] != '/' && path[i] != 0) continue;
+        memcpy(part, path, i);
+        part[i] = 0;
+        (void)mkdir(part, 0700);
+    }
+    return lstat(path, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() &&
+           !(s.st_mode & 022) && access(path, W_OK | X_OK) == 0;
+}
+
+static vitp_os_read vitp_os_read_file(const char *path, char *out, size_t capacity, size_t *size)
+{
+    struct stat s;
+    bool        ok;
+    int         fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    *size = 0;
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
+    ok = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() && !(s.st_mode & 022) &&
+         s.st_size >= 0 && (uint64_t)s.st_size < capacity;
+    if (ok) {
+        *size = (size_t)s.st_size;
+        ok = vitp_os_read_all(fd, out, *size);
+    }
+    close(fd);
+    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+}
+
+static bool vitp_os_put_file(const char *path, const char *data, size_t size)
+{
+    int  fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool ok;
+    if (fd < 0) return false;
+    ok = fchmod(fd, 0600) == 0;
+    while (ok && size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR) continue;
+        ok = n > 0;
+        if (!ok) break;
+        data += n;
+        size -= (size_t)n;
+    }
+    ok = fsync(fd) == 0 && ok;
+    return close(fd) == 0 && ok;
+}
+
+/* By a temporary file, so that a reader sees the old text or the new one. only_new: false when
+   the file is there already, which of two processes lets one win. */
+static bool vitp_os_write_file(const char *path, const char *data, size_t size, bool only_new)
+{
+    char temporary[VITP_PATH_MAX + 32];
+    int  n = snprintf(temporary, sizeof temporary, "%s.%lu-%lx", path,
+                      (unsigned long)vitp_os_process_id(),
+                      (unsigned long)(vitp_os_now_ns() & 0xFFFFFFFFu));
+    bool ok;
+    if (n < 0 || (size_t)n >= sizeof temporary) return false;
+    ok = vitp_os_put_file(temporary, data, size);
+    errno = 0;
+    if (ok && only_new && (link(temporary, path) == 0 || errno == EEXIST)) {
+        ok = errno != EEXIST;
+        (void)unlink(temporary);
+        return ok;
+    }
+    ok = ok && rename(temporary, path) == 0; /* also where the file system has no links */
+    if (!ok) (void)unlink(temporary);
+    return ok;
+}
+
+static void vitp_os_remove_file(const char *path) { (void)unlink(path); }
+#endif /* !VITELEMETRY_NO_FILES */
+
+#endif /* POSIX */
+
+/*
+   ================================================================================================
+   >>log: each item once a client. Noted anywhere, told to the host where no lock of ours is held.
+   ================================================================================================
+   */
+
+typedef struct vitp_log {
+    vit_logger logger;
+    uint32_t   noted[2], told[2]; /* bit sets of items; any thread */
+} vitp_log;
+
+typedef struct vitp_log_line {
+    vit_log_level level;
+    const char   *text;
+} vitp_log_line;
+
+static const vitp_log_line *vitp_log_line_of(uint32_t item)
+{
+#define VITP_LOG_LINE(item, level, text) { VIT_LOG_LEVEL_##level, text },
+    static const vitp_log_line lines[] = { { VIT_LOG_LEVEL_INFO, "" },
+                                           VIT_LOG_ITEMS(VITP_LOG_LINE) };
+#undef VITP_LOG_LINE
+    return &lines[item];
+}
+
+static void vitp_log_note(vitp_log *log, vit_log_item item)
+{
+    uint32_t bit = 1u << ((uint32_t)item & 31u);
+    (void)VITP_ATOMIC_OR(&log->noted[(uint32_t)item >> 5], bit);
+}
+
+static void vitp_log_tell(vitp_log *log)
+{
+    uint32_t i, fresh, item;
+    for (i = 0; i < 2; i++) {
+        fresh = VITP_ATOMIC_LOAD(&log->noted[i]) & ~VITP_ATOMIC_LOAD(&log->told[i]);
+        if (!fresh) continue;
+        fresh &= ~VITP_ATOMIC_OR(&log->told[i], fresh);
+        for (item = i * 32u; fresh && log->logger.log_fn; item++, fresh >>= 1)
+            if (fresh & 1u)
+                log->logger.log_fn(vitp_log_line_of(item)->level, (vit_log_item)item,
+                                   vitp_log_line_of(item)->text, log->logger.user);
+    }
+}
+
+/*
+   ================================================================================================
+   >>text: bytes and characters. No locale; UTF-8 is looked at byte by byte (RFC 3629).
+   ================================================================================================
+   */
+
+#define VITP_TEXT_BAD 0xFFFDu /* what a malformed sequence decodes to */
+
+static bool vitp_text_is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool vitp_text_is_lower(char c) { return c >= 'a' && c <= 'z'; }
+static bool vitp_text_is_alpha(char c) { return vitp_text_is_lower(c) || (c >= 'A' && c <= 'Z'); }
+static bool vitp_text_is_alnum(char c) { return vitp_text_is_digit(c) || vitp_text_is_alpha(c); }
+static bool vitp_text_is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+static int vitp_text_hex_value(char c)
+{
+    if (vitp_text_is_digit(c)) return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* Length of a text, at most `most`: a longer one is not read to its end. */
+static size_t vitp_text_size(const char *text, size_t most)
+{
+    const char *end = text ? (const char *)memchr(text, 0, most) : text;
+    return !text ? 0 : end ? (size_t)(end - text) : most;
+}
+
+/* The largest size <= size that does not end inside a character. */
+static size_t vitp_text_cut(const char *text, size_t size)
+{
+    size_t at = size, back;
+    for (back = 0; back < 3 && at > 0 && ((unsigned char)text[at - 1] & 0xC0u) == 0x80u; back++)
+        at--;
+    if (at == 0) return size;
+    if ((unsigned char)text[at - 1] < 0xC0u) return size; /* ASCII, or no character begins here */
+    back = (unsigned char)text[at - 1] >= 0xF0u ? 4 : (unsigned char)text[at - 1] >= 0xE0u ? 3 : 2;
+    return size - (at - 1) >= back ? size : at - 1;
+}
+
+static bool vitp_text_copy(char *out, size_t capacity, const char *text)
+{
+    size_t size = vitp_text_size(text, capacity);
+    if (size == capacity) return false;
+    if (size) memcpy(out, text, size);
+    out[size] = 0;
+    return true;
+}
+
+/* Length of the character at text (size >= 1); a malformed one gives VITP_TEXT_BAD and the length
+   of its maximal part that could have begun a character (Unicode 15, 3.9, U+FFFD substitution).
+   */
+static size_t vitp_text_decode(const char *text, size_t size, uint32_t *code)
+{
+    unsigned char c = (unsigned char)text[0];
+    unsigned char low = 0x80u, high = 0xBFu; /* range of the second byte */
+    size_t        n = c < 0xE0u ? 2 : c < 0xF0u ? 3 : 4, i;
+    *code = c;
+    if (c < 0x80u) return 1;
+    *code = VITP_TEXT_BAD;
+    if (c < 0xC2u || c > 0xF4u) return 1;
+    if (c == 0xE0u) low = 0xA0u;
+    if (c == 0xEDu) high = 0x9Fu; /* no surrogates */
+    if (c == 0xF0u) low = 0x90u;
+    if (c == 0xF4u) high = 0x8Fu;
+    for (i = 1; i < n; i++, low = 0x80u, high = 0xBFu)
+        if (i >= size || (unsigned char)text[i] < low || (unsigned char)text[i] > high) return i;
+    *code = c & (0x7Fu >> n);
+    for (i = 1; i < n; i++) *code = (*code << 6) | ((unsigned char)text[i] & 0x3Fu);
+    return n;
+}
+
+/* Size of an event name, or 0: [A-Za-z0-9_.]{1,64}. */
+static uint32_t vitp_text_name_size(const char *text)
+{
+    size_t size = vitp_text_size(text, VITP_NAME_MAX + 1u), i;
+    if (size > VITP_NAME_MAX) return 0;
+    for (i = 0; i < size; i++)
+        if (!vitp_text_is_alnum(text[i]) && text[i] != '_' && text[i] != '.') return 0;
+    return (uint32_t)size;
+}
+
+/* Size of a key, or 0: [a-z0-9_.]{1,64}. */
+static uint32_t vitp_text_key_size(const char *text)
+{
+    uint32_t size = vitp_text_name_size(text), i;
+    for (i = 0; i < size; i++)
+        if (text[i] >= 'A' && text[i] <= 'Z') return 0;
+    return size;
+}
+
+static bool vitp_text_is_printable(const char *text, size_t most)
+{
+    size_t size = vitp_text_size(text, most + 1u), i;
+    for (i = 0; i < size; i++)
+        if (text[i] < ' ' || text[i] > '~') return false;
+    return size <= most;
+}
+
+static bool vitp_text_has(const char *text, size_t size, const char *part, size_t part_size)
+{
+    size_t i;
+    for (i = 0; part_size > 0 && i + part_size <= size; i++)
+        if (text[i] == part[0] && memcmp(text + i, part, part_size) == 0) return true;
+    return false;
+}
+
+static void vitp_text_hex(char *out, const unsigned char *bytes, size_t count)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t            i;
+    for (i = 0; i < count; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15u];
+    }
+    out[2 * count] = 0;
+}
+
+/* The 36 characters of a UUID (RFC 9562, 4). */
+static void vitp_text_uuid(char out[37], const unsigned char id[16])
+{
+    char hex[33];
+    vitp_text_hex(hex, id, 16);
+    memcpy(out, hex, 8);
+    memcpy(out + 9, hex + 8, 4);
+    memcpy(out + 14, hex + 12, 4);
+    memcpy(out + 19, hex + 16, 4);
+    memcpy(out + 24, hex + 20, 12);
+    out[8] = out[13] = out[18] = out[23] = '-';
+    out[36] = 0;
+}
+
+static bool vitp_text_parse_uuid(unsigned char id[16], const char *text)
+{
+    size_t i, at = 0;
+    if (vitp_text_size(text, 37) != 36) return false;
+    for (i = 0; i < 16; i++) {
+        int high, low;
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            if (text[at++] != '-') return false;
+        high = vitp_text_hex_value(text[at++]);
+        low = vitp_text_hex_value(text[at++]);
+        if (high < 0 || low < 0) return false;
+        id[i] = (unsigned char)(high * 16 + low);
+    }
+    return true;
+}
+
+const char *vit_version(void) { return VITELEMETRY_VERSION; }
+
+const char *vit_status_text(vit_status s)
+{
+    static const char *const texts[] = { "VIT_OK",          "VIT_TRUNCATED",  "VIT_DISABLED",
+                                         "VIT_SAMPLED_OUT", "VIT_QUEUE_FULL", "VIT_INVALID" };
+    return (unsigned)s < sizeof texts / sizeof texts[0] ? texts[(unsigned)s] : "unknown";
+}
+
+/*
+   ================================================================================================
+   >>sha256: FIPS 180-4
+   ================================================================================================
+   */
+
+typedef struct vitp_sha256 {
+    uint32_t      state[8];
+    uint64_t      size; /* bytes so far */
+    unsigned char block[64];
+} vitp_sha256;
+
+static uint32_t vitp_sha256_rotate(uint32_t x, unsigned n) { return (x >> n) | (x << (32u - n)); }
+
+static uint32_t vitp_sha256_word(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* W of 6.2.2, step 1: expanded in place, 16 words at a time. */
+static uint32_t vitp_sha256_schedule(uint32_t w[16], unsigned t)
+{
+    uint32_t x = w[(t + 1u) & 15u], y = w[(t + 14u) & 15u];
+    uint32_t s0 = vitp_sha256_rotate(x, 7) ^ vitp_sha256_rotate(x, 18) ^ (x >> 3);
+    uint32_t s1 = vitp_sha256_rotate(y, 17) ^ vitp_sha256_rotate(y, 19) ^ (y >> 10);
+    return w[t & 15u] += s0 + s1 + w[(t + 9u) & 15u];
+}
+
+static void vitp_sha256_block(uint32_t state[8], const unsigned char *block)
+{
+    static const uint32_t k[64] = {
+        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
+        0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
+        0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
+        0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
+        0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
+        0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+        0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116,
+        0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+        0xc67178f2
+    };
+    uint32_t w[16], a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    unsigned t;
+    for (t = 0; t < 16; t++) w[t] = vitp_sha256_word(block + (size_t)4 * t);
+    for (t = 0; t < 64; t++) {
+        uint32_t s1 =
+            vitp_sha256_rotate(e, 6) ^ vitp_sha256_rotate(e, 11) ^ vitp_sha256_rotate(e, 25);
+        uint32_t t1 =
+            h + s1 + ((e & f) ^ (~e & g)) + k[t] + (t < 16 ? w[t] : vitp_sha256_schedule(w, t));
+        uint32_t s0 =
+            vitp_sha256_rotate(a, 2) ^ vitp_sha256_rotate(a, 13) ^ vitp_sha256_rotate(a, 22);
+        uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
+        h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
+    }
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+}
+
+static void vitp_sha256_begin(vitp_sha256 *s)
+{
+    static const uint32_t first[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
+    memcpy(s->state, first, sizeof first);
+    s->size = 0;
+}
+
+static void vitp_sha256_add(vitp_sha256 *s, const void *data, size_t size)
+{
+    const unsigned char *p = (const unsigned char *)data;
+    size_t               held = (size_t)(s->size & 63u), part;
+    if (size == 0) return;
+    s->size += size;
+    if (held) {
+        part = size < 64 - held ? size : 64 - held;
+        memcpy(s->block + held, p, part);
+        if (held + part < 64) return;
+        vitp_sha256_block(s->state, s->block);
+        p += part;
+        size -= part;
+    }
+    for (; size >= 64; p += 64, size -= 64) vitp_sha256_block(s->state, p);
+    if (size) memcpy(s->block, p, size);
+}
+
+static void vitp_sha256_add_text(vitp_sha256 *s, const char *text)
+{
+    if (text) vitp_sha256_add(s, text, strlen(text));
+}
+
+static void vitp_sha256_end(vitp_sha256 *s, unsigned char digest[32])
+{
+    static const unsigned char pad[64] = { 0x80 };
+    unsigned char              length[8];
+    uint64_t                   bits = s->size * 8u;
+    size_t                     held = (size_t)(s->size & 63u), i;
+    for (i = 0; i < 8; i++) length[i] = (unsigned char)(bits >> (56 - 8 * i));
+    vitp_sha256_add(s, pad, held < 56 ? 56 - held : 120 - held);
+    vitp_sha256_add(s, length, 8);
+    for (i = 0; i < 32; i++) digest[i] = (unsigned char)(s->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void vit_sha256(unsigned char digest[32], const void *data, size_t size)
+{
+    vitp_sha256 s;
+    vitp_sha256_begin(&s);
+    if (data) vitp_sha256_add(&s, data, size);
+    vitp_sha256_end(&s, digest);
+}
+
+/*
+   ================================================================================================
+   >>ids: UUIDs, sampling, salted hashes, error hashes
+   ================================================================================================
+   */
+
+/* Ids of events: a counter under a 128-bit key that the system's random source gave. It lies in
+   the page that a fork wipes, so that a child seeds its own. Any thread. */
+typedef struct vitp_id_source {
+    uint32_t  alive;  /* 1; 0: wiped by a fork */
+    uint32_t  seeded; /* 1 while key is valid */
+    uint32_t  weak;   /* 1: the system gave no random bytes */
+    uint64_t  key[2];
+    uintptr_t count;
+} vitp_id_source;
+
+/* The finaliser of SplitMix64: a bijection in which each input bit changes half of the output
+   bits. */
+static uint64_t vitp_id_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+/* Random bytes; false when they had to be made from clocks and addresses. */
+static bool vitp_id_random(void *out, size_t size)
+{
+    unsigned char *at = (unsigned char *)out;
+    uint64_t x = vitp_os_now_ns() ^ (uint64_t)(uintptr_t)&at ^ (uint64_t)vitp_os_process_id() << 40;
+    size_t   i;
+    if (vitp_os_random(out, size)) return true;
+    x ^= (uint64_t)vitp_os_wall_s() << 20 ^ (uint64_t)vitp_os_thread_id();
+    for (i = 0; i < size; i++)
+        at[i] = (unsigned char)(vitp_id_mix(x + i * 0x9e3779b97f4a7c15u) >> 32);
+    return false;
+}
+
+static void vitp_id_seed(vitp_id_source *s)
+{
+    s->weak = !vitp_id_random(s->key, sizeof s->key);
+    s->alive = 1;
+    VITP_ATOMIC_STORE_RELEASE(&s->seeded, 1u);
+}
+
+/* Version 4 and variant 10 (RFC 9562, 5.4). */
+static void vitp_id_stamp(unsigned char id[16])
+{
+    id[6] = (unsigned char)((id[6] & 0x0Fu) | 0x40u);
+    id[8] = (unsigned char)((id[8] & 0x3Fu) | 0x80u);
+}
+
+static void vitp_id_next(vitp_id_source *s, unsigned char id[16])
+{
+    uint64_t n, half[2];
+    if (!VITP_ATOMIC_LOAD_ACQUIRE(&s->seeded)) vitp_id_seed(s);
+    n = (uint64_t)VITP_ATOMIC_ADD_PTR(&s->count, 1u) * 0x9e3779b97f4a7c15u;
+    half[0] = vitp_id_mix(s->key[0] + n);
+    half[1] = vitp_id_mix(s->key[1] ^ (half[0] >> 7) ^ n);
+    memcpy(id, half, 16);
+    vitp_id_stamp(id);
+}
+
+void vit_uuid4(char out[37])
+{
+    unsigned char id[16];
+    (void)vitp_id_random(id, sizeof id);
+    vitp_id_stamp(id);
+    vitp_text_uuid(out, id);
+}
+
+vit_op vit_op_begin(void)
+{
+    vit_op op;
+    (void)vitp_id_random(op.correlation_id, sizeof op.correlation_id);
+    vitp_id_stamp(op.correlation_id);
+    op.begin_ns = vitp_os_now_ns();
+    return op;
+}
+
+void vit_op_text(const vit_op *op, char out[37])
+{
+    static const unsigned char nil[16] = { 0 };
+    vitp_text_uuid(out, op ? op->correlation_id : nil);
+}
+
+bool vit_should_sample(const char *event_name, double rate, const char *seed)
+{
+    vitp_sha256   s;
+    unsigned char digest[32];
+    if (rate >= 1.0) return true;
+    if (!(rate > 0.0)) return false;
+    vitp_sha256_begin(&s);
+    vitp_sha256_add_text(&s, seed);
+    vitp_sha256_add(&s, ":", 1);
+    vitp_sha256_add_text(&s, event_name);
+    vitp_sha256_end(&s, digest);
+    return (double)vitp_sha256_word(digest) / 4294967295.0 < rate;
+}
+
+/* First 8 bytes of sha256(value + salt). */
+static void vitp_id_hash(unsigned char out[8], const char *value, size_t size, const char *salt)
+{
+    vitp_sha256   s;
+    unsigned char digest[32];
+    vitp_sha256_begin(&s);
+    vitp_sha256_add(&s, value, size);
+    vitp_sha256_add_text(&s, salt);
+    vitp_sha256_end(&s, digest);
+    memcpy(out, digest, 8);
+}
+
+/* Which characters make words in an error message: ASCII letters, digits and underscore, and all
+   others but the ones of this table (signs, punctuation, currency, arrows, symbols, CJK
+   punctuation). */
+static bool vitp_id_is_word(uint32_t c)
+{
+    static const struct {
+        uint32_t first, last;
+    } marks[] = { { 0x80, 0xA9 },     { 0xAB, 0xB1 },     { 0xB4, 0xB4 },     { 0xB6, 0xB8 },
+                  { 0xBB, 0xBB },     { 0xBF, 0xBF },     { 0xD7, 0xD7 },     { 0xF7, 0xF7 },
+                  { 0x2000, 0x206F }, { 0x20A0, 0x20CF }, { 0x2190, 0x2BFF }, { 0x3000, 0x3003 },
+                  { 0x3008, 0x3011 } };
+    size_t i;
+    if (c < 0x80u) return vitp_text_is_alnum((char)c) || c == '_';
+    for (i = 0; i < sizeof marks / sizeof marks[0]; i++)
+        if (c >= marks[i].first && c <= marks[i].last) return false;
+    return true;
+}
+
+/* Length of 0x and hex digits at text, or 0. */
+static size_t vitp_id_hex_span(const char *text, size_t size)
+{
+    size_t n = 2;
+    if (size < 3 || text[0] != '0' || text[1] != 'x') return 0;
+    while (n < size && vitp_text_hex_value(text[n]) >= 0) n++;
+    return n > 2 ? n : 0;
+}
+
+/* Length of the quoted part at text, or 0: either quote closes it, a newline does not stand in
+   it. */
+static size_t vitp_id_quote_span(const char *text, size_t size)
+{
+    size_t n = 1;
+    if (text[0] != '\'' && text[0] != '"') return 0;
+    while (n < size && text[n] != '\'' && text[n] != '"' && text[n] != '\n') n++;
+    return n < size && text[n] != '\n' ? n + 1 : 0;
+}
+
+/* Length of the digits at text when a word ends behind them, or 0. An address (0x1f) that begins
+   with the last of them was replaced before, and its mark begins no word. */
+static size_t vitp_id_number_span(const char *text, size_t size)
+{
+    size_t   n = 0;
+    uint32_t next;
+    while (n < size && vitp_text_is_digit(text[n])) n++;
+    if (n > 1 && vitp_id_hex_span(text + n - 1, size - n + 1)) return n - 1;
+    if (n == 0 || n == size) return n;
+    (void)vitp_text_decode(text + n, size - n, &next);
+    return vitp_id_is_word(next) ? 0 : n;
+}
+
+/* One pass does what the rule says in three: 0x... -> #hex, \b\d+\b -> #n, quoted -> #str.
+   A quote is no word character, and neither a number nor an address goes across one: the order of
+   the three does not matter. */
+static void vitp_id_add_normalised(vitp_sha256 *s, const char *text, size_t size)
+{
+    bool   in_word = false;
+    size_t i = 0, literal = 0, n;
+    while (i < size) {
+        const char *mark = "#str";
+        uint32_t    c;
+        if ((n = vitp_id_quote_span(text + i, size - i)) == 0) {
+            mark = "#hex";
+            n = vitp_id_hex_span(text + i, size - i);
+        }
+        if (n == 0 && !in_word) {
+            mark = "#n";
+            n = vitp_id_number_span(text + i, size - i);
+        }
+        if (n == 0) {
+            i += vitp_text_decode(text + i, size - i, &c);
+            in_word = vitp_id_is_word(c);
+            continue;
+        }
+        vitp_sha256_add(s, text + literal, i - literal);
+        vitp_sha256_add_text(s, mark);
+        literal = i += n;
+        in_word = mark[1] == 'h' || mark[1] == 'n';
+    }
+    vitp_sha256_add(s, text + literal, size - literal);
+}
+
+static void vitp_id_error_hash(unsigned char out[8], const char *type, const char *message,
+                               size_t size, const char *frame, size_t frame_size)
+{
+    vitp_sha256   s;
+    unsigned char digest[32];
+    while (size > 0 && vitp_text_is_space(message[0])) message++, size--;
+    while (size > 0 && vitp_text_is_space(message[size - 1])) size--;
+    vitp_sha256_begin(&s);
+    vitp_sha256_add_text(&s, type);
+    vitp_sha256_add(&s, "|", 1);
+    vitp_sha256_add(&s, frame, frame_size);
+    vitp_sha256_add(&s, "|", 1);
+    vitp_id_add_normalised(&s, message, size);
+    vitp_sha256_end(&s, digest);
+    memcpy(out, digest, 8);
+}
+
+void vit_error_hash(char out[17], const char *type, const char *message, const char *top_frame)
+{
+    unsigned char hash[8];
+    vitp_id_error_hash(hash, type, message ? message : "", message ? strlen(message) : 0,
+                       top_frame ? top_frame : "", top_frame ? strlen(top_frame) : 0);
+    vitp_text_hex(out, hash, 8);
+}
+
+/* >>scrub ---------------------------------------------------------------------------------------
+
+   Replaces what names a person, a machine or a secret by a marker. One pass: a byte that can belong
+   to such a text (a trigger) asks the matchers of its class, which look back no further than the
+   end of the last replacement and give the span they claim. What a matcher looks at and does not
+   claim is bounded or ends at the next trigger of its kind, so time is linear in the text. Markers
+   in the text are copied as they are and nothing reads across one, so scrubbing twice changes
+   nothing. A marker has 8 bytes at most: the output is no longer than text + 8 a span.
+
+   Formats: RFC 5321 and 6531 (addresses), RFC 4291 and 5952 (IPv6), RFC 3986 (URLs), RFC 7468
+   (PEM), RFC 7519 (JWT), RFC 7235 (credentials); token prefixes as their issuers publish them. */
+
+/* Class of a byte. Sets of classes are 32-bit masks. */
+enum {
+    VITP_SCRUB_CONTROL,
+    VITP_SCRUB_SPACE, /* and tab */
+    VITP_SCRUB_LINE,  /* \n \r */
+    VITP_SCRUB_DIGIT,
+    VITP_SCRUB_HEXLOW, /* a-f */
+    VITP_SCRUB_LOW,    /* g-z */
+    VITP_SCRUB_HEXUP,  /* A-F */
+    VITP_SCRUB_UP,     /* G-Z */
+    VITP_SCRUB_HIGH,   /* 0x80 and more: UTF-8 */
+    VITP_SCRUB_UNDERSCORE,
+    VITP_SCRUB_DASH,
+    VITP_SCRUB_DOT,
+    VITP_SCRUB_EQUAL,
+    VITP_SCRUB_PLUS,
+    VITP_SCRUB_SLASH,
+    VITP_SCRUB_BACKSLASH,
+    VITP_SCRUB_COLON,
+    VITP_SCRUB_AT,
+    VITP_SCRUB_QUOTE,
+    VITP_SCRUB_TICK,
+    VITP_SCRUB_BACKTICK,
+    VITP_SCRUB_PERCENT,
+    VITP_SCRUB_DOLLAR,
+    VITP_SCRUB_TILDE,
+    VITP_SCRUB_AMPERSAND,
+    VITP_SCRUB_LIST,  /* , ; */
+    VITP_SCRUB_PAREN, /* ( ) */
+    VITP_SCRUB_OPEN,  /* [ */
+    VITP_SCRUB_BRACE, /* ] { } */
+    VITP_SCRUB_ANGLE, /* < > */
+    VITP_SCRUB_WILD,  /* * ? | */
+    VITP_SCRUB_OTHER  /* ! # ^ */
+};
+
+static const uint8_t vitp_scrub_class[256] = {
+    0,  0,  0,  0,  0,  0,  0,  0,  0,  1,  2,  0,  0,  2,  0,  0,  /* 0x00 */
+    0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  /* 0x10 */
+    1,  31, 18, 31, 22, 21, 24, 19, 26, 26, 30, 13, 25, 10, 11, 14, /* ' ' */
+    3,  3,  3,  3,  3,  3,  3,  3,  3,  3,  16, 25, 29, 12, 29, 30, /* '0' */
+    17, 6,  6,  6,  6,  6,  6,  7,  7,  7,  7,  7,  7,  7,  7,  7,  /* '@' */
+    7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  27, 15, 28, 31, 9,  /* 'P' */
+    20, 4,  4,  4,  4,  4,  4,  5,  5,  5,  5,  5,  5,  5,  5,  5,  /* '`' */
+    5,  5,  5,  5,  5,  5,  5,  5,  5,  5,  5,  28, 30, 28, 23, 0,  /* 'p' */
+    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0x80 */
+    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0x90 */
+    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xa0 */
+    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xb0 */
+    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xc0 */
+    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xd0 */
+    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xe0 */
+    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xf0 */
+};
+
+/* VITP_SCRUB_SET(DOT) is the set of the class VITP_SCRUB_DOT; sets are joined by |. */
+#define VITP_SCRUB_SET(name) (UINT32_C(1) << VITP_SCRUB_##name)
+
+#define VITP_SCRUB_LOWER    (VITP_SCRUB_SET(HEXLOW) | VITP_SCRUB_SET(LOW))
+#define VITP_SCRUB_UPPER    (VITP_SCRUB_SET(HEXUP) | VITP_SCRUB_SET(UP))
+#define VITP_SCRUB_LETTER   (VITP_SCRUB_LOWER | VITP_SCRUB_UPPER)
+#define VITP_SCRUB_ALNUM    (VITP_SCRUB_LETTER | VITP_SCRUB_SET(DIGIT))
+#define VITP_SCRUB_HEX      (VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(HEXLOW) | VITP_SCRUB_SET(HEXUP))
+#define VITP_SCRUB_WORD     (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(UNDERSCORE))
+#define VITP_SCRUB_QUOTES   (VITP_SCRUB_SET(QUOTE) | VITP_SCRUB_SET(TICK) | VITP_SCRUB_SET(BACKTICK))
+#define VITP_SCRUB_BLANK    (VITP_SCRUB_SET(CONTROL) | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LINE))
+#define VITP_SCRUB_BRACKETS (VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN) | VITP_SCRUB_SET(BRACE))
+/* Bytes of an identifier that may be the key of a value. */
+#define VITP_SCRUB_NAME \
+    (VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOLLAR))
+/* Local part of a mail address (RFC 5321 atoms without what is rather syntax around it). */
+#define VITP_SCRUB_LOCAL                                                                   \
+    (VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH) | \
+     VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(TILDE) |              \
+     VITP_SCRUB_SET(AMPERSAND) | VITP_SCRUB_SET(TICK) | VITP_SCRUB_SET(OTHER))
+#define VITP_SCRUB_LABEL (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(HIGH) | VITP_SCRUB_SET(DASH))
+#define VITP_SCRUB_URL   (~(VITP_SCRUB_BLANK | VITP_SCRUB_QUOTES | VITP_SCRUB_SET(ANGLE)))
+/* Punctuation that ends a sentence rather than a URL or value. */
+#define VITP_SCRUB_TAIL                                                                         \
+    (VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_BRACKETS | \
+     VITP_SCRUB_SET(BACKSLASH))
+/* A segment of a path, of a Unix one and of a Windows one. */
+#define VITP_SCRUB_SEGMENT                                                                  \
+    (~(VITP_SCRUB_BLANK | VITP_SCRUB_QUOTES | VITP_SCRUB_BRACKETS | VITP_SCRUB_SET(SLASH) | \
+       VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(WILD) |           \
+       VITP_SCRUB_SET(ANGLE) | VITP_SCRUB_SET(LIST)))
+#define VITP_SCRUB_FOLDER  (VITP_SCRUB_SEGMENT | VITP_SCRUB_SET(PAREN))
+#define VITP_SCRUB_SLASHES (VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(BACKSLASH))
+/* A value without quotes. */
+#define VITP_SCRUB_BARE                                                                          \
+    (~(VITP_SCRUB_BLANK | VITP_SCRUB_QUOTES | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(AMPERSAND) | \
+       VITP_SCRUB_SET(ANGLE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN)))
+/* Alphabets of tokens. */
+#define VITP_SCRUB_CAPITALS (VITP_SCRUB_UPPER | VITP_SCRUB_SET(DIGIT))
+#define VITP_SCRUB_SLUG     (VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH))
+#define VITP_SCRUB_DOTTED   (VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(EQUAL))
+#define VITP_SCRUB_BASE64 \
+    (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(EQUAL))
+#define VITP_SCRUB_TOKEN (VITP_SCRUB_DOTTED | VITP_SCRUB_BASE64)
+#define VITP_SCRUB_CREDENTIAL \
+    (VITP_SCRUB_TOKEN | VITP_SCRUB_SET(TILDE) | VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(COLON))
+/* Every byte of these classes asks its matchers; letters and digits do where a run of them
+   starts. */
+#define VITP_SCRUB_TRIGGER                                                                 \
+    (VITP_SCRUB_QUOTES | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) | \
+     VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(AT) |                  \
+     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(OPEN))
+
+/* What a rejected matcher may have read of a value. */
+#define VITP_SCRUB_PROBE 32u
+/* Shortest known value, and shortest token with its prefix. */
+#define VITP_SCRUB_VALUE_MIN 4u
+#define VITP_SCRUB_TOKEN_MIN 16u
+
+/* All markers of this and of later versions, so that a text scrubbed by either stays as it is. */
+static const char *const vitp_scrub_markers[] = {
+    "[email]", "[ip]",   "[mac]",  "[path]", "[url]", "[secret]", "[token]", "[jwt]", "[key]",
+    "[user]",  "[host]", "[card]", "[iban]", "[ssn]", "[phone]",  "[hex]",   "[b64]", "[id]",
+};
+
+/* Words in names of values, under their first letter. Sign: + secret, ? secret if the value has 8
+   bytes with a digit, # secret if digits, ! header, - harmless (goes before a shorter word that it
+   contains). _ is an optional separator, a dot is a word boundary (a change of case counts). */
+static const char *const vitp_scrub_words[26] = {
+    "?access_key ?account_key ?api_key ?app_key ?application_key !authorization.",
+    "+bearer. -bucket_key -bypass",
+    "-compass !cookie. ?credential",
+    "?.dsn.",
+    "-encompass",
+    "-foreign_key",
+    "",
+    "",
+    "+identified_by -index_key",
+    "?jsessionid ?.jwt.",
+    "?.key.",
+    "",
+    "",
+    "",
+    "#.otp. -overpass",
+    "+passw +passphrase +passcode -pass_rate -pass_count -pass_through -pass_fail +pass. "
+    "+pasw +paswd +pswd +pwd +.pw. #.pin. -partition_key -primary_key -public_key",
+    "",
+    "",
+    "-schema_key -secretar +secret -sequence_key ?sessid ?.sig. ?signature ?.sas. -sort_key "
+    "-surpass",
+    "-tokeniz -tokens ?token -trespass",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+};
+
+/* Last part of a name that says something about the secret and is not the secret. */
+static const char vitp_scrub_about[] =
+    " length len size name names count type file path id ids url uri field policy expired expires "
+    "expiry ttl min max required enabled disabled status version format prefix index pos code "
+    "frame space up down event vault store manager provider hint prompt algorithm alg method limit "
+    "usage error failed ";
+
+/* Values that are none. */
+static const char vitp_scrub_no_value[] =
+    " true false null none nil undefined string str required missing empty invalid incorrect wrong "
+    "expired unknown failed denied unset default yes no on off not is was too must cannot changed "
+    "reset ok error optional redacted hidden text int bool object function value ";
+
+/* Words between a name and its quoted value. */
+static const char vitp_scrub_linking[] = " is to by was as of ";
+
+/* Ends of file names that look like top-level domains after an @ (icon@2x.png). */
+static const char vitp_scrub_file_ends[] =
+    " png jpg jpeg gif svg webp ico css js json yml yaml tgz gz whl jar ";
+
+/* Words before four numbers that are a version (or an OID), and such before a small first one. */
+static const char vitp_scrub_versions[] =
+    " v ver version versions release rev revision build section oid assemblyversion fileversion "
+    "productversion driver firmware ";
+static const char vitp_scrub_products[] =
+    " chromadb chroma qdrant milvus weaviate pinecone postgres postgresql pgvector sqlite openssl "
+    "python node chrome firefox safari edge electron qt cuda kernel glibc gcc clang numpy faiss "
+    "lancedb elasticsearch opensearch redis mongodb mysql windows macos linux app product ";
+
+/* Schemes of RFC 7235 and their kin, as they stand in headers and (with PASSWORD of SQL) in
+   prose. */
+static const char vitp_scrub_schemes[] =
+    " bearer basic digest token apikey negotiate ntlm ssws aws4-hmac-sha256 ";
+static const char *const vitp_scrub_prose_schemes[] = {
+    "apikey ", "basic ", "bearer ", "negotiate ", "ntlm ", "password ", "token ",
+};
+/* Their first letters, by c & 31. */
+#define VITP_SCRUB_SCHEME_LETTERS                                                  \
+    (UINT32_C(1) << 1 | UINT32_C(1) << 2 | UINT32_C(1) << 14 | UINT32_C(1) << 16 | \
+     UINT32_C(1) << 20)
+
+/* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
+   first letter; a row stands before a shorter prefix of the same text. */
+typedef struct vitp_scrub_token {
+    char        prefix[18];
+    uint8_t     least;
+    uint32_t    alphabet;
+    const char *marker; /* NULL: [token] */
+} vitp_scrub_token;
+
+static const vitp_scrub_token vitp_scrub_tokens[] = {
+    { "AIza", 30, VITP_SCRUB_SLUG, NULL },     /* Google */
+    { "AKIA", 16, VITP_SCRUB_CAPITALS, NULL }, /* AWS */
+    { "ASIA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "ABIA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "ACCA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "AROA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "AIDA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "ATATT3", 60, VITP_SCRUB_DOTTED, NULL }, /* Atlassian */
+    { "AGE-SECRET-KEY-1", 50, VITP_SCRUB_CAPITALS, NULL },
+    { "api_org_", 30, VITP_SCRUB_ALNUM, NULL }, /* Hugging Face */
+    { "ck-", 32, VITP_SCRUB_ALNUM, NULL },      /* Chroma */
+    { "dapi", 32, VITP_SCRUB_HEX, NULL },       /* Databricks */
+    { "dckr_", 20, VITP_SCRUB_SLUG, NULL },     /* Docker */
+    { "dop_v1_", 40, VITP_SCRUB_HEX, NULL },    /* DigitalOcean */
+    { "dp.pt.", 40, VITP_SCRUB_ALNUM, NULL },   /* Doppler */
+    { "EAAA", 22, VITP_SCRUB_SLUG, NULL },      /* Square, Facebook */
+    { "eyJ", 20, VITP_SCRUB_DOTTED, "[jwt]" },
+    { "figd_", 30, VITP_SCRUB_SLUG, NULL },   /* Figma */
+    { "GOCSPX-", 20, VITP_SCRUB_SLUG, NULL }, /* Google */
+    { "ghp_", 20, VITP_SCRUB_DOTTED, NULL },  /* GitHub */
+    { "gho_", 20, VITP_SCRUB_DOTTED, NULL },
+    { "ghu_", 20, VITP_SCRUB_DOTTED, NULL },
+    { "ghs_", 20, VITP_SCRUB_DOTTED, NULL },
+    { "ghr_", 20, VITP_SCRUB_DOTTED, NULL },
+    { "github_pat_", 40, VITP_SCRUB_WORD, NULL },
+    { "glpat-", 16, VITP_SCRUB_DOTTED, NULL }, /* GitLab */
+    { "glrt-", 16, VITP_SCRUB_DOTTED, NULL },
+    { "gldt-", 16, VITP_SCRUB_SLUG, NULL },
+    { "glc_", 32, VITP_SCRUB_BASE64, NULL }, /* Grafana */
+    { "glsa_", 38, VITP_SCRUB_WORD, NULL },
+    { "gsk_", 40, VITP_SCRUB_ALNUM, NULL }, /* Groq */
+    { "hf_", 30, VITP_SCRUB_ALNUM, NULL },  /* Hugging Face */
+    { "hvs.", 20, VITP_SCRUB_SLUG, NULL },  /* HashiCorp */
+    { "hvb.", 20, VITP_SCRUB_SLUG, NULL },
+    { "jina_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "LS0tLS1CRUdJTi", 20, VITP_SCRUB_BASE64, "[key]" }, /* base64 of "-----BEGIN " */
+    { "LTAI", 12, VITP_SCRUB_ALNUM, NULL },               /* Alibaba */
+    { "lin_api_", 30, VITP_SCRUB_ALNUM, NULL },           /* Linear */
+    { "llx-", 40, VITP_SCRUB_SLUG, NULL },                /* LlamaCloud */
+    { "lsv2_", 40, VITP_SCRUB_WORD, NULL },               /* LangSmith */
+    { "NRAK-", 20, VITP_SCRUB_ALNUM, NULL },              /* New Relic */
+    { "npm_", 30, VITP_SCRUB_ALNUM, NULL },
+    { "ntn_", 36, VITP_SCRUB_ALNUM, NULL },  /* Notion */
+    { "nvapi-", 60, VITP_SCRUB_SLUG, NULL }, /* NVIDIA */
+    { "PMAK-", 40, VITP_SCRUB_SLUG, NULL },  /* Postman */
+    { "pa-", 40, VITP_SCRUB_SLUG, NULL },    /* Voyage */
+    { "pcsk_", 40, VITP_SCRUB_WORD, NULL },  /* Pinecone */
+    { "pk-lf-", 36, VITP_SCRUB_SLUG, NULL }, /* Langfuse */
+    { "pplx-", 40, VITP_SCRUB_ALNUM, NULL }, /* Perplexity */
+    { "pypi-", 50, VITP_SCRUB_SLUG, NULL },
+    { "r8_", 37, VITP_SCRUB_SLUG, NULL },       /* Replicate */
+    { "rk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
+    { "rk_test_", 16, VITP_SCRUB_ALNUM, NULL },
+    { "SG.", 30, VITP_SCRUB_DOTTED, NULL },     /* SendGrid */
+    { "SWMTKN-1-", 40, VITP_SCRUB_SLUG, NULL }, /* Docker */
+    { "sk_live_", 16, VITP_SCRUB_ALNUM, NULL },
+    { "sk_test_", 16, VITP_SCRUB_ALNUM, NULL },
+    { "sk-", 20, VITP_SCRUB_SLUG, NULL },      /* OpenAI, Anthropic and many others */
+    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL },  /* Shopify */
+    { "sgp_", 30, VITP_SCRUB_WORD, NULL },     /* Sourcegraph */
+    { "tgp_v1_", 40, VITP_SCRUB_SLUG, NULL },  /* Together */
+    { "tskey-", 20, VITP_SCRUB_SLUG, NULL },   /* Tailscale */
+    { "tvly-", 20, VITP_SCRUB_SLUG, NULL },    /* Tavily */
+    { "whsec_", 24, VITP_SCRUB_BASE64, NULL }, /* Stripe */
+    { "xai-", 60, VITP_SCRUB_SLUG, NULL },
+    { "xapp-", 16, VITP_SCRUB_SLUG, NULL }, /* Slack */
+    { "xoxa-", 8, VITP_SCRUB_SLUG, NULL },
+    { "xoxb-", 16, VITP_SCRUB_SLUG, NULL },
+    { "xoxe.", 16, VITP_SCRUB_SLUG, NULL },
+    { "xoxe-", 16, VITP_SCRUB_SLUG, NULL },
+    { "xoxo-", 8, VITP_SCRUB_SLUG, NULL },
+    { "xoxp-", 16, VITP_SCRUB_SLUG, NULL },
+    { "xoxr-", 8, VITP_SCRUB_SLUG, NULL },
+    { "xoxs-", 8, VITP_SCRUB_SLUG, NULL },
+    { "ya29.", 20, VITP_SCRUB_SLUG, NULL },     /* Google */
+    { "ZXlK", 40, VITP_SCRUB_BASE64, "[jwt]" }, /* base64 of "eyJ" */
+};
+/* First row of each letter, then their number (a test compares it with the table). */
+static const uint8_t vitp_scrub_token_rows[27] = {
+    0,  10, 10, 11, 15, 17, 18, 31, 34, 34, 35, 35, 40, 40,
+    44, 44, 50, 50, 53, 60, 63, 63, 63, 64, 74, 75, 76,
+};
+#define VITP_SCRUB_TOKENS (sizeof vitp_scrub_tokens / sizeof *vitp_scrub_tokens)
+
+/* A text to be replaced wherever it stands. Whole words (user, host, home) are found in any case of
+   ASCII letters, others (registered secrets) as they are. */
+typedef struct vitp_scrub_value {
+    const char *text;
+    uint32_t    size;
+    const char *marker;
+    bool        whole_word;
+} vitp_scrub_value;
+
+typedef struct vitp_scrub_values {
+    const vitp_scrub_value *values;
+    uint32_t                count;
+    uint8_t                 first[256]; /* by first byte: VITP_SCRUB_STARTS_* */
+} vitp_scrub_values;
+
+#define VITP_SCRUB_STARTS_WORD   1u
+#define VITP_SCRUB_STARTS_SECRET 2u
+
+static const vitp_scrub_values vitp_scrub_no_values = { NULL, 0, { 0 } };
+
+/* The text and how far it is done. */
+typedef struct vitp_scrub {
+    const char              *text;
+    size_t                   size;
+    size_t                   floor;   /* end of the last span or marker: nothing before is read */
+    size_t                   run_end; /* end of the run of token bytes seen last */
+    const vitp_scrub_values *values;
+} vitp_scrub;
+
+typedef struct vitp_scrub_span {
+    size_t      start, end;
+    const char *marker;
+} vitp_scrub_span;
+
+typedef struct vitp_scrub_sink {
+    char  *out;
+    size_t room;   /* for text, without the NUL */
+    size_t kept;   /* bytes written */
+    size_t length; /* bytes of the whole scrubbed text */
+    bool   full;   /* something did not fit: no more is written */
+} vitp_scrub_sink;
+
+/* ---- bytes and runs ---------------------------------------------------------------------- */
+
+static uint32_t vitp_scrub_set_of(char c)
+{
+    return UINT32_C(1) << vitp_scrub_class[(unsigned char)c];
+}
+
+static bool vitp_scrub_is(char c, uint32_t set) { return (vitp_scrub_set_of(c) & set) != 0; }
+
+/* The byte, NUL after the end. */
+static char vitp_scrub_at(const vitp_scrub *s, size_t at)
+{
+    return at < s->size ? s->text[at] : '\0';
+}
+
+static bool vitp_scrub_in(const vitp_scrub *s, size_t at, uint32_t set)
+{
+    return at < s->size && vitp_scrub_is(s->text[at], set);
+}
+
+/* The byte before: ']' after a span, as if its marker already stood there. */
+static char vitp_scrub_before(const vitp_scrub *s, size_t at)
+{
+    if (at > s->floor) return s->text[at - 1];
+    return at ? ']' : ' ';
+}
+
+static char vitp_scrub_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c; }
+
+/* End of the run of bytes of the set, of `most` bytes at most. */
+static size_t vitp_scrub_run(const vitp_scrub *s, size_t at, uint32_t set, size_t most)
+{
+    size_t end = most < s->size - at ? at + most : s->size;
+
+    while (at < end && vitp_scrub_is(s->text[at], set)) at++;
+    return at;
+}
+
+/* Start of the run that ends at `at`. */
+static size_t vitp_scrub_back(const vitp_scrub *s, size_t at, uint32_t set, size_t most)
+{
+    size_t start = at - s->floor > most ? at - most : s->floor;
+
+    while (at > start && vitp_scrub_is(s->text[at - 1], set)) at--;
+    return at;
+}
+
+static bool vitp_scrub_has(const vitp_scrub *s, size_t at, size_t end, uint32_t set)
+{
+    while (at < end && !vitp_scrub_is(s->text[at], set)) at++;
+    return at < end;
+}
+
+static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
+{
+    size_t n = strlen(word);
+
+    return n <= s->size - at && memcmp(s->text + at, word, n) == 0;
+}
+
+/* Does [at, end) stand in the list " word word "? */
+static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, const char *list)
+{
+    for (; *list && at < end; list++) {
+        size_t i = 0;
+
+        if (*list != ' ') continue;
+        while (at + i < end && list[1 + i] == vitp_scrub_lower(s->text[at + i])) i++;
+        if (at + i == end && list[1 + i] == ' ') return true;
+    }
+    return false;
+}
+
+/* Length of the marker that stands here, or 0. */
+static size_t vitp_scrub_marker(const vitp_scrub *s, size_t at)
+{
+    size_t i, end;
+
+    if (vitp_scrub_at(s, at) != '[') return 0;
+    end = vitp_scrub_run(s, at + 1, VITP_SCRUB_ALNUM, 7);
+    if (end == at + 1 || vitp_scrub_at(s, end) != ']') return 0;
+    for (i = 0; i < sizeof vitp_scrub_markers / sizeof *vitp_scrub_markers; i++)
+        if (vitp_scrub_starts(s, at, vitp_scrub_markers[i])) return end + 1 - at;
+    return 0;
+}
+
+/* Is what follows no boundary? A marker may stand for a letter or digit. */
+static bool vitp_scrub_goes_on(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_in(s, at, VITP_SCRUB_ALNUM) || vitp_scrub_marker(s, at);
+}
+
+static bool vitp_scrub_claim(vitp_scrub_span *span, size_t start, size_t end, const char *marker)
+{
+    span->start = start;
+    span->end = end;
+    span->marker = marker;
+    return true;
+}
+
+/* Index of the quote that closes what starts at `at`, on this line, or the text's size. `escaped`:
+   it was opened by \", else \" is a quote in the value; a doubled quote always is. */
+static size_t vitp_scrub_close(const vitp_scrub *s, size_t at, char quote, bool escaped)
+{
+    size_t i;
+
+    for (i = at; i < s->size && !vitp_scrub_in(s, i, VITP_SCRUB_SET(LINE)); i++) {
+        if (s->text[i] != quote) continue;
+        if (!escaped && i > at && s->text[i - 1] == '\\') continue;
+        if (i == at || vitp_scrub_at(s, i + 1) != quote) return i;
+        i++;
+    }
+    return s->size;
+}
+
+/* ---- addresses --------------------------------------------------------------------------- */
+
+/* End of the domain that starts here, at its last label that can be a top-level one; or 0. */
+static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
+{
+    size_t   found = 0;
+    unsigned labels;
+
+    for (labels = 0; labels < 32; labels++) {
+        size_t end = vitp_scrub_run(s, at, VITP_SCRUB_LABEL, 254);
+        size_t word = vitp_scrub_run(s, at, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH), 254);
+
+        if (end == at) break;
+        if (vitp_scrub_starts(s, at, "xn--")) word = end;
+        if (labels && word - at >= 2 && !vitp_scrub_in(s, word, VITP_SCRUB_SET(DIGIT)))
+            found = vitp_scrub_listed(s, at, word, vitp_scrub_file_ends) ? 0 : word;
+        if (vitp_scrub_at(s, end) != '.') break;
+        at = end + 1;
+    }
+    return found;
+}
+
+/* The @ of an address, in `width` bytes (%40 is one too). */
+static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_LOCAL, 64);
+    size_t end = vitp_scrub_domain(s, at + width);
+
+    while (start < at && (!vitp_scrub_is(s->text[start], VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH)) ||
+                          ((unsigned char)s->text[start] & 0xC0u) == 0x80u))
+        start++;
+    return start < at && end && vitp_scrub_claim(span, start, end, "[email]");
+}
+
+/* End of four numbers of 0 to 255 with dots, or 0. */
+static size_t vitp_scrub_quad(const vitp_scrub *s, size_t at)
+{
+    unsigned i;
+
+    for (i = 0; i < 4; i++) {
+        size_t   end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 4);
+        unsigned value = 0;
+
+        if (end == at || end - at > 3) return 0;
+        for (; at < end; at++) value = value * 10 + (unsigned)(s->text[at] - '0');
+        if (value > 255) return 0;
+        if (i < 3 && vitp_scrub_at(s, at++) != '.') return 0;
+    }
+    return at;
+}
+
+/* Do the words before say that four numbers are a version? */
+static bool vitp_scrub_is_version(const vitp_scrub *s, size_t at)
+{
+    size_t end = vitp_scrub_back(s, at,
+                                 VITP_SCRUB_QUOTES | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(PAREN) |
+                                     VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(EQUAL) |
+                                     VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(DASH),
+                                 3);
+    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 24);
+
+    if (start == end) return false;
+    if (vitp_scrub_listed(s, start, end, vitp_scrub_versions)) return true;
+    /* Chrome/126.0.0.0, but /Srv/10.0.0.1 is a path */
+    if (s->text[end] == '/' && vitp_scrub_is(s->text[start], VITP_SCRUB_UPPER)) return true;
+    return vitp_scrub_at(s, at + 1) == '.' && vitp_scrub_listed(s, start, end, vitp_scrub_products);
+}
+
+/* End of a URL or of what follows an address. */
+static size_t vitp_scrub_url_end(const vitp_scrub *s, size_t at)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_URL, s->size);
+
+    while (end > at && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_TAIL)) end--;
+    return end;
+}
+
+static bool vitp_scrub_ipv4(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_quad(s, at);
+    size_t port;
+
+    if (!end || vitp_scrub_goes_on(s, end)) return false;
+    if (vitp_scrub_at(s, end) == '.' && vitp_scrub_in(s, end + 1, VITP_SCRUB_SET(DIGIT)))
+        return false;
+    if (vitp_scrub_before(s, at) == '.' &&
+        vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_SET(DIGIT)))
+        return false;
+    if ((end - at == 9 && vitp_scrub_starts(s, at, "127.0.0.1")) ||
+        (end - at == 7 && vitp_scrub_starts(s, at, "0.0.0.0")) || vitp_scrub_is_version(s, at))
+        return false;
+    port =
+        vitp_scrub_at(s, end) == ':' ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 5) : end;
+    /* a path goes with its address, a port alone stays */
+    if (vitp_scrub_at(s, port) == '/') end = vitp_scrub_url_end(s, port);
+    return vitp_scrub_claim(span, at, end, "[ip]");
+}
+
+/* Does the ':' before `at` end a word (addr:) and not a group of hex digits? */
+static bool vitp_scrub_after_word(const vitp_scrub *s, size_t at)
+{
+    size_t end = at - 1;
+    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_ALNUM, 5);
+
+    return start < end && (end - start > 4 || vitp_scrub_has(s, start, end, ~VITP_SCRUB_HEX));
+}
+
+/* May an address of groups with ':' start here? */
+static bool vitp_scrub_group_start(const vitp_scrub *s, size_t at)
+{
+    char before = vitp_scrub_before(s, at);
+
+    if (before == ':') return at - 1 > s->floor && vitp_scrub_after_word(s, at);
+    return !vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT));
+}
+
+/* End of an IPv6 address as inet_pton reads it, or 0. */
+static size_t vitp_scrub_groups(const vitp_scrub *s, size_t at)
+{
+    unsigned groups = 0;
+    bool     gap = vitp_scrub_starts(s, at, "::");
+
+    if (gap) at += 2;
+    while (groups < 9) {
+        size_t end = vitp_scrub_run(s, at, VITP_SCRUB_HEX, 5);
+        size_t quad = vitp_scrub_at(s, end) == '.' ? vitp_scrub_quad(s, at) : 0;
+
+        if (end == at) break;
+        if (quad) {
+            groups += 2;
+            at = quad;
+            break;
+        }
+        if (end - at > 4) return 0;
+        groups++;
+        at = end;
+        if (vitp_scrub_starts(s, at, "::")) {
+            if (gap) return 0;
+            gap = true;
+            at += 2;
+        } else if (vitp_scrub_at(s, at) == ':' && vitp_scrub_in(s, at + 1, VITP_SCRUB_HEX)) {
+            at++;
+        } else {
+            break;
+        }
+    }
+    return (gap ? groups && groups < 8 : groups == 8) ? at : 0;
+}
+
+/* The first ':' of an address, with its zone, prefix and brackets. */
+static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
+    size_t end;
+
+    if (at - start > 4 || !vitp_scrub_group_start(s, start)) return false;
+    end = vitp_scrub_groups(s, start);
+    if (!end || !vitp_scrub_has(s, start, end, VITP_SCRUB_SET(DIGIT))) return false;
+    if (end - start == 3 && vitp_scrub_starts(s, start, "::1")) return false;
+    if (vitp_scrub_goes_on(s, end) || vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)))
+        return false;
+    if (vitp_scrub_at(s, end) == '%')
+        end = vitp_scrub_run(s, end + 1, VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT), 32);
+    if (vitp_scrub_at(s, end) == '/') end = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 4);
+    if (vitp_scrub_before(s, start) == '[' && vitp_scrub_at(s, end) == ']') {
+        start--;
+        end++;
+    }
+    return vitp_scrub_claim(span, start, end, "[ip]");
+}
+
+/* The first separator of 6 or 8 pairs of hex digits. */
+static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t   start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3);
+    size_t   end = start;
+    unsigned pairs = 0;
+
+    if (at - start != 2 || vitp_scrub_before(s, start) == '-' ||
+        !(s->text[at] == '-' ? !vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)
+                             : vitp_scrub_group_start(s, start)))
+        return false;
+    while (pairs < 9 && vitp_scrub_run(s, end, VITP_SCRUB_HEX, 2) == end + 2) {
+        end += 2;
+        if (++pairs < 9 && vitp_scrub_at(s, end) == s->text[at] &&
+            vitp_scrub_in(s, end + 1, VITP_SCRUB_HEX))
+            end++;
+        else break;
+    }
+    if ((pairs != 6 && pairs != 8) || vitp_scrub_goes_on(s, end)) return false;
+    return (vitp_scrub_has(s, start, end, ~(VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(COLON))) &&
+            !vitp_scrub_starts(s, start, "00:00:00:00:00:00") &&
+            !vitp_scrub_starts(s, start, "ff:ff:ff:ff:ff:ff")) &&
+           vitp_scrub_claim(span, start, end, "[mac]");
+}
+
+/* The first dot of hhhh.hhhh.hhhh. */
+static bool vitp_scrub_mac_dotted(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
+    size_t end = start + 14;
+
+    if (at - start != 4 || vitp_scrub_run(s, at + 1, VITP_SCRUB_HEX, 5) != at + 5) return false;
+    if (vitp_scrub_at(s, at + 5) != '.' || vitp_scrub_run(s, at + 6, VITP_SCRUB_HEX, 5) != end)
+        return false;
+    return !vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT)) &&
+           !vitp_scrub_goes_on(s, end) && vitp_scrub_has(s, start, end, VITP_SCRUB_LETTER) &&
+           vitp_scrub_claim(span, start, end, "[mac]");
+}
+
+/* ---- URLs and paths ---------------------------------------------------------------------- */
+
+/* The ':' after a scheme: scheme://, scheme:\/\/ as JSON may have it, jdbc: and file:/. */
+static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(
+        s, at, VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH),
+        26);
+    size_t rest = at + 1;
+    size_t end;
+
+    while (start < at && !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER)) start++;
+    if (at - start < 2) return false;
+    if (vitp_scrub_starts(s, rest, "//")) rest += 2;
+    else if (vitp_scrub_starts(s, rest, "\\/\\/")) rest += 4;
+    else if (!(vitp_scrub_listed(s, start, at, " jdbc ") ||
+               (vitp_scrub_listed(s, start, at, " file ") && vitp_scrub_at(s, rest) == '/')))
+        return false;
+    end = vitp_scrub_url_end(s, rest);
+    return end > rest && vitp_scrub_claim(span, start, end, "[url]");
+}
+
+/* Does the text that ends here have a file name's extension? */
+static bool vitp_scrub_extension(const vitp_scrub *s, size_t end)
+{
+    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_ALNUM, 6);
+
+    return start < end && end - start < 6 && vitp_scrub_before(s, start) == '.' &&
+           vitp_scrub_is(vitp_scrub_before(s, start - 1), VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH)) &&
+           vitp_scrub_has(s, start, end, VITP_SCRUB_LETTER);
+}
+
+/* End of a path of the set that may have spaces: it goes on if one of the next `words` words has a
+   separator or an extension. */
+static size_t vitp_scrub_spaced(const vitp_scrub *s, size_t end, uint32_t set, uint32_t separator,
+                                unsigned words)
+{
+    size_t at = end;
+
+    while (words && vitp_scrub_at(s, at) == ' ' && !vitp_scrub_extension(s, end)) {
+        size_t start = at + 1;
+
+        at = vitp_scrub_run(s, start, set | separator, s->size);
+        if (at == start || vitp_scrub_is(s->text[start], separator)) return end;
+        if (vitp_scrub_has(s, start, at, separator) || vitp_scrub_extension(s, at)) end = at;
+        else words--;
+    }
+    return end;
+}
+
+/* End of a path in quotes, if `start` follows one, else 0. */
+static size_t vitp_scrub_in_quotes(const vitp_scrub *s, size_t start)
+{
+    char   quote = vitp_scrub_before(s, start);
+    size_t end;
+
+    if (!vitp_scrub_is(quote, VITP_SCRUB_QUOTES)) return 0;
+    end = vitp_scrub_close(s, start, quote, true);
+    if (end == s->size) return 0;
+    return vitp_scrub_at(s, end - 1) == '\\' ? end - 1 : end;
+}
+
+/* Where the path starts whose first '/' is at `at`; its size if nowhere. ~/ ~user/ $HOME/ ${HOME}/
+   and an option's letter (-I/usr) may stand before. */
+static size_t vitp_scrub_root(const vitp_scrub *s, size_t at)
+{
+    char   before = vitp_scrub_before(s, at);
+    size_t start = before == '}' ? at - 1 : at;
+    char   sign;
+
+    start = vitp_scrub_back(s, start, VITP_SCRUB_WORD, 32);
+    sign = vitp_scrub_before(s, start);
+    if (before == '}')
+        return sign == '{' && vitp_scrub_before(s, start - 1) == '$' ? start - 2 : s->size;
+    if (sign == '~' || sign == '$') return start - 1;
+    if (sign == '-' && at - start == 1) return at;
+    return vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DOT) |
+                                     VITP_SCRUB_SET(BRACE)) ||
+                   before == ')' || before == '<'
+               ? s->size
+               : at;
+}
+
+static bool vitp_scrub_path(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t   start = vitp_scrub_root(s, at);
+    size_t   end = at;
+    size_t   quoted;
+    unsigned segments = start < at;
+
+    if (start == s->size) return false;
+    while (vitp_scrub_at(s, end) == '/' || vitp_scrub_starts(s, end, "\\/") ||
+           (end > at && vitp_scrub_starts(s, end, "\\ "))) {
+        size_t first = end + 1 + (s->text[end] == '\\');
+
+        end = vitp_scrub_run(s, first, VITP_SCRUB_SEGMENT, s->size);
+        if (end == first && segments == 0) return false;
+        segments += end > first;
+    }
+    quoted = vitp_scrub_in_quotes(s, start);
+    if (quoted > end && vitp_scrub_has(s, at + 1, quoted, VITP_SCRUB_SET(SLASH)))
+        return vitp_scrub_claim(span, start, quoted, "[path]");
+    if (segments < 2) return false;
+    end = vitp_scrub_spaced(s, end, VITP_SCRUB_SEGMENT, VITP_SCRUB_SET(SLASH), 1);
+    while (s->text[end - 1] == '.') end--;
+    return vitp_scrub_claim(span, start, end, "[path]");
+}
+
+/* Claims a Windows path that starts at `start`, its first segment at `at`. */
+static bool vitp_scrub_folders(const vitp_scrub *s, size_t start, size_t at, vitp_scrub_span *span)
+{
+    uint32_t set = VITP_SCRUB_FOLDER | VITP_SCRUB_SLASHES;
+    size_t   end = vitp_scrub_run(s, at, set, s->size);
+    size_t   quoted = vitp_scrub_in_quotes(s, start);
+
+    if (!vitp_scrub_in(s, at, VITP_SCRUB_SEGMENT)) return false;
+    if (quoted > at) return vitp_scrub_claim(span, start, quoted, "[path]");
+    end = vitp_scrub_spaced(s, end, VITP_SCRUB_FOLDER, VITP_SCRUB_SLASHES, 3);
+    while (end > at + 1 && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_TAIL)) end--;
+    return vitp_scrub_claim(span, start, end, "[path]");
+}
+
+/* The ':' of C:\ and C:/ (not of a://). */
+static bool vitp_scrub_drive(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t first = vitp_scrub_run(s, at + 1, VITP_SCRUB_SLASHES, 3);
+
+    return first > at + 1 && !vitp_scrub_starts(s, at + 1, "//") && at > s->floor &&
+           vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LETTER) &&
+           !vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_WORD) &&
+           vitp_scrub_folders(s, at - 1, first, span);
+}
+
+/* The first backslash of \\host\share (doubled: \\\\host\\share), \\?\ and \\.\, or of the one
+   after %VARIABLE%. */
+static bool vitp_scrub_unc(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t host = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 5);
+    size_t end = vitp_scrub_run(s, host, VITP_SCRUB_NAME | VITP_SCRUB_SET(HIGH), 64);
+    size_t wide = (host - at) / 2;
+    char   before = vitp_scrub_before(s, at);
+    size_t start;
+
+    if (before == '%' && host - at <= 2) {
+        start = vitp_scrub_back(s, at - 1, VITP_SCRUB_WORD, 24);
+        return start < at - 1 && vitp_scrub_before(s, start) == '%' &&
+               vitp_scrub_folders(s, start - 1, host, span);
+    }
+    if (before == '\\' || vitp_scrub_is(before, VITP_SCRUB_WORD)) return false;
+    if ((host - at != 2 && host - at != 4)) return false;
+    if (vitp_scrub_at(s, host) == '?') end = host + 1;
+    else if (end - host < 2 && vitp_scrub_at(s, host) != '.') return false;
+    return vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3) == end + wide &&
+           vitp_scrub_folders(s, at, end + wide, span);
+}
+
+/* ---- values of names --------------------------------------------------------------------- */
+
+/* Length of the word (up to a blank) if it stands at `at`, where the name ends at `end`; or 0. */
+static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t at, size_t end,
+                                     const char *word)
+{
+    size_t i = at;
+    char   last = 0;
+
+    if (*word == '.') {
+        word++;
+        if (at > start && vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LETTER) &&
+            !(vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LOWER) &&
+              vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER)))
+            return 0;
+    }
+    for (; *word && *word != ' '; last = *word++) {
+        char c = i < end ? s->text[i] : '\0';
+
+        if (*word == '.') break;
+        if (*word == '_') i += c == '_' || c == '-' || c == '.' || c == ' ';
+        else if (vitp_scrub_lower(c) != *word) return 0;
+        else i++;
+    }
+    if (*word == '.' && last && i < end && vitp_scrub_is(s->text[i], VITP_SCRUB_LETTER) &&
+        !(vitp_scrub_is(s->text[i], VITP_SCRUB_UPPER) &&
+          vitp_scrub_is(s->text[i - 1], VITP_SCRUB_LOWER)))
+        return 0;
+    return i - at;
+}
+
+/* Sign of the word of vitp_scrub_words at `at`, its length in *length; or 0. */
+static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
+                            size_t *length)
+{
+    char        letter = vitp_scrub_lower(s->text[at]);
+    const char *word = letter >= 'a' && letter <= 'z' ? vitp_scrub_words[letter - 'a'] : "";
+
+    while (*word) {
+        *length = vitp_scrub_word_length(s, start, at, end, word + 1);
+        if (*length) return *word;
+        while (*word && *word != ' ') word++;
+        while (*word == ' ') word++;
+    }
+    return 0;
+}
+
+/* Is the last part of the name (from `at` on, after its key word) one of vitp_scrub_about? */
+static bool vitp_scrub_is_about(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t start = end;
+
+    while (start > at && vitp_scrub_is(s->text[start - 1], VITP_SCRUB_LOWER)) start--;
+    if (start == end)
+        while (start > at && vitp_scrub_is(s->text[start - 1], VITP_SCRUB_UPPER)) start--;
+    else if (start > at && vitp_scrub_is(s->text[start - 1], VITP_SCRUB_UPPER)) start--;
+    return vitp_scrub_listed(s, start, end, vitp_scrub_about);
+}
+
+/* Sign of the name that ends at `end` (see vitp_scrub_words), or 0; *start is where it begins. A
+   key word may reach back over one space (api key). */
+static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
+{
+    size_t at, length, after = end;
+    char   sign = 0;
+
+    *start = vitp_scrub_back(s, end, VITP_SCRUB_NAME, 40);
+    if (*start == end) return 0;
+    at = vitp_scrub_before(s, *start) == ' ' && *start > s->floor
+             ? vitp_scrub_back(s, *start - 1, VITP_SCRUB_NAME, 16)
+             : *start;
+    while (at < end) {
+        char found = vitp_scrub_word(s, *start, at, end, &length);
+
+        at += found ? length : 1;
+        if (!found || at <= *start) continue;
+        if (found == '-') sign = 0;
+        else if (sign != '+') sign = found;
+        after = at;
+    }
+    return sign && !vitp_scrub_is_about(s, after, end) ? sign : '\0';
+}
+
+/* Does the value stand for another (${X}, $(x), $X, <x>, {{x}}, %X%, ***, x.y of code, f(x))? */
+static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
+{
+    char   c = s->text[at];
+    size_t word = vitp_scrub_run(
+        s, at, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON), VITP_SCRUB_PROBE);
+
+    if (c == '$' || c == '%') {
+        word = vitp_scrub_run(s, at + 1, VITP_SCRUB_WORD, VITP_SCRUB_PROBE);
+        return word == end || vitp_scrub_in(s, at + 1, VITP_SCRUB_BRACKETS) ||
+               (c == '%' && vitp_scrub_at(s, word) == '%');
+    }
+    if (c == '<' || c == '*' || vitp_scrub_starts(s, at, "{{")) return true;
+    return word > at && word <= end && vitp_scrub_at(s, word) == '(';
+}
+
+/* Changes between small letters, capitals and digits: many in what was drawn at random. */
+static bool vitp_scrub_is_random(const vitp_scrub *s, size_t at, size_t end)
+{
+    static const uint32_t kinds = VITP_SCRUB_ALNUM;
+    size_t                changes = 0;
+    size_t                i;
+
+    for (i = at + 1; i < end; i++) {
+        bool upper = vitp_scrub_is(s->text[i], VITP_SCRUB_UPPER);
+        bool digit = vitp_scrub_is(s->text[i], VITP_SCRUB_SET(DIGIT));
+
+        changes += vitp_scrub_is(s->text[i - 1], kinds) && vitp_scrub_is(s->text[i], kinds) &&
+                   (upper != vitp_scrub_is(s->text[i - 1], VITP_SCRUB_UPPER) ||
+                    digit != vitp_scrub_is(s->text[i - 1], VITP_SCRUB_SET(DIGIT)));
+    }
+    return changes * 3 > end - at;
+}
+
+/* Is [at, end) a path of identifiers (module.member)? */
+static bool vitp_scrub_is_member(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t i;
+
+    for (i = at; i < end; i++) {
+        if (!vitp_scrub_is(s->text[i], VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT))) return false;
+        if ((i == at || s->text[i - 1] == '.') && !vitp_scrub_is(s->text[i], VITP_SCRUB_LETTER))
+            return false;
+    }
+    return vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DOT)) && !vitp_scrub_is_random(s, at, end);
+}
+
+/* Does nothing but the end of the line, punctuation or an option follow? */
+static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
+{
+    if (!vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return true;
+    end = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
+    return end == s->size ||
+           vitp_scrub_in(s, end,
+                         VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(WILD));
+}
+
+/* Is [at, end) a value for a name of this sign? `loose`: what stands before it is found in prose
+   too, so it must not look like a word of it. Reads VITP_SCRUB_PROBE bytes at most. */
+static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
+{
+    size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
+    bool   digit = vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(DIGIT));
+    bool   digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
+
+    if (at == end || vitp_scrub_marker(s, at) || vitp_scrub_marker(s, end)) return false;
+    if (vitp_scrub_is_reference(s, at, end)) return false;
+    if (probe == end && vitp_scrub_listed(s, at, end, vitp_scrub_no_value)) return false;
+    if (sign == '#') return digits && end - at >= 4 && end - at <= 10;
+    if (digits && end - at < 4) return false;
+    if (sign == '?') return digit && end - at >= 8 && !vitp_scrub_is_member(s, at, probe);
+    if (!loose) return true;
+    if (vitp_scrub_is_member(s, at, probe)) return false;
+    return digit || vitp_scrub_stands_alone(s, end) ||
+           vitp_scrub_has(s, at, probe,
+                          ~(VITP_SCRUB_NAME | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) |
+                            VITP_SCRUB_SET(HIGH)));
+}
+
+/* End of a value without quotes: a bracket that is no marker belongs to it. */
+static size_t vitp_scrub_bare_end(const vitp_scrub *s, size_t at, size_t most)
+{
+    size_t end = at;
+    size_t stop = most < s->size - at ? at + most : s->size;
+
+    while (end < stop) {
+        end = vitp_scrub_run(s, end, VITP_SCRUB_BARE, stop - end);
+        if (vitp_scrub_at(s, end) != '(' && vitp_scrub_at(s, end) != '[') break;
+        if (end == stop || vitp_scrub_marker(s, end)) break;
+        end++;
+    }
+    while (end > at && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(BRACE) | VITP_SCRUB_SET(DOT) |
+                                                           VITP_SCRUB_SET(BACKSLASH)))
+        end--;
+    return end;
+}
+
+/* Claims the value of a header: up to `quote` or the end of the line. */
+static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_scrub_span *span)
+{
+    size_t word = at;
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
+
+    if (vitp_scrub_listed(s, at, end, vitp_scrub_schemes))
+        word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
+    end = vitp_scrub_bare_end(s, word, VITP_SCRUB_PROBE);
+    if (end - word < 6 || vitp_scrub_marker(s, word) || vitp_scrub_is_reference(s, word, end) ||
+        !vitp_scrub_has(s, word, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL)))
+        return false;
+    for (end = at; end < s->size && !vitp_scrub_in(s, end, VITP_SCRUB_SET(LINE)); end++)
+        if (s->text[end] == quote && quote != ' ') break;
+    while (vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(BACKSLASH)))
+        end--;
+    return vitp_scrub_claim(span, at, end, "[secret]");
+}
+
+/* Claims the value at `at` for a name of this sign that starts at `name`. */
+static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool loose, size_t name,
+                                vitp_scrub_span *span)
+{
+    size_t open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
+    size_t end;
+    char   quote = vitp_scrub_before(s, name);
+
+    /* b'...', r"...", @"..." */
+    if (vitp_scrub_in(s, at, VITP_SCRUB_LETTER | VITP_SCRUB_SET(AT)) &&
+        vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES))
+        open = at + 1;
+    if (vitp_scrub_in(s, open, VITP_SCRUB_QUOTES)) {
+        quote = s->text[open];
+        at = open + 1;
+        if (sign == '!') return vitp_scrub_header(s, at, quote, span);
+        end = vitp_scrub_close(s, at, quote, open > 0 && s->text[open - 1] == '\\');
+        if (end < s->size) {
+            while (end > at && s->text[end - 1] == '\\') end--;
+            return vitp_scrub_is_value(s, sign, loose, at, end) &&
+                   vitp_scrub_claim(span, at, end, "[secret]");
+        }
+    }
+    if (sign == '!')
+        return vitp_scrub_header(s, at, vitp_scrub_is(quote, VITP_SCRUB_QUOTES) ? quote : ' ',
+                                 span);
+    end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
+    if (!vitp_scrub_is_value(s, sign, loose, at, end)) return false;
+    return vitp_scrub_claim(span, at, vitp_scrub_bare_end(s, at, s->size), "[secret]");
+}
+
+/* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
+static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
+{
+    char   before = vitp_scrub_before(s, at);
+    char   sign;
+    size_t end = before == '!' || before == '?' ? at - 1 : at;
+    size_t name, value, blank;
+
+    if (before == '=' || before == ':' || end < s->floor) return false;
+    end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
+    end = vitp_scrub_back(s, end,
+                          VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(BRACE), 4);
+    sign = vitp_scrub_name(s, end, &name);
+    if (!sign) return false;
+    value = vitp_scrub_run(s, at + width, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON), 3);
+    if (s->text[at] == ':' && value == at + 2 && s->text[at + 1] == ':') return false;
+    if (vitp_scrub_at(s, value) == '>') value++;
+    blank = value;
+    value = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 8);
+    return vitp_scrub_value_at(s, value, sign, s->text[at] == ':' && value > blank, name, span);
+}
+
+/* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
+static bool vitp_scrub_quoted(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    const uint32_t gaps = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN);
+    size_t         open = vitp_scrub_back(s, at, VITP_SCRUB_SET(BACKSLASH), 2);
+    size_t         end = vitp_scrub_back(s, open, gaps, 4);
+    size_t         word, name;
+    char           sign;
+
+    if (end == open) return false;
+    word = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 4);
+    if (vitp_scrub_listed(s, word, end, vitp_scrub_linking) && vitp_scrub_before(s, word) == ' ' &&
+        word > s->floor)
+        end = word - 1;
+    end = vitp_scrub_back(s, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2);
+    sign = vitp_scrub_name(s, end, &name);
+    return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span);
+}
+
+/* The dash that starts an option with a value: --password x, -Token x. */
+static bool vitp_scrub_option(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end, name, value;
+    char   sign;
+
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_NAME)) return false;
+    end = vitp_scrub_run(s, at, VITP_SCRUB_NAME, 40);
+    value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
+    if (value == end || end - at < 3 || vitp_scrub_at(s, value) == '-') return false;
+    sign = vitp_scrub_name(s, end, &name);
+    return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, value, sign, true, name, span);
+}
+
+/* ---- credentials that are known by themselves -------------------------------------------- */
+
+/* "-----BEGIN ": to the end of the END line, or of the text if it was cut before. */
+static bool vitp_scrub_pem(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end, i;
+
+    if (!vitp_scrub_starts(s, at, "-----BEGIN ")) return false;
+    for (end = at + 11; !vitp_scrub_starts(s, end, "-----"); end++)
+        if (end > at + 111 || !vitp_scrub_in(s, end,
+                                             VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(SPACE) |
+                                                 VITP_SCRUB_SET(UNDERSCORE) | VITP_SCRUB_SET(DASH)))
+            return false;
+    for (i = end + 5; i < s->size && !vitp_scrub_starts(s, i, "-----END "); i++) continue;
+    for (i += 9; i < s->size && !vitp_scrub_starts(s, i, "-----"); i++) continue;
+    return vitp_scrub_claim(span, at, i + 5 < s->size ? i + 5 : s->size, "[key]");
+}
+
+/* End of the scheme and its space that stand here, or 0. */
+static size_t vitp_scrub_scheme_end(const vitp_scrub *s, size_t at)
+{
+    size_t row, i;
+
+    if (!((VITP_SCRUB_SCHEME_LETTERS >> (s->text[at] & 31)) & 1u)) return 0;
+    for (row = 0; row < sizeof vitp_scrub_prose_schemes / sizeof *vitp_scrub_prose_schemes; row++) {
+        const char *word = vitp_scrub_prose_schemes[row];
+
+        for (i = 0; word[i] && vitp_scrub_lower(vitp_scrub_at(s, at + i)) == word[i]; i++) continue;
+        if (!word[i]) return at + i;
+    }
+    return 0;
+}
+
+/* The word of a scheme and its credential: Bearer x. PASSWORD x is SQL. */
+static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t value = vitp_scrub_scheme_end(s, at);
+    size_t end;
+
+    if (!value) return false;
+    if (vitp_scrub_lower(s->text[at]) == 'p')
+        return s->text[at] == 'P' && s->text[at + 1] == 'A' &&
+               vitp_scrub_value_at(s, value, '?', true, at, span);
+    end = vitp_scrub_run(s, value, VITP_SCRUB_CREDENTIAL, VITP_SCRUB_PROBE);
+    if (end - value < 8 || vitp_scrub_marker(s, end) ||
+        !(vitp_scrub_has(s, value, end,
+                         VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(PLUS)) ||
+          vitp_scrub_is_random(s, value, end)))
+        return false;
+    end = vitp_scrub_run(s, value, VITP_SCRUB_CREDENTIAL, s->size);
+    while (s->text[end - 1] == '.' || s->text[end - 1] == ':') end--;
+    return vitp_scrub_claim(span, value, end, "[secret]");
+}
+
+/* Does the body of a token look drawn at random, where its prefix is short? */
+static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t probe = end - at > 2 * VITP_SCRUB_PROBE ? at + 2 * VITP_SCRUB_PROBE : end;
+
+    return vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(DIGIT)) ||
+           vitp_scrub_is_random(s, at, probe);
+}
+
+/* A prefix of vitp_scrub_tokens and enough of its alphabet. */
+static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    unsigned letter = (unsigned)s->text[at] & 31u;
+    size_t   i, body, end;
+
+    if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
+    if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
+    for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
+        const vitp_scrub_token *t = &vitp_scrub_tokens[i];
+
+        if (t->prefix[1] != s->text[at + 1] || !vitp_scrub_starts(s, at, t->prefix)) continue;
+        body = at + strlen(t->prefix);
+        end = vitp_scrub_run(s, body, t->alphabet, t->least);
+        if (end - body < t->least) continue;
+        if (body - at < 5 && !vitp_scrub_is_body(s, body, end)) continue;
+        end = vitp_scrub_run(s, body, t->alphabet, s->size);
+        if (t->alphabet == VITP_SCRUB_CAPITALS && vitp_scrub_goes_on(s, end)) continue;
+        while (s->text[end - 1] == '.') end--;
+        return vitp_scrub_claim(span, at, end, t->marker ? t->marker : "[token]");
+    }
+    return false;
+}
+
+/* Where a run of letters starts as a reader sees it: after the n of \n and the m of a colour. */
+static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
+{
+    char   c = s->text[at];
+    size_t i;
+
+    if (vitp_scrub_before(s, at) == '\\') return c == 'n' || c == 'r' || c == 't' ? at + 1 : at;
+    if (c != 'm') return at;
+    i = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12);
+    return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
+}
+
+/* ---- known values ------------------------------------------------------------------------ */
+
+static bool vitp_scrub_same_word(const vitp_scrub *s, size_t at, const vitp_scrub_value *v)
+{
+    const uint32_t word = VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH);
+    size_t         end = at + v->size;
+    size_t         i;
+
+    if (v->size > s->size - at) return false;
+    if (vitp_scrub_is(v->text[0], word) && vitp_scrub_is(vitp_scrub_before(s, at), word))
+        return false;
+    if (vitp_scrub_is(v->text[v->size - 1], word) &&
+        (vitp_scrub_in(s, end, word) || vitp_scrub_marker(s, end)))
+        return false;
+    for (i = 0; i < v->size; i++)
+        if (vitp_scrub_lower(v->text[i]) != vitp_scrub_lower(s->text[at + i])) return false;
+    return true;
+}
+
+/* The longest known value of this kind (VITP_SCRUB_STARTS_*) that stands here. */
+static bool vitp_scrub_known(const vitp_scrub *s, size_t at, unsigned kind, vitp_scrub_span *span)
+{
+    size_t   longest = 0;
+    uint32_t i;
+
+    if (!(s->values->first[(unsigned char)s->text[at]] & kind)) return false;
+    for (i = 0; i < s->values->count; i++) {
+        const vitp_scrub_value *v = &s->values->values[i];
+
+        if (v->size <= longest || v->whole_word != (kind == VITP_SCRUB_STARTS_WORD)) continue;
+        if (v->whole_word ? v->size < VITP_SCRUB_VALUE_MIN || !vitp_scrub_same_word(s, at, v)
+                          : v->size > s->size - at || memcmp(v->text, s->text + at, v->size) != 0)
+            continue;
+        longest = v->size;
+        vitp_scrub_claim(span, at, at + longest, v->marker);
+    }
+    return longest != 0;
+}
+
+/* A known word, or the address that it is a part of. */
+static bool vitp_scrub_known_word(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end;
+
+    if (!vitp_scrub_known(s, at, VITP_SCRUB_STARTS_WORD, span)) return false;
+    end = vitp_scrub_run(s, at, VITP_SCRUB_LOCAL, 64);
+    if (vitp_scrub_at(s, end) == '@') vitp_scrub_email(s, end, 1, span);
+    return true;
+}
+
+/* Fills the index. The values must outlive it. */
+static void vitp_scrub_values_init(vitp_scrub_values *index, const vitp_scrub_value *values,
+                                   uint32_t count)
+{
+    uint32_t i;
+
+    memset(index, 0, sizeof *index);
+    index->values = values;
+    index->count = count;
+    for (i = 0; i < count; i++) {
+        const vitp_scrub_value *v = &values[i];
+        unsigned char           c = v->size ? (unsigned char)v->text[0] : 0;
+
+        if (v->size == 0) continue;
+        if (!v->whole_word) {
+            index->first[c] |= VITP_SCRUB_STARTS_SECRET;
+            continue;
+        }
+        c = (unsigned char)vitp_scrub_lower((char)c);
+        index->first[c] |= VITP_SCRUB_STARTS_WORD;
+        if (c >= 'a' && c <= 'z') index->first[c - ('a' - 'A')] |= VITP_SCRUB_STARTS_WORD;
+    }
+}
+
+/* ---- the pass ---------------------------------------------------------------------------- */
+
+/* Asks the matchers of the byte's class. */
+static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t letters;
+
+    switch (vitp_scrub_class[(unsigned char)s->text[at]]) {
+    case VITP_SCRUB_COLON:
+        return vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span) ||
+               vitp_scrub_mac(s, at, span) || vitp_scrub_ipv6(s, at, span) ||
+               vitp_scrub_pair(s, at, 1, span);
+    case VITP_SCRUB_EQUAL: return vitp_scrub_pair(s, at, 1, span);
+    case VITP_SCRUB_AT: return vitp_scrub_email(s, at, 1, span);
+    case VITP_SCRUB_SLASH: return vitp_scrub_path(s, at, span);
+    case VITP_SCRUB_BACKSLASH: return vitp_scrub_unc(s, at, span);
+    case VITP_SCRUB_DASH:
+        return vitp_scrub_pem(s, at, span) || vitp_scrub_mac(s, at, span) ||
+               vitp_scrub_option(s, at, span);
+    case VITP_SCRUB_DOT: return vitp_scrub_mac_dotted(s, at, span);
+    case VITP_SCRUB_PERCENT:
+        return (vitp_scrub_starts(s, at, "%40") && vitp_scrub_email(s, at, 3, span)) ||
+               (vitp_scrub_starts(s, at, "%3D") && vitp_scrub_pair(s, at, 3, span));
+    case VITP_SCRUB_QUOTE:
+    case VITP_SCRUB_TICK:
+    case VITP_SCRUB_BACKTICK: return vitp_scrub_quoted(s, at, span);
+    case VITP_SCRUB_DIGIT: return vitp_scrub_ipv4(s, at, span);
+    case VITP_SCRUB_HEXLOW:
+    case VITP_SCRUB_LOW:
+    case VITP_SCRUB_HEXUP:
+    case VITP_SCRUB_UP:
+        letters = vitp_scrub_letters(s, at);
+        return letters < s->size &&
+               (vitp_scrub_scheme(s, letters, span) || vitp_scrub_token_at(s, letters, span));
+    default: return false;
+    }
+}
+
+/* The span of a trigger. Markers first, then registered secrets, patterns, known words. */
+static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    vitp_scrub_span secret;
+    size_t          i;
+
+    if (vitp_scrub_known(s, at, VITP_SCRUB_STARTS_SECRET, span)) return true;
+    if (!vitp_scrub_match(s, at, span) && !vitp_scrub_known_word(s, at, span)) return false;
+    /* a registered secret that begins in the span and ends after it goes with it */
+    for (i = span->start; i < span->end; i++)
+        if (vitp_scrub_known(s, i, VITP_SCRUB_STARTS_SECRET, &secret) && secret.end > span->end)
+            span->end = secret.end;
+    return true;
+}
+
+/* The next byte that asks its matchers, or the text's size. */
+static size_t vitp_scrub_next(const vitp_scrub *s, size_t at)
+{
+    uint32_t last = vitp_scrub_set_of(vitp_scrub_before(s, at));
+
+    for (; at < s->size; at++) {
+        uint32_t set = vitp_scrub_set_of(s->text[at]);
+
+        if (set & VITP_SCRUB_TRIGGER) break;
+        if ((set & VITP_SCRUB_LETTER) && !(last & VITP_SCRUB_LETTER)) break;
+        if ((set & VITP_SCRUB_SET(DIGIT)) && !(last & VITP_SCRUB_ALNUM)) break;
+        if (s->values->first[(unsigned char)s->text[at]]) break;
+        last = set;
+    }
+    return at;
+}
+
+/* Where to cut text that goes on after `size` bytes: before a character that is not whole. */
+static size_t vitp_scrub_cut(const char *text, size_t size)
+{
+    size_t back;
+
+    for (back = 1; back <= 3 && back <= size; back++) {
+        unsigned char c = (unsigned char)text[size - back];
+        size_t        length = c < 0xC0u ? 1 : c < 0xE0u ? 2 : c < 0xF0u ? 3 : 4;
+
+        if (c >= 0x80u && c < 0xC0u) continue;
+        return length > back ? size - back : size;
+    }
+    return size;
+}
+
+/* Adds text to the output; `whole`: all or nothing of it. */
+static void vitp_scrub_put(vitp_scrub_sink *sink, const char *text, size_t size, bool whole)
+{
+    size_t room = sink->full ? 0 : sink->room - sink->kept;
+    size_t part = size <= room ? size : whole ? 0 : vitp_scrub_cut(text, room);
+
+    sink->length += size;
+    if (part) memcpy(sink->out + sink->kept, text, part);
+    sink->kept += part;
+    if (part < size) sink->full = true;
+}
+
+/* Scrubs text into out (out_size bytes, NUL-terminated if there is one). Returns the length of the
+   whole scrubbed text; *kept, if not NULL, gets the bytes written before the NUL. It is cut at a
+   UTF-8 character and never inside a marker. values may be NULL. */
+static size_t vitp_scrub_text(char *out, size_t out_size, const char *text, size_t size,
+                              const vitp_scrub_values *values, size_t *kept)
+{
+    vitp_scrub      s = { text, size, 0, 0, values ? values : &vitp_scrub_no_values };
+    vitp_scrub_sink sink = { out, out_size ? out_size - 1 : 0, 0, 0, false };
+    vitp_scrub_span span = { 0, 0, NULL };
+    size_t          at = 0;
+
+    for (;;) {
+        at = vitp_scrub_next(&s, at);
+        if (at == size) break;
+        if (vitp_scrub_marker(&s, at)) {
+            vitp_scrub_put(&sink, text + s.floor, at - s.floor, false);
+            s.floor = at + vitp_scrub_marker(&s, at);
+            vitp_scrub_put(&sink, text + at, s.floor - at, true);
+        } else if (vitp_scrub_find(&s, at, &span)) {
+            vitp_scrub_put(&sink, text + s.floor, span.start - s.floor, false);
+            vitp_scrub_put(&sink, span.marker, strlen(span.marker), true);
+            s.floor = span.end;
+        } else {
+            at++;
+            continue;
+        }
+        at = s.floor;
+    }
+    vitp_scrub_put(&sink, text + s.floor, size - s.floor, false);
+    if (out_size) out[sink.kept] = '\0';
+    if (kept) *kept = sink.kept;
+    return sink.length;
+}
+
+size_t vit_scrub(char *out, size_t out_size, const char *text, size_t text_size)
+{
+    return vitp_scrub_text(out, out_size, text ? text : "", text ? text_size : 0, NULL, NULL);
+}
+
+/*
+   ================================================================================================
+   >>json: a writer of JSON (RFC 8259) into memory of a fixed size. What does not fit sets `full`
+   and leaves the text as it was before the call; the caller goes back to a mark that it took.
+   ================================================================================================
+   */
+
+typedef struct vitp_json {
+    char  *data;
+    size_t size, capacity;
+    bool   full;
+} vitp_json;
+
+static void vitp_json_raw(vitp_json *j, const char *text, size_t size)
+{
+    if (j->full || size > j->capacity - j->size) {
+        j->full = true;
+        return;
+    }
+    memcpy(j->data + j->size, text, size);
+    j->size += size;
+}
+
+static void vitp_json_text(vitp_json *j, const char *text) { vitp_json_raw(j, text, strlen(text)); }
+
+/* What stands for a character that may not stand for itself, or NULL. */
+static const char *vitp_json_escape(unsigned char c, char buffer[7])
+{
+    static const char digits[] = "0123456789abcdef";
+    switch (c) {
+    case '"': return "\\\"";
+    case '\\': return "\\\\";
+    case '\b': return "\\b";
+    case '\f': return "\\f";
+    case '\n': return "\\n";
+    case '\r': return "\\r";
+    case '\t': return "\\t";
+    default: break;
+    }
+    if (c >= 0x20u && c != 0x7Fu) return NULL;
+    memcpy(buffer, "\\u00", 4);
+    buffer[4] = digits[c >> 4];
+    buffer[5] = digits[c & 15u];
+    buffer[6] = 0;
+    return buffer;
+}
+
+/* A string: malformed UTF-8 becomes U+FFFD, control characters are escaped. */
+static void vitp_json_string(vitp_json *j, const char *text, size_t size)
+{
+    size_t mark = j->size, i = 0, literal = 0;
+    char   buffer[7];
+    vitp_json_raw(j, "\"", 1);
+    while (i < size) {
+        uint32_t    code;
+        size_t      n = vitp_text_decode(text + i, size - i, &code);
+        const char *replacement =
+            code < 0x80u ? vitp_json_escape((unsigned char)code, buffer) : NULL;
+        if (code == VITP_TEXT_BAD) replacement = "\xEF\xBF\xBD";
+        if (replacement) {
+            vitp_json_raw(j, text + literal, i - literal);
+            vitp_json_text(j, replacement);
+            literal = i + n;
+        }
+        i += n;
+    }
+    vitp_json_raw(j, text + literal, size - literal);
+    vitp_json_raw(j, "\"", 1);
+    if (j->full) j->size = mark;
+}
+
+static void vitp_json_int(vitp_json *j, int64_t value)
+{
+    char     digits[20];
+    size_t   at = sizeof digits;
+    uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (char)('0' + rest % 10u);
+        rest /= 10u;
+    } while (rest);
+    if (value < 0) digits[--at] = '-';
+    vitp_json_raw(j, digits + at, sizeof digits - at);
+}
+
+/* The least number of digits that reads back the same. 15 are enough to tell; denormal numbers need
+   fewer. The decimal point is the locale's, whatever it is, and becomes a dot. */
+static void vitp_json_real(vitp_json *j, double value)
+{
+    char   text[40], clean[40];
+    int    digits = value > -2.3e-308 && value < 2.3e-308 ? 1 : 15;
+    size_t i, n = 0;
+    bool   in_number = true;
+    if (!(value - value == 0.0)) { /* NaN or infinite */
+        vitp_json_text(j, "null");
+        return;
+    }
+    do {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+    } while (digits++ < 17 && (strtod(text, NULL) < value || strtod(text, NULL) > value));
+    for (i = 0; text[i]; i++) {
+        in_number =
+            vitp_text_is_digit(text[i]) || text[i] == '-' || text[i] == '+' || text[i] == 'e';
+        if (in_number) clean[n++] = text[i];
+        else if (n == 0 || clean[n - 1] != '.') clean[n++] = '.';
+    }
+    vitp_json_raw(j, clean, n);
+}
+
+/*
+   ================================================================================================
+   >>queue: many producers, one consumer, records of different sizes in a ring.  A record is 8
+   bytes of head and its payload, aligned to 8. A producer claims room by one compare-and-swap on
+   tail, fills it, and commits it by a release store into the head. The consumer stops at a head
+   that is still 0. It wipes what it frees, so that a fresh claim always begins with 0. Where a
+   record would cross the end of the ring the rest is claimed as well and committed as a gap.
+   tail and head count bytes and wrap at 2^32; the ring is a power of two, so their difference is
+   right.
+   ================================================================================================
+   */
+
+#define VITP_QUEUE_CAPACITY_MIN 1024u
+#define VITP_QUEUE_CAPACITY_MAX (1u << 30)
+#define VITP_QUEUE_DONE         0x80000000u /* of a head: committed */
+#define VITP_QUEUE_GAP          0x40000000u /* of a head: nothing in it */
+#define VITP_QUEUE_SIZE         0x3FFFFFFFu
+
+typedef struct vitp_queue_head {
+    uint32_t state;  /* 0, or DONE | size: the producer's release, the consumer's acquire */
+    uint32_t extent; /* bytes to the next head: written before state */
+} vitp_queue_head;
+
+struct vit_queue {
+    uint32_t       capacity, record_max;
+    uint32_t       kept_back; /* bytes that only important records may use */
+    unsigned char  pad0[52];
+    uint32_t       tail; /* all producers: claimed so far */
+    unsigned char  pad1[60];
+    uint32_t       head; /* the consumer: freed so far */
+    unsigned char  pad2[60];
+    unsigned char *ring;
+};
+
+#define VITP_QUEUE_HEAD_BYTES ((sizeof(struct vit_queue) + 63u) & ~(size_t)63u)
+
+size_t vit_queue_bytes(size_t capacity)
+{
+    size_t power = VITP_QUEUE_CAPACITY_MIN;
+    if (capacity == 0 || capacity > VITP_QUEUE_CAPACITY_MAX) return 0;
+    while (power < capacity) power *= 2;
+    return VITP_QUEUE_HEAD_BYTES + power;
+}
+
+static uint32_t vitp_queue_record_limit(uint32_t capacity)
+{
+    uint32_t limit = capacity / 32u;
+    if (limit < 4096u) limit = 4096u;
+    if (limit > 32768u) limit = 32768u;
+    return (limit < capacity / 4u ? limit : capacity / 4u) - (uint32_t)sizeof(vitp_queue_head);
+}
+
+vit_queue *vit_queue_init(void *memory, size_t bytes)
+{
+    vit_queue *q = (vit_queue *)memory;
+    uint32_t   capacity = VITP_QUEUE_CAPACITY_MIN;
+    if (!memory || ((uintptr_t)memory & 63u) || bytes < vit_queue_bytes(capacity)) return NULL;
+    while (capacity < VITP_QUEUE_CAPACITY_MAX && vit_queue_bytes((size_t)capacity * 2) <= bytes)
+        capacity *= 2;
+    memset(q, 0, VITP_QUEUE_HEAD_BYTES);
+    q->capacity = capacity;
+    q->kept_back = capacity / 8u;
+    q->record_max = vitp_queue_record_limit(capacity);
+    q->ring = (unsigned char *)memory + VITP_QUEUE_HEAD_BYTES;
+    memset(q->ring, 0, capacity);
+    return q;
+}
+
+uint32_t vit_queue_record_max(const vit_queue *q) { return q ? q->record_max : 0; }
+
+static vitp_queue_head *vitp_queue_at(const vit_queue *q, uint32_t position)
+{
+    return (vitp_queue_head *)(void *)(q->ring + (position & (q->capacity - 1u)));
+}
+
+static uint32_t vitp_queue_extent(uint32_t size)
+{
+    return (size + (uint32_t)sizeof(vitp_queue_head) + 7u) & ~7u;
+}
+
+/* Claims `need` bytes that do not cross the end of the ring. NULL: full. */
+static vitp_queue_head *vitp_queue_claim(vit_queue *q, uint32_t need, uint32_t kept_back)
+{
+    uint32_t         tail = VITP_ATOMIC_LOAD(&q->tail), seen, head, to_end, gap;
+    vitp_queue_head *at;
+    for (;;) {
+        head = VITP_ATOMIC_LOAD_ACQUIRE(&q->head); /* behind it everything is wiped */
+        to_end = q->capacity - (tail & (q->capacity - 1u));
+        gap = to_end < need ? to_end : 0;
+        if (need + gap + kept_back > q->capacity - (tail - head)) {
+            seen = tail; /* full, or tail is stale */
+            tail = VITP_ATOMIC_LOAD(&q->tail);
+            if (tail == seen) return NULL;
+        } else if (VITP_ATOMIC_CAS(&q->tail, &tail, tail + gap + need)) {
+            break;
+        }
+    }
+    if (gap) {
+        at = vitp_queue_at(q, tail);
+        at->extent = gap;
+        VITP_ATOMIC_STORE_RELEASE(&at->state, VITP_QUEUE_DONE | VITP_QUEUE_GAP);
+    }
+    at = vitp_queue_at(q, tail + gap);
+    at->extent = need;
+    return at;
+}
+
+void *vit_queue_reserve(vit_queue *q, uint32_t size)
+{
+    vitp_queue_head *at;
+    if (!q || size == 0 || size > q->record_max) return NULL;
+    at = vitp_queue_claim(q, vitp_queue_extent(size), q->kept_back);
+    return at ? at + 1 : NULL;
+}
+
+void vit_queue_commit(vit_queue *q, void *record, uint32_t size)
+{
+    vitp_queue_head *at = record ? (vitp_queue_head *)record - 1 : NULL;
+    uint32_t         room;
+    if (!q || !at) return;
+    room = at->extent - (uint32_t)sizeof(vitp_queue_head);
+    VITP_ATOMIC_STORE_RELEASE(&at->state, VITP_QUEUE_DONE | (size < room ? size : room));
+}
+
+static bool vitp_queue_push(vit_queue *q, const void *record, uint32_t size, uint32_t kept_back)
+{
+    vitp_queue_head *at;
+    if (!record || size == 0 || size > q->record_max) return false;
+    at = vitp_queue_claim(q, vitp_queue_extent(size), kept_back);
+    if (!at) return false;
+    memcpy(at + 1, record, size);
+    VITP_ATOMIC_STORE_RELEASE(&at->state, VITP_QUEUE_DONE | size);
+    return true;
+}
+
+bool vit_queue_push(vit_queue *q, const void *record, uint32_t size)
+{
+    return q && vitp_queue_push(q, record, size, q->kept_back);
+}
+
+bool vit_queue_push_important(vit_queue *q, const void *record, uint32_t size)
+{
+    return q && vitp_queue_push(q, record, size, 0);
+}
+
+/* Bytes claimed and not freed. */
+static uint32_t vitp_queue_used(const vit_queue *q)
+{
+    uint32_t head = VITP_ATOMIC_LOAD_ACQUIRE(&q->head);
+    return VITP_ATOMIC_LOAD(&q->tail) - head;
+}
+
+/* Steps over gaps to the next committed record from position; NULL when there is none. */
+static vitp_queue_head *vitp_queue_next(const vit_queue *q, uint32_t *position)
+{
+    uint32_t tail = VITP_ATOMIC_LOAD(&q->tail);
+    while (*position != tail) {
+        vitp_queue_head *at = vitp_queue_at(q, *position);
+        uint32_t         state = VITP_ATOMIC_LOAD_ACQUIRE(&at->state);
+        if (!(state & VITP_QUEUE_DONE)) return NULL;
+        if (!(state & VITP_QUEUE_GAP)) return at;
+        *position += at->extent;
+    }
+    return NULL;
+}
+
+size_t vit_queue_peek(vit_queue *q,
+                      bool (*record_fn)(const void *record, uint32_t size, void *user), void *user,
+                      size_t most)
+{
+    uint32_t         position;
+    vitp_queue_head *at;
+    size_t           count = 0;
+    if (!q || !record_fn) return 0;
+    position = VITP_ATOMIC_LOAD(&q->head);
+    while (count < most && (at = vitp_queue_next(q, &position)) != NULL) {
+        count++;
+        if (!record_fn(at + 1, VITP_ATOMIC_LOAD(&at->state) & VITP_QUEUE_SIZE, user)) break;
+        position += at->extent;
+    }
+    return count;
+}
+
+void vit_queue_release(vit_queue *q, size_t records)
+{
+    uint32_t         position, extent;
+    vitp_queue_head *at;
+    if (!q) return;
+    position = VITP_ATOMIC_LOAD(&q->head);
+    while (records > 0 && position != VITP_ATOMIC_LOAD(&q->tail)) {
+        uint32_t state;
+        at = vitp_queue_at(q, position);
+        state = VITP_ATOMIC_LOAD_ACQUIRE(&at->state);
+        if (!(state & VITP_QUEUE_DONE)) break;
+        extent = at->extent;
+        memset(at, 0, extent);
+        position += extent;
+        VITP_ATOMIC_STORE_RELEASE(&q->head, position);
+        if (!(state & VITP_QUEUE_GAP)) records--;
+    }
+}
+
+size_t vit_queue_drain(vit_queue *q,
+                       bool (*record_fn)(const void *record, uint32_t size, void *user), void *user,
+                       size_t most)
+{
+    size_t count = 0;
+    bool   more = true;
+    if (!q || !record_fn) return 0;
+    while (more && count < most) { /* one at a time: room comes free as the callback goes on */
+        uint32_t         position = VITP_ATOMIC_LOAD(&q->head);
+        vitp_queue_head *at = vitp_queue_next(q, &position);
+        if (!at) break;
+        more = record_fn(at + 1, VITP_ATOMIC_LOAD(&at->state) & VITP_QUEUE_SIZE, user);
+        vit_queue_release(q, 1);
+        count++;
+    }
+    return count;
+}
+
+/*
+   ================================================================================================
+   >>record: from a call to a record in the queue. All of it runs on the host's threads.  A record
+   is a head and values. Of a declared event it holds values only, in the order of its schema; of
+   an ad-hoc one each value follows its kind and key. A text is its size (2 bytes) and its bytes.
+   ================================================================================================
+   */
+
+/* A text that one thread changes and any thread reads, without a lock: two copies, of which
+   `turn` names the one to read. A reader whose copy was overwritten sees another turn and reads
+   again. */
+#define VITP_CELL_WORDS 20u
+typedef struct vitp_cell {
+    uint32_t turn; /* written under the client's lock */
+    uint32_t words[2][VITP_CELL_WORDS];
+} vitp_cell;
+
+static void vitp_cell_write(vitp_cell *c, const void *data, size_t size)
+{
+    uint32_t words[VITP_CELL_WORDS] = { 0 };
+    uint32_t next = VITP_ATOMIC_LOAD(&c->turn) + 1u, i;
+    memcpy(words, data, size < sizeof words ? size : sizeof words);
+    for (i = 0; i < VITP_CELL_WORDS; i++)
+        VITP_ATOMIC_STORE_RELEASE(&c->words[next & 1u][i], words[i]);
+    VITP_ATOMIC_STORE_RELEASE(&c->turn, next);
+}
+
+static uint32_t vitp_cell_read(const vitp_cell *c, void *out, size_t size)
+{
+    uint32_t words[VITP_CELL_WORDS], turn, i;
+    do {
+        turn = VITP_ATOMIC_LOAD_ACQUIRE(&c->turn);
+        for (i = 0; i < VITP_CELL_WORDS; i++)
+            words[i] = VITP_ATOMIC_LOAD_ACQUIRE(&c->words[turn & 1u][i]);
+    } while (VITP_ATOMIC_LOAD(&c->turn) != turn);
+    memcpy(out, words, size);
+    return turn;
+}
+
+/* What chooses events: the session's id or the hwid. */
+enum {
+    VITP_SEED_NONE,
+    VITP_SEED_SESSION,
+    VITP_SEED_HWID,
+    VITP_SEED_FLOW
+};
+typedef struct vitp_seed {
+    char     text[72];
+    uint32_t kind;
+} vitp_seed;
+
+typedef struct vitp_type {
+    uintptr_t schema;  /* const vit_schema *; claimed once by compare-and-swap */
+    uint32_t  verdict; /* cached: turn of the seed, rate, kind of seed, kept (VITP_VERDICT_*) */
+} vitp_type;
+
+#define VITP_VERDICT_KEEP      1u
+#define VITP_VERDICT_KIND(v)   (((v) >> 1) & 3u)
+#define VITP_VERDICT_RATE(v)   (((v) >> 3) & 0x1FFu)
+#define VITP_VERDICT_TURN(v)   ((v) >> 12)
+#define VITP_VERDICT_TURN_MASK 0xFFFFFu
+#define VITP_VERDICT_DEFAULT   0x1FFu /* rate: the schema's own */
+
+typedef struct vitp_rate {
+    char     name[VITP_NAME_MAX + 1u]; /* never changes once counted */
+    uint32_t value;                    /* index of rate_values */
+} vitp_rate;
+
+enum {
+    VITP_MAY_RECORD = 1,
+    VITP_MAY_SEND = 2,
+    VITP_MAY_TRACE = 4
+};
+
+/* This machine, for the members of VIT_ROW_MACHINE. */
+typedef struct vitp_machine {
+    char    os[64], arch[64];
+    int64_t cpu_count, ram_gb;
+} vitp_machine;
+
+typedef struct vitp_secret_store {
+    vitp_scrub_value values[VITP_SECRETS_MAX + 8u]; /* known values first */
+    char             texts[VITP_SECRETS_MAX + 8u][VITP_SECRET_MAX + 1u];
+    uint32_t         count;   /* published by a release store; written under the client's lock */
+    uint32_t         secrets; /* of them, registered */
+} vitp_secret_store;
+
+typedef struct vitp_recorder {
+    /* constant after vit_create */
+    vit_queue      *queue;
+    vitp_id_source *ids;
+    vitp_os_page    page;
+    vit_sampling    sampling;
+    char            group_salt[VITP_KEY_MAX + 1u];
+    vitp_machine    machine;
+    /* written under the client's lock, read by all */
+    uint32_t          permission; /* VITP_MAY_* */
+    uint32_t          decision;   /* vit_consent, and vit_gate << 8 */
+    uint32_t          context;    /* number of the context in force */
+    vitp_cell         seed;       /* vitp_seed */
+    vitp_cell         salt;       /* 32 hex digits */
+    vitp_rate         rates[VITP_RATES_MAX];
+    double            rate_values[VITP_RATE_VALUES_MAX];
+    uint32_t          rate_count, rate_value_count;
+    vitp_secret_store secrets;
+    /* written by all */
+    vitp_log     log;
+    vitp_type    types[VITP_TYPES_MAX];
+    uint32_t     sleeping; /* 1: the consumer waits and may be woken */
+    vitp_os_wake wake;
+    uintptr_t    accepted, disabled, sampled, full, invalid, truncated;
+} vitp_recorder;
+
+#define VITP_RECORD_ADHOC      0xFFFFu
+#define VITP_RECORD_CORRELATED 1u
+#define VITP_RECORD_ERROR      2u
+#define VITP_RECORD_NAMED      4u /* a name follows the head */
+
+typedef struct vitp_record_head {
+    uint64_t      time_ns; /* coarse monotonic clock */
+    double        rate;    /* effective sampling rate */
+    unsigned char correlation_id[16];
+    uint32_t      context;
+    uint16_t      type;  /* index of types, or VITP_RECORD_ADHOC */
+    uint8_t       flags; /* VITP_RECORD_* */
+    uint8_t       seed_kind;
+    uint8_t       name_size;
+    uint8_t       unused[7];
+} vitp_record_head;
+
+#define VITP_RECORD_ABSENT 0xFFFFu /* size of a text that is not there */
+
+typedef struct vitp_span {
+    uint32_t at, size;
+} vitp_span;
+
+/* One record in the making. What error_hash needs is remembered by where it stands in the record.
+   */
+typedef struct vitp_encoder {
+    vitp_recorder *recorder;
+    unsigned char *data;
+    uint32_t       size, capacity;
+    bool           cut;    /* a text was cut */
+    bool           closed; /* a member did not fit: none follows */
+    bool           bad;    /* a malformed value */
+    const char    *name;   /* of the event: the error's type where it has none */
+    const vit_op  *op;
+    vitp_span      message, type, file;
+    int64_t        line;
+} vitp_encoder;
+
+static bool vitp_record_room(vitp_encoder *e, uint32_t size)
+{
+    if (!e->closed && size <= e->capacity - e->size) return true;
+    e->closed = true;
+    return false;
+}
+
+static void vitp_record_put(vitp_encoder *e, const void *data, uint32_t size)
+{
+    if (!vitp_record_room(e, size)) return;
+    memcpy(e->data + e->size, data, size);
+    e->size += size;
+}
+
+static vitp_span vitp_record_put_text(vitp_encoder *e, const char *text, uint32_t size)
+{
+    uint16_t  mark = text ? (uint16_t)size : (uint16_t)VITP_RECORD_ABSENT;
+    vitp_span span = { 0, 0 };
+    if (!vitp_record_room(e, 2u + (text ? size : 0u))) return span;
+    memcpy(e->data + e->size, &mark, 2);
+    e->size += 2;
+    if (!text) return span;
+    memcpy(e->data + e->size, text, size);
+    span.at = e->size;
+    span.size = size;
+    e->size += size;
+    return span;
+}
+
+static vitp_span vitp_record_label(vitp_encoder *e, const char *text)
+{
+    size_t size = vitp_text_size(text, VITP_LABEL_MAX + 1u);
+    if (size > VITP_LABEL_MAX) {
+        size = vitp_text_cut(text, VITP_LABEL_MAX);
+        e->cut = true;
+    }
+    return vitp_record_put_text(e, text, (uint32_t)size);
+}
+
+/* How much of a text is looked at. A word that is open at the edge may be half a secret: it is
+   left out (size is where it begins). */
+static size_t vitp_record_readable(vitp_encoder *e, const char *text)
+{
+    size_t size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u);
+    if (size <= VITP_TEXT_READ_MAX) return size;
+    e->cut = true;
+    size = VITP_TEXT_READ_MAX;
+    while (size > 0 && !vitp_text_is_space(text[size - 1])) size--;
+    return size;
+}
+
+/* Scrubs text into out (capacity includes a NUL) and returns what was kept. */
+static size_t vitp_record_scrub(vitp_encoder *e, char *out, size_t capacity, const char *text,
+                                size_t size)
+{
+    const vitp_secret_store *store = &e->recorder->secrets;
+    vitp_scrub_values        values;
+    size_t                   kept = 0;
+    vitp_scrub_values_init(&values, store->values, VITP_ATOMIC_LOAD_ACQUIRE(&store->count));
+    if (vitp_scrub_text(out, capacity, text, size, &values, &kept) > kept) e->cut = true;
+    return kept;
+}
+
+static void vitp_record_text(vitp_encoder *e, vitp_span *span, const char *text)
+{
+    char   clean[VITP_TEXT_MAX + 1u];
+    size_t size = vitp_record_readable(e, text);
+    if (size == 0 && e->cut && text) { /* one endless word */
+        *span = vitp_record_put_text(e, "[secret]", 8);
+        return;
+    }
+    size = text ? vitp_record_scrub(e, clean, sizeof clean, text, size) : 0;
+    *span = vitp_record_put_text(e, text ? clean : NULL, (uint32_t)size);
+}
+
+/* Where the last part of a path begins. */
+static size_t vitp_record_base(const char *text, size_t size)
+{
+    while (size > 0 && text[size - 1] != '/' && text[size - 1] != '\\') size--;
+    return size;
+}
+
+static void vitp_record_file(vitp_encoder *e, const char *text)
+{
+    size_t size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u), base;
+    if (!text || size > VITP_TEXT_READ_MAX) { /* a cut path would show a folder */
+        e->cut = text != NULL;
+        e->file = vitp_record_put_text(e, NULL, 0);
+        return;
+    }
+    base = vitp_record_base(text, size);
+    e->file = vitp_record_label(e, text + base);
+}
+
+/* Where `:42` or `", line 42` begins in a line, and where its digits do; size: nowhere. */
+static size_t vitp_record_line_mark(const char *line, size_t size, size_t *digits)
+{
+    static const char python[] = "\", line ";
+    const size_t      n = sizeof python - 1;
+    size_t            at;
+    for (at = 1; at + 1 < size; at++) {
+        *digits = at + 1;
+        if (line[at] == ':' && vitp_text_is_digit(line[at + 1])) return at;
+        *digits = at + n;
+        if (at + n < size && memcmp(line + at, python, n) == 0 && vitp_text_is_digit(line[at + n]))
+            return at;
+    }
+    return size;
+}
+
+/* A line of a stack trace as `file:line` without the folders. Returns its size, 0: it names none.
+   */
+static size_t vitp_record_frame(const char *line, size_t size, char out[VITP_LABEL_MAX + 16u])
+{
+    size_t digits = 0, end, mark = vitp_record_line_mark(line, size, &digits), begin = mark;
+    if (mark == size) return 0;
+    for (end = digits; end < size && end < digits + 9 && vitp_text_is_digit(line[end]);) end++;
+    while (begin > 0 && !strchr(" \t(\"<[/\\", line[begin - 1])) begin--;
+    if (begin == mark || mark - begin > VITP_LABEL_MAX) return 0;
+    return (size_t)snprintf(out, VITP_LABEL_MAX + 16u, "%.*s:%.*s", (int)(mark - begin),
+                            line + begin, (int)(end - digits), line + digits);
+}
+
+/* Only under VIT_CONSENT_VERBOSE: up to 32 frames, one a line. */
+static void vitp_record_trace(vitp_encoder *e, const char *text)
+{
+    char      frames[VITP_TEXT_MAX + 1u], frame[VITP_LABEL_MAX + 16u];
+    size_t    left = vitp_record_readable(e, text), line, size, used = 0;
+    uint32_t  count = 0;
+    vitp_span unused;
+    if (!text || !(VITP_ATOMIC_LOAD(&e->recorder->permission) & VITP_MAY_TRACE)) {
+        (void)vitp_record_put_text(e, NULL, 0);
+        return;
+    }
+    for (; left > 0 && count < VITP_TRACE_LINES_MAX; text += line, left -= line) {
+        const char *end = (const char *)memchr(text, '\n', left);
+        line = end ? (size_t)(end - text) + 1 : left;
+        size = vitp_record_frame(text, line, frame);
+        if (size == 0 || used + size + 1 > VITP_TEXT_MAX) continue;
+        if (used) frames[used++] = '\n';
+        memcpy(frames + used, frame, size);
+        used += size;
+        count++;
+    }
+    frames[used] = 0;
+    vitp_record_text(e, &unused, frames);
+}
+
+static void vitp_record_put_hash(vitp_encoder *e, const unsigned char *hash)
+{
+    unsigned char bytes[9] = { 0 };
+    bytes[0] = hash != NULL;
+    if (hash) memcpy(bytes + 1, hash, 8);
+    vitp_record_put(e, bytes, hash ? 9 : 1);
+}
+
+static void vitp_record_hash(vitp_encoder *e, vit_kind kind, const char *text)
+{
+    char          salt[33] = { 0 };
+    unsigned char hash[8];
+    size_t        size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u);
+    bool          group = kind == VIT_GROUP;
+    if (size > VITP_TEXT_READ_MAX) {
+        size = VITP_TEXT_READ_MAX;
+        e->cut = true;
+    }
+    if (group && text && !e->recorder->group_salt[0]) {
+        vitp_log_note(&e->recorder->log, VIT_LOG_GROUP_SALT_MISSING);
+        text = NULL;
+    }
+    if (text) {
+        if (!group) (void)vitp_cell_read(&e->recorder->salt, salt, 32);
+        vitp_id_hash(hash, text, size, group ? e->recorder->group_salt : salt);
+    }
+    vitp_record_put_hash(e, text ? hash : NULL);
+}
+
+/* error_hash of what the record holds of type and message, and of this frame. */
+static void vitp_record_error_hash(vitp_encoder *e, const char *frame, size_t frame_size)
+{
+    char          type[VITP_LABEL_MAX + 1u];
+    unsigned char hash[8];
+    if (e->closed) return;
+    memcpy(type, e->data + e->type.at, e->type.size);
+    type[e->type.size] = 0;
+    vitp_id_error_hash(hash, e->type.size ? type : e->name, (const char *)e->data + e->message.at,
+                       e->message.size, frame, frame_size);
+    vitp_record_put_hash(e, hash);
+}
+
+static void vitp_record_at_frame(vitp_encoder *e, const char *frame)
+{
+    char   clean[VITP_TEXT_MAX + 1u];
+    size_t size = frame ? vitp_record_readable(e, frame) : 0;
+    size = size ? vitp_record_scrub(e, clean, sizeof clean, frame, size) : 0;
+    vitp_record_error_hash(e, clean, size);
+}
+
+/* The frame of an event that names a file and a line instead. */
+static void vitp_record_at_line(vitp_encoder *e)
+{
+    char frame[VITP_LABEL_MAX + 24u];
+    int  size = 0;
+    if (e->file.size)
+        size = snprintf(frame, sizeof frame, "%.*s:%ld", (int)e->file.size,
+                        (const char *)e->data + e->file.at, (long)e->line);
+    e->type.size = 0;
+    vitp_record_error_hash(e, frame, size > 0 ? (size_t)size : 0);
+}
+
+static void vitp_record_ms(vitp_encoder *e, int64_t ms)
+{
+    if (ms == VIT_SINCE_OP)
+        ms = e->op ? (int64_t)((vitp_os_now_ns() - e->op->begin_ns) / VITP_MS) : 0;
+    vitp_record_put(e, &ms, 8);
+}
+
+static void vitp_record_uuid(vitp_encoder *e, const char *text)
+{
+    unsigned char bytes[17] = { 0 };
+    if (text && !vitp_text_parse_uuid(bytes + 1, text)) {
+        vitp_log_note(&e->recorder->log, VIT_LOG_VALUE_INVALID);
+        e->bad = true;
+        return;
+    }
+    bytes[0] = text != NULL;
+    vitp_record_put(e, bytes, text ? 17 : 1);
+}
+
+/* One text member, of whatever kind. name: of the member, for what error_hash is made of. */
+static void vitp_record_string(vitp_encoder *e, vit_kind kind, const char *name, const char *text)
+{
+    vitp_span span;
+    switch (kind) {
+    case VIT_LABEL:
+        span = vitp_record_label(e, text);
+        if (strcmp(name, "exception_type") == 0) e->type = span;
+        break;
+    case VIT_TEXT:
+        vitp_record_text(e, &span, text);
+        if (strcmp(name, "message") == 0) e->message = span;
+        break;
+    case VIT_HASH:
+    case VIT_GROUP:
+    case VIT_ROW: vitp_record_hash(e, kind, text); break;
+    case VIT_TRACE: vitp_record_trace(e, text); break;
+    case VIT_FRAME: vitp_record_at_frame(e, text); break;
+    case VIT_FILE: vitp_record_file(e, text); break;
+    case VIT_UUID: vitp_record_uuid(e, text); break;
+    case VIT_INT:
+    case VIT_REAL:
+    case VIT_FLAG:
+    case VIT_MS: break;
+    }
+}
+
+static bool vitp_record_is_text(vit_kind kind)
+{
+    return kind != VIT_INT && kind != VIT_REAL && kind != VIT_FLAG && kind != VIT_MS;
+}
+
+static void vitp_record_number(vitp_encoder *e, vit_kind kind, const char *name, const void *field)
+{
+    int64_t       number;
+    unsigned char flag;
+    if (kind == VIT_FLAG) {
+        flag = *(const bool *)field ? 1 : 0;
+        vitp_record_put(e, &flag, 1);
+        return;
+    }
+    memcpy(&number, field, 8);
+    if (kind == VIT_MS) vitp_record_ms(e, number);
+    else vitp_record_put(e, &number, 8); /* the bytes of a REAL are copied as they are */
+    if (kind == VIT_INT && strcmp(name, "line") == 0) e->line = number;
+}
+
+/* This machine's value where the host gave none. */
+static const void *vitp_record_machine(const vitp_machine *m, const char *name, const void *field,
+                                       const char **text)
+{
+    *text = strcmp(name, "os") == 0 ? m->os : strcmp(name, "cpu_arch") == 0 ? m->arch : NULL;
+    if (*text) return *(const char *const *)field ? field : (const void *)text;
+    if (strcmp(name, "cpu_count") == 0 && *(const int64_t *)field == 0) return &m->cpu_count;
+    if (strcmp(name, "ram_gb") == 0 && *(const int64_t *)field == 0) return &m->ram_gb;
+    return field;
+}
+
+static void vitp_record_members(vitp_encoder *e, const vit_schema *schema, const void *event)
+{
+    uint32_t i;
+    for (i = 0; i < schema->member_count; i++) {
+        const vit_member *m = &schema->members[i];
+        const void       *field = (const char *)event + m->offset;
+        const char       *text;
+        if (schema->flags & VIT_ROW_MACHINE)
+            field = vitp_record_machine(&e->recorder->machine, m->name, field, &text);
+        if (vitp_record_is_text(m->kind))
+            vitp_record_string(e, m->kind, m->name, *(const char *const *)field);
+        else vitp_record_number(e, m->kind, m->name, field);
+    }
+    if (schema->flags & VIT_ROW_AT_LINE) vitp_record_at_line(e);
+}
+
+/* ---- sampling: decided once for each event name and session ------------------------------ */
+
+static uint32_t vitp_sample_rate_index(const vitp_recorder *r, const char *name)
+{
+    uint32_t count = VITP_ATOMIC_LOAD_ACQUIRE(&r->rate_count), i;
+    for (i = 0; i < count; i++)
+        if (strcmp(r->rates[i].name, name) == 0)
+            return VITP_ATOMIC_LOAD_ACQUIRE(&r->rates[i].value);
+    return VITP_VERDICT_DEFAULT;
+}
+
+static double vitp_sample_rate(const vitp_recorder *r, uint32_t verdict, double default_rate)
+{
+    uint32_t index = VITP_VERDICT_RATE(verdict);
+    return index == VITP_VERDICT_DEFAULT ? default_rate : r->rate_values[index];
+}
+
+static uint32_t vitp_sample_decide(const vitp_recorder *r, const char *name, double default_rate)
+{
+    vitp_seed seed;
+    uint32_t  turn = vitp_cell_read(&r->seed, &seed, sizeof seed);
+    uint32_t  verdict = vitp_sample_rate_index(r, name) << 3;
+    double    rate = vitp_sample_rate(r, verdict, default_rate);
+    if (vit_should_sample(name, rate, seed.text)) verdict |= VITP_VERDICT_KEEP;
+    return verdict | seed.kind << 1 | (turn & VITP_VERDICT_TURN_MASK) << 12;
+}
+
+/* Chooses by the correlation id: not cached, one SHA-256. */
+static uint32_t vitp_sample_by_flow(uint32_t verdict, const char *name, double rate,
+                                    const unsigned char id[16])
+{
+    char text[37];
+    vitp_text_uuid(text, id);
+    verdict &= ~(VITP_VERDICT_KEEP | 3u << 1);
+    verdict |= (uint32_t)VITP_SEED_FLOW << 1;
+    return vit_should_sample(name, rate, text) ? verdict | VITP_VERDICT_KEEP : verdict;
+}
+
+/* True: record it; head gets the rate and what chose. cache: of a declared event, else NULL. */
+static bool vitp_sample(vitp_recorder *r, vitp_record_head *head, uint32_t *cache, const char *name,
+                        double default_rate)
+{
+    uint32_t turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn) & VITP_VERDICT_TURN_MASK;
+    uint32_t verdict = cache ? VITP_ATOMIC_LOAD(cache) : 0;
+    double   rate;
+    if (!cache || VITP_VERDICT_TURN(verdict) != turn) {
+        verdict = vitp_sample_decide(r, name, default_rate);
+        if (cache) VITP_ATOMIC_STORE(cache, verdict);
+    }
+    rate = vitp_sample_rate(r, verdict, default_rate);
+    if (rate >= 1.0) return true;
+    if (r->sampling == VIT_SAMPLE_FLOW && (head->flags & VITP_RECORD_CORRELATED))
+        verdict = vitp_sample_by_flow(verdict, name, rate, head->correlation_id);
+    head->rate = rate;
+    head->seed_kind = (uint8_t)VITP_VERDICT_KIND(verdict);
+    return (verdict & VITP_VERDICT_KEEP) != 0;
+}
+
+/* ---- types: slots for the schemas that were used ----------------------------------------- */
+
+/* Names that the envelope and the sampling members have for themselves. */
+static bool vitp_type_is_reserved(const char *key)
+{
+    static const char *const names[] = {
+        "hwid",          "event_name",         "app_version",      "client_type",
+        "sampling_rate", "sampling_seed_type", "sampling_version", "delay_s"
+    };
+    size_t i;
+    for (i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], key) == 0) return true;
+    return false;
+}
+
+static bool vitp_type_is_valid(const vit_schema *schema)
+{
+    uint32_t i;
+    if (!vitp_text_name_size(schema->name) || !schema->members) return false;
+    for (i = 0; i < schema->member_count; i++)
+        if (!vitp_text_key_size(schema->members[i].name) ||
+            vitp_type_is_reserved(schema->members[i].name))
+            return false;
+    return true;
+}
+
+/* The slot of a schema, which takes one at its first event. VITP_RECORD_ADHOC: none is left, or the
+   schema is malformed. */
+static uint32_t vitp_type_of(vitp_recorder *r, const vit_schema *schema)
+{
+    uintptr_t key = (uintptr_t)schema;
+    uint32_t  slot = (uint32_t)(key >> 3) * 0x9E3779B1u >> 16, i;
+    for (i = 0; i < VITP_TYPES_PROBE_MAX; i++) {
+        vitp_type *type = &r->types[(slot + i) & (VITP_TYPES_MAX - 1u)];
+        uintptr_t  held = VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema);
+        if (held == 0) {
+            if (!vitp_type_is_valid(schema)) {
+                vitp_log_note(&r->log, VIT_LOG_KEY_INVALID);
+                return VITP_RECORD_ADHOC;
+            }
+            if (VITP_ATOMIC_CAS_PTR(&type->schema, &held, key)) held = key;
+        }
+        if (held == key) return (slot + i) & (VITP_TYPES_MAX - 1u);
+    }
+    vitp_log_note(&r->log, VIT_LOG_TYPES_FULL);
+    return VITP_RECORD_ADHOC;
+}
+
+/* ---- the way of an event ----------------------------------------------------------------- */
+
+static vit_status vitp_record_refuse(vitp_recorder *r, vit_status status)
+{
+    uintptr_t *counter = status == VIT_DISABLED      ? &r->disabled
+                         : status == VIT_SAMPLED_OUT ? &r->sampled
+                         : status == VIT_QUEUE_FULL  ? &r->full
+                                                     : &r->invalid;
+    (void)VITP_ATOMIC_ADD_PTR(counter, 1u);
+    if (status == VIT_QUEUE_FULL) vitp_log_note(&r->log, VIT_LOG_QUEUE_FULL);
+    vitp_log_tell(&r->log);
+    return status;
+}
+
+static bool vitp_record_allowed(const vitp_recorder *r)
+{
+    return (VITP_ATOMIC_LOAD(&r->permission) & VITP_MAY_RECORD) && !vitp_os_page_forked(&r->page);
+}
+
+/* A head with the op's id, if there is one: what sampling needs. */
+static void vitp_record_begin(vitp_record_head *head, const vit_op *op)
+{
+    memset(head, 0, sizeof *head);
+    head->rate = 1.0;
+    head->type = VITP_RECORD_ADHOC;
+    if (!op) return;
+    memcpy(head->correlation_id, op->correlation_id, 16);
+    head->flags = VITP_RECORD_CORRELATED;
+}
+
+/* Makes an id where there is none. */
+static void vitp_record_correlate(vitp_recorder *r, vitp_record_head *head)
+{
+    if (head->flags & VITP_RECORD_CORRELATED) return;
+    vitp_id_next(r->ids, head->correlation_id);
+    head->flags |= VITP_RECORD_CORRELATED;
+}
+
+static void vitp_record_stamp(vitp_recorder *r, vitp_record_head *head)
+{
+    head->time_ns = vitp_os_coarse_ns();
+    head->context = VITP_ATOMIC_LOAD(&r->context);
+}
+
+static void vitp_record_wake(vitp_recorder *r)
+{
+    if (vitp_queue_used(r->queue) > r->queue->capacity / 2u && VITP_ATOMIC_LOAD(&r->sleeping) &&
+        VITP_ATOMIC_EXCHANGE(&r->sleeping, 0u))
+        vitp_os_wake_set(&r->wake);
+}
+
+/* Puts the finished record into the queue. */
+static vit_status vitp_record_end(vitp_encoder *e, bool important)
+{
+    vitp_recorder *r = e->recorder;
+    bool           pushed;
+    if (e->bad) return vitp_record_refuse(r, VIT_INVALID);
+    pushed = important ? vit_queue_push_important(r->queue, e->data, e->size)
+                       : vit_queue_push(r->queue, e->data, e->size);
+    if (!pushed) return vitp_record_refuse(r, VIT_QUEUE_FULL);
+    (void)VITP_ATOMIC_ADD_PTR(&r->accepted, 1u);
+    vitp_record_wake(r);
+    if (!e->cut && !e->closed) return VIT_OK;
+    (void)VITP_ATOMIC_ADD_PTR(&r->truncated, 1u);
+    vitp_log_note(&r->log, e->closed ? VIT_LOG_EVENT_CUT : VIT_LOG_TEXT_CUT);
+    vitp_log_tell(&r->log);
+    return VIT_TRUNCATED;
+}
+
+static void vitp_record_encoder(vitp_encoder *e, vitp_recorder *r, const char *name,
+                                const vit_op *op, unsigned char *data, uint32_t capacity)
+{
+    memset(e, 0, sizeof *e);
+    e->recorder = r;
+    e->name = name;
+    e->op = op;
+    e->data = data;
+    e->capacity = capacity;
+}
+
+/* Records a declared event; name: in place of the schema's, or NULL. */
+static vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema, const char *name,
+                                    const void *event)
+{
+    uint64_t         memory[VITP_RECORD_MAX / 8u];
+    vitp_record_head head;
+    vitp_encoder     e;
+    const vit_op    *op = *(const vit_op *const *)event;
+    uint32_t         type = vitp_type_of(r, schema);
+    bool             correlated = (schema->flags & VIT_ROW_CORRELATED) != 0;
+    bool             error = (schema->flags & VIT_ROW_ERROR) != 0;
+    if (type == VITP_RECORD_ADHOC) return vitp_record_refuse(r, VIT_INVALID);
+    vitp_record_begin(&head, op);
+    if (correlated && r->sampling == VIT_SAMPLE_FLOW) vitp_record_correlate(r, &head);
+    if (!error && !vitp_sample(r, &head, &r->types[type].verdict, schema->name, schema->rate))
+        return vitp_record_refuse(r, VIT_SAMPLED_OUT);
+    if (correlated) vitp_record_correlate(r, &head);
+    vitp_record_stamp(r, &head);
+    head.type = (uint16_t)type;
+    head.name_size = (uint8_t)(name ? vitp_text_name_size(name) : 0u);
+    if (name) head.flags |= VITP_RECORD_NAMED;
+    if (error) head.flags |= VITP_RECORD_ERROR;
+    vitp_record_encoder(&e, r, name ? name : schema->name, op, (unsigned char *)memory,
+                        sizeof memory);
+    vitp_record_put(&e, &head, sizeof head);
+    if (name) vitp_record_put(&e, name, head.name_size);
+    vitp_record_members(&e, schema, event);
+    return vitp_record_end(&e, error);
+}
+
+/*
+   ================================================================================================
+   >>wire: from a record to the bytes that are sent. All of it runs in the consumer, under the
+   lock.
+   ================================================================================================
+   */
+
+/* What vit_set_context and the session put into events; each record carries the number of its
+   own. */
+typedef struct vitp_context {
+    uint32_t number; /* 0: the slot was never used */
+    char     session_id[VITP_LABEL_MAX + 1u], provider[VITP_LABEL_MAX + 1u], collection_hash[17];
+} vitp_context;
+
+typedef struct vitp_label {
+    uint8_t size;
+    char    text[VITP_LABEL_MAX];
+} vitp_label;
+
+typedef struct vitp_wire {
+    vitp_recorder *recorder;
+    char           hwid[37], app_version[VITP_LABEL_MAX + 1u], client_type[VITP_LABEL_MAX + 1u];
+    vitp_context   contexts[VITP_CONTEXTS_MAX];
+    vitp_label     clean[VITP_LABEL_CACHE]; /* labels in which the scrubber found nothing */
+} vitp_wire;
+
+typedef enum vitp_wire_result {
+    VITP_WIRE_WRITTEN,
+    VITP_WIRE_FULL,
+    VITP_WIRE_CORRUPT,
+    VITP_WIRE_SECRET
+} vitp_wire_result;
+
+/* One event in the making. */
+typedef struct vitp_event_writer {
+    vitp_wire           *wire;
+    vitp_json           *json;
+    const unsigned char *data;
+    uint32_t             size, at;
+    uint32_t             own; /* members of the context that the event has itself (VITP_OWN_*) */
+    bool                 first, corrupt, secret;
+} vitp_event_writer;
+
+enum {
+    VITP_OWN_CORRELATION = 1,
+    VITP_OWN_SESSION = 2,
+    VITP_OWN_PROVIDER = 4,
+    VITP_OWN_COLLECTION = 8
+};
+
+static const unsigned char *vitp_wire_take(vitp_event_writer *w, uint32_t size)
+{
+    const unsigned char *p = w->data + w->at;
+    if (w->corrupt || size > w->size - w->at) {
+        w->corrupt = true;
+        return NULL;
+    }
+    w->at += size;
+    return p;
+}
+
+static void vitp_wire_key(vitp_event_writer *w, const char *name, uint32_t size, const char *suffix)
+{
+    static const struct {
+        const char *name;
+        uint32_t    bit;
+    } own[] = { { "correlation_id", VITP_OWN_CORRELATION },
+                { "session_id", VITP_OWN_SESSION },
+                { "db_provider", VITP_OWN_PROVIDER },
+                { "collection_name_hash", VITP_OWN_COLLECTION } };
+    size_t i;
+    for (i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (size == strlen(own[i].name) && memcmp(name, own[i].name, size) == 0)
+            w->own |= own[i].bit;
+    vitp_json_text(w->json, w->first ? "\"" : ",\"");
+    vitp_json_raw(w->json, name, size);
+    vitp_json_text(w->json, suffix);
+    vitp_json_text(w->json, "\":");
+    w->first = false;
+}
+
+/* The last gate: no registered secret passes, in whatever member. */
+static bool vitp_wire_passes(vitp_event_writer *w, const char *text, size_t size)
+{
+    const vitp_secret_store *store = &w->wire->recorder->secrets;
+    uint32_t                 i;
+    for (i = store->count - store->secrets; i < store->count; i++)
+        if (vitp_text_has(text, size, store->values[i].text, store->values[i].size))
+            w->secret = true;
+    return !w->secret;
+}
+
+static vitp_label *vitp_wire_clean_slot(vitp_wire *wire, const char *text, size_t size)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    size_t   i;
+    for (i = 0; i < size; i++) hash = (hash ^ (unsigned char)text[i]) * 16777619u;
+    return &wire->clean[(hash ^ hash >> 16) & (VITP_LABEL_CACHE - 1u)];
+}
+
+/* A label is constant text by contract; the scrubber looks all the same, once for each text. */
+static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
+{
+    vitp_label       *slot = vitp_wire_clean_slot(w->wire, text, size);
+    vitp_scrub_values values;
+    char              scrubbed[VITP_LABEL_MAX * 4u];
+    size_t            kept = 0;
+    if (!vitp_wire_passes(w, text, size)) return;
+    if (slot->size != size || memcmp(slot->text, text, size) != 0) {
+        vitp_scrub_values_init(&values, w->wire->recorder->secrets.values,
+                               w->wire->recorder->secrets.count);
+        (void)vitp_scrub_text(scrubbed, sizeof scrubbed, text, size, &values, &kept);
+        if (kept != size || memcmp(scrubbed, text, size) != 0) {
+            vitp_json_string(w->json, scrubbed, kept);
+            return;
+        }
+        slot->size = (uint8_t)size;
+        memcpy(slot->text, text, size);
+    }
+    vitp_json_string(w->json, text, size);
+}
+
+static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name,
+                           uint32_t name_size)
+{
+    const unsigned char *p = vitp_wire_take(w, 2);
+    uint16_t             size;
+    if (!p) return;
+    memcpy(&size, p, 2);
+    if (size == VITP_RECORD_ABSENT) return;
+    if (!(p = vitp_wire_take(w, size))) return;
+    if ((kind == VIT_LABEL || kind == VIT_FILE) && size > VITP_LABEL_MAX) {
+        w->corrupt = true;
+        return;
+    }
+    vitp_wire_key(w, name, name_size, "");
+    if (kind == VIT_LABEL || kind == VIT_FILE) vitp_wire_label(w, (const char *)p, size);
+    else if (vitp_wire_passes(w, (const char *)p, size))
+        vitp_json_string(w->json, (const char *)p, size);
+}
+
+static void vitp_wire_string(vitp_event_writer *w, const char *text)
+{
+    vitp_json_string(w->json, text, strlen(text));
+}
+
+/* suffix: of the key, "" where the record's key has it already. */
+static void vitp_wire_hash(vitp_event_writer *w, vit_kind kind, const char *name,
+                           uint32_t name_size, const char *suffix)
+{
+    const unsigned char *p = vitp_wire_take(w, 1);
+    char                 hex[17];
+    if (!p || !*p || !(p = vitp_wire_take(w, 8))) return;
+    vitp_text_hex(hex, p, kind == VIT_ROW ? 6 : 8);
+    if (kind == VIT_FRAME) vitp_wire_key(w, "error_hash", 10, "");
+    else vitp_wire_key(w, name, name_size, suffix);
+    vitp_wire_string(w, hex);
+}
+
+static void vitp_wire_uuid(vitp_event_writer *w, const char *name, uint32_t name_size)
+{
+    const unsigned char *p = vitp_wire_take(w, 1);
+    char                 text[37];
+    if (!p || !*p || !(p = vitp_wire_take(w, 16))) return;
+    vitp_text_uuid(text, p);
+    vitp_wire_key(w, name, name_size, "");
+    vitp_wire_string(w, text);
+}
+
+static void vitp_wire_number(vitp_event_writer *w, vit_kind kind, const char *name,
+                             uint32_t name_size)
+{
+    const unsigned char *p = vitp_wire_take(w, kind == VIT_FLAG ? 1 : 8);
+    int64_t              integer;
+    double               real;
+    if (!p) return;
+    vitp_wire_key(w, name, name_size, "");
+    if (kind == VIT_FLAG) {
+        vitp_json_text(w->json, *p ? "true" : "false");
+    } else if (kind == VIT_REAL) {
+        memcpy(&real, p, 8);
+        vitp_json_real(w->json, real);
+    } else {
+        memcpy(&integer, p, 8);
+        vitp_json_int(w->json, integer);
+    }
+}
+
+static void vitp_wire_member(vitp_event_writer *w, vit_kind kind, const char *name,
+                             uint32_t name_size, const char *suffix)
+{
+    switch (kind) {
+    case VIT_LABEL:
+    case VIT_FILE:
+    case VIT_TRACE:
+    case VIT_TEXT: vitp_wire_text(w, kind, name, name_size); break;
+    case VIT_HASH:
+    case VIT_GROUP:
+    case VIT_ROW:
+    case VIT_FRAME: vitp_wire_hash(w, kind, name, name_size, suffix); break;
+    case VIT_UUID: vitp_wire_uuid(w, name, name_size); break;
+    case VIT_INT:
+    case VIT_REAL:
+    case VIT_FLAG:
+    case VIT_MS: vitp_wire_number(w, kind, name, name_size); break;
+    default: w->corrupt = true; break;
+    }
+}
+
+/* Values of a declared event; one that was cut ends early. */
+static void vitp_wire_declared(vitp_event_writer *w, const vit_schema *schema)
+{
+    uint32_t i;
+    for (i = 0; i < schema->member_count && w->at < w->size; i++)
+        vitp_wire_member(w, schema->members[i].kind, schema->members[i].name,
+                         (uint32_t)strlen(schema->members[i].name), "_hash");
+    if ((schema->flags & VIT_ROW_AT_LINE) && w->at < w->size)
+        vitp_wire_member(w, VIT_FRAME, "", 0, "");
+    if (w->at != w->size) w->corrupt = true;
+}
+
+static void vitp_wire_adhoc(vitp_event_writer *w)
+{
+    while (w->at < w->size && !w->corrupt) {
+        const unsigned char *head = vitp_wire_take(w, 2);
+        const unsigned char *name = head ? vitp_wire_take(w, head[1]) : NULL;
+        if (name) vitp_wire_member(w, (vit_kind)head[0], (const char *)name, head[1], "");
+    }
+}
+
+static void vitp_wire_context(vitp_event_writer *w, uint32_t number)
+{
+    const vitp_context *c = &w->wire->contexts[number & (VITP_CONTEXTS_MAX - 1u)];
+    if (number == 0) return;
+    if (c->number != number) {
+        vitp_log_note(&w->wire->recorder->log, VIT_LOG_CONTEXT_LOST);
+        return;
+    }
+    if (c->session_id[0] && !(w->own & VITP_OWN_SESSION)) {
+        vitp_wire_key(w, "session_id", 10, "");
+        vitp_wire_label(w, c->session_id, strlen(c->session_id));
+    }
+    if (c->provider[0] && !(w->own & VITP_OWN_PROVIDER)) {
+        vitp_wire_key(w, "db_provider", 11, "");
+        vitp_wire_label(w, c->provider, strlen(c->provider));
+    }
+    if (c->collection_hash[0] && !(w->own & VITP_OWN_COLLECTION)) {
+        vitp_wire_key(w, "collection_name_hash", 20, "");
+        vitp_wire_string(w, c->collection_hash);
+    }
+}
+
+#define VITP_DELAY_MIN_S 60u /* an event that waited no longer says nothing of it */
+
+static void vitp_wire_common(vitp_event_writer *w, const vitp_record_head *head, uint64_t now_ns)
+{
+    static const char *const seeds[] = { "", "session", "hwid", "correlation" };
+    uint64_t delay_s = now_ns > head->time_ns ? (now_ns - head->time_ns) / 1000000000u : 0;
+    char     id[37];
+    if ((head->flags & VITP_RECORD_CORRELATED) && !(w->own & VITP_OWN_CORRELATION)) {
+        vitp_text_uuid(id, head->correlation_id);
+        vitp_wire_key(w, "correlation_id", 14, "");
+        vitp_wire_string(w, id);
+    }
+    vitp_wire_context(w, head->context);
+    if (head->rate < 1.0) {
+        vitp_wire_key(w, "sampling_rate", 13, "");
+        vitp_json_real(w->json, head->rate);
+        vitp_wire_key(w, "sampling_seed_type", 18, "");
+        vitp_wire_string(w, seeds[head->seed_kind & 3u]);
+        vitp_wire_key(w, "sampling_version", 16, "");
+        vitp_wire_string(w, "1");
+    }
+    if (delay_s > VITP_DELAY_MIN_S) {
+        vitp_wire_key(w, "delay_s", 7, "");
+        vitp_json_int(w->json, (int64_t)delay_s);
+    }
+}
+
+static void vitp_wire_envelope(vitp_event_writer *w, const char *name, size_t name_size)
+{
+    vitp_json_text(w->json, "{\"hwid\":");
+    vitp_wire_string(w, w->wire->hwid);
+    vitp_json_text(w->json, ",\"event_name\":");
+    vitp_json_string(w->json, name, name_size);
+    vitp_json_text(w->json, ",\"app_version\":");
+    vitp_wire_string(w, w->wire->app_version);
+    vitp_json_text(w->json, ",\"client_type\":");
+    vitp_wire_string(w, w->wire->client_type);
+    vitp_json_text(w->json, ",\"metadata\":{");
+}
+
+static const vit_schema *vitp_wire_schema(const vitp_wire *wire, const vitp_record_head *head)
+{
+    if (head->type >= VITP_TYPES_MAX) return NULL;
+    return (const vit_schema *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(
+        &wire->recorder->types[head->type].schema);
+}
+
+/* Appends one event to json, or leaves json as it was. */
+static vitp_wire_result vitp_wire_event(vitp_wire *wire, vitp_json *json, const void *record,
+                                        uint32_t size, uint64_t now_ns)
+{
+    size_t               mark = json->size;
+    vitp_record_head     head;
+    const vit_schema    *schema;
+    const char          *name;
+    size_t               name_size;
+    vitp_event_writer    w = { wire,  json, (const unsigned char *)record, size, 0, 0, true,
+                               false, false };
+    const unsigned char *p = vitp_wire_take(&w, sizeof head);
+    if (!p) return VITP_WIRE_CORRUPT;
+    memcpy(&head, p, sizeof head);
+    schema = vitp_wire_schema(wire, &head);
+    name = schema ? schema->name : "";
+    name_size = strlen(name);
+    if (head.flags & VITP_RECORD_NAMED) {
+        name_size = head.name_size;
+        name = (const char *)vitp_wire_take(&w, head.name_size);
+    }
+    if (!name || name_size == 0) return VITP_WIRE_CORRUPT;
+    vitp_wire_envelope(&w, name, name_size);
+    if (schema) vitp_wire_declared(&w, schema);
+    else vitp_wire_adhoc(&w);
+    vitp_wire_common(&w, &head, now_ns);
+    vitp_json_text(json, "}}");
+    if (!json->full && !w.corrupt && !w.secret) return VITP_WIRE_WRITTEN;
+    json->size = mark;
+    if (w.corrupt || w.secret) json->full = false;
+    return w.corrupt ? VITP_WIRE_CORRUPT : w.secret ? VITP_WIRE_SECRET : VITP_WIRE_FULL;
+}
+
+/* How the events of one request are put together. */
+typedef struct vitp_wire_form {
+    const char *content_type, *open, *separator, *close;
+} vitp_wire_form;
+
+static const vitp_wire_form *vitp_wire_form_of(vit_wire wire)
+{
+    static const vitp_wire_form forms[] = { { "application/json", "", "", "" },
+                                            { "application/json", "[", ",", "]" },
+                                            { "application/x-ndjson", "", "\n", "\n" } };
+    return &forms[(uint32_t)wire];
+}
+
+/*
+   ================================================================================================
+   >>settings: one small text file of `name = value` lines, private to the user
+   ================================================================================================
+   */
+
+typedef struct vitp_settings {
+    bool        off;        /* telemetry_enabled is anything but true */
+    bool        unreadable; /* the file, or its consent: a refusal until the user decides anew */
+    bool        has_consent, has_hwid, has_salt;
+    vit_consent consent;
+    char        hwid[37], salt[33];
+} vitp_settings;
+
+#ifndef VITELEMETRY_NO_FILES
+static const char *vitp_settings_consent_text(vit_consent consent)
+{
+    static const char *const texts[] = { "unknown", "denied", "granted", "verbose" };
+    return texts[(uint32_t)consent];
+}
+
+static bool vitp_settings_is(const char *text, size_t size, const char *word)
+{
+    return size == strlen(word) && memcmp(text, word, size) == 0;
+}
+
+static bool vitp_settings_is_salt(const char *text, size_t size)
+{
+    size_t i;
+    for (i = 0; i < size; i++)
+        if (vitp_text_hex_value(text[i]) < 0) return false;
+    return size == 32;
+}
+
+/* A consent that cannot be read is a refusal; an identity that cannot is made anew. */
+static void vitp_settings_take(vitp_settings *s, const char *name, size_t name_size,
+                               const char *value, size_t size)
+{
+    unsigned char id[16];
+    char          text[37];
+    uint32_t      i;
+    if (vitp_settings_is(name, name_size, "telemetry_enabled")) {
+        if (!vitp_settings_is(value, size, "true")) s->off = true;
+    } else if (vitp_settings_is(name, name_size, "consent")) {
+        for (i = 0; i < 4 && !s->has_consent; i++) {
+            s->consent = (vit_consent)i;
+            s->has_consent = vitp_settings_is(value, size, vitp_settings_consent_text(s->consent));
+        }
+        if (!s->has_consent) s->unreadable = true;
+    } else if (vitp_settings_is(name, name_size, "hwid") && size == 36) {
+        memcpy(text, value, 36);
+        text[36] = 0;
+        s->has_hwid = vitp_text_parse_uuid(id, text);
+        if (s->has_hwid) vitp_text_uuid(s->hwid, id);
+    } else if (vitp_settings_is(name, name_size, "salt") && vitp_settings_is_salt(value, size)) {
+        memcpy(s->salt, value, 32);
+        s->salt[32] = 0;
+        s->has_salt = true;
+    }
+}
+
+/* Lines without `=` and unknown names are skipped. */
+static void vitp_settings_parse(vitp_settings *s, const char *text, size_t size)
+{
+    const char *end = text + size;
+    memset(s, 0, sizeof *s);
+    while (text < end) {
+        const char *line_end = (const char *)memchr(text, '\n', (size_t)(end - text));
+        const char *stop = line_end ? line_end : end;
+        const char *equals = (const char *)memchr(text, '=', (size_t)(stop - text));
+        const char *name_end = equals, *value = equals ? equals + 1 : NULL, *value_end = stop;
+        while (text < stop && vitp_text_is_space(*text)) text++;
+        if (equals && *text != '#') {
+            while (name_end > text && vitp_text_is_space(name_end[-1])) name_end--;
+            while (value < value_end && vitp_text_is_space(*value)) value++;
+            while (value_end > value && vitp_text_is_space(value_end[-1])) value_end--;
+            if (name_end >= text)
+                vitp_settings_take(s, text, (size_t)(name_end - text), value,
+                                   (size_t)(value_end - value));
+        }
+        text = line_end ? line_end + 1 : end;
+    }
+}
+
+/* Size of the text, which fits VITP_SETTINGS_MAX. */
+static size_t vitp_settings_print(const vitp_settings *s, char out[VITP_SETTINGS_MAX])
+{
+    int n = snprintf(out, VITP_SETTINGS_MAX,
+                     "# Telemetry. Set telemetry_enabled to false to turn it off for this user.\n"
+                     "telemetry_enabled = %s\n",
+                     s->off ? "false" : "true");
+    if (s->has_consent)
+        n += snprintf(out + n, VITP_SETTINGS_MAX - (size_t)n, "consent = %s\n",
+                      vitp_settings_consent_text(s->consent));
+    if (s->has_hwid) n += snprintf(out + n, VITP_SETTINGS_MAX - (size_t)n, "hwid = %s\n", s->hwid);
+    if (s->has_salt) n += snprintf(out + n, VITP_SETTINGS_MAX - (size_t)n, "salt = %s\n", s->salt);
+    return (size_t)n;
+}
+#endif /* !VITELEMETRY_NO_FILES */
+
+/*
+   ================================================================================================
+   >>backoff: when to try again. Full jitter: the wait is random between 0 and a bound that
+   doubles from 1 s to 15 min, so that clients that failed together do not return together.
+   ================================================================================================
+   */
+
+#define VITP_BACKOFF_FIRST_MS      1000u
+#define VITP_BACKOFF_MAX_MS        900000u
+#define VITP_BACKOFF_RETRY_AFTER_S 86400u /* no server may silence us for longer */
+
+typedef struct vitp_backoff {
+    uint32_t failures;
+    uint64_t until_ns;  /* monotonic clock; 0: now */
+    bool     by_server; /* until_ns is a Retry-After: nothing overrides it */
+} vitp_backoff;
+
+static void vitp_backoff_succeed(vitp_backoff *b)
+{
+    b->failures = 0;
+    b->until_ns = 0;
+    b->by_server = false;
+}
+
+static void vitp_backoff_fail(vitp_backoff *b, uint32_t retry_after_s, uint64_t now_ns,
+                              uint64_t random)
+{
+    uint64_t bound_ms = VITP_BACKOFF_FIRST_MS, wait_ms;
+    uint32_t i;
+    for (i = 0; i < b->failures && bound_ms < VITP_BACKOFF_MAX_MS; i++) bound_ms *= 2;
+    if (bound_ms > VITP_BACKOFF_MAX_MS) bound_ms = VITP_BACKOFF_MAX_MS;
+    wait_ms = random % (bound_ms + 1u);
+    b->by_server = retry_after_s > 0;
+    if (retry_after_s > VITP_BACKOFF_RETRY_AFTER_S) retry_after_s = VITP_BACKOFF_RETRY_AFTER_S;
+    if (b->by_server) wait_ms = (uint64_t)retry_after_s * 1000u;
+    b->until_ns = now_ns + wait_ms * VITP_MS;
+    if (b->failures < 32u) b->failures++;
+}
+
+static bool vitp_backoff_is_due(const vitp_backoff *b, uint64_t now_ns, bool hurry)
+{
+    return now_ns >= b->until_ns || (hurry && !b->by_server);
+}
+
+/* What an answer means for the batch. */
+typedef enum vitp_outcome {
+    VITP_OUTCOME_RETRY,
+    VITP_OUTCOME_DELIVERED,
+    VITP_OUTCOME_REJECTED,
+    VITP_OUTCOME_PAUSE,
+    VITP_OUTCOME_STOP,
+    VITP_OUTCOME_PENDING
+} vitp_outcome;
+
+/* The first row that holds the status counts (RFC 9110, 15). */
+static vitp_outcome vitp_backoff_outcome(int status)
+{
+    static const struct {
+        int          first, last;
+        vitp_outcome outcome;
+    } rows[] = {
+        { VIT_HTTP_PENDING, VIT_HTTP_PENDING, VITP_OUTCOME_PENDING },
+        { 200, 299, VITP_OUTCOME_DELIVERED },
+        { 300, 399, VITP_OUTCOME_STOP }, /* moved: redirects are not followed */
+        { 401, 401, VITP_OUTCOME_PAUSE },
+        { 403, 403, VITP_OUTCOME_PAUSE },
+        { 404, 404, VITP_OUTCOME_STOP },
+        { 410, 410, VITP_OUTCOME_STOP },
+        { 407, 408, VITP_OUTCOME_RETRY },
+        { 425, 425, VITP_OUTCOME_RETRY },
+        { 429, 429, VITP_OUTCOME_RETRY },
+        { 400, 499, VITP_OUTCOME_REJECTED },
+    };
+    size_t i;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (status >= rows[i].first && status <= rows[i].last) return rows[i].outcome;
+    return VITP_OUTCOME_RETRY;
+}
+
+/* ---- HTTP date (RFC 9110, 5.6.7), of which the day of the week is not looked at ---------- */
+
+static bool vitp_backoff_number(const char **at, size_t digits, int64_t *value)
+{
+    size_t i;
+    *value = 0;
+    for (i = 0; i < digits; i++) {
+        if (!vitp_text_is_digit((*at)[i])) return false;
+        *value = *value * 10 + ((*at)[i] - '0');
+    }
+    *at += digits;
+    return true;
+}
+
+static bool vitp_backoff_month(const char **at, int64_t *month)
+{
+    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    int64_t           i;
+    for (i = 0; i < 12; i++) {
+        if (strncmp(*at, names + 3 * i, 3) != 0) continue;
+        *at += 3;
+        *month = i + 1;
+        return true;
+    }
+    return false;
+}
+
+static bool vitp_backoff_char(const char **at, char c)
+{
+    if (**at != c) return false;
+    (*at)++;
+    return true;
+}
+
+static bool vitp_backoff_clock(const char **at, int64_t *seconds)
+{
+    int64_t h, m, s;
+    if (!vitp_backoff_number(at, 2, &h) || !vitp_backoff_char(at, ':') ||
+        !vitp_backoff_number(at, 2, &m) || !vitp_backoff_char(at, ':') ||
+        !vitp_backoff_number(at, 2, &s))
+        return false;
+    *seconds = h * 3600 + m * 60 + s;
+    return h < 24 && m < 60 && s <= 60;
+}
+
+/* Days from 1970-01-01 in the Gregorian calendar. */
+static int64_t vitp_backoff_days(int64_t year, int64_t month, int64_t day)
+{
+    int64_t y = month <= 2 ? year - 1 : year; /* years begin in March: the leap day comes last */
+    return y * 365 + y / 4 - y / 100 + y / 400 + (153 * ((month + 9) % 12) + 2) / 5 + day - 1 -
+           719468;
+}
+
+/* `Sun, 06 Nov 1994 08:49:37 GMT` and the obsolete `Sunday, 06-Nov-94 08:49:37 GMT` and
+   `Sun Nov  6 08:49:37 1994`. */
+static bool vitp_backoff_date(const char *text, int64_t *unix_s)
+{
+    const char *at = strchr(text, ',');
+    int64_t     year, month, day, seconds;
+    bool        ok;
+    if (at && vitp_backoff_char(&at, ',') && vitp_backoff_char(&at, ' ')) {
+        ok = vitp_backoff_number(&at, 2, &day) &&
+             (vitp_backoff_char(&at, ' ') || vitp_backoff_char(&at, '-')) &&
+             vitp_backoff_month(&at, &month) &&
+             (vitp_backoff_char(&at, ' ') || vitp_backoff_char(&at, '-'));
+        if (!ok) return false;
+        if (!vitp_backoff_number(&at, 4, &year)) {
+            if (!vitp_backoff_number(&at, 2, &year)) return false;
+            year += year < 70 ? 2000 : 1900;
+        }
+        ok = vitp_backoff_char(&at, ' ') && vitp_backoff_clock(&at, &seconds);
+    } else {
+        if (vitp_text_size(text, 24) < 24) return false;
+        at = text + 4;
+        ok = vitp_backoff_month(&at, &month) && vitp_backoff_char(&at, ' ');
+        if (ok && *at == ' ') ok = vitp_backoff_char(&at, ' ') && vitp_backoff_number(&at, 1, &day);
+        else ok = ok && vitp_backoff_number(&at, 2, &day);
+        ok = ok && vitp_backoff_char(&at, ' ') && vitp_backoff_clock(&at, &seconds) &&
+             vitp_backoff_char(&at, ' ') && vitp_backoff_number(&at, 4, &year);
+    }
+    if (!ok || day < 1 || day > 31) return false;
+    *unix_s = vitp_backoff_days(year, month, day) * 86400 + seconds;
+    return true;
+}
+
+uint32_t vit_retry_after(const char *header_value, int64_t now_s)
+{
+    int64_t wait_s = 0;
+    if (!header_value) return 0;
+    while (*header_value == ' ' || *header_value == '\t') header_value++;
+    if (vitp_text_is_digit(*header_value)) {
+        for (; vitp_text_is_digit(*header_value); header_value++)
+            if (wait_s <= (int64_t)VITP_BACKOFF_RETRY_AFTER_S)
+                wait_s = wait_s * 10 + (*header_value - '0');
+        while (vitp_text_is_space(*header_value)) header_value++;
+        if (*header_value) return 0;
+    } else {
+        if (!vitp_backoff_date(header_value, &wait_s)) return 0;
+        wait_s = wait_s > now_s ? wait_s - now_s : 0;
+    }
+    return wait_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S ? VITP_BACKOFF_RETRY_AFTER_S
+                                                        : (uint32_t)wait_s;
+}
+
+bool vit_request_cancelled(const vit_request *request)
+{
+    return request && request->vitp_cancel &&
+           VITP_ATOMIC_LOAD((const uint32_t *)request->vitp_cancel) != 0;
+}
+
+/*
+   ================================================================================================
+   >>curl: a transport by libcurl (7.62 or newer). Certificates are always checked.
+   ================================================================================================
+   */
+
+#ifdef VITELEMETRY_CURL
+#if defined(__has_include)
+#if !__has_include(<curl/curl.h>)
+#error "vitelemetry.h: VITELEMETRY_CURL needs libcurl's headers (Debian: libcurl4-openssl-dev)"
+#endif
+#endif
+#include <curl/curl.h>
+
+typedef struct vitp_curl {
+    const vit_request *request;
+    size_t             reply_size;
+    uint32_t           retry_after_s;
+} vitp_curl;
+
+static size_t vitp_curl_on_body(char *data, size_t one, size_t size, void *user)
+{
+    vitp_curl         *c = (vitp_curl *)user;
+    const vit_request *r = c->request;
+    size_t             room, n;
+    (void)one;
+    if (!r->reply || r->reply_size == 0) return size;
+    room = r->reply_size - 1 - c->reply_size;
+    n = size < room ? size : room;
+    memcpy(r->reply + c->reply_size, data, n);
+    c->reply_size += n;
+    r->reply[c->reply_size] = 0;
+    return size;
+}
+
+static size_t vitp_curl_on_header(char *data, size_t one, size_t size, void *user)
+{
+    static const char name[] = "retry-after:";
+    vitp_curl        *c = (vitp_curl *)user;
+    char              value[64];
+    size_t            i, n;
+    (void)one;
+    for (i = 0; i < sizeof name - 1; i++) {
+        char lower = i < size ? data[i] : 0;
+        if (lower >= 'A' && lower <= 'Z') lower = (char)(lower + ('a' - 'A'));
+        if (lower != name[i]) return size;
+    }
+    n = size - i < sizeof value - 1 ? size - i : sizeof value - 1;
+    memcpy(value, data + i, n);
+    while (n > 0 && vitp_text_is_space(value[n - 1])) n--;
+    value[n] = 0;
+    c->retry_after_s = vit_retry_after(value, vitp_os_wall_s());
+    return size;
+}
+
+static int vitp_curl_on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    (void)a, (void)b, (void)c, (void)d;
+    return vit_request_cancelled(((const vitp_curl *)user)->request) ? 1 : 0;
+}
+
+/* The request's headers as libcurl's list; false: no memory. */
+static bool vitp_curl_headers(const vit_request *request, struct curl_slist **list)
+{
+    char               line[VITP_HEADERS_MAX];
+    const char        *at = request->headers;
+    struct curl_slist *longer;
+    snprintf(line, sizeof line, "Content-Type: %s", request->content_type);
+    *list = curl_slist_append(NULL, line);
+    while (*list && *at) {
+        const char *end = strstr(at, "\r\n");
+        size_t      size = end ? (size_t)(end - at) : strlen(at);
+        if (size >= sizeof line) break;
+        memcpy(line, at, size);
+        line[size] = 0;
+        longer = curl_slist_append(*list, line);
+        if (!longer) return false;
+        *list = longer;
+        at = end ? end + 2 : at + size;
+    }
+    return *list != NULL;
+}
+
+static void vitp_curl_limit(CURL *curl)
+{
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+    (void)curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+#if LIBCURL_VERSION_NUM >= 0x075500 /* 7.85 */
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+static void vitp_curl_describe(CURL *curl, vitp_curl *c, struct curl_slist *headers)
+{
+    const vit_request *r = c->request;
+    (void)curl_easy_setopt(curl, CURLOPT_URL, r->url);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body);
+    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, vitp_curl_on_body);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, c);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, vitp_curl_on_header);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, c);
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, vitp_curl_on_progress);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, c);
+}
+
+vit_response vit_curl_send(const vit_request *request, void *user)
+{
+    vit_response       response = { 0, 0 };
+    vitp_curl          c = { request, 0, 0 };
+    struct curl_slist *headers = NULL;
+    void             **kept = (void **)user;
+    CURL              *curl = kept && *kept ? (CURL *)*kept : curl_easy_init();
+    long               status = 0;
+    if (curl && vitp_curl_headers(request, &headers)) {
+        curl_easy_reset(curl); /* keeps its connections */
+        vitp_curl_limit(curl);
+        vitp_curl_describe(curl, &c, headers);
+        if (curl_easy_perform(curl) == CURLE_OK &&
+            curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK) {
+            response.http_status = (int)status;
+            response.retry_after_s = c.retry_after_s;
+        }
+    }
+    curl_slist_free_all(headers);
+    if (kept) *kept = curl;
+    else if (curl) curl_easy_cleanup(curl);
+    return response;
+}
+#endif /* VITELEMETRY_CURL */
+
+/*
+   ================================================================================================
+   >>consent: one pure function of what the gates say, and the readers that fill it in
+   ================================================================================================
+   */
+
+typedef struct vitp_consent_inputs {
+    bool admin_refuses, environment_refuses, in_ci, allow_in_ci, system_refuses, setting_refuses;
+    bool has_stored;
+    vit_consent stored;       /* the user's decision */
+    vit_consent host_default; /* options.consent */
+} vitp_consent_inputs;
+
+/* Any refusal wins; the first that refuses is named. Only then does the user's decision count,
+   and before there is one, the host's default; a host that says DENIED is obeyed whatever is
+   stored. */
+static vit_consent vitp_consent_decide(const vitp_consent_inputs *in, vit_gate *why)
+{
+    vit_consent consent = in->has_stored ? in->stored : in->host_default;
+    if (in->host_default == VIT_CONSENT_DENIED) consent = VIT_CONSENT_DENIED;
+    *why = in->admin_refuses               ? VIT_GATE_ADMIN
+           : in->environment_refuses       ? VIT_GATE_ENVIRONMENT
+           : in->in_ci && !in->allow_in_ci ? VIT_GATE_CI
+           : in->system_refuses            ? VIT_GATE_SYSTEM
+           : in->setting_refuses           ? VIT_GATE_SETTING
+           : consent < VIT_CONSENT_GRANTED ? VIT_GATE_CONSENT
+                                           : VIT_GATE_NONE;
+    return *why == VIT_GATE_NONE || *why == VIT_GATE_CONSENT ? consent : VIT_CONSENT_DENIED;
+}
+
+typedef const char *(*vitp_consent_env_fn)(const char *name);
+
+/* Set, and not to "", 0, false, no or off. */
+static bool vitp_consent_is_on(const char *value)
+{
+    static const char *const off[] = { "", "0", "false", "no", "off" };
+    char                     lower[8];
+    size_t                   i, size = vitp_text_size(value, sizeof lower);
+    if (!value) return false;
+    if (size == sizeof lower) return true;
+    for (i = 0; i <= size; i++)
+        lower[i] = (char)(value[i] >= 'A' && value[i] <= 'Z' ? value[i] + ('a' - 'A') : value[i]);
+    for (i = 0; i < sizeof off / sizeof off[0]; i++)
+        if (strcmp(lower, off[i]) == 0) return false;
+    return true;
+}
+
+/* DO_NOT_TRACK, VI_NO_TELEMETRY, and <CLIENT_TYPE>_TELEMETRY_OPTOUT. */
+static bool vitp_consent_environment(vitp_consent_env_fn env_fn, const char *client_type)
+{
+    char   name[VITP_LABEL_MAX + 32u];
+    size_t i, size = strlen(client_type);
+    memcpy(name, client_type, size);
+    for (i = 0; i < size; i++) {
+        if (vitp_text_is_lower(name[i])) name[i] = (char)(name[i] - ('a' - 'A'));
+        else if (!vitp_text_is_alnum(name[i])) name[i] = '_';
+    }
+    memcpy(name + size, "_TELEMETRY_OPTOUT", sizeof "_TELEMETRY_OPTOUT");
+    return vitp_consent_is_on(env_fn("DO_NOT_TRACK")) ||
+           vitp_consent_is_on(env_fn("VI_NO_TELEMETRY")) || vitp_consent_is_on(env_fn(name));
+}
+
+/* Variables by which continuous integration and test runners are known; both of a pair must be
+   set. */
+static bool vitp_consent_ci(vitp_consent_env_fn env_fn)
+{
+    static const char *const pairs[][2] = {
+        { "CI", NULL },
+        { "TF_BUILD", NULL },
+        { "GITHUB_ACTIONS", NULL },
+        { "GITLAB_CI", NULL },
+        { "APPVEYOR", NULL },
+        { "TRAVIS", NULL },
+        { "CIRCLECI", NULL },
+        { "BUILDKITE", NULL },
+        { "TEAMCITY_VERSION", NULL },
+        { "JB_SPACE_API_URL", NULL },
+        { "JENKINS_URL", NULL },
+        { "PYTEST_CURRENT_TEST", NULL },
+        { "CODEBUILD_BUILD_ID", "AWS_REGION" },
+        { "BUILD_ID", "BUILD_URL" },
+        { "BUILD_ID", "PROJECT_ID" },
+    };
+    size_t i;
+    for (i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        if (vitp_consent_is_on(env_fn(pairs[i][0])) &&
+            (!pairs[i][1] || vitp_consent_is_on(env_fn(pairs[i][1]))))
+            return true;
+    return false;
+}
+
+/*
+   ================================================================================================
+   >>worker: the client, its consent and identity, and the consumer that delivers.  One lock
+   guards all of it but the recorder. It is held while a batch is built, never while it is sent:
+   what is changed meanwhile (a purge, a refusal) advances purge_turn, and the answer then counts
+   for nothing. The consumer is the thread, or whoever calls vit_pump, vit_flush or vit_destroy
+   without one.
+   ================================================================================================
+   */
+
+/* The records at the head of the queue that one request carries; kept until there is an answer. */
+typedef struct vitp_batch {
+    bool     ready;
+    size_t   records, events, corrupt, secret; /* records = events + corrupt + secret */
+    size_t   size;                             /* bytes of body */
+    uint32_t attempts;
+    char     key[33];
+} vitp_batch;
+
+struct vit_client {
+    vitp_recorder recorder; /* first: what the record path touches */
+    vitp_wire     wire;
+
+    /* constant after vit_create */
+    vit_transport transport;
+    vit_allocator allocator;
+    void         *block; /* what alloc_fn gave */
+    void         *curl;  /* of vit_curl_send, or NULL; used by the sender only */
+    vit_wire      form;
+    uint32_t      flush_ms, timeout_ms, batch_events;
+    size_t        body_capacity;
+    char         *body;    /* of the request; written only while none is in flight */
+    char         *scratch; /* VITP_EVENT_JSON_MAX bytes, for vit_export */
+    char          endpoint[VITP_PATH_MAX + 1u], headers_key[VITP_KEY_MAX + 1u];
+    char          settings_path[VITP_PATH_MAX + 64u], settings_folder[VITP_PATH_MAX]; /* "": none */
+    unsigned char run_id[16];
+
+    vitp_os_mutex lock;
+    vitp_os_cond  progress;   /* signalled after each answer and at the end of the thread */
+    uintptr_t     lock_owner; /* thread that holds lock, 0: none */
+    uintptr_t     sender;     /* thread that is in send_fn, 0: none */
+    uint32_t      cancel;     /* 1: the request in flight is not wanted any more */
+
+    /* under lock */
+    vitp_consent_inputs inputs;
+    vit_consent         consent;
+    vit_gate            gate;
+    vitp_settings       settings; /* identity, and the user's decision; as stored or provisional */
+    vitp_context        context;  /* the one in force */
+    uint64_t            session_begin_ns;
+    vitp_backoff        backoff;
+    vitp_batch          batch;
+    uint32_t            batch_limit; /* events; smaller while a rejected batch is searched */
+    uint32_t            purge_turn;
+    uint64_t            deadline_ns; /* of vit_destroy; 0: none */
+    bool                sending, pending, hurry, halted, stopping;
+#ifndef VITELEMETRY_NO_THREADS
+    vitp_os_thread thread;
+#endif
+    bool has_thread, thread_done;
+
+    /* counters, written under lock, read by all */
+    uintptr_t released, delivered, dropped[VIT_DROP_COUNT], requests, retries, bytes_sent;
+};
+
+/* False: the lock is this thread's already (a call from vit_export's callback), or the process
+   was forked and whoever holds it is not here. */
+static bool vitp_worker_enter(vit_client *t)
+{
+    uintptr_t self = vitp_os_thread_id();
+    if (vitp_os_page_forked(&t->recorder.page)) return false;
+    if (VITP_ATOMIC_LOAD_PTR(&t->lock_owner) == self) {
+        vitp_log_note(&t->recorder.log, VIT_LOG_REENTRANT_CALL);
+        return false;
+    }
+    vitp_os_lock(&t->lock);
+    VITP_ATOMIC_STORE_PTR(&t->lock_owner, self);
+    return true;
+}
+
+static void vitp_worker_leave(vit_client *t)
+{
+    VITP_ATOMIC_STORE_PTR(&t->lock_owner, (uintptr_t)0);
+    vitp_os_unlock(&t->lock);
+    vitp_log_tell(&t->recorder.log);
+}
+
+/* True in send_fn and in line_fn. */
+static bool vitp_worker_in_callback(const vit_client *t)
+{
+    uintptr_t self = vitp_os_thread_id();
+    return VITP_ATOMIC_LOAD_PTR(&t->sender) == self || VITP_ATOMIC_LOAD_PTR(&t->lock_owner) == self;
+}
+
+/* ---- identity ---------------------------------------------------------------------------- */
+
+/* Tells the recorder the seed of sampling, and that cached decisions are of no use any more. */
+static void vitp_worker_reseed(vit_client *t)
+{
+    vitp_seed seed;
+    memset(&seed, 0, sizeof seed);
+    seed.kind = t->context.session_id[0] ? VITP_SEED_SESSION : VITP_SEED_HWID;
+    (void)vitp_text_copy(seed.text, sizeof seed.text,
+                         t->context.session_id[0] ? t->context.session_id : t->settings.hwid);
+    vitp_cell_write(&t->recorder.seed, &seed, sizeof seed);
+}
+
+static void vitp_worker_use_identity(vit_client *t)
+{
+    memcpy(t->wire.hwid, t->settings.hwid, sizeof t->wire.hwid);
+    vitp_cell_write(&t->recorder.salt, t->settings.salt, 32);
+    vitp_worker_reseed(t);
+}
+
+/* Makes what is missing of hwid and salt, in memory. */
+static void vitp_worker_make_identity(vit_client *t)
+{
+    unsigned char salt[16];
+    if (!t->settings.has_hwid) vit_uuid4(t->settings.hwid);
+    if (!t->settings.has_salt) {
+        if (!vitp_id_random(salt, sizeof salt))
+            vitp_log_note(&t->recorder.log, VIT_LOG_RANDOM_WEAK);
+        vitp_text_hex(t->settings.salt, salt, sizeof salt);
+    }
+    t->settings.has_hwid = t->settings.has_salt = true;
+    vitp_worker_use_identity(t);
+}
+
+/* The context in force changed: it gets a number, and a slot from which the wire reads it. */
+static void vitp_worker_use_context(vit_client *t)
+{
+    t->context.number++;
+    if (t->context.number == 0) t->context.number = 1;
+    t->wire.contexts[t->context.number & (VITP_CONTEXTS_MAX - 1u)] = t->context;
+    VITP_ATOMIC_STORE(&t->recorder.context, t->context.number);
+}
+
+/* ---- settings on disk -------------------------------------------------------------------- */
+
+#ifdef VITELEMETRY_NO_FILES
+static bool vitp_worker_load(vit_client *t, vitp_settings *s)
+{
+    (void)t, (void)s;
+    return false;
+}
+static void vitp_worker_store(vit_client *t, bool only_new) { (void)t, (void)only_new; }
+static void vitp_worker_erase(vit_client *t) { (void)t; }
+static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t, (void)folder; }
+#else
+
+/* True: there are settings, or something in their place that cannot be read, which refuses. A
+   file in which nothing is known counts as one without values. */
+static bool vitp_worker_load(vit_client *t, vitp_settings *s)
+{
+    char         text[VITP_SETTINGS_MAX];
+    size_t       size = 0;
+    vitp_os_read how = VITP_OS_READ_ABSENT;
+    memset(s, 0, sizeof *s);
+    if (t->settings_path[0]) how = vitp_os_read_file(t->settings_path, text, sizeof text, &size);
+    if (how == VITP_OS_READ_REFUSED) {
+        vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
+        s->unreadable = true;
+        return true;
+    }
+    if (how == VITP_OS_READ_ABSENT) return false;
+    vitp_settings_parse(s, text, size);
+    if (s->unreadable || (!s->has_hwid && !s->has_salt && !s->has_consent && !s->off))
+        vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
+    return true;
+}
+
+/* Saves the settings. only_new: where another process was faster, its identity becomes ours. */
+static void vitp_worker_store(vit_client *t, bool only_new)
+{
+    char          text[VITP_SETTINGS_MAX];
+    vitp_settings theirs;
+    size_t        size = vitp_settings_print(&t->settings, text);
+    if (!t->settings_path[0]) return;
+    if (!vitp_os_make_folder(t->settings_folder)) {
+        vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
+        return;
+    }
+    if (vitp_os_write_file(t->settings_path, text, size, only_new)) return;
+    if (only_new && vitp_worker_load(t, &theirs) && theirs.has_hwid && theirs.has_salt) {
+        t->settings = theirs;
+        vitp_worker_use_identity(t);
+        return;
+    }
+    vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+}
+
+/* Takes hwid and salt from the disk; what the user decided stays. Writes nothing where nothing
+   is. */
+static void vitp_worker_erase(vit_client *t)
+{
+    char          text[VITP_SETTINGS_MAX];
+    vitp_settings kept;
+    if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
+    kept.has_hwid = kept.has_salt = false;
+    if ((kept.off || kept.has_consent) &&
+        vitp_os_write_file(t->settings_path, text, vitp_settings_print(&kept, text), false))
+        return;
+    vitp_os_remove_file(t->settings_path);
+}
+
+/* folder: options.data_dir. */
+static void vitp_worker_find_folder(vit_client *t, const char *folder)
+{
+    char base[VITP_PATH_MAX];
+    int  n;
+    if (folder) {
+        n = snprintf(t->settings_folder, sizeof t->settings_folder, "%s", folder);
+    } else {
+        n = vitp_os_state_folder(base, sizeof base)
+                ? snprintf(t->settings_folder, sizeof t->settings_folder, "%s/%s", base,
+                           t->wire.client_type)
+                : -1;
+    }
+    if (folder && !folder[0]) return;
+    if (n < 0 || (size_t)n >= sizeof t->settings_folder) {
+        vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
+        return;
+    }
+    (void)snprintf(t->settings_path, sizeof t->settings_path, "%s/telemetry.conf",
+                   t->settings_folder);
+}
+#endif
+
+/* ---- consent ----------------------------------------------------------------------------- */
+
+static bool vitp_worker_count_one(const void *record, uint32_t size, void *user)
+{
+    (void)record, (void)size, (void)user;
+    return true;
+}
+
+/* Forgets what waits, and the answer to what is in flight. */
+static void vitp_worker_purge(vit_client *t, vit_drop reason)
+{
+    size_t n;
+    while ((n = vit_queue_drain(t->recorder.queue, vitp_worker_count_one, NULL, 1024)) > 0) {
+        (void)VITP_ATOMIC_ADD_PTR(&t->released, (uintptr_t)n);
+        (void)VITP_ATOMIC_ADD_PTR(&t->dropped[reason], (uintptr_t)n);
+    }
+    t->batch.ready = false;
+    t->pending = false;
+    t->purge_turn++;
+    if (t->sending) VITP_ATOMIC_STORE(&t->cancel, 1u);
+}
+
+static void vitp_worker_forget_identity(vit_client *t)
+{
+    vitp_worker_erase(t);
+    t->settings.has_hwid = t->settings.has_salt = false;
+    memset(t->context.collection_hash, 0, sizeof t->context.collection_hash);
+    vitp_worker_make_identity(t);
+    vitp_worker_use_context(t);
+}
+
+/* Decides anew and makes it so: permission first, so that no record comes after the purge. */
+static void vitp_worker_decide(vit_client *t)
+{
+    static const uint32_t may[] = { VITP_MAY_RECORD, 0, VITP_MAY_RECORD | VITP_MAY_SEND,
+                                    VITP_MAY_RECORD | VITP_MAY_SEND | VITP_MAY_TRACE };
+    t->consent = vitp_consent_decide(&t->inputs, &t->gate);
+    VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, may[(uint32_t)t->consent]);
+    VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)t->gate << 8);
+    if (t->consent == VIT_CONSENT_UNKNOWN) vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
+    if (t->consent != VIT_CONSENT_DENIED) return;
+    vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_REFUSED);
+    vitp_worker_purge(t, VIT_DROP_CONSENT);
+    if (t->gate == VIT_GATE_CONSENT || t->gate == VIT_GATE_SETTING) vitp_worker_forget_identity(t);
+}
+
+/* Right before bytes leave: did the user, or another process, turn it off in the settings? */
+static void vitp_worker_recheck(vit_client *t)
+{
+    vitp_settings now;
+    if (!vitp_worker_load(t, &now)) return;
+    t->inputs.setting_refuses = now.off || now.unreadable;
+    if (now.has_consent) {
+        t->inputs.has_stored = true;
+        t->inputs.stored = now.consent;
+    }
+    vitp_worker_decide(t);
+}
+
+static bool vitp_worker_may_send(const vit_client *t)
+{
+    return (VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND) && t->transport.send_fn &&
+           !t->halted;
+}
+
+/* ---- batch ------------------------------------------------------------------------------- */
+
+typedef struct vitp_batch_builder {
+    vit_client *client;
+    vitp_json   json;
+    uint64_t    now_ns, first_ns; /* first_ns: when the oldest event was recorded */
+    bool        full;
+} vitp_batch_builder;
+
+static bool vitp_batch_add(const void *record, uint32_t size, void *user)
+{
+    vitp_batch_builder   *b = (vitp_batch_builder *)user;
+    vitp_batch           *batch = &b->client->batch;
+    const vitp_wire_form *form = vitp_wire_form_of(b->client->form);
+    size_t                mark = b->json.size;
+    if (batch->events >= b->client->batch_limit) return false;
+    if (batch->records == 0 && size >= 8) memcpy(&b->first_ns, record, 8);
+    if (batch->events > 0) vitp_json_text(&b->json, form->separator);
+    switch (vitp_wire_event(&b->client->wire, &b->json, record, size, b->now_ns)) {
+    case VITP_WIRE_WRITTEN: batch->events++; break;
+    case VITP_WIRE_SECRET: batch->secret++, b->json.size = mark; break;
+    case VITP_WIRE_CORRUPT: batch->corrupt++, b->json.size = mark; break;
+    case VITP_WIRE_FULL:
+        b->json.size = mark;
+        b->json.full = false;
+        b->full = true;
+        if (batch->events > 0) return false;
+        batch->corrupt++; /* an event that no request can carry */
+        break;
+    }
+    batch->records++;
+    b->full = batch->events >= b->client->batch_limit;
+    return !b->full;
+}
+
+/* The same for each try of the same records, and for no others: of this run, the number of the
+   first record, and how many. */
+static void vitp_batch_key(vit_client *t)
+{
+    vitp_sha256   s;
+    uint64_t      number[2];
+    unsigned char digest[32];
+    number[0] = (uint64_t)VITP_ATOMIC_LOAD_PTR(&t->released);
+    number[1] = (uint64_t)t->batch.records;
+    vitp_sha256_begin(&s);
+    vitp_sha256_add(&s, t->run_id, sizeof t->run_id);
+    vitp_sha256_add(&s, number, sizeof number);
+    vitp_sha256_end(&s, digest);
+    vitp_text_hex(t->batch.key, digest, 16);
+}
+
+/* Frees the batch's records. */
+static void vitp_batch_finish(vit_client *t, uintptr_t *counter)
+{
+    vit_queue_release(t->recorder.queue, t->batch.records);
+    (void)VITP_ATOMIC_ADD_PTR(&t->released, (uintptr_t)t->batch.records);
+    (void)VITP_ATOMIC_ADD_PTR(counter, (uintptr_t)t->batch.events);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CORRUPT], (uintptr_t)t->batch.corrupt);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_SECRET], (uintptr_t)t->batch.secret);
+    if (t->batch.corrupt) vitp_log_note(&t->recorder.log, VIT_LOG_RECORD_CORRUPT);
+    if (t->batch.secret) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_STOPPED);
+    memset(&t->batch, 0, sizeof t->batch);
+}
+
+/* Puts the oldest records into the body. True: there is a batch to send now: it is full, its
+   first event has waited for flush_ms, or somebody is in a hurry. */
+static bool vitp_batch_build(vit_client *t, uint64_t now_ns)
+{
+    const vitp_wire_form *form = vitp_wire_form_of(t->form);
+    vitp_batch_builder    b;
+    memset(&t->batch, 0, sizeof t->batch);
+    memset(&b, 0, sizeof b);
+    b.client = t;
+    b.now_ns = now_ns;
+    b.json.data = t->body;
+    b.json.capacity = t->body_capacity - strlen(form->close);
+    vitp_json_text(&b.json, form->open);
+    (void)vit_queue_peek(t->recorder.queue, vitp_batch_add, &b, (size_t)-1);
+    if (t->batch.records > 0 && t->batch.events == 0) {
+        vitp_batch_finish(t, &t->delivered); /* by none */
+        return false;
+    }
+    if (t->batch.events == 0) t->hurry = false;
+    if (!b.full && !t->hurry && now_ns < b.first_ns + (uint64_t)t->flush_ms * VITP_MS) return false;
+    if (t->batch.events == 0) return false;
+    b.json.capacity = t->body_capacity;
+    vitp_json_text(&b.json, form->close);
+    t->batch.size = b.json.size;
+    t->batch.ready = true;
+    vitp_batch_key(t);
+    return true;
+}
+
+/* ---- delivery ---------------------------------------------------------------------------- */
+
+/* Under the lock: is there something to send, and may it leave now? */
+static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
+{
+    if (t->sending || t->stopping) return false;
+    if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD)) {
+        vitp_worker_purge(t, VIT_DROP_CONSENT); /* what a producer was about to commit */
+        return false;
+    }
+    if (!vitp_worker_may_send(t)) return false;
+    if (!vitp_backoff_is_due(&t->backoff, now_ns, t->hurry)) return false;
+    if (!t->batch.ready && !vitp_batch_build(t, now_ns)) return false;
+    vitp_worker_recheck(t);
+    return vitp_worker_may_send(t) && t->batch.ready;
+}
+
+static void vitp_worker_describe(vit_client *t, vit_request *request,
+                                 char headers[VITP_HEADERS_MAX], uint64_t now_ns)
+{
+    uint64_t left_ms = t->deadline_ns > now_ns ? (t->deadline_ns - now_ns) / VITP_MS : 0;
+    memset(request, 0, sizeof *request);
+    (void)snprintf(headers, VITP_HEADERS_MAX, "Idempotency-Key: %s\r\n%s%s%s", t->batch.key,
+                   t->headers_key[0] ? "X-Telemetry-Key: " : "", t->headers_key,
+                   t->headers_key[0] ? "\r\n" : "");
+    request->url = t->endpoint;
+    request->content_type = vitp_wire_form_of(t->form)->content_type;
+    request->headers = headers;
+    request->body = t->body;
+    request->body_size = t->batch.size;
+    request->timeout_ms = t->timeout_ms;
+    request->vitp_cancel = &t->cancel;
+    if (t->deadline_ns && left_ms < t->timeout_ms) request->timeout_ms = (uint32_t)left_ms + 1u;
+}
+
+static void vitp_worker_failed(vit_client *t, uint32_t retry_after_s)
+{
+    uint64_t random = 0;
+    (void)vitp_id_random(&random, sizeof random);
+    vitp_backoff_fail(&t->backoff, retry_after_s, vitp_os_now_ns(), random);
+    t->batch.attempts++;
+    t->hurry = false;
+    vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_AWAY);
+}
+
+/* A batch that the server refuses for good is halved until the one bad event is alone. */
+static void vitp_worker_rejected(vit_client *t)
+{
+    if (t->batch.events > 1) {
+        t->batch_limit = (uint32_t)(t->batch.events / 2);
+        t->batch.ready = false;
+        return;
+    }
+    vitp_batch_finish(t, &t->dropped[VIT_DROP_REJECTED]);
+    t->batch_limit = t->batch_events;
+    vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
+}
+
+static void vitp_worker_delivered(vit_client *t)
+{
+    vitp_batch_finish(t, &t->delivered);
+    vitp_backoff_succeed(&t->backoff);
+    t->batch_limit = t->batch_limit < t->batch_events / 2 ? t->batch_limit * 2 : t->batch_events;
+}
+
+/* True: go on at once. */
+static bool vitp_worker_answered(vit_client *t, vit_response answer)
+{
+    vitp_outcome outcome = vitp_backoff_outcome(answer.http_status);
+    t->pending = outcome == VITP_OUTCOME_PENDING;
+    switch (outcome) {
+    case VITP_OUTCOME_DELIVERED: vitp_worker_delivered(t); return true;
+    case VITP_OUTCOME_REJECTED: vitp_worker_rejected(t); return true;
+    case VITP_OUTCOME_RETRY: vitp_worker_failed(t, answer.retry_after_s); return false;
+    case VITP_OUTCOME_PAUSE:
+    case VITP_OUTCOME_STOP:
+        t->halted = true;
+        vitp_log_note(&t->recorder.log,
+                      outcome == VITP_OUTCOME_PAUSE ? VIT_LOG_SERVER_PAUSED : VIT_LOG_SERVER_GONE);
+        return false;
+    case VITP_OUTCOME_PENDING: break;
+    }
+    return false;
+}
+
+static void vitp_worker_count_request(vit_client *t)
+{
+    if (t->pending) return;
+    (void)VITP_ATOMIC_ADD_PTR(&t->requests, 1u);
+    if (t->batch.attempts > 0) (void)VITP_ATOMIC_ADD_PTR(&t->retries, 1u);
+    (void)VITP_ATOMIC_ADD_PTR(&t->bytes_sent, (uintptr_t)t->batch.size);
+}
+
+/* One request at most. True: look again at once. */
+static bool vitp_worker_step(vit_client *t)
+{
+    char         headers[VITP_HEADERS_MAX];
+    vit_request  request;
+    vit_response answer;
+    uint64_t     now_ns = vitp_os_now_ns();
+    uint32_t     turn;
+    bool         again = false;
+    if (!vitp_worker_enter(t)) return false;
+    if (!vitp_worker_prepare(t, now_ns)) {
+        vitp_worker_leave(t);
+        return false;
+    }
+    vitp_worker_describe(t, &request, headers, now_ns);
+    vitp_worker_count_request(t);
+    turn = t->purge_turn;
+    t->sending = true;
+    VITP_ATOMIC_STORE(&t->cancel, 0u);
+    vitp_worker_leave(t);
+    VITP_ATOMIC_STORE_PTR(&t->sender, vitp_os_thread_id());
+    answer = t->transport.send_fn(&request, t->transport.user);
+    VITP_ATOMIC_STORE_PTR(&t->sender, (uintptr_t)0);
+    if (!vitp_worker_enter(t)) return false; /* a child that forked in send_fn */
+    t->sending = false;
+    if (turn == t->purge_turn) again = vitp_worker_answered(t, answer);
+    vitp_os_broadcast(&t->progress);
+    vitp_worker_leave(t);
+    return again;
+}
+
+/* Nothing of what was accepted up to `target` (a position of the queue) waits any more. */
+static bool vitp_worker_is_done(const vit_client *t, uint32_t target)
+{
+    return (int32_t)(VITP_ATOMIC_LOAD(&t->recorder.queue->head) - target) >= 0;
+}
+
+#ifndef VITELEMETRY_NO_THREADS
+#define VITP_WORKER_PENDING_MS 10u /* how often a transport that says "not yet" is asked again */
+
+static uint64_t vitp_worker_ms_until(uint64_t then_ns, uint64_t now_ns)
+{
+    return then_ns > now_ns ? (then_ns - now_ns) / VITP_MS + 1u : 1u;
+}
+
+static bool vitp_worker_oldest(const void *record, uint32_t size, void *user)
+{
+    if (size >= 8) memcpy(user, record, 8);
+    return false;
+}
+
+/* How long there is nothing to do, at most flush_ms. */
+static uint32_t vitp_worker_rest_ms(vit_client *t)
+{
+    uint64_t now_ns = vitp_os_now_ns(), oldest_ns = now_ns, ms = t->flush_ms;
+    if (t->pending) ms = VITP_WORKER_PENDING_MS;
+    else if (!vitp_worker_may_send(t)) ms = t->flush_ms;
+    else if (!vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))
+        ms = vitp_worker_ms_until(t->backoff.until_ns, now_ns);
+    else if (vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) > 0)
+        ms = vitp_worker_ms_until(oldest_ns + (uint64_t)t->flush_ms * VITP_MS, now_ns);
+    return (uint32_t)(ms < t->flush_ms ? ms : t->flush_ms);
+}
+
+/* Sleeps until there may be something to do. False: the client is being destroyed. A queue that
+   fills up wakes it, unless that would be of no use. */
+static bool vitp_worker_rest(vit_client *t)
+{
+    uint32_t ms;
+    bool     going, wakeable;
+    if (!vitp_worker_enter(t)) return false;
+    ms = vitp_worker_rest_ms(t);
+    going = !t->stopping;
+    wakeable = vitp_worker_may_send(t) && !t->pending && t->backoff.failures == 0;
+    vitp_worker_leave(t);
+    if (!going) return false;
+    VITP_ATOMIC_STORE(&t->recorder.sleeping, wakeable ? 1u : 0u);
+    vitp_os_wake_wait(&t->recorder.wake, ms);
+    VITP_ATOMIC_STORE(&t->recorder.sleeping, 0u);
+    return true;
+}
+
+static void vitp_worker_main(void *client)
+{
+    vit_client *t = (vit_client *)client;
+    do {
+        while (vitp_worker_step(t)) {}
+    } while (vitp_worker_rest(t));
+    if (!vitp_worker_enter(t)) return;
+    t->thread_done = true;
+    vitp_os_broadcast(&t->progress);
+    VITP_ATOMIC_STORE_PTR(&t->lock_owner, (uintptr_t)0);
+    vitp_os_unlock(&t->lock); /* the last touch: the client may be gone after it */
+}
+#endif
+
+/* Waits for the next answer of the thread, or does a step where there is none. */
+static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns)
+{
+    uint64_t now_ns = vitp_os_now_ns();
+    uint32_t ms;
+    if (now_ns >= deadline_ns) return;
+    ms = (uint32_t)((deadline_ns - now_ns) / VITP_MS) + 1u;
+    if (!t->has_thread) {
+        if (!vitp_worker_step(t)) vitp_os_sleep(ms < 5u ? ms : 5u);
+        return;
+    }
+#ifndef VITELEMETRY_NO_THREADS
+    if (!vitp_worker_enter(t)) return;
+    VITP_ATOMIC_STORE_PTR(&t->lock_owner, (uintptr_t)0);
+    vitp_os_cond_wait(&t->progress, &t->lock, ms < 20u ? ms : 20u);
+    VITP_ATOMIC_STORE_PTR(&t->lock_owner, vitp_os_thread_id());
+    vitp_worker_leave(t);
+#endif
+}
+
+/* Makes the consumer send what waits without waiting for a full batch or for the end of a backoff.
+   deadline_ns: no request may last longer; 0: none. False: nothing can be sent. */
+static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, uint32_t *failures)
+{
+    bool may = false;
+    if (!vitp_worker_enter(t)) return false;
+    may = vitp_worker_may_send(t);
+    *failures = t->backoff.failures;
+    t->deadline_ns = deadline_ns;
+    if (may) t->hurry = true;
+    vitp_worker_leave(t);
+    if (may && t->has_thread) vitp_os_wake_set(&t->recorder.wake);
+    return may;
+}
+
+/* Waits until what was accepted before `target` is gone. once: gives up when a request has
+   failed. */
+static bool vitp_worker_deliver(vit_client *t, uint32_t target, uint64_t deadline_ns, bool once)
+{
+    uint32_t failures = 0;
+    bool     may = vitp_worker_hurry(t, once ? deadline_ns : 0, &failures);
+    while (may && !vitp_worker_is_done(t, target) && vitp_os_now_ns() < deadline_ns) {
+        vitp_worker_wait(t, deadline_ns);
+        if (!vitp_worker_enter(t)) return false;
+        may = vitp_worker_may_send(t) && !(once && t->backoff.failures > failures);
+        vitp_worker_leave(t);
+    }
+    return may && vitp_worker_is_done(t, target);
+}
+
+bool vit_flush(vit_client *t, uint32_t timeout_ms)
+{
+    uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)timeout_ms * VITP_MS;
+    if (!t) return true;
+    if (vitp_worker_in_callback(t)) return false;
+    return vitp_worker_deliver(t, VITP_ATOMIC_LOAD(&t->recorder.queue->tail), deadline_ns, false);
+}
+
+bool vit_pump(vit_client *t)
+{
+    if (!t || t->has_thread || vitp_worker_in_callback(t)) return false;
+    return vitp_worker_step(t);
+}
+
+/*
+   ================================================================================================
+   >>session: sessions and context
+   ================================================================================================
+   */
+
+void vit_session_end(vit_client *t, vit_exit reason)
+{
+    static const char *const reasons[] = { "normal", "crash", "forced_close" };
+    vit_session_ended        event = { 0, 0, 0, 0 };
+    bool                     open;
+    if (!t || !vitp_worker_enter(t)) return;
+    open = t->context.session_id[0] != 0;
+    event.exit_reason = reasons[(uint32_t)reason < 3u ? (uint32_t)reason : 0u];
+    event.duration_ms = (int64_t)((vitp_os_now_ns() - t->session_begin_ns) / VITP_MS);
+    vitp_worker_leave(t);
+    if (!open) return;
+    (void)vit_track_session_ended(t, &event);
+    if (!vitp_worker_enter(t)) return;
+    t->context.session_id[0] = 0;
+    vitp_worker_use_context(t);
+    vitp_worker_reseed(t);
+    vitp_worker_leave(t);
+}
+
+void vit_session_begin(vit_client *t, const char *session_id, const char *launch_source)
+{
+    vit_session_start event = { 0, 0, 0 };
+    size_t            size;
+    if (!t) return;
+    vit_session_end(t, VIT_EXIT_NORMAL);
+    event.launch_source = launch_source;
+    if (!vitp_worker_enter(t)) return;
+    size = vitp_text_size(session_id, VITP_LABEL_MAX + 1u);
+    if (size > VITP_LABEL_MAX) size = vitp_text_cut(session_id, VITP_LABEL_MAX);
+    if (size == 0) {
+        vit_uuid4(t->context.session_id);
+    } else {
+        memcpy(t->context.session_id, session_id, size);
+        t->context.session_id[size] = 0;
+    }
+    t->session_begin_ns = vitp_os_now_ns();
+    vitp_worker_use_context(t);
+    vitp_worker_reseed(t);
+    vitp_worker_leave(t);
+    (void)vit_track_session_start(t, &event);
+}
+
+bool vit_crashed_last_run(const vit_client *t)
+{
+    (void)t;
+    return false;
+}
+
+void vit_set_context(vit_client *t, const char *provider, const char *collection)
+{
+    unsigned char hash[8];
+    char          salt[33] = { 0 };
+    size_t        size = vitp_text_size(provider, VITP_LABEL_MAX + 1u);
+    if (!t || !vitp_worker_enter(t)) return;
+    if (size > VITP_LABEL_MAX) size = vitp_text_cut(provider, VITP_LABEL_MAX);
+    if (size) memcpy(t->context.provider, provider, size);
+    t->context.provider[size] = 0;
+    t->context.collection_hash[0] = 0;
+    if (collection) {
+        (void)vitp_cell_read(&t->recorder.salt, salt, 32);
+        vitp_id_hash(hash, collection, vitp_text_size(collection, VITP_TEXT_READ_MAX), salt);
+        vitp_text_hex(t->context.collection_hash, hash, 8);
+    }
+    vitp_worker_use_context(t);
+    vitp_worker_leave(t);
+}
+
+/* Index of a rate in the table of values, which only grows. VITP_VERDICT_DEFAULT: the table is
+   full. */
+static uint32_t vitp_session_rate_value(vitp_recorder *r, double rate)
+{
+    uint32_t i;
+    if (!(rate > 0.0)) rate = 0.0; /* NaN too */
+    if (rate > 1.0) rate = 1.0;
+    for (i = 0; i < r->rate_value_count; i++)
+        if (!(r->rate_values[i] < rate) && !(r->rate_values[i] > rate)) return i;
+    if (r->rate_value_count == VITP_RATE_VALUES_MAX) return VITP_VERDICT_DEFAULT;
+    r->rate_values[r->rate_value_count] = rate;
+    return r->rate_value_count++;
+}
+
+void vit_set_rate(vit_client *t, const char *event_name, double rate)
+{
+    vitp_recorder *r;
+    uint32_t       value, i;
+    if (!t || !vitp_worker_enter(t)) return;
+    r = &t->recorder;
+    value = vitp_session_rate_value(r, rate);
+    for (i = 0; event_name && i < r->rate_count && strcmp(r->rates[i].name, event_name) != 0;) i++;
+    if (!vitp_text_name_size(event_name)) {
+        vitp_log_note(&r->log, VIT_LOG_NAME_INVALID);
+    } else if (i == VITP_RATES_MAX || value == VITP_VERDICT_DEFAULT) {
+        vitp_log_note(&r->log, VIT_LOG_RATES_FULL);
+    } else {
+        VITP_ATOMIC_STORE_RELEASE(&r->rates[i].value, value);
+        if (i == r->rate_count) {
+            (void)vitp_text_copy(r->rates[i].name, sizeof r->rates[i].name, event_name);
+            VITP_ATOMIC_STORE_RELEASE(&r->rate_count, i + 1u);
+        }
+        vitp_worker_reseed(t); /* decides anew for every event */
+    }
+    vitp_worker_leave(t);
+}
+
+/*
+   ================================================================================================
+   >>error: failures as events
+   ================================================================================================
+   */
+
+#define VITP_ERROR_CODES(X)                                                                      \
+    X(EPERM)                                                                                     \
+    X(ENOENT) X(ESRCH) X(EINTR) X(EIO) X(ENXIO) X(E2BIG) X(ENOEXEC) X(EBADF) X(ECHILD) X(EAGAIN) \
+        X(ENOMEM) X(EACCES) X(EFAULT) X(EBUSY) X(EEXIST) X(EXDEV) X(ENODEV) X(ENOTDIR) X(EISDIR) \
+            X(EINVAL) X(ENFILE) X(EMFILE) X(ENOTTY) X(EFBIG) X(ENOSPC) X(ESPIPE) X(EROFS)        \
+                X(EMLINK) X(EPIPE) X(EDOM) X(ERANGE) X(EDEADLK) X(ENAMETOOLONG) X(ENOSYS)        \
+                    X(ENOTEMPTY) X(EILSEQ) X(ECONNREFUSED) X(ECONNRESET) X(ETIMEDOUT)            \
+                        X(EADDRINUSE) X(EHOSTUNREACH) X(ENETUNREACH) X(ECANCELED)
+
+/* ENOENT and so on, or the number. */
+static void vitp_error_code(int code, char out[24])
+{
+#define VITP_ERROR_ROW(name) { name, #name },
+    static const struct {
+        int         code;
+        const char *name;
+    } rows[] = { VITP_ERROR_CODES(VITP_ERROR_ROW) };
+#undef VITP_ERROR_ROW
+    size_t i;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].code != code) continue;
+        (void)vitp_text_copy(out, 24, rows[i].name);
+        return;
+    }
+    (void)snprintf(out, 24, "%d", code);
+}
+
+vit_status vit_track_error(vit_client *t, const vit_error *error)
+{
+    vit_error_event event;
+    vitp_recorder  *r;
+    if (!t) return VIT_DISABLED;
+    r = &t->recorder;
+    if (!vitp_record_allowed(r)) return vitp_record_refuse(r, VIT_DISABLED);
+    if (!error || (error->event_name && !vitp_text_name_size(error->event_name))) {
+        vitp_log_note(&r->log, error ? VIT_LOG_NAME_INVALID : VIT_LOG_VALUE_INVALID);
+        return vitp_record_refuse(r, VIT_INVALID);
+    }
+    event.op = error->op;
+    event.message = error->message;
+    event.exception_type = error->type;
+    event.error_code = error->code;
+    event.function = error->function;
+    event.feature = error->feature;
+    event.traceback = error->trace;
+    event.top_frame = error->frame;
+    return vitp_record_event(r, vit_schema_error_event(), error->event_name, &event);
+}
+
+int vit_fail(vit_client *t, const vit_op *op, const char *event_name, const char *feature, int code)
+{
+    char      text[24];
+    vit_error error = { 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+    if (!t) return code;
+    vitp_error_code(code, text);
+    error.op = op;
+    error.event_name = event_name;
+    error.feature = feature;
+    error.code = text;
+    (void)vit_track_error(t, &error);
+    return code;
+}
+
+void vit_qt_message(vit_client *t, int type, const char *file, int line, const char *function,
+                    const char *category, const char *message)
+{
+    vit_qt_error event = { 0, 0, 0, 0, 0, 0 };
+    (void)category;
+    if (!t || (type != 2 && type != 3)) return; /* QtCriticalMsg, QtFatalMsg */
+    event.message = message;
+    event.msg_type = type == 3 ? "fatal" : "critical";
+    event.file = file;
+    event.line = line;
+    event.function = function;
+    (void)vit_track_qt_error(t, &event);
+}
+
+/*
+   ================================================================================================
+   >>client: birth and death, and the user's rights
+   ================================================================================================
+   */
+
+#define VITP_CLIENT_QUEUE_BYTES     (512u * 1024u)
+#define VITP_CLIENT_QUEUE_BYTES_MIN (64u * 1024u)
+#define VITP_CLIENT_FLUSH_MS        5000u
+#define VITP_CLIENT_TIMEOUT_MS      5000u
+#define VITP_CLIENT_BATCH_EVENTS    100u
+#define VITP_CLIENT_BATCH_BYTES     (256u * 1024u)
+
+static void *vitp_client_malloc(size_t size, void *user)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static void vitp_client_free(void *memory, void *user)
+{
+    (void)user;
+    free(memory);
+}
+
+static uint32_t vitp_client_or(uint32_t value, uint32_t otherwise)
+{
+    return value ? value : otherwise;
+}
+
+static const char *vitp_client_text_or(const char *text, const char *otherwise)
+{
+    return text ? text : otherwise;
+}
+
+/* It becomes the name of a folder. */
+static bool vitp_client_is_type(const char *text)
+{
+    size_t size = vitp_text_size(text, VITP_LABEL_MAX + 1u), i;
+    if (size == 0 || size > VITP_LABEL_MAX || text[0] == '.') return false;
+    for (i = 0; i < size; i++)
+        if (!vitp_text_is_alnum(text[i]) && !strchr("_.-", text[i])) return false;
+    return true;
+}
+
+static bool vitp_client_is_valid(const vit_options *o)
+{
+    return (!o->client_type || vitp_client_is_type(o->client_type)) &&
+           vitp_text_is_printable(o->app_version, VITP_LABEL_MAX) &&
+           vitp_text_is_printable(o->telemetry_key, VITP_KEY_MAX) &&
+           vitp_text_is_printable(o->endpoint, VITP_PATH_MAX) &&
+           vitp_text_size(o->group_salt, VITP_KEY_MAX + 1u) <= VITP_KEY_MAX &&
+           (uint32_t)o->wire <= (uint32_t)VIT_WIRE_NDJSON &&
+           (uint32_t)o->consent <= (uint32_t)VIT_CONSENT_VERBOSE &&
+           (uint32_t)o->sampling <= (uint32_t)VIT_SAMPLE_FLOW &&
+           !o->allocator.alloc_fn == !o->allocator.free_fn &&
+           o->queue_bytes <= VITP_QUEUE_CAPACITY_MAX;
+}
+
+/* http:// is for this machine only. */
+static bool vitp_client_is_plain(const char *url)
+{
+    static const char *const here[] = { "127.0.0.1", "localhost", "[::1]" };
+    size_t                   i, n;
+    if (strncmp(url, "http://", 7) != 0) return false;
+    for (i = 0; i < sizeof here / sizeof here[0]; i++) {
+        n = strlen(here[i]);
+        if (strncmp(url + 7, here[i], n) == 0 && (url[7 + n] == 0 || strchr(":/?", url[7 + n])))
+            return false;
+    }
+    return true;
+}
+
+static void vitp_client_defaults(vit_options *o)
+{
+    uint32_t events = o->wire == VIT_WIRE_EVENT ? 1u : VITP_CLIENT_BATCH_EVENTS;
+    o->endpoint = vitp_client_text_or(o->endpoint, "");
+    o->app_version = vitp_client_text_or(o->app_version, "0.0.0");
+    o->client_type = vitp_client_text_or(o->client_type, "vector-inspector");
+    o->queue_bytes = vitp_client_or(o->queue_bytes, VITP_CLIENT_QUEUE_BYTES);
+    o->flush_ms = vitp_client_or(o->flush_ms, VITP_CLIENT_FLUSH_MS);
+    o->timeout_ms = vitp_client_or(o->timeout_ms, VITP_CLIENT_TIMEOUT_MS);
+    o->batch_events = o->wire == VIT_WIRE_EVENT ? 1u : vitp_client_or(o->batch_events, events);
+    o->batch_bytes = vitp_client_or(o->batch_bytes, VITP_CLIENT_BATCH_BYTES);
+    if (o->queue_bytes < VITP_CLIENT_QUEUE_BYTES_MIN) o->queue_bytes = VITP_CLIENT_QUEUE_BYTES_MIN;
+    if (o->wire == VIT_WIRE_EVENT || o->batch_bytes < VITP_EVENT_JSON_MAX)
+        o->batch_bytes = VITP_EVENT_JSON_MAX;
+    if (!o->allocator.alloc_fn) {
+        o->allocator.alloc_fn = vitp_client_malloc;
+        o->allocator.free_fn = vitp_client_free;
+    }
+}
+
+/* All of the client's memory in one piece: itself, the queue, the body, the scratch. */
+static vit_client *vitp_client_take_memory(const vit_options *o)
+{
+    size_t      own = (sizeof(vit_client) + 63u) & ~(size_t)63u;
+    size_t      queue = vit_queue_bytes(o->queue_bytes), at;
+    size_t      total = 64u + own + queue + o->batch_bytes + VITP_EVENT_JSON_MAX;
+    void       *block = o->allocator.alloc_fn(total, o->allocator.user);
+    char       *bytes = (char *)block;
+    vit_client *t;
+    if (!block) return NULL;
+    at = 64u - ((size_t)(uintptr_t)block & 63u);
+    t = (vit_client *)(void *)(bytes + at);
+    memset(t, 0, own);
+    t->block = block;
+    t->allocator = o->allocator;
+    t->recorder.queue = vit_queue_init(bytes + at + own, queue);
+    t->body = bytes + at + own + queue;
+    t->body_capacity = o->batch_bytes;
+    t->scratch = t->body + o->batch_bytes;
+    return t;
+}
+
+static void vitp_client_take_options(vit_client *t, const vit_options *o)
+{
+    t->recorder.log.logger = o->logger;
+    t->recorder.sampling = o->sampling;
+    t->wire.recorder = &t->recorder;
+    t->transport = o->transport;
+    t->form = o->wire;
+    t->flush_ms = o->flush_ms;
+    t->timeout_ms = o->timeout_ms;
+    t->batch_events = t->batch_limit = o->batch_events;
+    (void)vitp_text_copy(t->wire.app_version, sizeof t->wire.app_version, o->app_version);
+    (void)vitp_text_copy(t->wire.client_type, sizeof t->wire.client_type, o->client_type);
+    (void)vitp_text_copy(t->endpoint, sizeof t->endpoint, o->endpoint);
+    (void)vitp_text_copy(t->headers_key, sizeof t->headers_key, o->telemetry_key);
+    (void)vitp_text_copy(t->recorder.group_salt, sizeof t->recorder.group_salt, o->group_salt);
+#ifdef VITELEMETRY_CURL
+    if (!t->transport.send_fn) {
+        t->transport.send_fn = vit_curl_send;
+        t->transport.user = &t->curl;
+    }
+#endif
+    if (!t->transport.send_fn) vitp_log_note(&t->recorder.log, VIT_LOG_NO_TRANSPORT);
+    if (vitp_client_is_plain(t->endpoint)) vitp_log_note(&t->recorder.log, VIT_LOG_PLAIN_HTTP);
+}
+
+/* Adds a text that must not leave; under the lock, or before the client is shared. */
+static bool vitp_client_add_secret(vitp_recorder *r, const char *text, size_t size,
+                                   const char *marker, bool whole_word)
+{
+    vitp_secret_store *s = &r->secrets;
+    vitp_scrub_value  *v = &s->values[s->count];
+    if (size < 4 || size > VITP_SECRET_MAX || s->count == sizeof s->values / sizeof s->values[0])
+        return false;
+    memcpy(s->texts[s->count], text, size);
+    s->texts[s->count][size] = 0;
+    v->text = s->texts[s->count];
+    v->size = (uint32_t)size;
+    v->marker = marker;
+    v->whole_word = whole_word;
+    VITP_ATOMIC_STORE_RELEASE(&s->count, s->count + 1u);
+    return true;
+}
+
+/* Names that are common words, and would be taken from every sentence. */
+static bool vitp_client_is_common(const char *text)
+{
+    static const char *const words[] = { "root",    "admin",   "user",   "users",  "home",
+                                         "guest",   "test",    "host",   "local",  "localhost",
+                                         "default", "data",    "server", "debian", "ubuntu",
+                                         "linux",   "windows", "desktop" };
+    size_t                   i;
+    for (i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i], text) == 0) return true;
+    return false;
+}
+
+static void vitp_client_learn(vitp_recorder *r, const char *text, const char *marker)
+{
+    if (!vitp_client_is_common(text))
+        (void)vitp_client_add_secret(r, text, vitp_text_size(text, VITP_SECRET_MAX + 1u), marker,
+                                     true);
+}
+
+static void vitp_client_learn_machine(vitp_recorder *r)
+{
+    char     text[VITP_PATH_MAX];
+    uint64_t gb;
+    if (vitp_os_user(text, sizeof text)) vitp_client_learn(r, text, "[user]");
+    if (vitp_os_host(text, sizeof text)) {
+        vitp_client_learn(r, text, "[host]");
+        text[strcspn(text, ".")] = 0;
+        vitp_client_learn(r, text, "[host]");
+    }
+    if (vitp_os_home(text, sizeof text)) {
+        vitp_client_learn(r, text + vitp_record_base(text, strlen(text)), "[user]");
+        vitp_client_learn(r, text, "[path]");
+    }
+    vitp_os_name(r->machine.os, sizeof r->machine.os);
+    vitp_os_arch(r->machine.arch, sizeof r->machine.arch);
+    r->machine.cpu_count = vitp_os_cpu_count();
+    r->machine.ram_gb = 1;
+    gb = vitp_os_ram_bytes() >> 29; /* halves of a GiB */
+    while (3u * (uint64_t)r->machine.ram_gb <= gb)
+        r->machine.ram_gb *= 2; /* to the nearest power of two */
+}
+
+static void vitp_client_consent(vit_client *t, const vit_options *o)
+{
+    bool stored = vitp_worker_load(t, &t->settings);
+    bool complete = t->settings.has_hwid && t->settings.has_salt;
+    t->inputs.host_default = o->consent;
+    t->inputs.allow_in_ci = o->allow_in_ci;
+    t->inputs.in_ci = vitp_consent_ci(vitp_os_env);
+    t->inputs.environment_refuses = vitp_consent_environment(vitp_os_env, t->wire.client_type);
+    t->inputs.setting_refuses = t->settings.off || t->settings.unreadable;
+    t->inputs.has_stored = t->settings.has_consent;
+    t->inputs.stored = t->settings.consent;
+    vitp_worker_make_identity(t);
+    vitp_worker_decide(t);
+    if (t->consent >= VIT_CONSENT_GRANTED && !complete) vitp_worker_store(t, !stored);
+}
+
+static bool vitp_client_take_system(vit_client *t)
+{
+    vitp_recorder *r = &t->recorder;
+    if (!vitp_os_page_init(&r->page, sizeof(vitp_id_source))) return false;
+    r->ids = (vitp_id_source *)r->page.memory;
+    vitp_id_seed(r->ids);
+    if (r->ids->weak) vitp_log_note(&r->log, VIT_LOG_RANDOM_WEAK);
+    vitp_id_next(r->ids, t->run_id);
+    if (vitp_os_mutex_init(&t->lock)) {
+        if (vitp_os_cond_init(&t->progress)) {
+            if (vitp_os_wake_init(&r->wake)) return true;
+            vitp_os_cond_free(&t->progress);
+        }
+        vitp_os_mutex_free(&t->lock);
+    }
+    vitp_os_page_free(&r->page);
+    return false;
+}
+
+/* locks: they are ours to take down, and not those of the process that we were forked from. */
+static void vitp_client_give_back(vit_client *t, bool locks)
+{
+    vit_allocator allocator = t->allocator;
+    if (locks) {
+        vitp_os_wake_free(&t->recorder.wake);
+        vitp_os_cond_free(&t->progress);
+        vitp_os_mutex_free(&t->lock);
+#ifdef VITELEMETRY_CURL
+        if (t->curl) curl_easy_cleanup(t->curl);
+#endif
+    }
+    vitp_os_page_free(&t->recorder.page);
+    allocator.free_fn(t->block, allocator.user);
+}
+
+static void vitp_client_start(vit_client *t, const vit_options *o)
+{
+#ifdef VITELEMETRY_NO_THREADS
+    (void)t, (void)o;
+#else
+    if (o->no_thread) return;
+    t->has_thread = true;
+    if (vitp_os_thread_start(&t->thread, vitp_worker_main, t)) return;
+    t->has_thread = false;
+    vitp_log_note(&t->recorder.log, VIT_LOG_NO_THREAD);
+#endif
+}
+
+static vit_client *vitp_client_fail(const vit_options *o, vit_log_item item)
+{
+    vitp_log log;
+    memset(&log, 0, sizeof log);
+    log.logger = o->logger;
+    vitp_log_note(&log, item);
+    vitp_log_tell(&log);
+    return NULL;
+}
+
+vit_client *vit_create(const vit_options *options)
+{
+    vit_options o;
+    vit_client *t;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    if (o._start_canary || o._end_canary) { /* not even the logger can be trusted */
+        fputs("vitelemetry: vit_options is not zero-initialised: write vit_options o = {0}\n",
+              stderr);
+        return NULL;
+    }
+    if (!vitp_client_is_valid(&o)) return vitp_client_fail(&o, VIT_LOG_OPTION_INVALID);
+    vitp_client_defaults(&o);
+    t = vitp_client_take_memory(&o);
+    if (!t) return vitp_client_fail(&o, VIT_LOG_NO_MEMORY);
+    vitp_client_take_options(t, &o);
+    if (!vitp_client_take_system(t)) {
+        o.allocator.free_fn(t->block, o.allocator.user);
+        return vitp_client_fail(&o, VIT_LOG_NO_MEMORY);
+    }
+    vitp_client_learn_machine(&t->recorder);
+    vitp_worker_find_folder(t, options ? options->data_dir : NULL);
+    vitp_client_consent(t, &o);
+    vitp_client_start(t, &o);
+    vitp_log_tell(&t->recorder.log);
+    return t;
+}
+
+/* Ends the thread. False: it is still in send_fn. */
+static bool vitp_client_stop(vit_client *t)
+{
+    uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)VITP_CANCEL_MS * VITP_MS;
+    bool     ended = !t->has_thread;
+    if (!vitp_worker_enter(t)) return false;
+    t->stopping = true;
+    VITP_ATOMIC_STORE(&t->cancel, 1u);
+    vitp_worker_leave(t);
+    if (!t->has_thread) return true;
+    vitp_os_wake_set(&t->recorder.wake);
+    while (!ended && vitp_os_now_ns() < deadline_ns) {
+        vitp_worker_wait(t, deadline_ns);
+        if (!vitp_worker_enter(t)) return false;
+        ended = t->thread_done;
+        vitp_worker_leave(t);
+    }
+#ifndef VITELEMETRY_NO_THREADS
+    if (ended) vitp_os_thread_join(&t->thread);
+#endif
+    return ended;
+}
+
+bool vit_destroy(vit_client *t, uint32_t timeout_ms)
+{
+    uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)timeout_ms * VITP_MS;
+    if (!t) return true;
+    if (vitp_os_page_forked(&t->recorder.page)) { /* the thread and its locks are the parent's */
+        vitp_client_give_back(t, false);
+        return true;
+    }
+    if (vitp_worker_in_callback(t)) return false;
+    if (!t->stopping)
+        (void)vitp_worker_deliver(t, VITP_ATOMIC_LOAD(&t->recorder.queue->tail), deadline_ns, true);
+    if (vitp_client_stop(t)) {
+        vitp_client_give_back(t, true);
+        return true;
+    }
+    vitp_log_note(&t->recorder.log, VIT_LOG_CALLBACK_BUSY);
+    vitp_log_tell(&t->recorder.log);
+    return false;
+}
+
+/* Permission for what the user says now; what other gates say stays. */
+void vit_set_consent(vit_client *t, vit_consent consent)
+{
+    vitp_settings *s;
+    if (!t || (uint32_t)consent > (uint32_t)VIT_CONSENT_VERBOSE || !vitp_worker_enter(t)) return;
+    s = &t->settings;
+    s->unreadable = false;
+    s->has_consent = consent != VIT_CONSENT_UNKNOWN;
+    s->consent = consent;
+    t->inputs.setting_refuses = s->off;
+    t->inputs.has_stored = s->has_consent;
+    t->inputs.stored = consent;
+    t->inputs.host_default = VIT_CONSENT_UNKNOWN; /* the user has spoken */
+    vitp_worker_decide(t);
+    if (consent == VIT_CONSENT_DENIED) {
+        s->has_hwid = s->has_salt = false; /* on disk; what is in memory now was never sent */
+        vitp_worker_store(t, false);
+        s->has_hwid = s->has_salt = true;
+    } else if (t->consent >= VIT_CONSENT_GRANTED) {
+        vitp_worker_store(t, false);
+    }
+    vitp_worker_leave(t);
+    if (t->has_thread) vitp_os_wake_set(&t->recorder.wake);
+}
+
+vit_consent vit_get_consent(const vit_client *t, vit_gate *why)
+{
+    uint32_t decision = t ? VITP_ATOMIC_LOAD(&t->recorder.decision)
+                          : (uint32_t)VIT_CONSENT_DENIED | (uint32_t)VIT_GATE_BUILD << 8;
+    if (why) *why = (vit_gate)(decision >> 8);
+    return (vit_consent)(decision & 0xFFu);
+}
+
+bool vit_register_secret(vit_client *t, const char *text, size_t size)
+{
+    bool taken;
+    if (!t || !vitp_worker_enter(t)) return false;
+    if (text && size == 0) size = vitp_text_size(text, VITP_SECRET_MAX + 1u);
+    taken = text && t->recorder.secrets.secrets < VITP_SECRETS_MAX &&
+            vitp_client_add_secret(&t->recorder, text, size, "[secret]", false);
+    if (taken) t->recorder.secrets.secrets++;
+    else vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_REFUSED);
+    memset(t->wire.clean, 0, sizeof t->wire.clean); /* labels are scanned anew */
+    vitp_worker_leave(t);
+    return taken;
+}
+
+typedef struct vitp_exporter {
+    vit_client *client;
+    void (*line_fn)(const char *json, size_t size, void *user);
+    void    *user;
+    uint64_t now_ns;
+    size_t   count;
+} vitp_exporter;
+
+static bool vitp_client_export_one(const void *record, uint32_t size, void *user)
+{
+    vitp_exporter *e = (vitp_exporter *)user;
+    vitp_json      json = { e->client->scratch, 0, VITP_EVENT_JSON_MAX, false };
+    if (vitp_wire_event(&e->client->wire, &json, record, size, e->now_ns) == VITP_WIRE_WRITTEN) {
+        e->line_fn(json.data, json.size, e->user);
+        e->count++;
+    }
+    return true;
+}
+
+size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, void *user),
+                  void       *user)
+{
+    vitp_exporter e;
+    if (!t || !line_fn || !vitp_worker_enter(t)) return 0;
+    e.client = t;
+    e.line_fn = line_fn;
+    e.user = user;
+    e.now_ns = vitp_os_now_ns();
+    e.count = 0;
+    (void)vit_queue_peek(t->recorder.queue, vitp_client_export_one, &e, (size_t)-1);
+    vitp_worker_leave(t);
+    return e.count;
+}
+
+void vit_purge(vit_client *t)
+{
+    if (!t || !vitp_worker_enter(t)) return;
+    vitp_worker_purge(t, VIT_DROP_CONSENT);
+    vitp_worker_leave(t);
+}
+
+void vit_reset_identity(vit_client *t)
+{
+    if (!t || !vitp_worker_enter(t)) return;
+    vitp_worker_purge(t, VIT_DROP_CONSENT);
+    vitp_worker_forget_identity(t);
+    if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_store(t, false);
+    vitp_worker_leave(t);
+}
+
+vit_stats vit_get_stats(const vit_client *t)
+{
+    vit_stats            s;
+    const vitp_recorder *r;
+    uint32_t             i;
+    memset(&s, 0, sizeof s);
+    if (!t) return s;
+    r = &t->recorder;
+    s.accepted = VITP_ATOMIC_LOAD_PTR(&r->accepted);
+    s.queued = s.accepted - VITP_ATOMIC_LOAD_PTR(&t->released);
+    s.delivered = VITP_ATOMIC_LOAD_PTR(&t->delivered);
+    for (i = 0; i < VIT_DROP_COUNT; i++) s.dropped[i] = VITP_ATOMIC_LOAD_PTR(&t->dropped[i]);
+    s.refused_disabled = VITP_ATOMIC_LOAD_PTR(&r->disabled);
+    s.refused_sampled = VITP_ATOMIC_LOAD_PTR(&r->sampled);
+    s.refused_full = VITP_ATOMIC_LOAD_PTR(&r->full);
+    s.refused_invalid = VITP_ATOMIC_LOAD_PTR(&r->invalid);
+    s.truncated = VITP_ATOMIC_LOAD_PTR(&r->truncated);
+    s.requests = VITP_ATOMIC_LOAD_PTR(&t->requests);
+    s.retries = VITP_ATOMIC_LOAD_PTR(&t->retries);
+    s.bytes_sent = VITP_ATOMIC_LOAD_PTR(&t->bytes_sent);
+    return s;
+}
+
+/*
+   ================================================================================================
+   >>events: the calls of the catalogue, and the builder of ad-hoc events
+   ================================================================================================
+   */
+
+vit_status vit_track_schema(vit_client *t, const vit_schema *schema, const void *event)
+{
+    vitp_recorder *r;
+    if (!t) return VIT_DISABLED;
+    r = &t->recorder;
+    if (!vitp_record_allowed(r)) return vitp_record_refuse(r, VIT_DISABLED);
+    if (schema && event) return vitp_record_event(r, schema, NULL, event);
+    vitp_log_note(&r->log, VIT_LOG_VALUE_INVALID);
+    return vitp_record_refuse(r, VIT_INVALID);
+}
+
+#define VITP_DEFINE_ROW(event, text, rate, flags, MEMBERS) \
+    VIT_EVENT_DEFINE_ROW(event, text, rate, flags, MEMBERS)
+VIT_CATALOGUE(VITP_DEFINE_ROW)
+
+#define VITP_EVENT_OPEN  0x56695445u /* of state: begun */
+#define VITP_EVENT_SPENT 0x56695453u
+
+/* What a vit_event is inside. */
+typedef struct vitp_event {
+    uint32_t      state;
+    vit_status    status; /* VIT_OK, or why vit_event_send will refuse */
+    vit_client   *client;
+    vit_op        op;
+    bool          has_op;
+    vitp_encoder  encoder;
+    char          name[VITP_NAME_MAX + 1u];
+    unsigned char data[1]; /* the record, to the end of the vit_event */
+} vitp_event;
+
+static vitp_event *vitp_event_of(vit_event *e)
+{
+    vitp_event *v = (vitp_event *)(void *)e;
+    return v && v->state == VITP_EVENT_OPEN && v->status == VIT_OK ? v : NULL;
+}
+
+static void vitp_event_fail(vitp_event *v, vit_log_item item)
+{
+    v->status = VIT_INVALID;
+    if (v->client) vitp_log_note(&v->client->recorder.log, item);
+}
+
+void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op *op)
+{
+    vitp_event      *v = (vitp_event *)(void *)e;
+    vitp_record_head head;
+    if (!v) return;
+    memset(v, 0, sizeof *v);
+    v->state = VITP_EVENT_OPEN;
+    v->client = t;
+    if (!t || !vitp_record_allowed(&t->recorder)) {
+        v->status = VIT_DISABLED;
+        return;
+    }
+    if (!vitp_text_name_size(name)) {
+        vitp_event_fail(v, VIT_LOG_NAME_INVALID);
+        return;
+    }
+    (void)vitp_text_copy(v->name, sizeof v->name, name);
+    if (op) v->op = *op;
+    vitp_record_begin(&head, op);
+    vitp_record_stamp(&t->recorder, &head);
+    head.flags |= VITP_RECORD_NAMED;
+    head.name_size = (uint8_t)strlen(v->name);
+    vitp_record_encoder(&v->encoder, &t->recorder, v->name, op ? &v->op : NULL, v->data,
+                        (uint32_t)(sizeof(vit_event) - offsetof(vitp_event, data)));
+    vitp_record_put(&v->encoder, &head, sizeof head);
+    vitp_record_put(&v->encoder, v->name, head.name_size);
+}
+
+/* Size of a value that begins with its kind's rule; what follows it is the next member. */
+static uint32_t vitp_event_value_size(vit_kind kind, const unsigned char *value)
+{
+    uint16_t size;
+    switch (kind) {
+    case VIT_LABEL:
+    case VIT_TEXT:
+    case VIT_TRACE:
+    case VIT_FILE: memcpy(&size, value, 2); return 2u + (size == VITP_RECORD_ABSENT ? 0u : size);
+    case VIT_HASH:
+    case VIT_GROUP:
+    case VIT_ROW:
+    case VIT_FRAME: return value[0] ? 9u : 1u;
+    case VIT_UUID: return value[0] ? 17u : 1u;
+    case VIT_FLAG: return 1u;
+    case VIT_INT:
+    case VIT_REAL:
+    case VIT_MS: return 8u;
+    }
+    return 0;
+}
+
+static bool vitp_event_has(const vitp_event *v, const char *key, uint32_t size)
+{
+    uint32_t at = (uint32_t)(sizeof(vitp_record_head) + strlen(v->name));
+    while (at < v->encoder.size) {
+        const unsigned char *member = v->data + at;
+        if (member[1] == size && memcmp(member + 2, key, size) == 0) return true;
+        at += 2u + member[1];
+        at += vitp_event_value_size((vit_kind)member[0], v->data + at);
+    }
+    return false;
+}
+
+/* Writes kind and key, as it is on the wire. False: it is malformed, or the event is full or
+   refused. */
+static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
+{
+    bool          hashed = kind == VIT_HASH || kind == VIT_GROUP || kind == VIT_ROW;
+    char          wire[VITP_NAME_MAX + 8u];
+    unsigned char head[2];
+    uint32_t      size = vitp_text_key_size(key);
+    if (size == 0) {
+        vitp_event_fail(v, VIT_LOG_KEY_INVALID);
+        return false;
+    }
+    memcpy(wire, key, size + 1u);
+    if (hashed) {
+        memcpy(wire + size, "_hash", 6);
+        size += 5u;
+    }
+    if (vitp_type_is_reserved(wire) || vitp_event_has(v, wire, size)) {
+        vitp_event_fail(v, VIT_LOG_KEY_INVALID);
+        return false;
+    }
+    head[0] = (unsigned char)kind;
+    head[1] = (unsigned char)size;
+    vitp_record_put(&v->encoder, head, 2);
+    vitp_record_put(&v->encoder, wire, size);
+    return !v->encoder.closed;
+}
+
+/* A key without its value would not be read: it goes, too. */
+static void vitp_event_settle(vitp_event *v, uint32_t mark)
+{
+    if (v->encoder.closed || v->encoder.bad) v->encoder.size = mark;
+    if (v->encoder.bad) v->status = VIT_INVALID;
+}
+
+static void vitp_event_add_text(vit_event *e, vit_kind kind, const char *key, const char *value)
+{
+    vitp_event *v = vitp_event_of(e);
+    uint32_t    mark;
+    if (!v) return;
+    mark = v->encoder.size;
+    if (!value) {
+        if (!vitp_text_key_size(key)) vitp_event_fail(v, VIT_LOG_KEY_INVALID);
+        return;
+    }
+    if (vitp_event_key(v, kind, key)) vitp_record_string(&v->encoder, kind, key, value);
+    vitp_event_settle(v, mark);
+}
+
+static void vitp_event_add_number(vit_event *e, vit_kind kind, const char *key, const void *value)
+{
+    vitp_event *v = vitp_event_of(e);
+    uint32_t    mark;
+    if (!v) return;
+    mark = v->encoder.size;
+    if (vitp_event_key(v, kind, key)) vitp_record_number(&v->encoder, kind, key, value);
+    vitp_event_settle(v, mark);
+}
+
+void vit_add_label(vit_event *e, const char *k, const char *v)
+{
+    vitp_event_add_text(e, VIT_LABEL, k, v);
+}
+void vit_add_text(vit_event *e, const char *k, const char *v)
+{
+    vitp_event_add_text(e, VIT_TEXT, k, v);
+}
+void vit_add_hash(vit_event *e, const char *k, const char *v)
+{
+    vitp_event_add_text(e, VIT_HASH, k, v);
+}
+void vit_add_group(vit_event *e, const char *k, const char *v)
+{
+    vitp_event_add_text(e, VIT_GROUP, k, v);
+}
+void vit_add_row(vit_event *e, const char *k, const char *v)
+{
+    vitp_event_add_text(e, VIT_ROW, k, v);
+}
+void vit_add_file(vit_event *e, const char *k, const char *v)
+{
+    vitp_event_add_text(e, VIT_FILE, k, v);
+}
+void vit_add_uuid(vit_event *e, const char *k, const char *v)
+{
+    vitp_event_add_text(e, VIT_UUID, k, v);
+}
+void vit_add_int(vit_event *e, const char *k, int64_t v)
+{
+    vitp_event_add_number(e, VIT_INT, k, &v);
+}
+void vit_add_ms(vit_event *e, const char *k, int64_t v) { vitp_event_add_number(e, VIT_MS, k, &v); }
+void vit_add_real(vit_event *e, const char *k, double v)
+{
+    vitp_event_add_number(e, VIT_REAL, k, &v);
+}
+void vit_add_flag(vit_event *e, const char *k, bool v)
+{
+    vitp_event_add_number(e, VIT_FLAG, k, &v);
+}
+
+void vit_add_error(vit_event *e, const char *type, const char *message, const char *frame,
+                   const char *trace)
+{
+    vitp_event *v = vitp_event_of(e);
+    if (!v) return;
+    vit_add_text(e, "message", message);
+    vit_add_label(e, "exception_type", type);
+    vitp_event_add_text(e, VIT_TRACE, "traceback", trace);
+    vitp_event_add_text(e, VIT_FRAME, "error_hash", frame ? frame : "");
+    v->data[offsetof(vitp_record_head, flags)] |= VITP_RECORD_ERROR;
+}
+
+/* The sampling of an ad-hoc event: at 1 unless vit_set_rate named it. */
+static bool vitp_event_sample(vitp_event *v)
+{
+    vitp_record_head head;
+    bool             keep;
+    memcpy(&head, v->data, sizeof head);
+    if (head.flags & VITP_RECORD_ERROR) return true;
+    keep = vitp_sample(v->encoder.recorder, &head, NULL, v->name, 1.0);
+    memcpy(v->data, &head, sizeof head);
+    return keep;
+}
+
+vit_status vit_event_send(vit_event *e)
+{
+    vitp_event    *v = (vitp_event *)(void *)e;
+    vitp_recorder *r;
+    if (!v || v->state != VITP_EVENT_OPEN) return VIT_INVALID;
+    v->state = VITP_EVENT_SPENT;
+    if (!v->client) return VIT_DISABLED;
+    r = &v->client->recorder;
+    if (!vitp_record_allowed(r)) v->status = VIT_DISABLED;
+    if (v->status == VIT_OK && !vitp_event_sample(v)) v->status = VIT_SAMPLED_OUT;
+    if (v->status != VIT_OK) return vitp_record_refuse(r, v->status);
+    return vitp_record_end(&v->encoder,
+                           (v->data[offsetof(vitp_record_head, flags)] & VITP_RECORD_ERROR) != 0);
+}
+
+/* ---- end matter -------------------------------------------------------------------------- */
+
+#ifndef VITELEMETRY_WHITEBOX /* tests that look inside keep the private macros */
+#undef VITP_NAME_MAX
+#undef VITP_LABEL_MAX
+#undef VITP_TEXT_MAX
+#undef VITP_TEXT_READ_MAX
+#undef VITP_TRACE_LINES_MAX
+#undef VITP_RECORD_MAX
+#undef VITP_EVENT_JSON_MAX
+#undef VITP_TYPES_MAX
+#undef VITP_TYPES_PROBE_MAX
+#undef VITP_RATES_MAX
+#undef VITP_RATE_VALUES_MAX
+#undef VITP_SECRETS_MAX
+#undef VITP_SECRET_MAX
+#undef VITP_CONTEXTS_MAX
+#undef VITP_LABEL_CACHE
+#undef VITP_PATH_MAX
+#undef VITP_KEY_MAX
+#undef VITP_HEADERS_MAX
+#undef VITP_SETTINGS_MAX
+#undef VITP_MS
+#undef VITP_CANCEL_MS
+#undef VITP_ATOMIC_LOAD
+#undef VITP_ATOMIC_LOAD_ACQUIRE
+#undef VITP_ATOMIC_STORE
+#undef VITP_ATOMIC_STORE_RELEASE
+#undef VITP_ATOMIC_ADD
+#undef VITP_ATOMIC_OR
+#undef VITP_ATOMIC_EXCHANGE
+#undef VITP_ATOMIC_CAS
+#undef VITP_ATOMIC_LOAD_PTR
+#undef VITP_ATOMIC_LOAD_PTR_ACQUIRE
+#undef VITP_ATOMIC_STORE_PTR
+#undef VITP_ATOMIC_ADD_PTR
+#undef VITP_ATOMIC_CAS_PTR
+#undef VITP_LOG_LINE
+#undef VITP_TEXT_BAD
+#undef VITP_SCRUB_SET
+#undef VITP_SCRUB_LOWER
+#undef VITP_SCRUB_UPPER
+#undef VITP_SCRUB_LETTER
+#undef VITP_SCRUB_ALNUM
+#undef VITP_SCRUB_HEX
+#undef VITP_SCRUB_WORD
+#undef VITP_SCRUB_QUOTES
+#undef VITP_SCRUB_BLANK
+#undef VITP_SCRUB_BRACKETS
+#undef VITP_SCRUB_NAME
+#undef VITP_SCRUB_LOCAL
+#undef VITP_SCRUB_LABEL
+#undef VITP_SCRUB_URL
+#undef VITP_SCRUB_TAIL
+#undef VITP_SCRUB_SEGMENT
+#undef VITP_SCRUB_FOLDER
+#undef VITP_SCRUB_SLASHES
+#undef VITP_SCRUB_BARE
+#undef VITP_SCRUB_CAPITALS
+#undef VITP_SCRUB_SLUG
+#undef VITP_SCRUB_DOTTED
+#undef VITP_SCRUB_BASE64
+#undef VITP_SCRUB_TOKEN
+#undef VITP_SCRUB_CREDENTIAL
+#undef VITP_SCRUB_TRIGGER
+#undef VITP_SCRUB_PROBE
+#undef VITP_SCRUB_VALUE_MIN
+#undef VITP_SCRUB_TOKEN_MIN
+#undef VITP_SCRUB_SCHEME_LETTERS
+#undef VITP_SCRUB_TOKENS
+#undef VITP_SCRUB_STARTS_WORD
+#undef VITP_SCRUB_STARTS_SECRET
+#undef VITP_QUEUE_CAPACITY_MIN
+#undef VITP_QUEUE_CAPACITY_MAX
+#undef VITP_QUEUE_DONE
+#undef VITP_QUEUE_GAP
+#undef VITP_QUEUE_SIZE
+#undef VITP_QUEUE_HEAD_BYTES
+#undef VITP_CELL_WORDS
+#undef VITP_VERDICT_KEEP
+#undef VITP_VERDICT_KIND
+#undef VITP_VERDICT_RATE
+#undef VITP_VERDICT_TURN
+#undef VITP_VERDICT_TURN_MASK
+#undef VITP_VERDICT_DEFAULT
+#undef VITP_RECORD_ADHOC
+#undef VITP_RECORD_CORRELATED
+#undef VITP_RECORD_ERROR
+#undef VITP_RECORD_NAMED
+#undef VITP_RECORD_ABSENT
+#undef VITP_DELAY_MIN_S
+#undef VITP_BACKOFF_FIRST_MS
+#undef VITP_BACKOFF_MAX_MS
+#undef VITP_BACKOFF_RETRY_AFTER_S
+#undef VITP_WORKER_PENDING_MS
+#undef VITP_ERROR_CODES
+#undef VITP_ERROR_ROW
+#undef VITP_CLIENT_QUEUE_BYTES
+#undef VITP_CLIENT_QUEUE_BYTES_MIN
+#undef VITP_CLIENT_FLUSH_MS
+#undef VITP_CLIENT_TIMEOUT_MS
+#undef VITP_CLIENT_BATCH_EVENTS
+#undef VITP_CLIENT_BATCH_BYTES
+#undef VITP_DEFINE_ROW
+#undef VITP_EVENT_OPEN
+#undef VITP_EVENT_SPENT
+#endif
+
+#endif /* VITELEMETRY_IMPLEMENTATION */
+
+/* HISTORY
+       0.1.0 (2026-11-24)  first: catalogue, record path, scrubber, consent and settings,
+                           delivery by callback and libcurl as event, array and NDJSON
+
+   LICENCE: the Unlicense (unlicense.org)
+
+   This is free and unencumbered software released into the public domain.
+
+   Anyone is free to copy, modify, publish, use, compile, sell, or distribute this software, either
+   in source code form or as a compiled binary, for any purpose, commercial or non-commercial, and
+   by any means.
+
+   In jurisdictions that recognize copyright laws, the author or authors of this software dedicate
+   any and all copyright interest in the software to the public domain. We make this dedication for
+   the benefit of the public at large and to the detriment of our heirs and successors. We intend
+   this dedication to be an overt act of relinquishment in perpetuity of all present and future
+   rights to this software under copyright law.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+   NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+   NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+   LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+   CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */
