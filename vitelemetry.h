@@ -485,7 +485,8 @@ struct vit_schema {
 #define VIT_EVENT_DEFINE(event, text, default_rate, MEMBERS) \
     VIT_EVENT_DEFINE_ROW(event, text, default_rate, 0u, MEMBERS)
 
-/* ---- catalogue: members in wire order ---------------------------------------------------- */
+/* clang-format off */
+/* ---- catalogue: members in wire order -------------------------------------------------------- */
 
 #define VIT_SESSION_START(X) X(VIT_LABEL, os) X(VIT_LABEL, launch_source)
 #define VIT_SESSION_ENDED(X) X(VIT_LABEL, os) X(VIT_LABEL, exit_reason) X(VIT_MS, duration_ms)
@@ -494,78 +495,84 @@ struct vit_schema {
 #define VIT_FEATURE_TOGGLED(X) X(VIT_LABEL, feature_name) X(VIT_FLAG, new_value)
 #define VIT_DB_CONNECTION_ATTEMPT(X) \
     X(VIT_LABEL, db_type) X(VIT_HASH, host) X(VIT_LABEL, connection_id)
-#define VIT_DB_CONNECTION_RESULT(X)                                          \
-    X(VIT_FLAG, success)                                                     \
-    X(VIT_LABEL, db_type) X(VIT_LABEL, error_code) X(VIT_LABEL, error_class) \
-        X(VIT_MS, duration_ms)
+#define VIT_DB_CONNECTION_RESULT(X)                                                               \
+    X(VIT_FLAG, success) X(VIT_LABEL, db_type) X(VIT_LABEL, error_code) X(VIT_LABEL, error_class) \
+    X(VIT_MS, duration_ms)
 #define VIT_SAMPLE_DB_CREATE_STARTED(X) \
     X(VIT_LABEL, db_type) X(VIT_LABEL, sample_db_id) X(VIT_INT, estimated_rows)
-#define VIT_SAMPLE_DB_CREATE_COMPLETED(X)                                     \
-    X(VIT_FLAG, success)                                                      \
-    X(VIT_LABEL, db_type) X(VIT_LABEL, sample_db_id) X(VIT_INT, rows_created) \
-        X(VIT_MS, duration_ms)
-#define VIT_SAMPLE_DB_CREATE_FAILED(X)                                         \
-    X(VIT_LABEL, db_type)                                                      \
-    X(VIT_LABEL, sample_db_id) X(VIT_LABEL, error_code) X(VIT_FLAG, retriable) \
-        X(VIT_TEXT, message) X(VIT_LABEL, exception_type) X(VIT_FRAME, top_frame)
-#define VIT_QUERY_EXECUTED(X)                                            \
-    X(VIT_LABEL, query_type)                                             \
-    X(VIT_LABEL, db_type) X(VIT_INT, result_count) X(VIT_MS, latency_ms) \
-        X(VIT_LABEL, filters_applied) X(VIT_FLAG, success)
-#define VIT_EMBEDDING_REQUEST(X)                                                                 \
-    X(VIT_LABEL, provider)                                                                       \
-    X(VIT_LABEL, model_id) X(VIT_INT, batch_size) X(VIT_MS, latency_ms) X(VIT_LABEL, error_code) \
-        X(VIT_FLAG, success)
-#define VIT_CLUSTERING_RUN(X)                                               \
-    X(VIT_LABEL, algorithm)                                                 \
-    X(VIT_LABEL, params) X(VIT_INT, dataset_size) X(VIT_INT, cluster_count) \
-        X(VIT_INT, noise_count) X(VIT_MS, duration_ms) X(VIT_FLAG, success)
-#define VIT_VISUALIZATION_GENERATED(X) \
-    X(VIT_LABEL, method)               \
-    X(VIT_INT, dims) X(VIT_INT, points_rendered) X(VIT_MS, duration_ms) X(VIT_FLAG, success)
-#define VIT_UNCAUGHT_EXCEPTION(X) \
-    X(VIT_TEXT, message)          \
-    X(VIT_TRACE, traceback) X(VIT_LABEL, exception_type) X(VIT_FRAME, top_frame)
-#define VIT_QT_ERROR(X)  \
-    X(VIT_TEXT, message) \
-    X(VIT_LABEL, msg_type) X(VIT_FILE, file) X(VIT_INT, line) X(VIT_LABEL, function)
-#define VIT_ERROR_EVENT(X)                                                       \
-    X(VIT_TEXT, message)                                                         \
-    X(VIT_LABEL, exception_type) X(VIT_LABEL, error_code) X(VIT_LABEL, function) \
-        X(VIT_LABEL, feature) X(VIT_TRACE, traceback) X(VIT_FRAME, top_frame)
-#define VIT_ERROR_REPEATED(X)   X(VIT_LABEL, error_hash) X(VIT_INT, occurrences)
+#define VIT_SAMPLE_DB_CREATE_COMPLETED(X)                                                          \
+    X(VIT_FLAG, success) X(VIT_LABEL, db_type) X(VIT_LABEL, sample_db_id) X(VIT_INT, rows_created) \
+    X(VIT_MS, duration_ms)
+#define VIT_SAMPLE_DB_CREATE_FAILED(X)                                        \
+    X(VIT_LABEL, db_type) X(VIT_LABEL, sample_db_id) X(VIT_LABEL, error_code) \
+    X(VIT_FLAG, retriable)                                                    \
+    X(VIT_TEXT, message) X(VIT_LABEL, exception_type) X(VIT_FRAME, top_frame)
+#define VIT_QUERY_EXECUTED(X)                                                                     \
+    X(VIT_LABEL, query_type) X(VIT_LABEL, db_type) X(VIT_INT, result_count) X(VIT_MS, latency_ms) \
+    X(VIT_LABEL, filters_applied) X(VIT_FLAG, success)
+#define VIT_EMBEDDING_REQUEST(X)                                                               \
+    X(VIT_LABEL, provider) X(VIT_LABEL, model_id) X(VIT_INT, batch_size) X(VIT_MS, latency_ms) \
+    X(VIT_LABEL, error_code) X(VIT_FLAG, success)
+#define VIT_CLUSTERING_RUN(X)                                             \
+    X(VIT_LABEL, algorithm) X(VIT_LABEL, params) X(VIT_INT, dataset_size) \
+    X(VIT_INT, cluster_count) X(VIT_INT, noise_count) X(VIT_MS, duration_ms) X(VIT_FLAG, success)
+#define VIT_VISUALIZATION_GENERATED(X)                                                       \
+    X(VIT_LABEL, method) X(VIT_INT, dims) X(VIT_INT, points_rendered) X(VIT_MS, duration_ms) \
+    X(VIT_FLAG, success)
+#define VIT_UNCAUGHT_EXCEPTION(X)                \
+    X(VIT_TEXT, message) X(VIT_TRACE, traceback) \
+    X(VIT_LABEL, exception_type) X(VIT_FRAME, top_frame)
+#define VIT_QT_ERROR(X)                                           \
+    X(VIT_TEXT, message) X(VIT_LABEL, msg_type) X(VIT_FILE, file) \
+    X(VIT_INT, line) X(VIT_LABEL, function)
+#define VIT_ERROR_EVENT(X)                                                     \
+    X(VIT_TEXT, message) X(VIT_LABEL, exception_type) X(VIT_LABEL, error_code) \
+    X(VIT_LABEL, function) X(VIT_LABEL, feature) X(VIT_TRACE, traceback)       \
+    X(VIT_FRAME, top_frame)
+#define VIT_ERROR_REPEATED(X) X(VIT_LABEL, error_hash) X(VIT_INT, occurrences)
 #define VIT_TELEMETRY_REPORT(X) X(VIT_INT, accepted) X(VIT_INT, dropped) X(VIT_INT, refused_full)
 
 /* E(C name, wire name, default rate, VIT_ROW_*, members). Structs, functions, overloads, encoder,
    documentation and golden tests all come from these rows. (session.end is session_ended in C:
    vit_session_end is the call that records it.) */
-#define VIT_CATALOGUE(E)                                                                           \
-    E(session_start, "session.start", 1.0, VIT_ROW_MACHINE, VIT_SESSION_START)                     \
-    E(session_ended, "session.end", 1.0, VIT_ROW_MACHINE, VIT_SESSION_ENDED)                       \
-    E(app_launch, "app_launch", 1.0, VIT_ROW_MACHINE, VIT_APP_LAUNCH)                              \
-    E(feature_toggled, "feature.toggled", 1.0, 0u, VIT_FEATURE_TOGGLED)                            \
-    E(db_connection_attempt, "db.connection_attempt", 1.0, VIT_ROW_CORRELATED,                     \
-      VIT_DB_CONNECTION_ATTEMPT)                                                                   \
-    E(db_connection_result, "db.connection_result", 1.0, VIT_ROW_CORRELATED,                       \
-      VIT_DB_CONNECTION_RESULT)                                                                    \
-    E(sample_db_create_started, "sample_db.create_started", 1.0, VIT_ROW_CORRELATED,               \
-      VIT_SAMPLE_DB_CREATE_STARTED)                                                                \
-    E(sample_db_create_completed, "sample_db.create_completed", 1.0, VIT_ROW_CORRELATED,           \
-      VIT_SAMPLE_DB_CREATE_COMPLETED)                                                              \
-    E(sample_db_create_failed, "sample_db.create_failed", 1.0, VIT_ROW_CORRELATED | VIT_ROW_ERROR, \
-      VIT_SAMPLE_DB_CREATE_FAILED)                                                                 \
-    E(query_executed, "query.executed", 0.05, VIT_ROW_CORRELATED, VIT_QUERY_EXECUTED)              \
-    E(embedding_request, "embedding.request", 0.05, VIT_ROW_CORRELATED, VIT_EMBEDDING_REQUEST)     \
-    E(clustering_run, "clustering.run", 1.0, VIT_ROW_CORRELATED, VIT_CLUSTERING_RUN)               \
-    E(visualization_generated, "visualization.generated", 1.0, VIT_ROW_CORRELATED,                 \
-      VIT_VISUALIZATION_GENERATED)                                                                 \
-    E(uncaught_exception, "UncaughtException", 1.0, VIT_ROW_CORRELATED | VIT_ROW_ERROR,            \
-      VIT_UNCAUGHT_EXCEPTION)                                                                      \
-    E(qt_error, "QtError", 1.0, VIT_ROW_CORRELATED | VIT_ROW_ERROR | VIT_ROW_AT_LINE,              \
-      VIT_QT_ERROR)                                                                                \
-    E(error_event, "Error", 1.0, VIT_ROW_CORRELATED | VIT_ROW_ERROR, VIT_ERROR_EVENT)              \
-    E(error_repeated, "error.repeated", 1.0, VIT_ROW_ERROR, VIT_ERROR_REPEATED)                    \
-    E(telemetry_report, "telemetry.report", 1.0, 0u, VIT_TELEMETRY_REPORT)
+#define VIT_CATALOGUE(E)                                                  \
+    E(session_start, "session.start", 1.0,                                \
+      VIT_ROW_MACHINE, VIT_SESSION_START)                                 \
+    E(session_ended, "session.end", 1.0,                                  \
+      VIT_ROW_MACHINE, VIT_SESSION_ENDED)                                 \
+    E(app_launch, "app_launch", 1.0,                                      \
+      VIT_ROW_MACHINE, VIT_APP_LAUNCH)                                    \
+    E(feature_toggled, "feature.toggled", 1.0,                            \
+      0u, VIT_FEATURE_TOGGLED)                                            \
+    E(db_connection_attempt, "db.connection_attempt", 1.0,                \
+      VIT_ROW_CORRELATED, VIT_DB_CONNECTION_ATTEMPT)                      \
+    E(db_connection_result, "db.connection_result", 1.0,                  \
+      VIT_ROW_CORRELATED, VIT_DB_CONNECTION_RESULT)                       \
+    E(sample_db_create_started, "sample_db.create_started", 1.0,          \
+      VIT_ROW_CORRELATED, VIT_SAMPLE_DB_CREATE_STARTED)                   \
+    E(sample_db_create_completed, "sample_db.create_completed", 1.0,      \
+      VIT_ROW_CORRELATED, VIT_SAMPLE_DB_CREATE_COMPLETED)                 \
+    E(sample_db_create_failed, "sample_db.create_failed", 1.0,            \
+      VIT_ROW_CORRELATED | VIT_ROW_ERROR, VIT_SAMPLE_DB_CREATE_FAILED)    \
+    E(query_executed, "query.executed", 0.05,                             \
+      VIT_ROW_CORRELATED, VIT_QUERY_EXECUTED)                             \
+    E(embedding_request, "embedding.request", 0.05,                       \
+      VIT_ROW_CORRELATED, VIT_EMBEDDING_REQUEST)                          \
+    E(clustering_run, "clustering.run", 1.0,                              \
+      VIT_ROW_CORRELATED, VIT_CLUSTERING_RUN)                             \
+    E(visualization_generated, "visualization.generated", 1.0,            \
+      VIT_ROW_CORRELATED, VIT_VISUALIZATION_GENERATED)                    \
+    E(uncaught_exception, "UncaughtException", 1.0,                       \
+      VIT_ROW_CORRELATED | VIT_ROW_ERROR, VIT_UNCAUGHT_EXCEPTION)         \
+    E(qt_error, "QtError", 1.0,                                           \
+      VIT_ROW_CORRELATED | VIT_ROW_ERROR | VIT_ROW_AT_LINE, VIT_QT_ERROR) \
+    E(error_event, "Error", 1.0,                                          \
+      VIT_ROW_CORRELATED | VIT_ROW_ERROR, VIT_ERROR_EVENT)                \
+    E(error_repeated, "error.repeated", 1.0,                              \
+      VIT_ROW_ERROR, VIT_ERROR_REPEATED)                                  \
+    E(telemetry_report, "telemetry.report", 1.0,                          \
+      0u, VIT_TELEMETRY_REPORT)
+/* clang-format on */
 
 /* One struct vit_<event> and one vit_track_<event>(t, &event) a row. In C++ also vit_track(t,
    event). NULL text is absent. NULL or 0 in os, cpu_arch, cpu_count and ram_gb means this
@@ -657,8 +664,8 @@ VIT_API void vit_qt_message(vit_client *t, int type, const char *file, int line,
 /* The user's decision; stored in the data folder. DENIED: when the call returns nothing more is
    handed to the transport, and what was waiting, the hwid and the salt are gone. */
 VIT_API void vit_set_consent(vit_client *t, vit_consent consent);
-/* The permission in force. why (may be NULL): the gate that refuses, VIT_GATE_NONE when none
-   does. */
+/* The permission in force. why (may be NULL): the gate that refuses, VIT_GATE_NONE when none does.
+   NULL client: DENIED, by none. */
 VIT_API vit_consent vit_get_consent(const vit_client *t, vit_gate *why);
 
 /* Goes into every later event: db_provider (a LABEL) and collection_name_hash (a HASH). NULL:
@@ -888,11 +895,9 @@ VIT_CATALOGUE(VIT_DEFINE_ROW_)
     !defined(VITELEMETRY_IMPLEMENTED)
 #define VITELEMETRY_IMPLEMENTED
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>limits: constants of the implementation, each with its reason
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -909,7 +914,6 @@ VIT_CATALOGUE(VIT_DEFINE_ROW_)
 #ifndef VITP_TYPES_MAX
 #define VITP_TYPES_MAX 128u /* power of two: slots of a hash table */
 #endif
-#define VITP_TYPES_PROBE_MAX 16u /* slots looked at before the table counts as full */
 #define VITP_RATES_MAX       64u
 #define VITP_RATE_VALUES_MAX 400u /* below VITP_VERDICT_DEFAULT */
 #define VITP_SECRETS_MAX     16u
@@ -925,11 +929,9 @@ VIT_CATALOGUE(VIT_DEFINE_ROW_)
 #define VITP_MS           1000000u /* nanoseconds */
 #define VITP_CANCEL_MS    50u      /* how long vit_destroy waits for a cancelled transport */
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>atomics: of uint32_t, and of uintptr_t (_PTR). Replaceable: a test may define them all first.
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 #ifndef VITP_ATOMIC_LOAD
 #if defined(VITELEMETRY_NO_THREADS)
@@ -966,6 +968,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
     return old;
 }
 #elif defined(_MSC_VER) && !defined(__clang__)
+/* clang-format off */
 #include <intrin.h>
 #define VITP_ATOMIC_LOAD(p)         ((uint32_t) * (const volatile uint32_t *)(p))
 #define VITP_ATOMIC_LOAD_ACQUIRE(p) ((uint32_t)_InterlockedOr((volatile long *)(p), 0))
@@ -1003,6 +1006,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
     while (!vitp_atomic_cas_ptr(p, &old, old + v)) {}
     return old;
 }
+/* clang-format on */
 #else
 #define VITP_ATOMIC_LOAD(p)             __atomic_load_n((p), __ATOMIC_RELAXED)
 #define VITP_ATOMIC_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -1021,18 +1025,18 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 #endif
 #endif /* !VITP_ATOMIC_LOAD */
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>platform: everything that asks the operating system. Two blocks with the same functions,
-   Windows and POSIX; nothing below this section knows which.  vitp_os_now_ns, _coarse_ns
-   monotonic clock; the coarse one is cheaper and some ms behind vitp_os_wall_s
-   Unix time vitp_os_random                 false: the system gave nothing vitp_os_mutex, _cond,
-   _wake    a lock, its condition, and an auto-reset event that never locks vitp_os_thread
-   one thread, with every signal blocked vitp_os_forked                 true in a child of the
-   process that made the page vitp_os_read_file and others   whole small files, private to the
-   user, no links followed
-   ================================================================================================
-   */
+   Windows and POSIX; nothing below this section knows which.
+
+   vitp_os_now_ns, _coarse_ns    monotonic clock; the coarse one is cheaper and some ms behind
+   vitp_os_wall_s                Unix time
+   vitp_os_random                false: the system gave nothing
+   vitp_os_mutex, _cond, _wake   a lock, its condition, and an auto-reset event that never locks
+   vitp_os_thread                one thread, with every signal blocked
+   vitp_os_page                  memory that tells a forked child from its parent
+   vitp_os_read_file and others  whole small files, private to the user, no links followed
+   ============================================================================================ */
 
 typedef enum vitp_os_read {
     VITP_OS_READ_OK,
@@ -1794,15 +1798,14 @@ static void vitp_os_remove_file(const char *path) { (void)unlink(path); }
 
 #endif /* POSIX */
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>log: each item once a client. Noted anywhere, told to the host where no lock of ours is held.
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 typedef struct vitp_log {
     vit_logger logger;
     uint32_t   noted[2], told[2]; /* bit sets of items; any thread */
+    uintptr_t  teller;            /* thread that is in log_fn, 0: none */
 } vitp_log;
 
 typedef struct vitp_log_line {
@@ -1825,25 +1828,38 @@ static void vitp_log_note(vitp_log *log, vit_log_item item)
     (void)VITP_ATOMIC_OR(&log->noted[(uint32_t)item >> 5], bit);
 }
 
+static uint32_t vitp_log_fresh(const vitp_log *log, uint32_t i)
+{
+    return VITP_ATOMIC_LOAD(&log->noted[i]) & ~VITP_ATOMIC_LOAD(&log->told[i]);
+}
+
+static void vitp_log_tell_word(vitp_log *log, uint32_t i)
+{
+    uint32_t fresh = vitp_log_fresh(log, i), item;
+    fresh &= ~VITP_ATOMIC_OR(&log->told[i], fresh);
+    for (item = i * 32u; fresh && log->logger.log_fn; item++, fresh >>= 1)
+        if (fresh & 1u)
+            log->logger.log_fn(vitp_log_line_of(item)->level, (vit_log_item)item,
+                               vitp_log_line_of(item)->text, log->logger.user);
+}
+
+/* One thread at a time tells; what others note meanwhile it tells as well. */
 static void vitp_log_tell(vitp_log *log)
 {
-    uint32_t i, fresh, item;
-    for (i = 0; i < 2; i++) {
-        fresh = VITP_ATOMIC_LOAD(&log->noted[i]) & ~VITP_ATOMIC_LOAD(&log->told[i]);
-        if (!fresh) continue;
-        fresh &= ~VITP_ATOMIC_OR(&log->told[i], fresh);
-        for (item = i * 32u; fresh && log->logger.log_fn; item++, fresh >>= 1)
-            if (fresh & 1u)
-                log->logger.log_fn(vitp_log_line_of(item)->level, (vit_log_item)item,
-                                   vitp_log_line_of(item)->text, log->logger.user);
+    uintptr_t self, none = 0;
+    while (vitp_log_fresh(log, 0) | vitp_log_fresh(log, 1)) {
+        self = vitp_os_thread_id();
+        none = 0;
+        if (!VITP_ATOMIC_CAS_PTR(&log->teller, &none, self)) return;
+        vitp_log_tell_word(log, 0);
+        vitp_log_tell_word(log, 1);
+        VITP_ATOMIC_STORE_PTR(&log->teller, (uintptr_t)0);
     }
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>text: bytes and characters. No locale; UTF-8 is looked at byte by byte (RFC 3629).
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 #define VITP_TEXT_BAD 0xFFFDu /* what a malformed sequence decodes to */
 
@@ -1997,11 +2013,9 @@ const char *vit_status_text(vit_status s)
     return (unsigned)s < sizeof texts / sizeof texts[0] ? texts[(unsigned)s] : "unknown";
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>sha256: FIPS 180-4
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 typedef struct vitp_sha256 {
     uint32_t      state[8];
@@ -2108,11 +2122,9 @@ void vit_sha256(unsigned char digest[32], const void *data, size_t size)
     vitp_sha256_end(&s, digest);
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>ids: UUIDs, sampling, salted hashes, error hashes
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 /* Ids of events: a counter under a 128-bit key that the system's random source gave. It lies in
    the page that a fork wipes, so that a child seeds its own. Any thread. */
@@ -3744,12 +3756,10 @@ size_t vit_scrub(char *out, size_t out_size, const char *text, size_t text_size)
     return vitp_scrub_text(out, out_size, text ? text : "", text ? text_size : 0, NULL, NULL);
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>json: a writer of JSON (RFC 8259) into memory of a fixed size. What does not fit sets `full`
    and leaves the text as it was before the call; the caller goes back to a mark that it took.
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 typedef struct vitp_json {
     char  *data;
@@ -3828,41 +3838,70 @@ static void vitp_json_int(vitp_json *j, int64_t value)
     vitp_json_raw(j, digits + at, sizeof digits - at);
 }
 
-/* The least number of digits that reads back the same. 15 are enough to tell; denormal numbers need
-   fewer. The decimal point is the locale's, whatever it is, and becomes a dot. */
+static bool vitp_json_reads_back(const char *text, double value)
+{
+    double back = strtod(text, NULL);
+    return !(back < value) && !(back > value);
+}
+
+/* The next number up with as many digits; false: there would be one digit more. */
+static bool vitp_json_round_up(char *text)
+{
+    size_t at = strcspn(text, "eE");
+    while (at-- > 0) {
+        if (!vitp_text_is_digit(text[at])) continue; /* the decimal point */
+        if (text[at] < '9') {
+            text[at]++;
+            return true;
+        }
+        text[at] = '0';
+    }
+    return false;
+}
+
+/* The least number of digits that reads back the same. But for denormal numbers 15 are enough to
+   begin with; of 16 digits the number above may do where the nearest does not (powers of two). */
+static void vitp_json_shortest(char text[40], double value)
+{
+    int digits = value > -2.3e-308 && value < 2.3e-308 ? 1 : 15;
+    for (; digits < 17; digits++) {
+        (void)snprintf(text, 40, "%.*g", digits, value);
+        if (vitp_json_reads_back(text, value)) return;
+    }
+    (void)snprintf(text, 40, "%#.16g", value);
+    if (vitp_json_round_up(text) && vitp_json_reads_back(text, value)) return;
+    (void)snprintf(text, 40, "%.17g", value);
+}
+
+/* The decimal point is the locale's, whatever it is, and becomes a dot. */
 static void vitp_json_real(vitp_json *j, double value)
 {
     char   text[40], clean[40];
-    int    digits = value > -2.3e-308 && value < 2.3e-308 ? 1 : 15;
     size_t i, n = 0;
-    bool   in_number = true;
     if (!(value - value == 0.0)) { /* NaN or infinite */
         vitp_json_text(j, "null");
         return;
     }
-    do {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-    } while (digits++ < 17 && (strtod(text, NULL) < value || strtod(text, NULL) > value));
+    vitp_json_shortest(text, value);
     for (i = 0; text[i]; i++) {
-        in_number =
-            vitp_text_is_digit(text[i]) || text[i] == '-' || text[i] == '+' || text[i] == 'e';
-        if (in_number) clean[n++] = text[i];
+        if (vitp_text_is_digit(text[i]) || strchr("-+e", text[i])) clean[n++] = text[i];
         else if (n == 0 || clean[n - 1] != '.') clean[n++] = '.';
     }
     vitp_json_raw(j, clean, n);
 }
 
-/*
-   ================================================================================================
-   >>queue: many producers, one consumer, records of different sizes in a ring.  A record is 8
-   bytes of head and its payload, aligned to 8. A producer claims room by one compare-and-swap on
-   tail, fills it, and commits it by a release store into the head. The consumer stops at a head
-   that is still 0. It wipes what it frees, so that a fresh claim always begins with 0. Where a
-   record would cross the end of the ring the rest is claimed as well and committed as a gap.
+/* ============================================================================================
+   >>queue: many producers, one consumer, records of different sizes in a ring.
+
+   A record is 8 bytes of head and its payload, aligned to 8. A producer claims room by one
+   compare-and-swap on tail, fills it, and commits it by a release store into the head. The
+   consumer stops at a head that is still 0. It wipes what it frees, so that a fresh claim always
+   begins with 0. Where a record would cross the end of the ring the rest is claimed as well and
+   committed as a gap.
+
    tail and head count bytes and wrap at 2^32; the ring is a power of two, so their difference is
    right.
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 #define VITP_QUEUE_CAPACITY_MIN 1024u
 #define VITP_QUEUE_CAPACITY_MAX (1u << 30)
@@ -4072,13 +4111,13 @@ size_t vit_queue_drain(vit_queue *q,
     return count;
 }
 
-/*
-   ================================================================================================
-   >>record: from a call to a record in the queue. All of it runs on the host's threads.  A record
-   is a head and values. Of a declared event it holds values only, in the order of its schema; of
-   an ad-hoc one each value follows its kind and key. A text is its size (2 bytes) and its bytes.
-   ================================================================================================
-   */
+/* ============================================================================================
+   >>record: from a call to a record in the queue. All of it runs on the host's threads.
+
+   A record is a head and values. Of a declared event it holds values only, in the order of its
+   schema; of an ad-hoc one each value follows its kind and key. A text is its size (2 bytes) and
+   its bytes.
+   ============================================================================================ */
 
 /* A text that one thread changes and any thread reads, without a lock: two copies, of which
    `turn` names the one to read. A reader whose copy was overwritten sees another turn and reads
@@ -4599,14 +4638,39 @@ static bool vitp_type_is_reserved(const char *key)
     return false;
 }
 
+static bool vitp_type_is_hashed(vit_kind kind)
+{
+    return kind == VIT_HASH || kind == VIT_GROUP || kind == VIT_ROW;
+}
+
+/* The member's key as it is on the wire; 0: malformed. */
+static uint32_t vitp_type_wire_key(char out[VITP_NAME_MAX + 1u], vit_kind kind, const char *name)
+{
+    uint32_t size = vitp_text_key_size(name), extra = vitp_type_is_hashed(kind) ? 5u : 0u;
+    if (size == 0 || size + extra > VITP_NAME_MAX) return 0;
+    memcpy(out, name, size + 1u);
+    if (extra) memcpy(out + size, "_hash", 6);
+    if (kind == VIT_FRAME) memcpy(out, "error_hash", size = sizeof "error_hash");
+    if (kind == VIT_FRAME) size--;
+    return vitp_type_is_reserved(out) ? 0 : size + extra;
+}
+
+/* Every key is well-formed and there once. */
 static bool vitp_type_is_valid(const vit_schema *schema)
 {
-    uint32_t i;
+    char     key[VITP_NAME_MAX + 1u], other[VITP_NAME_MAX + 1u];
+    uint32_t i, k;
     if (!vitp_text_name_size(schema->name) || !schema->members) return false;
-    for (i = 0; i < schema->member_count; i++)
-        if (!vitp_text_key_size(schema->members[i].name) ||
-            vitp_type_is_reserved(schema->members[i].name))
-            return false;
+    for (i = 0; i < schema->member_count; i++) {
+        const vit_member *m = &schema->members[i];
+        if (m->kind < VIT_LABEL || m->kind > VIT_UUID) return false;
+        if (!vitp_type_wire_key(key, m->kind, m->name)) return false;
+        if ((schema->flags & VIT_ROW_AT_LINE) && strcmp(key, "error_hash") == 0) return false;
+        for (k = 0; k < i; k++)
+            if (vitp_type_wire_key(other, schema->members[k].kind, schema->members[k].name) &&
+                strcmp(key, other) == 0)
+                return false;
+    }
     return true;
 }
 
@@ -4616,7 +4680,7 @@ static uint32_t vitp_type_of(vitp_recorder *r, const vit_schema *schema)
 {
     uintptr_t key = (uintptr_t)schema;
     uint32_t  slot = (uint32_t)(key >> 3) * 0x9E3779B1u >> 16, i;
-    for (i = 0; i < VITP_TYPES_PROBE_MAX; i++) {
+    for (i = 0; i < VITP_TYPES_MAX; i++) {
         vitp_type *type = &r->types[(slot + i) & (VITP_TYPES_MAX - 1u)];
         uintptr_t  held = VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema);
         if (held == 0) {
@@ -4742,12 +4806,10 @@ static vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema, 
     return vitp_record_end(&e, error);
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>wire: from a record to the bytes that are sent. All of it runs in the consumer, under the
    lock.
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 /* What vit_set_context and the session put into events; each record carries the number of its
    own. */
@@ -4873,6 +4935,9 @@ static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name
     memcpy(&size, p, 2);
     if (size == VITP_RECORD_ABSENT) return;
     if (!(p = vitp_wire_take(w, size))) return;
+    if (kind == VIT_TRACE && /* the user may have taken it back */
+        !(VITP_ATOMIC_LOAD(&w->wire->recorder->permission) & VITP_MAY_TRACE))
+        return;
     if ((kind == VIT_LABEL || kind == VIT_FILE) && size > VITP_LABEL_MAX) {
         w->corrupt = true;
         return;
@@ -5087,11 +5152,9 @@ static const vitp_wire_form *vitp_wire_form_of(vit_wire wire)
     return &forms[(uint32_t)wire];
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>settings: one small text file of `name = value` lines, private to the user
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 typedef struct vitp_settings {
     bool        off;        /* telemetry_enabled is anything but true */
@@ -5131,11 +5194,11 @@ static void vitp_settings_take(vitp_settings *s, const char *name, size_t name_s
     if (vitp_settings_is(name, name_size, "telemetry_enabled")) {
         if (!vitp_settings_is(value, size, "true")) s->off = true;
     } else if (vitp_settings_is(name, name_size, "consent")) {
-        for (i = 0; i < 4 && !s->has_consent; i++) {
-            s->consent = (vit_consent)i;
-            s->has_consent = vitp_settings_is(value, size, vitp_settings_consent_text(s->consent));
-        }
-        if (!s->has_consent) s->unreadable = true;
+        for (i = 0; i < 4; i++)
+            if (vitp_settings_is(value, size, vitp_settings_consent_text((vit_consent)i))) break;
+        if (i == 4) s->unreadable = true;
+        else if (!s->has_consent || i == (uint32_t)VIT_CONSENT_DENIED) s->consent = (vit_consent)i;
+        s->has_consent = i < 4 || s->has_consent;
     } else if (vitp_settings_is(name, name_size, "hwid") && size == 36) {
         memcpy(text, value, 36);
         text[36] = 0;
@@ -5148,26 +5211,51 @@ static void vitp_settings_take(vitp_settings *s, const char *name, size_t name_s
     }
 }
 
-/* Lines without `=` and unknown names are skipped. */
+static bool vitp_settings_begins(const char *text, size_t size, const char *word)
+{
+    size_t n = strlen(word);
+    return size >= n && memcmp(text, word, n) == 0;
+}
+
+/* Blanks around a text are not looked at. */
+static const char *vitp_settings_trim(const char *text, size_t *size)
+{
+    while (*size > 0 && vitp_text_is_space(*text)) text++, (*size)--;
+    while (*size > 0 && vitp_text_is_space(text[*size - 1])) (*size)--;
+    return text;
+}
+
+/* `name = value`. Comments and unknown names are skipped; a switch without a value refuses. */
+static void vitp_settings_line(vitp_settings *s, const char *line, size_t size)
+{
+    const char *equals, *value;
+    size_t      name_size, value_size;
+    line = vitp_settings_trim(line, &size);
+    equals = (const char *)memchr(line, '=', size);
+    if (!equals) {
+        if (vitp_settings_begins(line, size, "telemetry_enabled") ||
+            vitp_settings_begins(line, size, "consent"))
+            s->unreadable = true;
+        return;
+    }
+    name_size = (size_t)(equals - line);
+    value_size = size - name_size - 1;
+    value = vitp_settings_trim(equals + 1, &value_size);
+    line = vitp_settings_trim(line, &name_size);
+    vitp_settings_take(s, line, name_size, value, value_size);
+}
+
 static void vitp_settings_parse(vitp_settings *s, const char *text, size_t size)
 {
-    const char *end = text + size;
     memset(s, 0, sizeof *s);
-    while (text < end) {
-        const char *line_end = (const char *)memchr(text, '\n', (size_t)(end - text));
-        const char *stop = line_end ? line_end : end;
-        const char *equals = (const char *)memchr(text, '=', (size_t)(stop - text));
-        const char *name_end = equals, *value = equals ? equals + 1 : NULL, *value_end = stop;
-        while (text < stop && vitp_text_is_space(*text)) text++;
-        if (equals && *text != '#') {
-            while (name_end > text && vitp_text_is_space(name_end[-1])) name_end--;
-            while (value < value_end && vitp_text_is_space(*value)) value++;
-            while (value_end > value && vitp_text_is_space(value_end[-1])) value_end--;
-            if (name_end >= text)
-                vitp_settings_take(s, text, (size_t)(name_end - text), value,
-                                   (size_t)(value_end - value));
-        }
-        text = line_end ? line_end + 1 : end;
+    if (vitp_settings_begins(text, size, "\xEF\xBB\xBF"))
+        text += 3, size -= 3; /* an editor's mark */
+    while (size > 0) {
+        const char *end = (const char *)memchr(text, '\n', size);
+        size_t      line = end ? (size_t)(end - text) + 1 : size;
+        vitp_settings_line(s, text, line);
+        text += line;
+        size -= line;
     }
 }
 
@@ -5187,12 +5275,10 @@ static size_t vitp_settings_print(const vitp_settings *s, char out[VITP_SETTINGS
 }
 #endif /* !VITELEMETRY_NO_FILES */
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>backoff: when to try again. Full jitter: the wait is random between 0 and a bound that
    doubles from 1 s to 15 min, so that clients that failed together do not return together.
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 #define VITP_BACKOFF_FIRST_MS      1000u
 #define VITP_BACKOFF_MAX_MS        900000u
@@ -5319,35 +5405,53 @@ static int64_t vitp_backoff_days(int64_t year, int64_t month, int64_t day)
            719468;
 }
 
-/* `Sun, 06 Nov 1994 08:49:37 GMT` and the obsolete `Sunday, 06-Nov-94 08:49:37 GMT` and
-   `Sun Nov  6 08:49:37 1994`. */
-static bool vitp_backoff_date(const char *text, int64_t *unix_s)
+/* The last year with these two digits that is at most 50 years ahead. */
+static int64_t vitp_backoff_century(int64_t year, int64_t now_s)
 {
-    const char *at = strchr(text, ',');
-    int64_t     year, month, day, seconds;
-    bool        ok;
-    if (at && vitp_backoff_char(&at, ',') && vitp_backoff_char(&at, ' ')) {
-        ok = vitp_backoff_number(&at, 2, &day) &&
-             (vitp_backoff_char(&at, ' ') || vitp_backoff_char(&at, '-')) &&
-             vitp_backoff_month(&at, &month) &&
-             (vitp_backoff_char(&at, ' ') || vitp_backoff_char(&at, '-'));
-        if (!ok) return false;
-        if (!vitp_backoff_number(&at, 4, &year)) {
-            if (!vitp_backoff_number(&at, 2, &year)) return false;
-            year += year < 70 ? 2000 : 1900;
-        }
-        ok = vitp_backoff_char(&at, ' ') && vitp_backoff_clock(&at, &seconds);
-    } else {
-        if (vitp_text_size(text, 24) < 24) return false;
-        at = text + 4;
-        ok = vitp_backoff_month(&at, &month) && vitp_backoff_char(&at, ' ');
-        if (ok && *at == ' ') ok = vitp_backoff_char(&at, ' ') && vitp_backoff_number(&at, 1, &day);
-        else ok = ok && vitp_backoff_number(&at, 2, &day);
-        ok = ok && vitp_backoff_char(&at, ' ') && vitp_backoff_clock(&at, &seconds) &&
-             vitp_backoff_char(&at, ' ') && vitp_backoff_number(&at, 4, &year);
-    }
-    if (!ok || day < 1 || day > 31) return false;
-    *unix_s = vitp_backoff_days(year, month, day) * 86400 + seconds;
+    int64_t latest = 1970 + (now_s > 0 ? now_s : 0) / 31556952 + 50;
+    return latest - (latest - year) % 100;
+}
+
+/* ` 06 Nov 1994 08:49:37 GMT` or ` 06-Nov-94 08:49:37 GMT`, behind the comma. */
+static bool vitp_backoff_date_gmt(const char *at, int64_t now_s, int64_t date[3], int64_t *seconds)
+{
+    char dash;
+    if (!vitp_backoff_char(&at, ' ') || !vitp_backoff_number(&at, 2, &date[2])) return false;
+    dash = *at == '-' ? '-' : ' ';
+    if (!vitp_backoff_char(&at, dash) || !vitp_backoff_month(&at, &date[1]) ||
+        !vitp_backoff_char(&at, dash))
+        return false;
+    if (!vitp_backoff_number(&at, dash == '-' ? 2 : 4, &date[0])) return false;
+    if (dash == '-') date[0] = vitp_backoff_century(date[0], now_s);
+    return vitp_backoff_char(&at, ' ') && vitp_backoff_clock(&at, seconds) &&
+           strncmp(at, " GMT", 4) == 0 && at[4 + strspn(at + 4, " \t")] == 0;
+}
+
+/* `Sun Nov  6 08:49:37 1994` */
+static bool vitp_backoff_date_c(const char *at, int64_t date[3], int64_t *seconds)
+{
+    if (vitp_text_size(at, 24) < 24) return false;
+    at += 4;
+    if (!vitp_backoff_month(&at, &date[1]) || !vitp_backoff_char(&at, ' ')) return false;
+    if (!vitp_backoff_number(&at, vitp_backoff_char(&at, ' ') ? 1 : 2, &date[2])) return false;
+    return vitp_backoff_char(&at, ' ') && vitp_backoff_clock(&at, seconds) &&
+           vitp_backoff_char(&at, ' ') && vitp_backoff_number(&at, 4, &date[0]) &&
+           at[strspn(at, " \t")] == 0;
+}
+
+/* The three forms of RFC 9110, of which the last two are obsolete. */
+static bool vitp_backoff_date(const char *text, int64_t now_s, int64_t *unix_s)
+{
+    const char *comma = strchr(text, ',');
+    int64_t     date[3] = { 0, 0, 0 }, seconds = 0, first; /* year, month, day */
+    bool        ok = comma ? vitp_backoff_date_gmt(comma + 1, now_s, date, &seconds)
+                           : vitp_backoff_date_c(text, date, &seconds);
+    if (!ok) return false;
+    first = vitp_backoff_days(date[0], date[1], 1);
+    if (date[2] < 1 ||
+        date[2] > vitp_backoff_days(date[0] + date[1] / 12, date[1] % 12 + 1, 1) - first)
+        return false;
+    *unix_s = (first + date[2] - 1) * 86400 + seconds;
     return true;
 }
 
@@ -5363,8 +5467,9 @@ uint32_t vit_retry_after(const char *header_value, int64_t now_s)
         while (vitp_text_is_space(*header_value)) header_value++;
         if (*header_value) return 0;
     } else {
-        if (!vitp_backoff_date(header_value, &wait_s)) return 0;
-        wait_s = wait_s > now_s ? wait_s - now_s : 0;
+        if (!vitp_backoff_date(header_value, now_s, &wait_s) || wait_s <= now_s) return 0;
+        if (now_s < wait_s - (int64_t)VITP_BACKOFF_RETRY_AFTER_S) return VITP_BACKOFF_RETRY_AFTER_S;
+        wait_s -= now_s;
     }
     return wait_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S ? VITP_BACKOFF_RETRY_AFTER_S
                                                         : (uint32_t)wait_s;
@@ -5376,11 +5481,9 @@ bool vit_request_cancelled(const vit_request *request)
            VITP_ATOMIC_LOAD((const uint32_t *)request->vitp_cancel) != 0;
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>curl: a transport by libcurl (7.62 or newer). Certificates are always checked.
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 #ifdef VITELEMETRY_CURL
 #if defined(__has_include)
@@ -5515,11 +5618,9 @@ vit_response vit_curl_send(const vit_request *request, void *user)
 }
 #endif /* VITELEMETRY_CURL */
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>consent: one pure function of what the gates say, and the readers that fill it in
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 typedef struct vitp_consent_inputs {
     bool admin_refuses, environment_refuses, in_ci, allow_in_ci, system_refuses, setting_refuses;
@@ -5606,15 +5707,14 @@ static bool vitp_consent_ci(vitp_consent_env_fn env_fn)
     return false;
 }
 
-/*
-   ================================================================================================
-   >>worker: the client, its consent and identity, and the consumer that delivers.  One lock
-   guards all of it but the recorder. It is held while a batch is built, never while it is sent:
-   what is changed meanwhile (a purge, a refusal) advances purge_turn, and the answer then counts
-   for nothing. The consumer is the thread, or whoever calls vit_pump, vit_flush or vit_destroy
-   without one.
-   ================================================================================================
-   */
+/* ============================================================================================
+   >>worker: the client, its consent and identity, and the consumer that delivers.
+
+   One lock guards all of it but the recorder. It is held while a batch is built, never while it
+   is sent: what is changed meanwhile (a purge, a refusal) advances purge_turn, and the answer
+   then counts for nothing. The consumer is the thread, or whoever calls vit_pump, vit_flush or
+   vit_destroy without one.
+   ============================================================================================ */
 
 /* The records at the head of the queue that one request carries; kept until there is an answer. */
 typedef struct vitp_batch {
@@ -5647,6 +5747,7 @@ struct vit_client {
     vitp_os_cond  progress;   /* signalled after each answer and at the end of the thread */
     uintptr_t     lock_owner; /* thread that holds lock, 0: none */
     uintptr_t     sender;     /* thread that is in send_fn, 0: none */
+    uintptr_t     worker;     /* the client's own thread, 0: none */
     uint32_t      cancel;     /* 1: the request in flight is not wanted any more */
 
     /* under lock */
@@ -5693,11 +5794,14 @@ static void vitp_worker_leave(vit_client *t)
     vitp_log_tell(&t->recorder.log);
 }
 
-/* True in send_fn and in line_fn. */
+/* True in send_fn, line_fn and log_fn, and in whatever the client's own thread calls. */
 static bool vitp_worker_in_callback(const vit_client *t)
 {
     uintptr_t self = vitp_os_thread_id();
-    return VITP_ATOMIC_LOAD_PTR(&t->sender) == self || VITP_ATOMIC_LOAD_PTR(&t->lock_owner) == self;
+    return VITP_ATOMIC_LOAD_PTR(&t->sender) == self ||
+           VITP_ATOMIC_LOAD_PTR(&t->lock_owner) == self ||
+           VITP_ATOMIC_LOAD_PTR(&t->worker) == self ||
+           VITP_ATOMIC_LOAD_PTR(&t->recorder.log.teller) == self;
 }
 
 /* ---- identity ---------------------------------------------------------------------------- */
@@ -5782,8 +5886,10 @@ static void vitp_worker_store(vit_client *t, bool only_new)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings theirs;
-    size_t        size = vitp_settings_print(&t->settings, text);
+    size_t        size;
     if (!t->settings_path[0]) return;
+    if (!only_new && vitp_worker_load(t, &theirs)) t->settings.off = theirs.off; /* the user's */
+    size = vitp_settings_print(&t->settings, text);
     if (!vitp_os_make_folder(t->settings_folder)) {
         vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
         return;
@@ -5885,6 +5991,7 @@ static void vitp_worker_recheck(vit_client *t)
 {
     vitp_settings now;
     if (!vitp_worker_load(t, &now)) return;
+    t->settings.off = now.off;
     t->inputs.setting_refuses = now.off || now.unreadable;
     if (now.has_consent) {
         t->inputs.has_stored = true;
@@ -6170,6 +6277,7 @@ static bool vitp_worker_rest(vit_client *t)
 static void vitp_worker_main(void *client)
 {
     vit_client *t = (vit_client *)client;
+    VITP_ATOMIC_STORE_PTR(&t->worker, vitp_os_thread_id());
     do {
         while (vitp_worker_step(t)) {}
     } while (vitp_worker_rest(t));
@@ -6245,11 +6353,9 @@ bool vit_pump(vit_client *t)
     return vitp_worker_step(t);
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>session: sessions and context
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 void vit_session_end(vit_client *t, vit_exit reason)
 {
@@ -6355,20 +6461,19 @@ void vit_set_rate(vit_client *t, const char *event_name, double rate)
     vitp_worker_leave(t);
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>error: failures as events
-   ================================================================================================
-   */
+   ============================================================================================ */
 
-#define VITP_ERROR_CODES(X)                                                                      \
-    X(EPERM)                                                                                     \
-    X(ENOENT) X(ESRCH) X(EINTR) X(EIO) X(ENXIO) X(E2BIG) X(ENOEXEC) X(EBADF) X(ECHILD) X(EAGAIN) \
-        X(ENOMEM) X(EACCES) X(EFAULT) X(EBUSY) X(EEXIST) X(EXDEV) X(ENODEV) X(ENOTDIR) X(EISDIR) \
-            X(EINVAL) X(ENFILE) X(EMFILE) X(ENOTTY) X(EFBIG) X(ENOSPC) X(ESPIPE) X(EROFS)        \
-                X(EMLINK) X(EPIPE) X(EDOM) X(ERANGE) X(EDEADLK) X(ENAMETOOLONG) X(ENOSYS)        \
-                    X(ENOTEMPTY) X(EILSEQ) X(ECONNREFUSED) X(ECONNRESET) X(ETIMEDOUT)            \
-                        X(EADDRINUSE) X(EHOSTUNREACH) X(ENETUNREACH) X(ECANCELED)
+/* clang-format off */
+#define VITP_ERROR_CODES(X)                                                                     \
+    X(EPERM) X(ENOENT) X(ESRCH) X(EINTR) X(EIO) X(ENXIO) X(E2BIG) X(ENOEXEC) X(EBADF) X(ECHILD) \
+    X(EAGAIN) X(ENOMEM) X(EACCES) X(EFAULT) X(EBUSY) X(EEXIST) X(EXDEV) X(ENODEV) X(ENOTDIR)    \
+    X(EISDIR) X(EINVAL) X(ENFILE) X(EMFILE) X(ENOTTY) X(EFBIG) X(ENOSPC) X(ESPIPE) X(EROFS)     \
+    X(EMLINK) X(EPIPE) X(EDOM) X(ERANGE) X(EDEADLK) X(ENAMETOOLONG) X(ENOSYS) X(ENOTEMPTY)      \
+    X(ECONNREFUSED) X(ECONNRESET) X(ETIMEDOUT) X(EADDRINUSE) X(EHOSTUNREACH) X(ENETUNREACH)     \
+    X(ECANCELED) X(EILSEQ)
+/* clang-format on */
 
 /* ENOENT and so on, or the number. */
 static void vitp_error_code(int code, char out[24])
@@ -6438,11 +6543,9 @@ void vit_qt_message(vit_client *t, int type, const char *file, int line, const c
     (void)vit_track_qt_error(t, &event);
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>client: birth and death, and the user's rights
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 #define VITP_CLIENT_QUEUE_BYTES     (512u * 1024u)
 #define VITP_CLIENT_QUEUE_BYTES_MIN (64u * 1024u)
@@ -6734,6 +6837,8 @@ vit_client *vit_create(const vit_options *options)
         return vitp_client_fail(&o, VIT_LOG_NO_MEMORY);
     }
     vitp_client_learn_machine(&t->recorder);
+    (void)vitp_session_rate_value(&t->recorder, 0.0); /* these two are always to be had */
+    (void)vitp_session_rate_value(&t->recorder, 1.0);
     vitp_worker_find_folder(t, options ? options->data_dir : NULL);
     vitp_client_consent(t, &o);
     vitp_client_start(t, &o);
@@ -6784,12 +6889,28 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
     return false;
 }
 
-/* Permission for what the user says now; what other gates say stays. */
+/* Stores what the user decided: a refusal without an identity, a grant with it, and that there is
+   no decision where one is stored. A grant that another gate overrules is not stored. */
+static void vitp_client_store_consent(vit_client *t, bool stored)
+{
+    vitp_settings *s = &t->settings;
+    if (s->consent == VIT_CONSENT_DENIED) {
+        s->has_hwid = s->has_salt = false; /* on disk; what is in memory now was never sent */
+        vitp_worker_store(t, false);
+        s->has_hwid = s->has_salt = true;
+    } else if (t->consent >= VIT_CONSENT_GRANTED || (s->consent == VIT_CONSENT_UNKNOWN && stored)) {
+        vitp_worker_store(t, false);
+    }
+}
+
 void vit_set_consent(vit_client *t, vit_consent consent)
 {
-    vitp_settings *s;
+    vitp_settings *s, now;
+    bool           stored;
     if (!t || (uint32_t)consent > (uint32_t)VIT_CONSENT_VERBOSE || !vitp_worker_enter(t)) return;
     s = &t->settings;
+    stored = vitp_worker_load(t, &now);
+    if (stored) s->off = now.off;
     s->unreadable = false;
     s->has_consent = consent != VIT_CONSENT_UNKNOWN;
     s->consent = consent;
@@ -6798,21 +6919,14 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     t->inputs.stored = consent;
     t->inputs.host_default = VIT_CONSENT_UNKNOWN; /* the user has spoken */
     vitp_worker_decide(t);
-    if (consent == VIT_CONSENT_DENIED) {
-        s->has_hwid = s->has_salt = false; /* on disk; what is in memory now was never sent */
-        vitp_worker_store(t, false);
-        s->has_hwid = s->has_salt = true;
-    } else if (t->consent >= VIT_CONSENT_GRANTED) {
-        vitp_worker_store(t, false);
-    }
+    vitp_client_store_consent(t, stored);
     vitp_worker_leave(t);
     if (t->has_thread) vitp_os_wake_set(&t->recorder.wake);
 }
 
 vit_consent vit_get_consent(const vit_client *t, vit_gate *why)
 {
-    uint32_t decision = t ? VITP_ATOMIC_LOAD(&t->recorder.decision)
-                          : (uint32_t)VIT_CONSENT_DENIED | (uint32_t)VIT_GATE_BUILD << 8;
+    uint32_t decision = t ? VITP_ATOMIC_LOAD(&t->recorder.decision) : (uint32_t)VIT_CONSENT_DENIED;
     if (why) *why = (vit_gate)(decision >> 8);
     return (vit_consent)(decision & 0xFFu);
 }
@@ -6826,7 +6940,8 @@ bool vit_register_secret(vit_client *t, const char *text, size_t size)
             vitp_client_add_secret(&t->recorder, text, size, "[secret]", false);
     if (taken) t->recorder.secrets.secrets++;
     else vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_REFUSED);
-    memset(t->wire.clean, 0, sizeof t->wire.clean); /* labels are scanned anew */
+    memset(t->wire.clean, 0, sizeof t->wire.clean); /* labels are scanned anew, */
+    if (!t->sending) t->batch.ready = false;        /* and what was about to leave */
     vitp_worker_leave(t);
     return taken;
 }
@@ -6885,12 +7000,14 @@ vit_stats vit_get_stats(const vit_client *t)
 {
     vit_stats            s;
     const vitp_recorder *r;
+    uint64_t             released;
     uint32_t             i;
     memset(&s, 0, sizeof s);
     if (!t) return s;
     r = &t->recorder;
+    released = VITP_ATOMIC_LOAD_PTR(&t->released);
     s.accepted = VITP_ATOMIC_LOAD_PTR(&r->accepted);
-    s.queued = s.accepted - VITP_ATOMIC_LOAD_PTR(&t->released);
+    s.queued = s.accepted > released ? s.accepted - released : 0; /* one may just be counted */
     s.delivered = VITP_ATOMIC_LOAD_PTR(&t->delivered);
     for (i = 0; i < VIT_DROP_COUNT; i++) s.dropped[i] = VITP_ATOMIC_LOAD_PTR(&t->dropped[i]);
     s.refused_disabled = VITP_ATOMIC_LOAD_PTR(&r->disabled);
@@ -6904,11 +7021,9 @@ vit_stats vit_get_stats(const vit_client *t)
     return s;
 }
 
-/*
-   ================================================================================================
+/* ============================================================================================
    >>events: the calls of the catalogue, and the builder of ad-hoc events
-   ================================================================================================
-   */
+   ============================================================================================ */
 
 vit_status vit_track_schema(vit_client *t, const vit_schema *schema, const void *event)
 {
@@ -6928,8 +7043,15 @@ VIT_CATALOGUE(VITP_DEFINE_ROW)
 #define VITP_EVENT_OPEN  0x56695445u /* of state: begun */
 #define VITP_EVENT_SPENT 0x56695453u
 
-/* What a vit_event is inside. */
-typedef struct vitp_event {
+#if defined(__GNUC__)
+#define VITP_MAY_ALIAS __attribute__((__may_alias__))
+#else
+#define VITP_MAY_ALIAS
+#endif
+
+/* What a vit_event is inside. Its pointers into itself are set anew at each call, so that it may be
+   copied. */
+typedef struct VITP_MAY_ALIAS vitp_event {
     uint32_t      state;
     vit_status    status; /* VIT_OK, or why vit_event_send will refuse */
     vit_client   *client;
@@ -6940,10 +7062,17 @@ typedef struct vitp_event {
     unsigned char data[1]; /* the record, to the end of the vit_event */
 } vitp_event;
 
+typedef char vitp_event_fits[sizeof(vitp_event) + VITP_TEXT_MAX < sizeof(vit_event) ? 1 : -1];
+
+/* NULL: not begun, spent, or marked by a wrong call. */
 static vitp_event *vitp_event_of(vit_event *e)
 {
     vitp_event *v = (vitp_event *)(void *)e;
-    return v && v->state == VITP_EVENT_OPEN && v->status == VIT_OK ? v : NULL;
+    if (!v || v->state != VITP_EVENT_OPEN || v->status != VIT_OK) return NULL;
+    v->encoder.data = v->data;
+    v->encoder.name = v->name;
+    v->encoder.op = v->has_op ? &v->op : NULL;
+    return v;
 }
 
 static void vitp_event_fail(vitp_event *v, vit_log_item item)
@@ -6969,12 +7098,13 @@ void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op
         return;
     }
     (void)vitp_text_copy(v->name, sizeof v->name, name);
+    v->has_op = op != NULL;
     if (op) v->op = *op;
     vitp_record_begin(&head, op);
     vitp_record_stamp(&t->recorder, &head);
     head.flags |= VITP_RECORD_NAMED;
     head.name_size = (uint8_t)strlen(v->name);
-    vitp_record_encoder(&v->encoder, &t->recorder, v->name, op ? &v->op : NULL, v->data,
+    vitp_record_encoder(&v->encoder, &t->recorder, v->name, NULL, v->data,
                         (uint32_t)(sizeof(vit_event) - offsetof(vitp_event, data)));
     vitp_record_put(&v->encoder, &head, sizeof head);
     vitp_record_put(&v->encoder, v->name, head.name_size);
@@ -7018,20 +7148,10 @@ static bool vitp_event_has(const vitp_event *v, const char *key, uint32_t size)
    refused. */
 static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
 {
-    bool          hashed = kind == VIT_HASH || kind == VIT_GROUP || kind == VIT_ROW;
-    char          wire[VITP_NAME_MAX + 8u];
+    char          wire[VITP_NAME_MAX + 1u];
     unsigned char head[2];
-    uint32_t      size = vitp_text_key_size(key);
-    if (size == 0) {
-        vitp_event_fail(v, VIT_LOG_KEY_INVALID);
-        return false;
-    }
-    memcpy(wire, key, size + 1u);
-    if (hashed) {
-        memcpy(wire + size, "_hash", 6);
-        size += 5u;
-    }
-    if (vitp_type_is_reserved(wire) || vitp_event_has(v, wire, size)) {
+    uint32_t      size = vitp_type_wire_key(wire, kind, key);
+    if (size == 0 || vitp_event_has(v, wire, size)) {
         vitp_event_fail(v, VIT_LOG_KEY_INVALID);
         return false;
     }
@@ -7127,14 +7247,28 @@ void vit_add_error(vit_event *e, const char *type, const char *message, const ch
     v->data[offsetof(vitp_record_head, flags)] |= VITP_RECORD_ERROR;
 }
 
-/* The sampling of an ad-hoc event: at 1 unless vit_set_rate named it. */
+/* The row of the catalogue with this name, or NULL. */
+static const vit_schema *vitp_event_row(const char *name)
+{
+    const vit_schema *row;
+#define VITP_TRY_ROW(event, text, rate, flags, MEMBERS) \
+    row = vit_schema_##event();                         \
+    if (strcmp(name, row->name) == 0) return row;
+    VIT_CATALOGUE(VITP_TRY_ROW)
+#undef VITP_TRY_ROW
+    return NULL;
+}
+
+/* An ad-hoc event has the rate of its name in the catalogue, else 1; vit_set_rate changes both. */
 static bool vitp_event_sample(vitp_event *v)
 {
-    vitp_record_head head;
-    bool             keep;
+    const vit_schema *row = vitp_event_row(v->name);
+    vitp_record_head  head;
+    bool              keep;
     memcpy(&head, v->data, sizeof head);
-    if (head.flags & VITP_RECORD_ERROR) return true;
-    keep = vitp_sample(v->encoder.recorder, &head, NULL, v->name, 1.0);
+    if (row && (row->flags & VIT_ROW_ERROR)) head.flags |= VITP_RECORD_ERROR;
+    keep = (head.flags & VITP_RECORD_ERROR) ||
+           vitp_sample(v->encoder.recorder, &head, NULL, v->name, row ? row->rate : 1.0);
     memcpy(v->data, &head, sizeof head);
     return keep;
 }
@@ -7144,6 +7278,7 @@ vit_status vit_event_send(vit_event *e)
     vitp_event    *v = (vitp_event *)(void *)e;
     vitp_recorder *r;
     if (!v || v->state != VITP_EVENT_OPEN) return VIT_INVALID;
+    (void)vitp_event_of(e);
     v->state = VITP_EVENT_SPENT;
     if (!v->client) return VIT_DISABLED;
     r = &v->client->recorder;

@@ -1,0 +1,592 @@
+/* common.h - what the tests of the client share. Include "../vitelemetry.h" before it.
+
+   lines      the events that a client would send now, by vit_export
+   wire       a transport that keeps each request and answers by a script
+   logs       a logger that counts each item
+   folder_*   temporary folders under build/tests
+   json_*     a strict reader of JSON (RFC 8259): validates, refuses a key given twice, finds members
+
+   assert_ functions end the test that calls them; call them from the test's own thread only. */
+
+#ifndef TESTS_COMMON_H
+#define TESTS_COMMON_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define TEST_FN     static __attribute__((unused))
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+#define JSON_DEPTH_MAX 32
+#define JSON_KEYS_MAX  256
+
+TEST_FN const char *json_space(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
+    return p;
+}
+
+/* Bytes of the well-formed UTF-8 character at p; 0: malformed, overlong or a surrogate. */
+TEST_FN size_t json_character(const char *p, const char *end)
+{
+    const unsigned char *c = (const unsigned char *)p;
+    size_t               n = *c < 0x80 ? 1 : *c < 0xC2 ? 0 : *c < 0xE0 ? 2 : *c < 0xF0 ? 3 : *c < 0xF5 ? 4 : 0;
+    size_t               i;
+    if (n == 0 || (size_t)(end - p) < n) return 0;
+    for (i = 1; i < n; i++)
+        if ((c[i] & 0xC0u) != 0x80u) return 0;
+    if ((*c == 0xE0 && c[1] < 0xA0) || (*c == 0xED && c[1] > 0x9F) || (*c == 0xF0 && c[1] < 0x90) ||
+        (*c == 0xF4 && c[1] > 0x8F))
+        return 0;
+    return n;
+}
+
+/* Behind the string that begins at p, or NULL. */
+TEST_FN const char *json_string(const char *p, const char *end)
+{
+    size_t i, n;
+    if (p >= end || *p++ != '"') return NULL;
+    while (p < end && *p != '"') {
+        if ((unsigned char)*p < 0x20) return NULL;
+        if (*p == '\\') {
+            if (++p >= end || !strchr("\"\\/bfnrtu", *p)) return NULL;
+            if (*p++ != 'u') continue;
+            for (i = 0; i < 4; i++, p++)
+                if (p >= end || !strchr("0123456789abcdefABCDEF", *p)) return NULL;
+            continue;
+        }
+        n = json_character(p, end);
+        if (n == 0) return NULL;
+        p += n;
+    }
+    return p < end ? p + 1 : NULL;
+}
+
+TEST_FN const char *json_digits(const char *p, const char *end)
+{
+    const char *begin = p;
+    while (p < end && *p >= '0' && *p <= '9') p++;
+    return p > begin ? p : NULL;
+}
+
+TEST_FN const char *json_number(const char *p, const char *end)
+{
+    if (p < end && *p == '-') p++;
+    if (p < end && *p == '0') p++;
+    else if (!(p = json_digits(p, end))) return NULL;
+    if (p < end && *p == '.' && !(p = json_digits(p + 1, end))) return NULL;
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-')) p++;
+        p = json_digits(p, end);
+    }
+    return p;
+}
+
+TEST_FN const char *json_value(const char *p, const char *end, int depth);
+
+/* The members of an object or the elements of an array, from behind its bracket. */
+TEST_FN const char *json_inside(const char *p, const char *end, bool object, int depth)
+{
+    struct { const char *at; size_t size; } keys[JSON_KEYS_MAX];
+    size_t                                  count = 0, i;
+    char                                    close = object ? '}' : ']';
+    p = json_space(p, end);
+    if (p < end && *p == close) return p + 1;
+    for (;;) {
+        p = json_space(p, end);
+        if (object) {
+            const char *key = p;
+            p = json_string(p, end);
+            if (!p || count == JSON_KEYS_MAX) return NULL;
+            for (i = 0; i < count; i++)
+                if (keys[i].size == (size_t)(p - key) && memcmp(keys[i].at, key, keys[i].size) == 0)
+                    return NULL;
+            keys[count].at = key;
+            keys[count++].size = (size_t)(p - key);
+            p = json_space(p, end);
+            if (p >= end || *p++ != ':') return NULL;
+        }
+        p = json_value(p, end, depth + 1);
+        if (!p) return NULL;
+        p = json_space(p, end);
+        if (p >= end || (*p != ',' && *p != close)) return NULL;
+        if (*p++ == close) return p;
+    }
+}
+
+/* Behind the value that begins at p, or NULL. */
+TEST_FN const char *json_value(const char *p, const char *end, int depth)
+{
+    static const char *const words[] = { "true", "false", "null" };
+    size_t                   i;
+    p = json_space(p, end);
+    if (p >= end || depth > JSON_DEPTH_MAX) return NULL;
+    if (*p == '"') return json_string(p, end);
+    if (*p == '{' || *p == '[') return json_inside(p + 1, end, *p == '{', depth);
+    for (i = 0; i < COUNT_OF(words); i++)
+        if ((size_t)(end - p) >= strlen(words[i]) && memcmp(p, words[i], strlen(words[i])) == 0)
+            return p + strlen(words[i]);
+    return json_number(p, end);
+}
+
+TEST_FN bool json_is_valid(const char *json, size_t size)
+{
+    const char *p = json_value(json, json + size, 0);
+    return p && json_space(p, json + size) == json + size;
+}
+
+/* The value of a member of an object, as it stands in the text; NULL: there is none. */
+TEST_FN const char *json_member(const char *p, const char *end, const char *key, size_t key_size,
+                                size_t *size)
+{
+    const char *name, *name_end, *value;
+    p = json_space(p, end);
+    if (p >= end || *p != '{') return NULL;
+    for (p++;; p++) {
+        name = json_space(p, end);
+        name_end = json_string(name, end);
+        if (!name_end) return NULL;
+        value = json_space(json_space(name_end, end) + 1, end);
+        p = json_value(value, end, 0);
+        if (!p) return NULL;
+        *size = (size_t)(p - value);
+        if ((size_t)(name_end - name) == key_size + 2 && memcmp(name + 1, key, key_size) == 0) return value;
+        p = json_space(p, end);
+        if (p >= end || *p != ',') return NULL;
+    }
+}
+
+/* The value at a path of keys with / between them, as it stands in the text; "": there is none. The
+   text lives until the third call after this one. */
+TEST_FN const char *json_at(const char *json, const char *path)
+{
+    static char  texts[4][16384];
+    static int   turn;
+    char        *out = texts[turn = (turn + 1) & 3];
+    size_t       size = strlen(json);
+    const char  *at = json, *slash;
+    do {
+        size_t key_size;
+        slash = strchr(path, '/');
+        key_size = slash ? (size_t)(slash - path) : strlen(path);
+        at = json_member(at, at + size, path, key_size, &size);
+        path += key_size + 1;
+    } while (at && slash);
+    if (!at) size = 0;
+    assert_true(size < sizeof texts[0]);
+    if (at) memcpy(out, at, size);
+    out[size] = 0;
+    return out;
+}
+
+/* path holds exactly this JSON text; "": there is no such member. */
+#define assert_json(json, path, text) assert_string_equal(json_at((json), (path)), (text))
+
+TEST_FN bool is_hex(const char *text, size_t size)
+{
+    return strlen(text) == size && strspn(text, "0123456789abcdef") == size;
+}
+
+/* A JSON string of that many lower-case hexadecimal digits. */
+TEST_FN void assert_hex(const char *json, size_t size)
+{
+    char text[128] = "";
+    assert_true(strlen(json) == size + 2 && size < sizeof text);
+    memcpy(text, json + 1, size);
+    assert_true(is_hex(text, size));
+}
+
+TEST_FN size_t count_of(const char *text, const char *part)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, part)) != NULL; text += strlen(part)) n++;
+    return n;
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+TEST_FN uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+TEST_FN void sleep_ms(unsigned ms)
+{
+    struct timespec t;
+    t.tv_sec = (time_t)(ms / 1000u);
+    t.tv_nsec = (long)(ms % 1000u) * 1000000L;
+    nanosleep(&t, NULL);
+}
+
+/* Waits for a condition, which is what the test asserts next. */
+#define WAIT_FOR(condition)                                                            \
+    do {                                                                               \
+        uint64_t wait_end_ms = now_ms() + 20000u;                                      \
+        while (!(condition) && now_ms() < wait_end_ms) sleep_ms(1);                    \
+        if (!(condition)) fail_msg("waited 20 s in vain for: %s", #condition);         \
+    } while (0)
+
+/* ---- log ------------------------------------------------------------------------------------- */
+
+typedef struct logs {
+    pthread_mutex_t lock;
+    unsigned        count[VIT_LOG_ITEM_COUNT];
+    unsigned        total;
+} logs;
+
+TEST_FN void logs_init(logs *l)
+{
+    memset(l, 0, sizeof *l);
+    pthread_mutex_init(&l->lock, NULL);
+}
+
+TEST_FN void logs_note(vit_log_level level, vit_log_item item, const char *text, void *user)
+{
+    logs *l = (logs *)user;
+    pthread_mutex_lock(&l->lock);
+    if (level < VIT_LOG_LEVEL_ERROR || level > VIT_LOG_LEVEL_INFO || !text || !text[0] ||
+        item <= VIT_LOG_NONE || item >= VIT_LOG_ITEM_COUNT)
+        l->total = 1000000; /* malformed: no test passes with it */
+    else l->count[item]++;
+    l->total++;
+    pthread_mutex_unlock(&l->lock);
+}
+
+TEST_FN unsigned logs_of(logs *l, vit_log_item item)
+{
+    unsigned n;
+    pthread_mutex_lock(&l->lock);
+    n = l->total < 1000000 ? l->count[item] : 1000000;
+    pthread_mutex_unlock(&l->lock);
+    return n;
+}
+
+/* ---- transport ------------------------------------------------------------------------------- */
+
+typedef struct call {
+    char    *body;
+    size_t   size;
+    uint64_t at_ms;
+    uint32_t timeout_ms;
+    int      status;
+    char     url[256], content_type[64], headers[512], key[64];
+} call;
+
+typedef struct wire {
+    pthread_mutex_t lock;
+    call           *calls;
+    size_t          count, capacity;
+    vit_response    script[128]; /* answers of the first calls */
+    size_t          script_size;
+    vit_response    otherwise;   /* and of the others */
+    /* instead of the script; called without the lock */
+    vit_response (*answer_fn)(struct wire *w, const vit_request *request, size_t number);
+    void *user;
+} wire;
+
+TEST_FN void wire_init(wire *w)
+{
+    memset(w, 0, sizeof *w);
+    pthread_mutex_init(&w->lock, NULL);
+    w->otherwise.http_status = 201;
+}
+
+TEST_FN void wire_script(wire *w, const int *statuses, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++) w->script[i].http_status = statuses[i];
+    w->script_size = count;
+}
+
+/* The value of a header field, "" where there is none. */
+TEST_FN void header_value(char *out, size_t size, const char *headers, const char *name)
+{
+    const char *at = strstr(headers, name);
+    size_t      n = 0;
+    if (at) {
+        at += strlen(name);
+        n = strcspn(at, "\r\n");
+    }
+    if (n >= size) n = size - 1;
+    if (n) memcpy(out, at, n);
+    out[n] = 0;
+}
+
+TEST_FN void wire_keep(wire *w, const vit_request *r)
+{
+    call *c;
+    if (w->count == w->capacity) {
+        w->capacity = w->capacity ? w->capacity * 2 : 64;
+        w->calls = (call *)realloc(w->calls, w->capacity * sizeof *w->calls);
+        if (!w->calls) abort();
+    }
+    c = &w->calls[w->count++];
+    memset(c, 0, sizeof *c);
+    c->body = (char *)malloc(r->body_size + 1);
+    if (!c->body) abort();
+    memcpy(c->body, r->body, r->body_size);
+    c->body[r->body_size] = 0;
+    c->size = r->body_size;
+    c->at_ms = now_ms();
+    c->timeout_ms = r->timeout_ms;
+    snprintf(c->url, sizeof c->url, "%s", r->url);
+    snprintf(c->content_type, sizeof c->content_type, "%s", r->content_type);
+    snprintf(c->headers, sizeof c->headers, "%s", r->headers);
+    header_value(c->key, sizeof c->key, r->headers, "Idempotency-Key: ");
+}
+
+TEST_FN vit_response wire_send(const vit_request *request, void *user)
+{
+    wire        *w = (wire *)user;
+    vit_response answer;
+    size_t       number;
+    pthread_mutex_lock(&w->lock);
+    wire_keep(w, request);
+    number = w->count - 1;
+    answer = number < w->script_size ? w->script[number] : w->otherwise;
+    pthread_mutex_unlock(&w->lock);
+    if (w->answer_fn) answer = w->answer_fn(w, request, number);
+    pthread_mutex_lock(&w->lock);
+    w->calls[number].status = answer.http_status;
+    pthread_mutex_unlock(&w->lock);
+    return answer;
+}
+
+TEST_FN size_t wire_count(wire *w)
+{
+    size_t n;
+    pthread_mutex_lock(&w->lock);
+    n = w->count;
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
+
+/* Events of all requests that were answered by 2xx. An event's own texts cannot hold an unescaped
+   quote, so this counts envelopes. */
+TEST_FN size_t wire_events(wire *w)
+{
+    size_t i, n = 0;
+    pthread_mutex_lock(&w->lock);
+    for (i = 0; i < w->count; i++)
+        if (w->calls[i].status / 100 == 2) n += count_of(w->calls[i].body, "{\"hwid\":\"");
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
+
+/* How often a text stands in the bodies of requests that were answered by 2xx. */
+TEST_FN size_t wire_times(wire *w, const char *text)
+{
+    size_t i, n = 0;
+    pthread_mutex_lock(&w->lock);
+    for (i = 0; i < w->count; i++)
+        if (w->calls[i].status / 100 == 2) n += count_of(w->calls[i].body, text);
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
+
+TEST_FN void wire_free(wire *w)
+{
+    size_t i;
+    for (i = 0; i < w->count; i++) free(w->calls[i].body);
+    free(w->calls);
+    pthread_mutex_destroy(&w->lock);
+    memset(w, 0, sizeof *w);
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+typedef struct lines { char **text; size_t count, capacity; } lines;
+
+TEST_FN void lines_add(const char *json, size_t size, void *user)
+{
+    lines *l = (lines *)user;
+    char  *copy = (char *)malloc(size + 1);
+    if (l->count == l->capacity) {
+        l->capacity = l->capacity ? l->capacity * 2 : 64;
+        l->text = (char **)realloc(l->text, l->capacity * sizeof *l->text);
+    }
+    if (!copy || !l->text) abort();
+    memcpy(copy, json, size);
+    copy[size] = 0;
+    l->text[l->count++] = copy;
+}
+
+TEST_FN void lines_free(lines *l)
+{
+    size_t i;
+    for (i = 0; i < l->count; i++) free(l->text[i]);
+    free(l->text);
+    memset(l, 0, sizeof *l);
+}
+
+/* What the client would send now; each line is JSON of one object. */
+TEST_FN lines lines_of(vit_client *t)
+{
+    lines  l = { NULL, 0, 0 };
+    size_t n = vit_export(t, lines_add, &l), i;
+    assert_int_equal(n, l.count);
+    for (i = 0; i < l.count; i++)
+        if (!json_is_valid(l.text[i], strlen(l.text[i])) || l.text[i][0] != '{')
+            fail_msg("not JSON: %s", l.text[i]);
+    return l;
+}
+
+/* The one event that waits, which is then forgotten. The text lives until the next call. */
+TEST_FN const char *line_of(vit_client *t)
+{
+    static char text[32768];
+    lines       l = lines_of(t);
+    if (l.count != 1) fail_msg("%lu events wait, not 1", (unsigned long)l.count);
+    assert_true(strlen(l.text[0]) < sizeof text);
+    memcpy(text, l.text[0], strlen(l.text[0]) + 1);
+    lines_free(&l);
+    vit_purge(t);
+    return text;
+}
+
+/* ---- client ---------------------------------------------------------------------------------- */
+
+/* Granted, in memory, pumped by the test. */
+TEST_FN vit_options options_of(wire *w, logs *l)
+{
+    vit_options o;
+    memset(&o, 0, sizeof o);
+    o.endpoint = "http://127.0.0.1:9/api/v1/telemetry";
+    o.app_version = "1.2.3";
+    o.data_dir = "";
+    o.consent = VIT_CONSENT_GRANTED;
+    o.allow_in_ci = true;
+    o.no_thread = true;
+    if (w) {
+        o.transport.send_fn = wire_send;
+        o.transport.user = w;
+    }
+    if (l) {
+        o.logger.log_fn = logs_note;
+        o.logger.user = l;
+    }
+    return o;
+}
+
+/* accepted + adopted = delivered + queued + spooled + handed_over + dropped, at this quiet moment. */
+TEST_FN void assert_balanced(const vit_client *t)
+{
+    vit_stats s = vit_get_stats(t);
+    uint64_t  dropped = 0;
+    size_t    i;
+    for (i = 0; i < VIT_DROP_COUNT; i++) dropped += s.dropped[i];
+    if (s.accepted + s.adopted != s.delivered + s.queued + s.spooled + s.handed_over + dropped)
+        fail_msg("accepted %lu, delivered %lu, queued %lu, dropped %lu", (unsigned long)s.accepted,
+                 (unsigned long)s.delivered, (unsigned long)s.queued, (unsigned long)dropped);
+}
+
+/* ---- folders --------------------------------------------------------------------------------- */
+
+TEST_FN int folder_remove_one(const char *path, const struct stat *s, int type, struct FTW *f)
+{
+    (void)s, (void)f;
+    if (type == FTW_DNR) (void)chmod(path, 0700);
+    return remove(path);
+}
+
+TEST_FN void folder_remove(const char *path)
+{
+    (void)chmod(path, 0700);
+    (void)nftw(path, folder_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A fresh folder of mode 0700. */
+TEST_FN void folder_make(char out[64])
+{
+    (void)mkdir("build", 0755);
+    (void)mkdir("build/tests", 0755);
+    snprintf(out, 64, "build/tests/tmp-XXXXXX");
+    assert_non_null(mkdtemp(out));
+}
+
+TEST_FN void file_write(const char *path, const void *data, size_t size, mode_t mode)
+{
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+/* The whole file as a text, "" where there is none; lives until the next call. */
+TEST_FN const char *file_read(const char *path)
+{
+    static char text[1 << 20];
+    FILE       *f = fopen(path, "rb");
+    size_t      n = 0;
+    if (f) {
+        n = fread(text, 1, sizeof text - 1, f);
+        fclose(f);
+    }
+    text[n] = 0;
+    return text;
+}
+
+TEST_FN bool file_exists(const char *path)
+{
+    struct stat s;
+    return lstat(path, &s) == 0;
+}
+
+/* The value of `name = value` in a settings file; "": there is none. Lives until the next call. */
+TEST_FN const char *setting_of(const char *path, const char *name)
+{
+    static char value[256];
+    const char *line = file_read(path), *at;
+    size_t      n = strlen(name);
+    value[0] = 0;
+    for (; line && *line; line = (line = strchr(line, '\n')) ? line + 1 : NULL) {
+        if (strncmp(line, name, n) != 0) continue;
+        at = line + n;
+        at += strspn(at, " ");
+        if (*at++ != '=') continue;
+        at += strspn(at, " ");
+        n = strcspn(at, "\n");
+        if (n >= sizeof value) n = sizeof value - 1;
+        memcpy(value, at, n);
+        value[n] = 0;
+        break;
+    }
+    return value;
+}
+
+/* Takes away what the machine that tests says about consent, and names a user that no text has. */
+TEST_FN void environment_clear(void)
+{
+    static const char *const names[] = {
+        "DO_NOT_TRACK", "VI_NO_TELEMETRY", "VECTOR_INSPECTOR_TELEMETRY_OPTOUT", "XDG_STATE_HOME",
+        "CI", "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI", "APPVEYOR", "TRAVIS", "CIRCLECI",
+        "BUILDKITE", "TEAMCITY_VERSION", "JB_SPACE_API_URL", "JENKINS_URL", "PYTEST_CURRENT_TEST",
+        "CODEBUILD_BUILD_ID", "BUILD_ID", "BUILD_URL", "PROJECT_ID"
+    };
+    size_t i;
+    for (i = 0; i < COUNT_OF(names); i++) unsetenv(names[i]);
+    setenv("USER", "zq.tester", 1);
+    setenv("LOGNAME", "zq.tester", 1);
+    setenv("HOME", "/nonexistent/zq.tester", 1);
+}
+
+#endif /* TESTS_COMMON_H */

@@ -1,0 +1,217 @@
+#!/bin/sh
+# forms.sh: the forms in which the header can be used: two files, C and C++, mixed, static, disabled,
+# and what it leaves behind of symbols and macros. Run from the repository root; a line a check.
+set -u
+D=build/forms
+W='-Wall -Wextra -Wconversion -Wshadow -Wsign-conversion -Wundef -Wpedantic -Werror'
+WC="$W -Wstrict-prototypes"
+passed=0 failed=0
+rm -rf "$D"
+mkdir -p "$D"
+unset DO_NOT_TRACK VI_NO_TELEMETRY VECTOR_INSPECTOR_TELEMETRY_OPTOUT
+
+# check NAME COMMAND ...: passes when the command does; shows what it said when it does not
+check() {
+    name=$1
+    shift
+    if "$@" >"$D/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok    $name"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name"
+        head -12 "$D/log" | sed 's/^/      /'
+    fi
+}
+
+skip() { echo "skip  $1"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+c() { "$cc" -std=c99 $WC -I. "$@"; }
+cxx() { "$cxx" -std=c++11 $W -I. "$@"; }
+runs() { "$D/$1" | tee /dev/stderr | grep -qx ok; }
+empty() { ! grep . "$1"; }
+
+# ---- two files, one implementation ---------------------------------------------------------------
+
+all_c() { c tests/one.c tests/two.c -o "$D/all_c" -pthread && runs all_c; }
+all_cxx() { cxx -x c++ tests/one.c tests/two.c -o "$D/all_cxx" -pthread && runs all_cxx; }
+c_and_cxx() {
+    c -c tests/one.c -o "$D/one_c.o" && cxx -x c++ -c tests/two.c -o "$D/two_cxx.o" &&
+        cxx "$D/one_c.o" "$D/two_cxx.o" -o "$D/c_and_cxx" -pthread && runs c_and_cxx
+}
+cxx_and_c() {
+    cxx -x c++ -c tests/one.c -o "$D/one_cxx.o" && c -c tests/two.c -o "$D/two_c.o" &&
+        cxx "$D/one_cxx.o" "$D/two_c.o" -o "$D/cxx_and_c" -pthread && runs cxx_and_c
+}
+
+# ---- symbols -------------------------------------------------------------------------------------
+
+printf '#define VITELEMETRY_IMPLEMENTATION\n#include "vitelemetry.h"\n' >"$D/impl.c"
+printf '#define VITELEMETRY_STATIC\n' | cat - "$D/impl.c" >"$D/static.c"
+
+names() { nm -g --defined-only "$1" | awk 'NF >= 3 { print $NF }' | sort; }
+
+# what the header declares: VIT_API in front of a name, and the rows of the catalogue
+declared() {
+    printf '#include "vitelemetry.h"\n' | "$cc" -std=c99 -I. -E -P -x c - |
+        tr '\n' ' ' | tr ';' '\n' | grep -v typedef | sed -n 's/^[^(]*[ *]\(vit_[a-z0-9_]*\) *(.*/\1/p' |
+        sort -u
+}
+
+only_vit() { # $1: object
+    names "$1" | grep -v '^vit_[a-z]' >"$D/strangers"
+    empty "$D/strangers"
+}
+impl_c() { c -c "$D/impl.c" -o "$D/impl.o" && only_vit "$D/impl.o"; }
+impl_cxx() { cxx -x c++ -c "$D/impl.c" -o "$D/impl_cxx.o" && only_vit "$D/impl_cxx.o"; }
+# each function that is declared is there, and no other; the same from C and C++
+impl_whole() {
+    declared >"$D/declared" && names "$D/impl.o" >"$D/defined" &&
+        [ "$(wc -l <"$D/declared")" -gt 80 ] && diff "$D/declared" "$D/defined"
+}
+impl_same() { names "$D/impl_cxx.o" | diff "$D/defined" -; }
+
+no_vit() { # $1: object: no symbol of ours that others could see
+    nm -g --defined-only "$1" | grep -i vit >"$D/strangers"
+    empty "$D/strangers"
+}
+static_c() { c "$1" -c "$D/static.c" -o "$D/static.o" && no_vit "$D/static.o"; }
+static_cxx() { cxx "$1" -x c++ -c "$D/static.c" -o "$D/static_cxx.o" && no_vit "$D/static_cxx.o"; }
+static_runs() {
+    c -DVITELEMETRY_STATIC -DALONE tests/one.c -o "$D/static" -pthread && runs static &&
+        nm -g --defined-only "$D/static" | grep -i ' vit' >"$D/strangers"
+    empty "$D/strangers"
+}
+# two files of one program, each with a static implementation of its own
+static_twice() {
+    sed 's/int main(void)/int other(void); int other(void)/' tests/one.c |
+        sed 's|"../vitelemetry.h"|"vitelemetry.h"|' >"$D/other.c" &&
+        c -DVITELEMETRY_STATIC -DALONE tests/one.c "$D/other.c" -o "$D/static_twice" -pthread &&
+        runs static_twice
+}
+
+# ---- disabled ------------------------------------------------------------------------------------
+
+OFF='-DVITELEMETRY_DISABLE -DALONE'
+off_c() { c $OFF tests/one.c -o "$D/off_c" && runs off_c; }
+off_cxx() { cxx $OFF -x c++ tests/one.c -o "$D/off_cxx" && runs off_cxx; }
+off_nothing() { # $1: c or cxx
+    case $1 in c) c $OFF -O2 -c tests/one.c -o "$D/off.o" ;; *) cxx $OFF -O2 -x c++ -c tests/one.c -o "$D/off.o" ;; esac || return 1
+    nm "$D/off.o" | grep -i 'vit' >"$D/strangers"
+    strings -a "$D/off.o" | grep -i 'vitelemetry\|feature\.toggled' >>"$D/strangers"
+    empty "$D/strangers"
+}
+# an object of nothing but the header
+off_empty() {
+    printf '#include "vitelemetry.h"\nint something;\n' >"$D/off_empty.c" &&
+        c -DVITELEMETRY_DISABLE -DVITELEMETRY_IMPLEMENTATION -O0 -c "$D/off_empty.c" -o "$D/off_empty.o" || return 1
+    { nm "$D/off_empty.o" | grep -v ' something$'
+      strings -a "$D/off_empty.o" | grep -i 'vitelemetry\|vit_'
+    } | grep -v 'off_empty' >"$D/strangers"
+    empty "$D/strangers"
+}
+# the host's own event, declared in a file that does not define it
+off_two_c() { c $OFF tests/one.c tests/two.c -o "$D/off_two" && runs off_two; }
+off_two_cxx() { cxx $OFF -x c++ tests/one.c tests/two.c -o "$D/off_two" && runs off_two; }
+# a host that names the transport by libcurl
+off_curl() {
+    cat >"$D/off_curl.c" <<'END' && c -DVITELEMETRY_DISABLE -DVITELEMETRY_CURL "$D/off_curl.c" -o "$D/off_curl" && "$D/off_curl"
+#include "vitelemetry.h"
+int main(void)
+{
+    vit_options options = { .endpoint = "x" };
+    options.transport.send_fn = vit_curl_send;
+    return vit_create(&options) != NULL;
+}
+END
+}
+
+# ---- macros --------------------------------------------------------------------------------------
+
+INCLUDES='#include <stddef.h>
+#include <stdint.h>
+#include <stdbool.h>'
+macros_of() { "$@" -dM -E - | awk '{ sub(/\(.*/, "", $2); print $2 }' | sort -u; }
+macros_new() { # compiler and flags: what the declarations add
+    printf '%s\n' "$INCLUDES" | macros_of "$@" >"$D/before"
+    printf '%s\n#include "vitelemetry.h"\n' "$INCLUDES" | macros_of "$@" >"$D/after"
+    comm -13 "$D/before" "$D/after" | grep -v '^VIT_\|^VITELEMETRY_' >"$D/strangers"
+    grep -q '^VITELEMETRY_VERSION$' "$D/after" && empty "$D/strangers"
+}
+macros_left() { # compiler and flags: no private macro outlives the implementation
+    macros_of "$@" <"$D/impl.c" >"$D/after"
+    grep '^VITP_' "$D/after" >"$D/strangers"
+    grep -q '^VITELEMETRY_IMPLEMENTED$' "$D/after" && empty "$D/strangers"
+}
+# every name that the header defines is one of ours, or asks the system's headers for something
+macros_names() {
+    sed -n 's/^# *define  *\([A-Za-z0-9_]*\).*/\1/p' vitelemetry.h | sort -u |
+        grep -v '^VIT_\|^VITP_\|^VITELEMETRY_\|^_GNU_SOURCE$\|^_DARWIN_C_SOURCE$\|^WIN32_LEAN_AND_MEAN$' >"$D/strangers"
+    empty "$D/strangers"
+}
+
+# ---- the first include, and the program of the head comment --------------------------------------
+
+late() { # C: a system header first hides what the implementation needs: it says so
+    printf '#include <stdio.h>\n' | cat - "$D/impl.c" >"$D/late.c"
+    ! c -fsyntax-only "$D/late.c" 2>"$D/late.log" && grep 'error.*before any system header' "$D/late.log"
+}
+twice() {
+    printf '#include "vitelemetry.h"\n' | cat "$D/impl.c" - "$D/impl.c" | sed '4s/define.*/undef NOTHING/' >"$D/twice.c"
+    c -c "$D/twice.c" -o "$D/twice.o"
+}
+head_program() {
+    awk '/^A COMPLETE PROGRAM/ { on = 1; next } on && /^[A-Z]/ { exit } on' vitelemetry.h |
+        sed 's/^        //' >"$D/program.c"
+    grep -q 'int main' "$D/program.c" && c "$D/program.c" -o "$D/program" -pthread -lcurl
+}
+
+# ---- run -----------------------------------------------------------------------------------------
+
+for pair in gcc:g++ clang:clang++; do
+    cc=${pair%:*} cxx=${pair#*:}
+    if ! has "$cc" || ! has "$cxx"; then
+        skip "$cc and $cxx: not here"
+        continue
+    fi
+    check "$cc: two files, C99" all_c
+    check "$cxx: two files, C++11" all_cxx
+    check "$cc, $cxx: implementation in C, user in C++" c_and_cxx
+    check "$cxx, $cc: implementation in C++, user in C" cxx_and_c
+    check "$cc: global symbols are vit_* only" impl_c
+    check "$cxx: global symbols are vit_* only" impl_cxx
+    check "$cc: every function that is declared is defined" impl_whole
+    check "$cxx: the same symbols as from C" impl_same
+    for o in -O0 -O2; do
+        check "$cc $o: static, no global symbol" static_c $o
+        check "$cxx $o: static, no global symbol" static_cxx $o
+    done
+    check "$cc: static, runs" static_runs
+    check "$cc: static in two files" static_twice
+    check "$cc: disabled, neutral values" off_c
+    check "$cxx: disabled, neutral values" off_cxx
+    check "$cc -O2: disabled, no symbol and no text" off_nothing c
+    check "$cxx -O2: disabled, no symbol and no text" off_nothing cxx
+    check "$cc -O0: disabled, the header alone leaves nothing" off_empty
+    check "$cc: disabled, own event in another file" off_two_c
+    check "$cxx: disabled, own event in another file" off_two_cxx
+    check "$cc: disabled, vit_curl_send" off_curl
+    check "$cc: declarations add macros VIT_* only" macros_new "$cc" -std=c99 -I. -x c
+    check "$cxx: declarations add macros VIT_* only" macros_new "$cxx" -std=c++11 -I. -x c++
+    check "$cc: disabled, macros VIT_* only" macros_new "$cc" -std=c99 -I. -DVITELEMETRY_DISABLE -x c
+    for s in '' STATIC NO_THREADS NO_FILES CURL; do
+        [ "$s" = CURL ] && ! printf '#include <curl/curl.h>\n' | "$cc" -E -x c - >/dev/null 2>&1 && continue
+        check "$cc: no VITP_ macro is left${s:+ ($s)}" macros_left "$cc" -std=c99 -I. ${s:+-DVITELEMETRY_$s} -x c
+    done
+    check "$cc: a system header first gives the #error" late
+    check "$cc: included twice" twice
+    if printf '#include <curl/curl.h>\n' | "$cc" -E -x c - >/dev/null 2>&1; then
+        check "$cc: the program of the head comment" head_program
+    else
+        skip "$cc: the program of the head comment needs curl's headers"
+    fi
+done
+check "every macro of the header has its prefix" macros_names
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

@@ -1,0 +1,1611 @@
+/* test_events.c: from each call that records an event to the JSON that would be sent.
+
+   tests/golden/events.ndjson holds three lines a row of the catalogue: every member given; none given;
+   and every member with op, session, context and a rate below 1 under VIT_CONSENT_VERBOSE. What varies
+   from run to run stands there as <hwid> and so on. UPDATE_GOLDEN=1 in the environment rewrites the
+   file: read the difference before you commit it.
+
+   Build:   cc -std=c99 -I. tests/test_events.c -o build/tests/test_events -lcmocka -pthread */
+
+#define VITELEMETRY_WHITEBOX
+#define VITELEMETRY_IMPLEMENTATION
+#include "../vitelemetry.h"
+
+#include "common.h"
+
+#define GOLDEN       "tests/golden/events.ndjson"
+#define GOLDEN_NEW   "build/tests/events.ndjson"
+#define GROUP_SALT   "project-wide"
+#define UUID_TEXT    "123e4567-e89b-42d3-a456-426614174000"
+#define SETTINGS     "telemetry.conf"
+
+/* ---- golden lines ---------------------------------------------------------------------------- */
+
+/* A fixed value for each member, made of its name where it is a text. */
+#define FILL_VIT_LABEL(m) #m "_v"
+#define FILL_VIT_TEXT(m)  "cannot read bob@example.com at line 12"
+#define FILL_VIT_HASH(m)  "db.example.com"
+#define FILL_VIT_GROUP(m) "group-value"
+#define FILL_VIT_ROW(m)   "row-value"
+#define FILL_VIT_TRACE(m) "Traceback:\n  File \"/home/bob/app/main.py\", line 42, in run\nsrc/x.c:14"
+#define FILL_VIT_FRAME(m) "main.c:run"
+#define FILL_VIT_FILE(m)  "/home/bob/src/main.cpp"
+#define FILL_VIT_UUID(m)  UUID_TEXT
+#define FILL_VIT_INT(m)   (int64_t)(sizeof #m * 1000u + 7u)
+#define FILL_VIT_REAL(m)  0.25
+#define FILL_VIT_FLAG(m)  true
+#define FILL_VIT_MS(m)    (int64_t)1500
+#define FILL(kind, m)     event.m = FILL_##kind(m);
+
+/* One row becomes two functions that track it: with every member, and with none. */
+#define TRACK_ROW(row, text, rate, flags, MEMBERS)                        \
+    static vit_status full_##row(vit_client *t, const vit_op *op)         \
+    {                                                                     \
+        vit_##row event;                                                  \
+        memset(&event, 0, sizeof event);                                  \
+        event.op = op;                                                    \
+        MEMBERS(FILL)                                                     \
+        return vit_track_##row(t, &event);                                \
+    }                                                                     \
+    static vit_status empty_##row(vit_client *t, const vit_op *op)        \
+    {                                                                     \
+        vit_##row event;                                                  \
+        memset(&event, 0, sizeof event);                                  \
+        event.op = op;                                                    \
+        return vit_track_##row(t, &event);                                \
+    }
+VIT_CATALOGUE(TRACK_ROW)
+
+typedef vit_status (*track_fn)(vit_client *t, const vit_op *op);
+
+typedef struct row { const char *name; double rate; uint32_t flags; track_fn full, empty; } row;
+
+#define TABLE_ROW(row, text, rate, flags, MEMBERS) { text, rate, flags, full_##row, empty_##row },
+static const row rows[] = { VIT_CATALOGUE(TABLE_ROW) };
+
+/* Replaces the value of each member "key":... in line, a number or a string of plain characters. */
+static void mask(char *line, size_t room, const char *key, const char *by)
+{
+    char  name[80], rest[16384];
+    char *at = line;
+    snprintf(name, sizeof name, "\"%s\":", key);
+    while ((at = strstr(at, name)) != NULL) {
+        char *value = at + strlen(name);
+        char *end = value + (*value == '"' ? strcspn(value + 1, "\"") + 2 : strcspn(value, ",}"));
+        snprintf(rest, sizeof rest, "%s", end);
+        snprintf(value, room - (size_t)(value - line), "%s%s", by, rest);
+        at = value;
+    }
+}
+
+static void mask_line(char *line, size_t room, bool machine)
+{
+    mask(line, room, "hwid", "\"<hwid>\"");
+    mask(line, room, "correlation_id", "\"<uuid>\"");
+    mask(line, room, "host_hash", "\"<hash>\"");
+    mask(line, room, "collection_name_hash", "\"<hash>\"");
+    if (!machine) return;
+    mask(line, room, "os", "\"<os>\"");
+    mask(line, room, "cpu_arch", "\"<arch>\"");
+    mask(line, room, "cpu_count", "<count>");
+    mask(line, room, "ram_gb", "<gb>");
+}
+
+/* What is masked has its form all the same. */
+static void check_line(const char *line, const row *r)
+{
+    const char *id = json_at(line, "metadata/correlation_id"), *hash;
+    assert_int_equal(strlen(json_at(line, "hwid")), 38);
+    assert_int_equal(strlen(id), r->flags & VIT_ROW_CORRELATED || id[0] ? 38 : 0);
+    hash = json_at(line, "metadata/host_hash");
+    if (hash[0]) assert_hex(hash, 16);
+    hash = json_at(line, "metadata/collection_name_hash");
+    if (hash[0]) assert_hex(hash, 16);
+    assert_string_equal(json_at(line, "metadata/hwid"), "");
+    assert_string_equal(json_at(line, "metadata/app_version"), "");
+    assert_string_equal(json_at(line, "metadata/client_type"), "");
+    assert_string_equal(json_at(line, "metadata/event_name"), "");
+}
+
+static void golden_add(FILE *f, vit_client *t, const row *r, bool machine)
+{
+    char line[16384];
+    snprintf(line, sizeof line, "%s", line_of(t));
+    check_line(line, r);
+    mask_line(line, sizeof line, machine);
+    fprintf(f, "%s\n", line);
+}
+
+/* A session id for which no row is sampled out at this rate. */
+static void lucky_session(char out[32], double rate)
+{
+    size_t   i;
+    unsigned n;
+    for (n = 0; n < 1000000; n++) {
+        snprintf(out, 32, "session-%u", n);
+        for (i = 0; i < COUNT_OF(rows) && vit_should_sample(rows[i].name, rate, out);) i++;
+        if (i == COUNT_OF(rows)) return;
+    }
+    fail_msg("no session keeps every event at rate %g", rate);
+}
+
+static void golden_plain(FILE *f)
+{
+    vit_options o = options_of(NULL, NULL);
+    vit_client *t = vit_create(&o);
+    size_t      i;
+    assert_non_null(t);
+    for (i = 0; i < COUNT_OF(rows); i++) vit_set_rate(t, rows[i].name, 1.0);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(rows[i].full(t, NULL), VIT_OK);
+        golden_add(f, t, &rows[i], false);
+        assert_int_equal(rows[i].empty(t, NULL), VIT_OK);
+        golden_add(f, t, &rows[i], true);
+    }
+    assert_balanced(t);
+    assert_true(vit_destroy(t, 0));
+}
+
+static void golden_dressed(FILE *f)
+{
+    vit_options o = options_of(NULL, NULL);
+    vit_op      op = vit_op_begin();
+    char        session[32], id[40], text[37];
+    vit_client *t;
+    size_t      i;
+    lucky_session(session, 0.75);
+    o.consent = VIT_CONSENT_VERBOSE;
+    t = vit_create(&o);
+    assert_non_null(t);
+    for (i = 0; i < COUNT_OF(rows); i++) vit_set_rate(t, rows[i].name, 0.75);
+    vit_session_begin(t, session, NULL);
+    vit_set_context(t, "qdrant", "customers");
+    vit_purge(t);
+    vit_op_text(&op, text);
+    snprintf(id, sizeof id, "\"%s\"", text);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        lines l;
+        assert_int_equal(rows[i].full(t, &op), VIT_OK);
+        l = lines_of(t);
+        assert_int_equal(l.count, 1);
+        assert_json(l.text[0], "metadata/correlation_id", id);
+        lines_free(&l);
+        golden_add(f, t, &rows[i], false);
+    }
+    assert_true(vit_destroy(t, 0));
+}
+
+static void test_golden(void **state)
+{
+    static char wanted[1 << 18], made[1 << 18];
+    const char *update = getenv("UPDATE_GOLDEN");
+    const char *path = update && strcmp(update, "1") == 0 ? GOLDEN : GOLDEN_NEW;
+    FILE       *f;
+    char       *a = made, *b = wanted;
+    (void)state;
+    (void)mkdir("build", 0755);
+    (void)mkdir("build/tests", 0755);
+    (void)mkdir("tests/golden", 0755);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    golden_plain(f);
+    golden_dressed(f);
+    assert_int_equal(fclose(f), 0);
+    snprintf(wanted, sizeof wanted, "%s", file_read(GOLDEN));
+    snprintf(made, sizeof made, "%s", file_read(path));
+    assert_int_equal(count_of(wanted, "\n"), 3 * COUNT_OF(rows));
+    while (*a || *b) { /* line by line, so that a failure shows one */
+        size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+        if (n != m || memcmp(a, b, n) != 0)
+            fail_msg("differs:\n got    %.*s\n golden %.*s", (int)n, a, (int)m, b);
+        a += n + (a[n] != 0);
+        b += m + (b[m] != 0);
+    }
+}
+
+/* The catalogue itself, against the specification. */
+static void test_catalogue(void **state)
+{
+    size_t i;
+    (void)state;
+    assert_int_equal(COUNT_OF(rows), 18);
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        bool high = strcmp(rows[i].name, "query.executed") == 0 ||
+                    strcmp(rows[i].name, "embedding.request") == 0;
+        assert_true(rows[i].rate > (high ? 0.0499 : 0.9999) && rows[i].rate < (high ? 0.0501 : 1.0001));
+    }
+}
+
+/* What leaves is what vit_export shows. */
+static void test_export_is_the_wire(void **state)
+{
+    wire        w;
+    vit_options o;
+    vit_client *t;
+    lines       l;
+    size_t      i;
+    (void)state;
+    wire_init(&w);
+    o = options_of(&w, NULL);
+    t = vit_create(&o);
+    for (i = 0; i < COUNT_OF(rows); i++) vit_set_rate(t, rows[i].name, 1.0);
+    for (i = 0; i < COUNT_OF(rows); i++) assert_int_equal(rows[i].full(t, NULL), VIT_OK);
+    l = lines_of(t);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(l.count, COUNT_OF(rows));
+    assert_int_equal(wire_count(&w), COUNT_OF(rows));
+    for (i = 0; i < l.count; i++) assert_string_equal(w.calls[i].body, l.text[i]);
+    lines_free(&l);
+    assert_true(vit_destroy(t, 0));
+    wire_free(&w);
+}
+
+/* ---- helpers --------------------------------------------------------------------------------- */
+
+static logs the_logs;
+
+/* A granted client in memory. */
+static vit_client *client(void)
+{
+    vit_options o = options_of(NULL, &the_logs);
+    vit_client *t;
+    logs_init(&the_logs);
+    o.group_salt = GROUP_SALT;
+    t = vit_create(&o);
+    assert_non_null(t);
+    return t;
+}
+
+static vit_client *client_verbose(void)
+{
+    vit_client *t = client();
+    vit_set_consent(t, VIT_CONSENT_VERBOSE);
+    return t;
+}
+
+static void end(vit_client *t)
+{
+    assert_balanced(t);
+    assert_true(vit_destroy(t, 0));
+}
+
+/* Hexadecimal digits of sha256(value + salt) as a JSON string. */
+static const char *salted(const char *value, const char *salt, size_t digits)
+{
+    static char   text[80];
+    char          joined[8192];
+    unsigned char digest[32];
+    size_t        i;
+    snprintf(joined, sizeof joined, "%s%s", value, salt);
+    vit_sha256(digest, joined, strlen(joined));
+    text[0] = '"';
+    for (i = 0; i < digits; i++) snprintf(text + 1 + i, 3, "%x\"", (unsigned)(digest[i / 2] >> (i & 1 ? 0 : 4)) & 15u);
+    return text;
+}
+
+typedef void (*add_fn)(vit_event *e, const char *key, const char *value);
+static const struct { const char *name, *suffix; add_fn add; } adders[] = {
+    { "label", "", vit_add_label },     { "text", "", vit_add_text },      { "hash", "_hash", vit_add_hash },
+    { "group", "_hash", vit_add_group }, { "row", "_hash", vit_add_row }, { "file", "", vit_add_file },
+    { "uuid", "", vit_add_uuid }
+};
+
+/* One event with one text member `m`, as JSON; its status goes to *status where it is wanted. */
+static const char *with_text(vit_client *t, add_fn add, const char *value, vit_status *status)
+{
+    vit_event  e;
+    vit_status s;
+    vit_event_begin(&e, t, "x", NULL);
+    add(&e, "m", value);
+    s = vit_event_send(&e);
+    if (status) *status = s;
+    else assert_int_equal(s, VIT_OK);
+    return s == VIT_OK || s == VIT_TRUNCATED ? line_of(t) : "{}";
+}
+
+/* ---- builder --------------------------------------------------------------------------------- */
+
+static void test_builder_kinds(void **state)
+{
+    vit_client *t = client();
+    vit_op      op = vit_op_begin();
+    vit_event   e;
+    const char *line;
+    char        id[37], quoted[40];
+    (void)state;
+    vit_event_begin(&e, t, "file.opened", &op);
+    vit_add_label(&e, "label", "csv");
+    vit_add_text(&e, "text", "mail bob@example.com now");
+    vit_add_hash(&e, "host", "db.example.com");
+    vit_add_group(&e, "team", "group-value");
+    vit_add_row(&e, "record", "row-value");
+    vit_add_file(&e, "file", "/home/bob/a.csv");
+    vit_add_uuid(&e, "uuid", UUID_TEXT);
+    vit_add_int(&e, "int", -5);
+    vit_add_ms(&e, "ms", 250);
+    vit_add_real(&e, "real", 0.1);
+    vit_add_flag(&e, "no", false);
+    vit_add_flag(&e, "yes", true);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "event_name", "\"file.opened\"");
+    assert_json(line, "app_version", "\"1.2.3\"");
+    assert_json(line, "client_type", "\"vector-inspector\"");
+    assert_json(line, "metadata/label", "\"csv\"");
+    assert_json(line, "metadata/text", "\"mail [email] now\"");
+    assert_hex(json_at(line, "metadata/host_hash"), 16);
+    assert_json(line, "metadata/team_hash", salted("group-value", GROUP_SALT, 16));
+    assert_hex(json_at(line, "metadata/record_hash"), 12);
+    assert_json(line, "metadata/file", "\"a.csv\"");
+    assert_json(line, "metadata/uuid", "\"" UUID_TEXT "\"");
+    assert_json(line, "metadata/int", "-5");
+    assert_json(line, "metadata/ms", "250");
+    assert_json(line, "metadata/real", "0.1");
+    assert_json(line, "metadata/no", "false");
+    assert_json(line, "metadata/yes", "true");
+    assert_json(line, "metadata/host", "");
+    vit_op_text(&op, id);
+    snprintf(quoted, sizeof quoted, "\"%s\"", id);
+    assert_json(line, "metadata/correlation_id", quoted);
+    assert_null(strstr(line, "bob"));
+    /* in the order of the calls, the correlation id last */
+    assert_true(strstr(line, "\"label\"") < strstr(line, "\"text\""));
+    assert_true(strstr(line, "\"text\"") < strstr(line, "\"host_hash\""));
+    assert_true(strstr(line, "\"yes\"") < strstr(line, "\"correlation_id\""));
+    end(t);
+}
+
+static void test_builder_null_values(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    const char *line;
+    size_t      i;
+    (void)state;
+    vit_event_begin(&e, t, "x", NULL);
+    for (i = 0; i < COUNT_OF(adders); i++) adders[i].add(&e, adders[i].name, NULL);
+    vit_add_error(&e, NULL, NULL, NULL, NULL);
+    vit_add_int(&e, "last", 1);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    line = line_of(t);
+    assert_true(strncmp(json_at(line, "metadata"), "{\"error_hash\":", 14) == 0);
+    assert_json(line, "metadata/last", "1");
+    assert_json(line, "metadata/message", "");
+    assert_json(line, "metadata/exception_type", "");
+    assert_hex(json_at(line, "metadata/error_hash"), 16);
+    end(t);
+}
+
+static void test_builder_empty(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    const char *line;
+    (void)state;
+    vit_event_begin(&e, t, "x", NULL);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata", "{}");
+    end(t);
+}
+
+static vit_status send_key(vit_client *t, const char *key)
+{
+    vit_event e;
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_int(&e, "good", 1);
+    vit_add_int(&e, key, 2);
+    vit_add_int(&e, "later", 3); /* a good call does not heal the event */
+    return vit_event_send(&e);
+}
+
+static char *repeat(char *out, size_t size, char c)
+{
+    memset(out, c, size);
+    out[size] = 0;
+    return out;
+}
+
+static void test_builder_keys(void **state)
+{
+    static const char *const bad[] = { NULL, "", "A", "aB", "a b", "a-b", "a\"b", "a\\b", "\xC3\xA9", "a\n", " a",
+                                       "a ", "a/b", "hwid", "event_name", "app_version", "client_type",
+                                       "sampling_rate", "sampling_seed_type", "sampling_version", "delay_s" };
+    vit_client *t = client();
+    char        key[128];
+    size_t      i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(bad); i++)
+        if (send_key(t, bad[i]) != VIT_INVALID) fail_msg("accepted: %s", bad[i] ? bad[i] : "NULL");
+    assert_int_equal(send_key(t, repeat(key, 65, 'a')), VIT_INVALID);
+    assert_int_equal(vit_get_stats(t).refused_invalid, COUNT_OF(bad) + 1);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_KEY_INVALID), 1);
+    assert_int_equal(vit_get_stats(t).accepted, 0);
+    assert_int_equal(send_key(t, repeat(key, 64, 'a')), VIT_OK);
+    assert_int_equal(send_key(t, "a_1.b"), VIT_OK);
+    assert_int_equal(send_key(t, "_"), VIT_OK);
+    end(t);
+}
+
+/* NULL as a value does not make a bad key good. */
+static void test_builder_key_of_null(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    size_t      i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(adders); i++) {
+        vit_event_begin(&e, t, "x", NULL);
+        adders[i].add(&e, "No Key", NULL);
+        assert_int_equal(vit_event_send(&e), VIT_INVALID);
+        vit_event_begin(&e, t, "x", NULL);
+        adders[i].add(&e, NULL, "value");
+        assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    }
+    end(t);
+}
+
+/* On the wire a key has 64 bytes at most, with its _hash. */
+static void test_builder_hash_key_size(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    char        key[128];
+    (void)state;
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_hash(&e, repeat(key, 59, 'a'), "value");
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_hash(&e, repeat(key, 60, 'a'), "value");
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    end(t);
+}
+
+static void test_builder_names(void **state)
+{
+    static const char *const bad[] = { NULL, "", "a b", "a-b", "a\"", "\xC3\xA9", "a/b", "a\n" };
+    static const char *const good[] = { "a", "A.b_9", "DataImportError", "." };
+    vit_client *t = client();
+    vit_event   e;
+    char        name[128];
+    size_t      i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(bad); i++) {
+        vit_event_begin(&e, t, bad[i], NULL);
+        vit_add_int(&e, "a", 1);
+        assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    }
+    vit_event_begin(&e, t, repeat(name, 65, 'n'), NULL);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    assert_int_equal(vit_get_stats(t).refused_invalid, COUNT_OF(bad) + 1);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_NAME_INVALID), 1);
+    vit_event_begin(&e, t, repeat(name, 64, 'n'), NULL);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    vit_purge(t);
+    for (i = 0; i < COUNT_OF(good); i++) {
+        vit_event_begin(&e, t, good[i], NULL);
+        snprintf(name, sizeof name, "\"%s\"", good[i]);
+        assert_int_equal(vit_event_send(&e), VIT_OK);
+        assert_json(line_of(t), "event_name", name);
+    }
+    end(t);
+}
+
+static void test_builder_duplicates(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    size_t      i, j;
+    char        key[16];
+    (void)state;
+    for (i = 0; i < COUNT_OF(adders); i++) {
+        for (j = 0; j < COUNT_OF(adders); j++) {
+            vit_event_begin(&e, t, "x", NULL);
+            vit_add_int(&e, "between", 1);
+            adders[i].add(&e, "k", UUID_TEXT);
+            vit_add_flag(&e, "between2", true);
+            snprintf(key, sizeof key, "k%s", strcmp(adders[i].suffix, adders[j].suffix) == 0 ? ""
+                                             : adders[i].suffix[0] ? "_hash" : "!");
+            if (key[1] == '!') continue; /* k and k_hash: no collision */
+            adders[j].add(&e, key, UUID_TEXT);
+            if (vit_event_send(&e) != VIT_INVALID) fail_msg("%s then %s", adders[i].name, adders[j].name);
+        }
+    }
+    vit_event_begin(&e, t, "x", NULL); /* the label first, then what collides with it */
+    vit_add_label(&e, "k_hash", "v");
+    vit_add_hash(&e, "k", "v");
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_error(&e, "T", "m", "f", NULL);
+    vit_add_error(&e, "T", "m", "f", NULL);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_label(&e, "error_hash", "v");
+    vit_add_error(&e, "T", "m", "f", NULL);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_int(&e, "k", 1);
+    vit_add_real(&e, "k", 1.0);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_KEY_INVALID), 1);
+    vit_event_begin(&e, t, "x", NULL); /* one is the beginning of the other: no collision */
+    vit_add_int(&e, "k", 1);
+    vit_add_int(&e, "kk", 1);
+    vit_add_hash(&e, "k", "v");
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    end(t);
+}
+
+/* Members of the context that an event has itself: its own stand, once. */
+static void test_builder_own_context(void **state)
+{
+    vit_client *t = client();
+    vit_op      op = vit_op_begin();
+    vit_event   e;
+    const char *line;
+    (void)state;
+    vit_session_begin(t, "the-session", NULL);
+    vit_set_context(t, "qdrant", "customers");
+    vit_purge(t);
+    vit_event_begin(&e, t, "x", &op);
+    vit_add_label(&e, "correlation_id", "mine");
+    vit_add_label(&e, "session_id", "own");
+    vit_add_label(&e, "db_provider", "pinecone");
+    vit_add_group(&e, "collection_name", "c");
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/correlation_id", "\"mine\"");
+    assert_json(line, "metadata/session_id", "\"own\"");
+    assert_json(line, "metadata/db_provider", "\"pinecone\"");
+    assert_json(line, "metadata/collection_name_hash", salted("c", GROUP_SALT, 16));
+    vit_session_end(t, VIT_EXIT_NORMAL);
+    vit_set_context(t, NULL, NULL);
+    vit_purge(t);
+    vit_event_begin(&e, t, "x", NULL);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_json(line_of(t), "metadata", "{}");
+    end(t);
+}
+
+static void test_builder_too_many(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    char        key[16], text[2000];
+    const char *line;
+    unsigned    i, kept = 0;
+    (void)state;
+    vit_event_begin(&e, t, "x", NULL);
+    for (i = 0; i < 1000; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        vit_add_int(&e, key, (int64_t)i);
+    }
+    assert_int_equal(vit_event_send(&e), VIT_TRUNCATED);
+    line = line_of(t);
+    for (i = 0; i < 1000; i++) {
+        char path[32], value[16];
+        snprintf(path, sizeof path, "metadata/k%u", i);
+        snprintf(value, sizeof value, "%u", i);
+        if (!json_at(line, path)[0]) continue;
+        assert_json(line, path, value);
+        assert_int_equal(kept, i); /* the first ones, without a gap */
+        kept++;
+    }
+    assert_true(kept >= 100 && kept < 1000);
+    for (i = 0; i + 2 < sizeof text; i += 2) memcpy(text + i, "x ", 3);
+    for (i = 0; i < 8; i++) { /* a text that does not fit, of whatever size is left for it */
+        unsigned n;
+        vit_event_begin(&e, t, "x", NULL);
+        for (n = 0; n < i * 5; n++) {
+            snprintf(key, sizeof key, "n%u", n);
+            vit_add_int(&e, key, 1);
+        }
+        vit_add_text(&e, "a", text);
+        vit_add_text(&e, "b", text);
+        vit_add_text(&e, "c", text);
+        vit_add_error(&e, "T", text, "f", NULL);
+        assert_int_equal(vit_event_send(&e), VIT_TRUNCATED);
+        line = line_of(t);
+        assert_int_equal(strlen(json_at(line, "metadata/a")), 1026);
+        assert_json(line, "metadata/c", "");
+    }
+    assert_int_equal(vit_get_stats(t).truncated, 9);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_EVENT_CUT), 1);
+    end(t);
+}
+
+static void test_builder_states(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    (void)state;
+    memset(&e, 0, sizeof e); /* zero */
+    vit_add_label(&e, "a", "b");
+    vit_add_error(&e, "a", "b", "c", "d");
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    memset(&e, 0xA5, sizeof e); /* never begun */
+    vit_add_label(&e, "a", "b");
+    vit_add_int(&e, "i", 1);
+    vit_add_error(&e, "a", "b", "c", "d");
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    vit_event_begin(&e, t, "abandoned", NULL);
+    vit_add_label(&e, "a", "b");
+    assert_int_equal(vit_get_stats(t).accepted, 0);
+    vit_event_begin(&e, t, "again", NULL); /* over the abandoned one */
+    vit_add_int(&e, "i", 1);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    vit_add_int(&e, "late", 1);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    assert_int_equal(vit_get_stats(t).accepted, 1);
+    assert_json(line_of(t), "metadata", "{\"i\":1}");
+    vit_event_begin(&e, NULL, "x", NULL); /* no client */
+    vit_add_label(&e, "a", "b");
+    vit_add_int(&e, "No Key", 1);
+    vit_add_error(&e, "a", "b", "c", "d");
+    assert_int_equal(vit_event_send(&e), VIT_DISABLED);
+    vit_event_begin(NULL, t, "x", NULL); /* no event */
+    vit_add_label(NULL, "a", "b");
+    vit_add_int(NULL, "a", 1);
+    vit_add_error(NULL, NULL, NULL, NULL, NULL);
+    assert_int_equal(vit_event_send(NULL), VIT_INVALID);
+    end(t);
+}
+
+/* A builder is two thousand bytes and some on the stack, as the header says. */
+static void test_builder_size(void **state)
+{
+    (void)state;
+    assert_int_equal(sizeof(vit_event), 2304);
+}
+
+/* ---- hashes ---------------------------------------------------------------------------------- */
+
+static void test_hashes(void **state)
+{
+    vit_options o = options_of(NULL, NULL);
+    char        folder[64], path[128], salt[64];
+    vit_client *t;
+    vit_event   e;
+    const char *line;
+    (void)state;
+    folder_make(folder);
+    snprintf(path, sizeof path, "%s/" SETTINGS, folder);
+    o.data_dir = folder;
+    o.group_salt = GROUP_SALT;
+    t = vit_create(&o);
+    snprintf(salt, sizeof salt, "%s", setting_of(path, "salt"));
+    assert_true(is_hex(salt, 32));
+    vit_set_context(t, "qdrant", "customers");
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_hash(&e, "host", "db.example.com");
+    vit_add_hash(&e, "empty", "");
+    vit_add_hash(&e, "utf8", "\xC3\xA9\xFF");
+    vit_add_group(&e, "team", "t");
+    vit_add_row(&e, "record", "r");
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/host_hash", salted("db.example.com", salt, 16));
+    assert_json(line, "metadata/empty_hash", salted("", salt, 16));
+    assert_json(line, "metadata/utf8_hash", salted("\xC3\xA9\xFF", salt, 16));
+    assert_json(line, "metadata/team_hash", salted("t", GROUP_SALT, 16));
+    assert_json(line, "metadata/record_hash", salted("r", salt, 12));
+    assert_json(line, "metadata/collection_name_hash", salted("customers", salt, 16));
+    assert_json(line, "metadata/db_provider", "\"qdrant\"");
+    vit_reset_identity(t); /* a new salt: other hashes */
+    assert_string_not_equal(setting_of(path, "salt"), salt);
+    snprintf(salt, sizeof salt, "%s", setting_of(path, "salt"));
+    assert_json(with_text(t, vit_add_hash, "db.example.com", NULL), "metadata/m_hash",
+                salted("db.example.com", salt, 16));
+    end(t);
+    folder_remove(folder);
+}
+
+static void test_group_without_salt(void **state)
+{
+    vit_options o = options_of(NULL, &the_logs);
+    vit_client *t;
+    (void)state;
+    logs_init(&the_logs);
+    t = vit_create(&o);
+    assert_json(with_text(t, vit_add_group, "secret group", NULL), "metadata/m_hash", "");
+    assert_json(with_text(t, vit_add_group, "secret group", NULL), "metadata", "{}");
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_GROUP_SALT_MISSING), 1);
+    end(t);
+}
+
+/* Values that differ behind the first KiB have different hashes up to 4 KiB. */
+static void test_hash_long(void **state)
+{
+    vit_client *t = client();
+    char        text[5001], hash[32];
+    vit_status  status;
+    (void)state;
+    repeat(text, 4096, 'h');
+    assert_json(with_text(t, vit_add_group, text, NULL), "metadata/m_hash", salted(text, GROUP_SALT, 16));
+    snprintf(hash, sizeof hash, "%s", salted(text, GROUP_SALT, 16));
+    text[4095] = 'i';
+    assert_string_not_equal(json_at(with_text(t, vit_add_group, text, NULL), "metadata/m_hash"), hash);
+    (void)with_text(t, vit_add_group, repeat(text, 5000, 'h'), &status);
+    assert_int_equal(status, VIT_TRUNCATED);
+    end(t);
+}
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+/* out: text of whole copies of word, at least size bytes long. */
+static void fill_words(char *out, size_t size, const char *word)
+{
+    size_t n = strlen(word), at;
+    for (at = 0; at < size; at += n) memcpy(out + at, word, n);
+    out[at] = 0;
+}
+
+static void test_text_cut(void **state)
+{
+    static const char *const words[] = { "x ", "\xC3\xA9 ", "\xE2\x82\xAC ", "\xF0\x9F\x98\x80 ", "ab\xC3\xA9 " };
+    vit_client *t = client();
+    char        text[4096];
+    vit_status  status;
+    size_t      i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(words); i++) {
+        const char *value;
+        fill_words(text, 2000, words[i]);
+        value = json_at(with_text(t, vit_add_text, text, &status), "metadata/m");
+        assert_int_equal(status, VIT_TRUNCATED);
+        assert_true(strlen(value) - 2 <= 1024 && strlen(value) - 2 > 1020);
+        assert_int_equal(memcmp(text, value + 1, strlen(value) - 2), 0);
+    }
+    fill_words(text, 1024, "x "); /* just fits */
+    assert_int_equal(strlen(json_at(with_text(t, vit_add_text, text, NULL), "metadata/m")), 1026);
+    end(t);
+}
+
+/* The cut never shows a part of what was replaced, nor of the marker. */
+static void test_text_cut_at_marker(void **state)
+{
+    vit_client *t = client();
+    char        text[4096];
+    size_t      pad;
+    (void)state;
+    for (pad = 980; pad < 1030; pad++) {
+        char        value[2048];
+        const char *open;
+        vit_status  status;
+        fill_words(text, pad, "x ");
+        snprintf(text + pad, sizeof text - pad, "%sbob@example.com and more of this text to be cut off, for it is longer than it may be",
+                 pad % 2 ? " " : "");
+        snprintf(value, sizeof value, "%s", json_at(with_text(t, vit_add_text, text, &status), "metadata/m"));
+        assert_int_equal(status, VIT_TRUNCATED);
+        assert_true(strlen(value) <= 1026);
+        assert_null(strstr(value, "bob"));
+        assert_null(strstr(value, "example"));
+        open = strrchr(value, '[');
+        assert_true(!open || strncmp(open, "[email]", 7) == 0);
+    }
+    end(t);
+}
+
+static void test_text_huge(void **state)
+{
+    const size_t size = 10u << 20;
+    vit_client  *t = client();
+    char        *text = (char *)malloc(size + 16);
+    vit_status   status;
+    const char  *value;
+    (void)state;
+    assert_non_null(text);
+    fill_words(text, size, "word ");
+    value = json_at(with_text(t, vit_add_text, text, &status), "metadata/m");
+    assert_int_equal(status, VIT_TRUNCATED);
+    assert_true(strlen(value) <= 1026 && strlen(value) > 1000);
+    repeat(text, size, 'q'); /* one word: may be one secret */
+    value = json_at(with_text(t, vit_add_text, text, &status), "metadata/m");
+    assert_int_equal(status, VIT_TRUNCATED);
+    assert_null(strstr(value, "qqqqqqqqqqqqqqqq"));
+    (void)with_text(t, vit_add_label, text, &status);
+    assert_int_equal(status, VIT_TRUNCATED);
+    (void)with_text(t, vit_add_hash, text, &status);
+    assert_int_equal(status, VIT_TRUNCATED);
+    (void)with_text(t, vit_add_file, text, &status);
+    assert_int_equal(status, VIT_TRUNCATED);
+    (void)with_text(t, vit_add_uuid, text, &status);
+    assert_int_equal(status, VIT_INVALID);
+    {
+        vit_event e;
+        vit_event_begin(&e, t, text, NULL);
+        assert_int_equal(vit_event_send(&e), VIT_INVALID);
+        assert_int_equal(send_key(t, text), VIT_INVALID);
+        vit_event_begin(&e, t, "x", NULL);
+        vit_add_error(&e, text, text, text, text);
+        assert_int_equal(vit_event_send(&e), VIT_TRUNCATED);
+    }
+    vit_purge(t);
+    end(t);
+    free(text);
+}
+
+/* A secret that is open where reading ends (4 KiB) does not leave by its first half. */
+static void test_text_open_at_edge(void **state)
+{
+    vit_client *t = client();
+    char        text[8192];
+    size_t      pad;
+    (void)state;
+    for (pad = 4040; pad < 4100; pad += 3) {
+        const char *value;
+        vit_status  status;
+        size_t      n = (size_t)snprintf(text, sizeof text, "see https://h.example/");
+        repeat(text + n, pad - n, 'a');
+        snprintf(text + pad, sizeof text - pad, " to carol.jones.the.third@mail.example.com, please");
+        value = json_at(with_text(t, vit_add_text, text, &status), "metadata/m");
+        assert_null(strstr(value, "carol"));
+        assert_null(strstr(value, "aaaa"));
+    }
+    end(t);
+}
+
+/* Controls, quotes and malformed UTF-8 come out as valid JSON. */
+static void test_text_escapes(void **state)
+{
+    static const char *const texts[] = { "quote \" back \\ slash", "tab\tline\nreturn\r", "\x01\x1F\x7F",
+                                         "\xFF\xFE \xC3 \xE2\x82 \xED\xA0\x80 \xF0\x9F", "</script>", "\xC0\x80" };
+    vit_client *t = client();
+    size_t      i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(texts); i++) { /* lines_of checks each */
+        (void)with_text(t, vit_add_text, texts[i], NULL);
+        (void)with_text(t, vit_add_label, texts[i], NULL);
+        (void)with_text(t, vit_add_file, texts[i], NULL);
+    }
+    assert_json(with_text(t, vit_add_text, "a\"b\\c\nd", NULL), "metadata/m", "\"a\\\"b\\\\c\\nd\"");
+    end(t);
+}
+
+static void test_label(void **state)
+{
+    vit_client *t = client();
+    char        text[256], wanted[300];
+    vit_status  status;
+    (void)state;
+    fill_words(text, 63, "ab "); /* 63 bytes */
+    snprintf(text + 63, sizeof text - 63, "\xC3\xA9 more");
+    snprintf(wanted, sizeof wanted, "\"%.63s\"", text);
+    assert_json(with_text(t, vit_add_label, text, &status), "metadata/m", wanted);
+    assert_int_equal(status, VIT_TRUNCATED);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_TEXT_CUT), 1);
+    text[62] = '\xC3', text[63] = '\xA9', text[64] = 0; /* 64 bytes, the last character of two */
+    snprintf(wanted, sizeof wanted, "\"%s\"", text);
+    assert_json(with_text(t, vit_add_label, text, NULL), "metadata/m", wanted);
+    assert_json(with_text(t, vit_add_label, "", NULL), "metadata/m", "\"\"");
+    /* scanned: twice, for the verdict is remembered */
+    assert_json(with_text(t, vit_add_label, "to bob@example.com", NULL), "metadata/m", "\"to [email]\"");
+    assert_json(with_text(t, vit_add_label, "to bob@example.com", NULL), "metadata/m", "\"to [email]\"");
+    assert_json(with_text(t, vit_add_label, "csv", NULL), "metadata/m", "\"csv\"");
+    assert_json(with_text(t, vit_add_label, "csv", NULL), "metadata/m", "\"csv\"");
+    assert_json(with_text(t, vit_add_label, "/home/carol/notes.txt", &status), "metadata/m", "\"[path]\"");
+    end(t);
+}
+
+static void test_file(void **state)
+{
+    static const struct { const char *path, *name; } cases[] = {
+        { "/home/bob/src/main.cpp", "main.cpp" }, { "C:\\Users\\bob\\main.cpp", "main.cpp" },
+        { "..\\a/b\\c.h", "c.h" },                { "plain.c", "plain.c" },
+        { "\\\\server\\share\\x.c", "x.c" },      { "file:///home/bob/y.c", "y.c" },
+    };
+    vit_client *t = client();
+    char        wanted[64], path[6000];
+    const char *line;
+    vit_status  status;
+    size_t      i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        snprintf(wanted, sizeof wanted, "\"%s\"", cases[i].name);
+        assert_json(with_text(t, vit_add_file, cases[i].path, NULL), "metadata/m", wanted);
+    }
+    line = with_text(t, vit_add_file, "/home/bob/", NULL);
+    assert_null(strstr(line, "bob"));
+    line = with_text(t, vit_add_file, "/tmp/bob@example.com", NULL);
+    assert_null(strstr(line, "bob"));
+    path[0] = '/'; /* a folder that is longer than what is read */
+    repeat(path + 1, 5000, 'f');
+    snprintf(path + 5001, sizeof path - 5001, "/x.c");
+    line = with_text(t, vit_add_file, path, &status);
+    assert_null(strstr(line, "fff"));
+    end(t);
+}
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+static void test_numbers(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    const char *line;
+    double      zero = 0.0;
+    (void)state;
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_int(&e, "least", INT64_MIN);
+    vit_add_int(&e, "most", INT64_MAX);
+    vit_add_int(&e, "zero", 0);
+    vit_add_ms(&e, "ms_most", INT64_MAX);
+    vit_add_ms(&e, "ms_least", INT64_MIN);
+    vit_add_real(&e, "nan", zero / zero);
+    vit_add_real(&e, "inf", 1.0 / zero);
+    vit_add_real(&e, "minus_inf", -1.0 / zero);
+    vit_add_real(&e, "third", 1.0 / 3.0);
+    vit_add_real(&e, "small", 5e-324);
+    vit_add_real(&e, "large", 1.7976931348623157e308);
+    vit_add_real(&e, "whole", 2.0);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/least", "-9223372036854775808");
+    assert_json(line, "metadata/most", "9223372036854775807");
+    assert_json(line, "metadata/zero", "0");
+    assert_json(line, "metadata/ms_most", "9223372036854775807");
+    assert_json(line, "metadata/ms_least", "-9223372036854775808");
+    assert_json(line, "metadata/nan", "null");
+    assert_json(line, "metadata/inf", "null");
+    assert_json(line, "metadata/minus_inf", "null");
+    assert_true(strtod(json_at(line, "metadata/third"), NULL) * 3.0 > 0.9999999999999999);
+    assert_true(strtod(json_at(line, "metadata/small"), NULL) > 0.0);
+    assert_true(strtod(json_at(line, "metadata/large"), NULL) > 1.7976931348623155e308);
+    assert_true(strtod(json_at(line, "metadata/whole"), NULL) > 1.9999999);
+    end(t);
+}
+
+static void test_ms_since_op(void **state)
+{
+    vit_client            *t = client();
+    vit_clustering_run     event;
+    vit_op                 op = vit_op_begin();
+    vit_event              e;
+    long                   ms;
+    uint64_t               begin_ms = now_ms();
+    (void)state;
+    memset(&event, 0, sizeof event);
+    event.op = &op;
+    event.duration_ms = VIT_SINCE_OP;
+    sleep_ms(30);
+    assert_int_equal(vit_track_clustering_run(t, &event), VIT_OK);
+    ms = strtol(json_at(line_of(t), "metadata/duration_ms"), NULL, 10);
+    assert_true(ms >= 30 && (uint64_t)ms <= now_ms() - begin_ms + 2);
+    vit_event_begin(&e, t, "x", &op);
+    vit_add_ms(&e, "ms", VIT_SINCE_OP);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_true(strtol(json_at(line_of(t), "metadata/ms"), NULL, 10) >= 30);
+    vit_event_begin(&e, t, "x", NULL); /* no op: never a wild number */
+    vit_add_ms(&e, "ms", VIT_SINCE_OP);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    ms = strtol(json_at(line_of(t), "metadata/ms"), NULL, 10);
+    assert_true(ms == 0 || ms == -1);
+    end(t);
+}
+
+static void test_uuid(void **state)
+{
+    static const char *const bad[] = { "",
+                                       "123e4567-e89b-42d3-a456-42661417400",
+                                       "123e4567-e89b-42d3-a456-4266141740000",
+                                       "123e4567e89b42d3a456426614174000",
+                                       "{123e4567-e89b-42d3-a456-426614174000}",
+                                       "123e4567-e89b-42d3-a456-42661417400g",
+                                       "123e4567-e89b-42d3-a456_426614174000",
+                                       "123e456-7e89b-42d3-a456-426614174000" };
+    vit_client *t = client();
+    vit_status  status;
+    size_t      i;
+    (void)state;
+    assert_json(with_text(t, vit_add_uuid, UUID_TEXT, NULL), "metadata/m", "\"" UUID_TEXT "\"");
+    assert_json(with_text(t, vit_add_uuid, "123E4567-E89B-42D3-A456-426614174000", NULL), "metadata/m",
+                "\"" UUID_TEXT "\"");
+    for (i = 0; i < COUNT_OF(bad); i++) {
+        (void)with_text(t, vit_add_uuid, bad[i], &status);
+        assert_int_equal(status, VIT_INVALID);
+    }
+    assert_int_equal(vit_get_stats(t).refused_invalid, COUNT_OF(bad));
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_VALUE_INVALID), 1);
+    end(t);
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+#define MESSAGE "cannot reach bob@example.com at 0x7fFf after 12 tries of 'select x'"
+#define FRAME   "/home/bob/src/main.c:run"
+#define TRACE   "  File \"/home/bob/app/main.py\", line 42, in run\n" \
+                "noise without a place\n"                             \
+                "#1 0x7f in foo (a=1) at /a/b/foo.c:12\n"              \
+                "C:\\Users\\bob\\y.cpp:7\n"                            \
+                "carol@example.com said so\n"                         \
+                "src/x.c:14"
+
+/* error_hash of these as the client hands them to vit_error_hash: scrubbed and cut, as a JSON string. */
+static const char *hash_of(const char *type, const char *message, const char *frame)
+{
+    static char quoted[24];
+    char        m[1025] = "", f[1025] = "", hash[17];
+    if (message) vit_scrub(m, sizeof m, message, strlen(message));
+    if (frame) vit_scrub(f, sizeof f, frame, strlen(frame));
+    vit_error_hash(hash, type, m, f);
+    snprintf(quoted, sizeof quoted, "\"%s\"", hash);
+    return quoted;
+}
+
+/* The hash itself, against the specification: type|frame|normalised message. */
+static void test_hash_of(void **state)
+{
+    static const char text[] = "IOError|main.c|cannot reach [email] at #hex after #n tries of #str";
+    unsigned char     digest[32];
+    char              wanted[24];
+    (void)state;
+    vit_sha256(digest, text, sizeof text - 1);
+    snprintf(wanted, sizeof wanted, "\"%02x%02x%02x%02x%02x%02x%02x%02x\"", digest[0], digest[1], digest[2],
+             digest[3], digest[4], digest[5], digest[6], digest[7]);
+    assert_string_equal(hash_of("IOError", MESSAGE, "main.c"), wanted);
+}
+
+static void test_error_hash(void **state)
+{
+    vit_client               *t = client();
+    vit_sample_db_create_failed failed;
+    vit_uncaught_exception    uncaught;
+    vit_qt_error              qt;
+    vit_error_event           error;
+    vit_event                 e;
+    const char               *line;
+    (void)state;
+    memset(&failed, 0, sizeof failed);
+    failed.message = MESSAGE;
+    failed.exception_type = "IOError";
+    failed.top_frame = FRAME;
+    assert_int_equal(vit_track_sample_db_create_failed(t, &failed), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", hash_of("IOError", MESSAGE, FRAME));
+    assert_json(line, "metadata/top_frame", "");
+    assert_null(strstr(line, "bob"));
+    assert_null(strstr(line, "main.c"));
+    memset(&uncaught, 0, sizeof uncaught);
+    uncaught.message = MESSAGE;
+    uncaught.top_frame = FRAME;
+    uncaught.traceback = TRACE;
+    assert_int_equal(vit_track_uncaught_exception(t, &uncaught), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", hash_of("UncaughtException", MESSAGE, FRAME));
+    assert_json(line, "metadata/traceback", ""); /* granted is not verbose */
+    memset(&qt, 0, sizeof qt);
+    qt.message = MESSAGE;
+    qt.file = "/home/bob/main.cpp";
+    qt.line = 42;
+    qt.msg_type = "critical";
+    assert_int_equal(vit_track_qt_error(t, &qt), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", hash_of("QtError", MESSAGE, "main.cpp:42"));
+    assert_json(line, "metadata/file", "\"main.cpp\"");
+    assert_json(line, "metadata/line", "42");
+    vit_qt_message(t, 2, "/home/bob/main.cpp", 42, "f", "cat", MESSAGE);
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", hash_of("QtError", MESSAGE, "main.cpp:42"));
+    assert_json(line, "metadata/msg_type", "\"critical\"");
+    assert_json(line, "metadata/function", "\"f\"");
+    assert_null(strstr(line, "cat\""));
+    vit_qt_message(t, 3, NULL, 0, NULL, NULL, NULL);
+    assert_json(line_of(t), "metadata/msg_type", "\"fatal\"");
+    vit_qt_message(t, 0, "a", 1, "b", "c", "debug");
+    vit_qt_message(t, 1, "a", 1, "b", "c", "warning");
+    vit_qt_message(t, 4, "a", 1, "b", "c", "info");
+    vit_qt_message(t, -1, "a", 1, "b", "c", "?");
+    assert_int_equal(vit_get_stats(t).queued, 0);
+    memset(&error, 0, sizeof error);
+    error.message = MESSAGE;
+    error.exception_type = "IOError";
+    assert_int_equal(vit_track_error_event(t, &error), VIT_OK);
+    assert_json(line_of(t), "metadata/error_hash", hash_of("IOError", MESSAGE, NULL));
+    vit_event_begin(&e, t, "ImportFailed", NULL);
+    vit_add_error(&e, "IOError", MESSAGE, FRAME, TRACE);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", hash_of("IOError", MESSAGE, FRAME));
+    assert_json(line, "metadata/exception_type", "\"IOError\"");
+    assert_json(line, "metadata/traceback", "");
+    vit_event_begin(&e, t, "ImportFailed", NULL);
+    vit_add_error(&e, NULL, NULL, NULL, NULL);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_json(line_of(t), "metadata/error_hash", hash_of("ImportFailed", NULL, NULL));
+    end(t);
+}
+
+/* The hash is of the message as cut: what follows the cut makes no difference. */
+static void test_error_hash_cut(void **state)
+{
+    vit_client            *t = client();
+    vit_uncaught_exception event;
+    char                   text[2048], first[32];
+    (void)state;
+    memset(&event, 0, sizeof event);
+    fill_words(text, 1500, "ab ");
+    event.message = text;
+    assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_TRUNCATED);
+    snprintf(first, sizeof first, "%s", json_at(line_of(t), "metadata/error_hash"));
+    assert_string_equal(first, hash_of("UncaughtException", text, NULL));
+    text[1400] = 'z';
+    assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_TRUNCATED);
+    assert_json(line_of(t), "metadata/error_hash", first);
+    text[1000] = 'z';
+    assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_TRUNCATED);
+    assert_string_not_equal(json_at(line_of(t), "metadata/error_hash"), first);
+    end(t);
+}
+
+static void test_track_error(void **state)
+{
+    vit_client *t = client();
+    vit_op      op = vit_op_begin();
+    vit_error   error;
+    const char *line;
+    char        id[37], quoted[40];
+    (void)state;
+    memset(&error, 0, sizeof error);
+    error.op = &op;
+    error.type = "IOError";
+    error.message = MESSAGE;
+    error.frame = FRAME;
+    error.trace = TRACE;
+    error.function = "load";
+    error.feature = "import";
+    error.code = "E42";
+    assert_int_equal(vit_track_error(t, &error), VIT_OK);
+    line = line_of(t);
+    vit_op_text(&op, id);
+    snprintf(quoted, sizeof quoted, "\"%s\"", id);
+    assert_json(line, "event_name", "\"Error\"");
+    assert_json(line, "metadata/correlation_id", quoted);
+    assert_json(line, "metadata/exception_type", "\"IOError\"");
+    assert_json(line, "metadata/error_code", "\"E42\"");
+    assert_json(line, "metadata/function", "\"load\"");
+    assert_json(line, "metadata/feature", "\"import\"");
+    assert_json(line, "metadata/error_hash", hash_of("IOError", MESSAGE, FRAME));
+    error.event_name = "DataImportError";
+    error.type = NULL;
+    assert_int_equal(vit_track_error(t, &error), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "event_name", "\"DataImportError\"");
+    assert_json(line, "metadata/error_hash", hash_of("DataImportError", MESSAGE, FRAME));
+    error.event_name = "not a name";
+    assert_int_equal(vit_track_error(t, &error), VIT_INVALID);
+    assert_int_equal(vit_track_error(t, NULL), VIT_INVALID);
+    memset(&error, 0, sizeof error);
+    assert_int_equal(vit_track_error(t, &error), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", hash_of("Error", NULL, NULL));
+    assert_int_equal(strlen(json_at(line, "metadata/correlation_id")), 38);
+    assert_int_equal(vit_get_stats(t).refused_invalid, 2);
+    end(t);
+}
+
+static void test_fail(void **state)
+{
+    vit_client *t = client();
+    const char *line;
+    (void)state;
+    assert_int_equal(vit_fail(t, NULL, "DataImportError", "import", ENOENT), ENOENT);
+    line = line_of(t);
+    assert_json(line, "event_name", "\"DataImportError\"");
+    assert_json(line, "metadata/error_code", "\"ENOENT\"");
+    assert_json(line, "metadata/feature", "\"import\"");
+    assert_int_equal(vit_fail(t, NULL, NULL, NULL, EACCES), EACCES);
+    line = line_of(t);
+    assert_json(line, "event_name", "\"Error\"");
+    assert_json(line, "metadata/error_code", "\"EACCES\"");
+    assert_int_equal(vit_fail(t, NULL, "X", NULL, -77777), -77777);
+    assert_json(line_of(t), "metadata/error_code", "\"-77777\"");
+    assert_int_equal(vit_fail(t, NULL, "X", NULL, INT_MIN), INT_MIN);
+    assert_json(line_of(t), "metadata/error_code", "\"-2147483648\"");
+    assert_int_equal(vit_fail(t, NULL, "not a name", NULL, EIO), EIO);
+    assert_int_equal(vit_fail(NULL, NULL, "X", "y", EIO), EIO);
+    assert_int_equal(vit_get_stats(t).queued, 0);
+    end(t);
+}
+
+static void test_trace(void **state)
+{
+    vit_client            *t = client_verbose();
+    vit_uncaught_exception event;
+    char                   trace[4000];
+    const char            *value;
+    size_t                 n = 0, i;
+    (void)state;
+    memset(&event, 0, sizeof event);
+    event.traceback = TRACE;
+    assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_OK);
+    assert_json(line_of(t), "metadata/traceback", "\"main.py:42\\nfoo.c:12\\ny.cpp:7\\nx.c:14\"");
+    for (i = 0; i < 50; i++)
+        n += (size_t)snprintf(trace + n, sizeof trace - n, "/d/m%lu.c:%lu\n", (unsigned long)i, (unsigned long)i);
+    event.traceback = trace;
+    (void)vit_track_uncaught_exception(t, &event);
+    value = json_at(line_of(t), "metadata/traceback");
+    assert_int_equal(count_of(value, ".c:"), 32);
+    assert_int_equal(count_of(value, "\\n"), 31);
+    assert_non_null(strstr(value, "m31.c:31\""));
+    event.traceback = "/home/bob/bob@example.com:12\nnone\n:5\nx:\n";
+    (void)vit_track_uncaught_exception(t, &event);
+    assert_null(strstr(line_of(t), "bob"));
+    event.traceback = "no place in it";
+    assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_OK);
+    value = json_at(line_of(t), "metadata/traceback");
+    assert_true(value[0] == 0 || strcmp(value, "\"\"") == 0);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    event.traceback = TRACE;
+    assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_OK);
+    assert_json(line_of(t), "metadata/traceback", "");
+    end(t);
+}
+
+/* Permission is looked at again right before bytes leave: a trace that waited for a user who takes
+   VERBOSE back does not. */
+static void test_trace_taken_back(void **state)
+{
+    vit_client            *t = client_verbose();
+    vit_uncaught_exception event;
+    (void)state;
+    memset(&event, 0, sizeof event);
+    event.traceback = TRACE;
+    assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_OK);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_json(line_of(t), "metadata/traceback", "");
+    end(t);
+}
+
+/* ---- the host's own events ------------------------------------------------------------------- */
+
+#define APP_FILE_OPENED(X) X(VIT_LABEL, format) X(VIT_INT, size_kb) X(VIT_MS, duration_ms)
+VIT_EVENT_DECLARE(file_opened, APP_FILE_OPENED);
+VIT_EVENT_DEFINE (file_opened, "file.opened", 1.0, APP_FILE_OPENED)
+
+#define APP_EVERYTHING(X)                                                                        \
+    X(VIT_LABEL, label) X(VIT_TEXT, text) X(VIT_HASH, host) X(VIT_GROUP, team) X(VIT_ROW, record) \
+    X(VIT_TRACE, trace) X(VIT_FRAME, frame) X(VIT_FILE, file) X(VIT_INT, whole) X(VIT_REAL, share) \
+    X(VIT_FLAG, flag) X(VIT_MS, took_ms) X(VIT_UUID, uuid)
+VIT_EVENT_DECLARE(everything, APP_EVERYTHING);
+VIT_EVENT_DEFINE (everything, "every.thing", 1.0, APP_EVERYTHING)
+
+#define APP_COLLIDING(X) X(VIT_LABEL, host_hash) X(VIT_HASH, host)
+VIT_EVENT_DECLARE(colliding, APP_COLLIDING);
+VIT_EVENT_DEFINE (colliding, "colliding", 1.0, APP_COLLIDING)
+
+#define APP_BAD_NAME(X) X(VIT_INT, a)
+VIT_EVENT_DECLARE(bad_name, APP_BAD_NAME);
+VIT_EVENT_DEFINE (bad_name, "bad name", 1.0, APP_BAD_NAME)
+
+#define APP_BAD_KEY(X) X(VIT_INT, badKey)
+VIT_EVENT_DECLARE(bad_key, APP_BAD_KEY);
+VIT_EVENT_DEFINE (bad_key, "bad.key", 1.0, APP_BAD_KEY)
+
+#define APP_RESERVED(X) X(VIT_LABEL, hwid)
+VIT_EVENT_DECLARE(reserved, APP_RESERVED);
+VIT_EVENT_DEFINE (reserved, "reserved", 1.0, APP_RESERVED)
+
+static void test_own_event(void **state)
+{
+    vit_client     *t = client_verbose();
+    vit_file_opened opened;
+    vit_everything  all;
+    const char     *line;
+    (void)state;
+    memset(&opened, 0, sizeof opened);
+    opened.format = "csv";
+    opened.size_kb = 12;
+    opened.duration_ms = 3;
+    assert_int_equal(vit_track_file_opened(t, &opened), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "event_name", "\"file.opened\"");
+    assert_json(line, "metadata", "{\"format\":\"csv\",\"size_kb\":12,\"duration_ms\":3}");
+    memset(&all, 0, sizeof all);
+    assert_int_equal(vit_track_everything(t, &all), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", hash_of("every.thing", NULL, NULL));
+    assert_json(line, "metadata/share", "0");
+    all.label = "l", all.text = "t bob@example.com", all.host = "h", all.team = "g", all.record = "r";
+    all.trace = TRACE, all.frame = FRAME, all.file = "/home/bob/f.c", all.whole = -1, all.share = 0.5;
+    all.flag = true, all.took_ms = 9, all.uuid = UUID_TEXT;
+    assert_int_equal(vit_track_everything(t, &all), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/label", "\"l\"");
+    assert_json(line, "metadata/text", "\"t [email]\"");
+    assert_hex(json_at(line, "metadata/host_hash"), 16);
+    assert_json(line, "metadata/team_hash", salted("g", GROUP_SALT, 16));
+    assert_hex(json_at(line, "metadata/record_hash"), 12);
+    assert_json(line, "metadata/trace", "\"main.py:42\\nfoo.c:12\\ny.cpp:7\\nx.c:14\"");
+    assert_json(line, "metadata/frame", "");
+    assert_json(line, "metadata/file", "\"f.c\"");
+    assert_json(line, "metadata/whole", "-1");
+    assert_json(line, "metadata/share", "0.5");
+    assert_json(line, "metadata/flag", "true");
+    assert_json(line, "metadata/took_ms", "9");
+    assert_json(line, "metadata/uuid", "\"" UUID_TEXT "\"");
+    assert_null(strstr(line, "bob"));
+    all.uuid = "no uuid";
+    assert_int_equal(vit_track_everything(t, &all), VIT_INVALID);
+    assert_int_equal(vit_track_file_opened(t, NULL), VIT_INVALID);
+    assert_int_equal(vit_track_file_opened(NULL, &opened), VIT_DISABLED);
+    assert_int_equal(vit_track_schema(t, NULL, &opened), VIT_INVALID);
+    end(t);
+}
+
+static void test_invalid_schema(void **state)
+{
+    vit_client *t = client();
+    vit_bad_name bad_name;
+    vit_bad_key bad_key;
+    vit_reserved reserved;
+    vit_colliding colliding;
+    (void)state;
+    memset(&bad_name, 0, sizeof bad_name);
+    memset(&bad_key, 0, sizeof bad_key);
+    memset(&reserved, 0, sizeof reserved);
+    memset(&colliding, 0, sizeof colliding);
+    assert_int_equal(vit_track_bad_name(t, &bad_name), VIT_INVALID);
+    assert_int_equal(vit_track_bad_key(t, &bad_key), VIT_INVALID);
+    assert_int_equal(vit_track_reserved(t, &reserved), VIT_INVALID);
+    assert_int_equal(vit_track_bad_key(t, &bad_key), VIT_INVALID);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_KEY_INVALID), 1);
+    assert_int_equal(vit_get_stats(t).refused_invalid, 4);
+    assert_int_equal(vit_get_stats(t).accepted, 0);
+    colliding.host_hash = "l"; /* two members of one key */
+    colliding.host = "h";
+    assert_int_equal(vit_track_colliding(t, &colliding), VIT_INVALID);
+    end(t);
+}
+
+/* A kind that is none is a malformed schema, not a corrupt record. */
+static void test_invalid_kind(void **state)
+{
+    typedef struct { const vit_op *op; const char *text; } event;
+    static const vit_member members[2][1] = { { { "a", (vit_kind)0, sizeof(void *) } },
+                                              { { "a", (vit_kind)99, sizeof(void *) } } };
+    static const vit_schema schemas[] = { { "zero", 1.0, members[0], 1, 0 },
+                                          { "ninety.nine", 1.0, members[1], 1, 0 },
+                                          { NULL, 1.0, members[0], 1, 0 },
+                                          { "no.members", 1.0, NULL, 1, 0 } };
+    vit_client *t = client();
+    event       e = { NULL, "x" };
+    size_t      i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(schemas); i++) {
+        vit_status status = vit_track_schema(t, &schemas[i], &e);
+        if (status != VIT_INVALID) fail_msg("schema %lu: %s", (unsigned long)i, vit_status_text(status));
+    }
+    end(t);
+}
+
+/* 128 declared types are taken wherever their schemas lie, and the next is refused. */
+static void types_at(const vit_schema *const *schemas)
+{
+    vit_client *t = client();
+    const void *none[2] = { NULL, NULL };
+    unsigned    i;
+    for (i = 0; i < 128; i++) {
+        vit_status status = vit_track_schema(t, schemas[i], none);
+        if (status != VIT_OK) fail_msg("type %u of 128: %s", i + 1, vit_status_text(status));
+    }
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_TYPES_FULL), 0);
+    assert_int_equal(vit_track_schema(t, schemas[128], none), VIT_INVALID);
+    assert_int_equal(vit_track_schema(t, schemas[128], none), VIT_INVALID);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_TYPES_FULL), 1);
+    assert_int_equal(vit_track_schema(t, schemas[0], none), VIT_OK);
+    assert_int_equal(vit_get_stats(t).accepted, 129);
+    assert_int_equal(vit_get_stats(t).refused_invalid, 2);
+    end(t);
+}
+
+static void test_types_full(void **state)
+{
+    static const vit_member member = { "a", VIT_LABEL, sizeof(void *) };
+    static vit_schema       near[129];
+    static char             names[129][16];
+    static uint64_t         far[129 * 32]; /* at a random place of each 256 bytes */
+    const vit_schema       *schemas[129];
+    uint64_t                random = 88172645463325252u;
+    unsigned                i, round;
+    (void)state;
+    for (i = 0; i < 129; i++) {
+        vit_schema s = { NULL, 1.0, NULL, 1, 0 };
+        snprintf(names[i], sizeof names[i], "type.%u", i);
+        s.name = names[i];
+        s.members = &member;
+        near[i] = s;
+        schemas[i] = &near[i];
+    }
+    types_at(schemas);
+    for (round = 0; round < 20; round++) {
+        for (i = 0; i < 129; i++) {
+            vit_schema *s;
+            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+            s = (vit_schema *)(void *)(far + 32 * i + random % (32 - sizeof(vit_schema) / 8));
+            *s = near[i];
+            schemas[i] = s;
+        }
+        types_at(schemas);
+    }
+}
+
+/* ---- statuses and counters ------------------------------------------------------------------- */
+
+static void test_statuses(void **state)
+{
+    vit_client         *t = client();
+    vit_query_executed  query;
+    vit_feature_toggled toggled;
+    vit_stats           s;
+    vit_event           e;
+    (void)state;
+    memset(&query, 0, sizeof query);
+    memset(&toggled, 0, sizeof toggled);
+    vit_set_rate(t, "query.executed", 0.0);
+    assert_int_equal(vit_track_query_executed(t, &query), VIT_SAMPLED_OUT);
+    assert_int_equal(vit_track_feature_toggled(t, NULL), VIT_INVALID);
+    assert_int_equal(vit_track_feature_toggled(t, &toggled), VIT_OK);
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    assert_int_equal(vit_track_feature_toggled(t, &toggled), VIT_DISABLED);
+    assert_int_equal(vit_fail(t, NULL, "X", NULL, 5), 5);
+    vit_event_begin(&e, t, "x", NULL);
+    assert_int_equal(vit_event_send(&e), VIT_DISABLED);
+    s = vit_get_stats(t);
+    assert_int_equal(s.accepted, 1);
+    assert_int_equal(s.refused_sampled, 1);
+    assert_int_equal(s.refused_invalid, 1);
+    assert_int_equal(s.refused_disabled, 3);
+    assert_int_equal(s.refused_full, 0);
+    assert_int_equal(s.dropped[VIT_DROP_CONSENT], 1);
+    assert_int_equal(s.queued, 0);
+    vit_set_consent(t, VIT_CONSENT_GRANTED); /* begun while it was denied, sent when granted; and back */
+    vit_event_begin(&e, t, "x", NULL);
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    assert_int_equal(vit_event_send(&e), VIT_DISABLED);
+    assert_string_equal(vit_status_text(VIT_OK), "VIT_OK");
+    assert_string_equal(vit_status_text(VIT_TRUNCATED), "VIT_TRUNCATED");
+    assert_string_equal(vit_status_text(VIT_DISABLED), "VIT_DISABLED");
+    assert_string_equal(vit_status_text(VIT_SAMPLED_OUT), "VIT_SAMPLED_OUT");
+    assert_string_equal(vit_status_text(VIT_QUEUE_FULL), "VIT_QUEUE_FULL");
+    assert_string_equal(vit_status_text(VIT_INVALID), "VIT_INVALID");
+    assert_non_null(vit_status_text((vit_status)-1));
+    assert_non_null(vit_status_text((vit_status)1000));
+    assert_string_equal(vit_version(), VITELEMETRY_VERSION);
+    end(t);
+}
+
+/* ---- sessions and ops ------------------------------------------------------------------------ */
+
+static void test_session(void **state)
+{
+    static const char *const reasons[] = { "\"normal\"", "\"crash\"", "\"forced_close\"" };
+    vit_client *t = client();
+    char        id[96];
+    size_t      i;
+    lines       l;
+    (void)state;
+    vit_session_end(t, VIT_EXIT_NORMAL); /* none is open */
+    assert_int_equal(vit_get_stats(t).accepted, 0);
+    for (i = 0; i < 3; i++) {
+        vit_session_begin(t, NULL, "desktop");
+        sleep_ms(3);
+        vit_session_end(t, (vit_exit)i);
+        l = lines_of(t);
+        assert_int_equal(l.count, 2);
+        assert_json(l.text[0], "event_name", "\"session.start\"");
+        assert_json(l.text[0], "metadata/launch_source", "\"desktop\"");
+        assert_true(strlen(json_at(l.text[0], "metadata/os")) > 2);
+        snprintf(id, sizeof id, "%s", json_at(l.text[0], "metadata/session_id"));
+        assert_int_equal(strlen(id), 38);
+        assert_json(l.text[1], "event_name", "\"session.end\"");
+        assert_json(l.text[1], "metadata/session_id", id);
+        assert_json(l.text[1], "metadata/exit_reason", reasons[i]);
+        assert_true(strtol(json_at(l.text[1], "metadata/duration_ms"), NULL, 10) >= 3);
+        lines_free(&l);
+        vit_purge(t);
+    }
+    vit_session_begin(t, "first", NULL);
+    vit_session_begin(t, "second", NULL); /* ends the first */
+    l = lines_of(t);
+    assert_int_equal(l.count, 3);
+    assert_json(l.text[0], "metadata/session_id", "\"first\"");
+    assert_json(l.text[1], "event_name", "\"session.end\"");
+    assert_json(l.text[1], "metadata/session_id", "\"first\"");
+    assert_json(l.text[2], "metadata/session_id", "\"second\"");
+    lines_free(&l);
+    vit_session_begin(t, repeat(id, 80, 'a'), NULL); /* too long: cut, not refused */
+    vit_purge(t);
+    vit_session_end(t, (vit_exit)77);
+    l = lines_of(t);
+    assert_json(l.text[0], "metadata/exit_reason", "\"normal\"");
+    lines_free(&l);
+    end(t);
+}
+
+static void test_op(void **state)
+{
+    vit_op a = vit_op_begin(), b = vit_op_begin();
+    char   text[37];
+    (void)state;
+    assert_true(memcmp(a.correlation_id, b.correlation_id, 16) != 0);
+    vit_op_text(&a, text);
+    assert_int_equal(strlen(text), 36);
+    assert_int_equal(text[14], '4');
+    assert_true(strchr("89ab", text[19]) != NULL);
+    vit_op_text(NULL, text);
+    assert_string_equal(text, "00000000-0000-0000-0000-000000000000");
+}
+
+/* Events without .op have ids of their own, all different. */
+static void test_correlation_ids(void **state)
+{
+    vit_client        *t = client();
+    vit_clustering_run event;
+    lines              l;
+    size_t             i, j;
+    (void)state;
+    memset(&event, 0, sizeof event);
+    for (i = 0; i < 100; i++) assert_int_equal(vit_track_clustering_run(t, &event), VIT_OK);
+    l = lines_of(t);
+    for (i = 0; i < l.count; i++) {
+        char id[64];
+        snprintf(id, sizeof id, "%s", json_at(l.text[i], "metadata/correlation_id"));
+        assert_int_equal(strlen(id), 38);
+        assert_int_equal(id[15], '4');
+        for (j = 0; j < i; j++) assert_string_not_equal(json_at(l.text[j], "metadata/correlation_id"), id);
+    }
+    lines_free(&l);
+    end(t);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_catalogue),
+        cmocka_unit_test(test_export_is_the_wire),
+        cmocka_unit_test(test_builder_kinds),
+        cmocka_unit_test(test_builder_null_values),
+        cmocka_unit_test(test_builder_empty),
+        cmocka_unit_test(test_builder_keys),
+        cmocka_unit_test(test_builder_key_of_null),
+        cmocka_unit_test(test_builder_hash_key_size),
+        cmocka_unit_test(test_builder_names),
+        cmocka_unit_test(test_builder_duplicates),
+        cmocka_unit_test(test_builder_own_context),
+        cmocka_unit_test(test_builder_too_many),
+        cmocka_unit_test(test_builder_states),
+        cmocka_unit_test(test_builder_size),
+        cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_group_without_salt),
+        cmocka_unit_test(test_hash_long),
+        cmocka_unit_test(test_text_cut),
+        cmocka_unit_test(test_text_cut_at_marker),
+        cmocka_unit_test(test_text_huge),
+        cmocka_unit_test(test_text_open_at_edge),
+        cmocka_unit_test(test_text_escapes),
+        cmocka_unit_test(test_label),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_ms_since_op),
+        cmocka_unit_test(test_uuid),
+        cmocka_unit_test(test_hash_of),
+        cmocka_unit_test(test_error_hash),
+        cmocka_unit_test(test_error_hash_cut),
+        cmocka_unit_test(test_track_error),
+        cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_trace_taken_back),
+        cmocka_unit_test(test_own_event),
+        cmocka_unit_test(test_invalid_schema),
+        cmocka_unit_test(test_invalid_kind),
+        cmocka_unit_test(test_types_full),
+        cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_op),
+        cmocka_unit_test(test_correlation_ids),
+    };
+    environment_clear();
+    return cmocka_run_group_tests_name("events", tests, NULL, NULL);
+}

@@ -1,0 +1,1809 @@
+/* test_worker.c: delivery, and the client as a whole: threads, forks, memory, callbacks, NULL.
+
+   Build:   cc -std=c99 -I. tests/test_worker.c -o build/tests/test_worker -lcmocka -pthread */
+
+#define VITELEMETRY_WHITEBOX
+#define VITELEMETRY_IMPLEMENTATION
+#include "../vitelemetry.h"
+
+#include "common.h"
+
+#include <dirent.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+typedef struct bench { wire w; logs l; vit_options o; } bench;
+
+static void bench_make(bench *b)
+{
+    wire_init(&b->w);
+    logs_init(&b->l);
+    b->o = options_of(&b->w, &b->l);
+    b->o.flush_ms = 20;
+}
+
+static vit_client *bench_client(bench *b)
+{
+    vit_client *t = vit_create(&b->o);
+    assert_non_null(t);
+    return t;
+}
+
+static void bench_end(bench *b, vit_client *t)
+{
+    assert_balanced(t);
+    assert_true(vit_destroy(t, 0));
+    wire_free(&b->w);
+}
+
+static vit_status track(vit_client *t, const char *name)
+{
+    vit_feature_toggled event;
+    memset(&event, 0, sizeof event);
+    event.feature_name = name;
+    return vit_track_feature_toggled(t, &event);
+}
+
+/* Events f0, f1, ... of which each is found by its closing quote. */
+static void track_many(vit_client *t, unsigned first, unsigned count)
+{
+    unsigned i;
+    char     name[24];
+    for (i = first; i < first + count; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        assert_int_equal(track(t, name), VIT_OK);
+    }
+}
+
+/* Each of f0 ... arrived `times` times in requests that were answered by 2xx. */
+static void assert_arrived(wire *w, unsigned count, unsigned times)
+{
+    unsigned i;
+    char     name[24];
+    for (i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "\"f%u\"", i);
+        if (wire_times(w, name) != times) fail_msg("%s arrived %lu times", name, (unsigned long)wire_times(w, name));
+    }
+}
+
+static void pump_all(vit_client *t)
+{
+    (void)vit_flush(t, 0);
+    while (vit_pump(t)) { }
+}
+
+/* ---- wire forms ------------------------------------------------------------------------------ */
+
+static void test_form_event(void **state)
+{
+    bench       b;
+    vit_client *t;
+    size_t      i;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    track_many(t, 0, 3);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 3);
+    for (i = 0; i < 3; i++) {
+        call *c = &b.w.calls[i];
+        assert_true(json_is_valid(c->body, c->size));
+        assert_int_equal(c->body[0], '{');
+        assert_int_equal(c->body[c->size - 1], '}');
+        assert_string_equal(c->content_type, "application/json");
+        assert_string_equal(c->url, "http://127.0.0.1:9/api/v1/telemetry");
+        assert_int_equal(c->timeout_ms, 5000);
+    }
+    assert_arrived(&b.w, 3, 1);
+    bench_end(&b, t);
+}
+
+static void test_form_array(void **state)
+{
+    bench       b;
+    vit_client *t;
+    call       *c;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_ARRAY;
+    t = bench_client(&b);
+    track_many(t, 0, 3);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 1);
+    c = &b.w.calls[0];
+    assert_true(json_is_valid(c->body, c->size));
+    assert_int_equal(c->body[0], '[');
+    assert_int_equal(c->body[c->size - 1], ']');
+    assert_string_equal(c->content_type, "application/json");
+    assert_arrived(&b.w, 3, 1);
+    track_many(t, 3, 1); /* of one event an array, too */
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(b.w.calls[1].body[0], '[');
+    assert_true(json_is_valid(b.w.calls[1].body, b.w.calls[1].size));
+    bench_end(&b, t);
+}
+
+static void test_form_ndjson(void **state)
+{
+    bench       b;
+    vit_client *t;
+    call       *c;
+    char       *line;
+    unsigned    count = 0;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    t = bench_client(&b);
+    track_many(t, 0, 3);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 1);
+    c = &b.w.calls[0];
+    assert_string_equal(c->content_type, "application/x-ndjson");
+    assert_int_equal(c->body[c->size - 1], '\n');
+    for (line = c->body; *line; line = strchr(line, '\n') + 1, count++) {
+        assert_non_null(strchr(line, '\n'));
+        assert_int_equal(line[0], '{');
+        assert_true(json_is_valid(line, strcspn(line, "\n")));
+    }
+    assert_int_equal(count, 3);
+    assert_arrived(&b.w, 3, 1);
+    bench_end(&b, t);
+}
+
+/* 100 events a request by default, or as many as the option says, or as many bytes. */
+static void test_batches(void **state)
+{
+    bench       b;
+    vit_client *t;
+    size_t      i;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_ARRAY;
+    t = bench_client(&b);
+    track_many(t, 0, 250);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 3);
+    assert_int_equal(count_of(b.w.calls[0].body, "{\"hwid\":"), 100);
+    assert_int_equal(count_of(b.w.calls[1].body, "{\"hwid\":"), 100);
+    assert_int_equal(count_of(b.w.calls[2].body, "{\"hwid\":"), 50);
+    assert_arrived(&b.w, 250, 1);
+    bench_end(&b, t);
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.batch_events = 7;
+    t = bench_client(&b);
+    track_many(t, 0, 20);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 3);
+    bench_end(&b, t);
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_ARRAY;
+    b.o.batch_events = 100000;
+    b.o.batch_bytes = 1; /* the least there is: 16 KiB */
+    t = bench_client(&b);
+    track_many(t, 0, 500);
+    assert_true(vit_flush(t, 20000));
+    assert_true(wire_count(&b.w) > 3);
+    for (i = 0; i < b.w.count; i++) {
+        assert_true(b.w.calls[i].size <= 16384);
+        assert_true(json_is_valid(b.w.calls[i].body, b.w.calls[i].size));
+    }
+    assert_arrived(&b.w, 500, 1);
+    assert_int_equal(vit_get_stats(t).requests, wire_count(&b.w));
+    bench_end(&b, t);
+}
+
+/* A full batch leaves at once, the rest when its first event has waited for flush_ms. */
+static void test_flush_ms(void **state)
+{
+    bench       b;
+    vit_client *t;
+    uint64_t    begin_ms;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_ARRAY;
+    b.o.batch_events = 10;
+    b.o.flush_ms = 300;
+    t = bench_client(&b);
+    begin_ms = now_ms();
+    track_many(t, 0, 15);
+    assert_true(vit_pump(t));
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_false(vit_pump(t));
+    if (now_ms() - begin_ms < 250) assert_int_equal(wire_count(&b.w), 1);
+    sleep_ms(350);
+    (void)vit_pump(t);
+    assert_int_equal(wire_count(&b.w), 2);
+    assert_arrived(&b.w, 15, 1);
+    assert_false(vit_pump(t));
+    bench_end(&b, t);
+}
+
+/* ---- headers --------------------------------------------------------------------------------- */
+
+static void test_headers(void **state)
+{
+    static const int first[] = { 503, 0, 500 };
+    bench       b;
+    vit_client *t;
+    size_t      i, j;
+    char        value[64];
+    (void)state;
+    bench_make(&b);
+    b.o.telemetry_key = "the key";
+    wire_script(&b.w, first, COUNT_OF(first));
+    t = bench_client(&b);
+    track_many(t, 0, 4);
+    for (i = 0; i < 3; i++) pump_all(t); /* each flush tries at once */
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 7);
+    for (i = 0; i < 7; i++) {
+        header_value(value, sizeof value, b.w.calls[i].headers, "X-Telemetry-Key: ");
+        assert_string_equal(value, "the key");
+        assert_int_equal(strlen(b.w.calls[i].key), 32);
+        assert_true(is_hex(b.w.calls[i].key, 32));
+        assert_int_equal(strlen(b.w.calls[i].headers) >= 2 &&
+                             strcmp(b.w.calls[i].headers + strlen(b.w.calls[i].headers) - 2, "\r\n") == 0, 1);
+    }
+    for (i = 1; i < 4; i++) { /* three retries of one batch */
+        assert_string_equal(b.w.calls[i].key, b.w.calls[0].key);
+        assert_string_equal(b.w.calls[i].body, b.w.calls[0].body);
+    }
+    for (i = 3; i < 7; i++)
+        for (j = i + 1; j < 7; j++) assert_string_not_equal(b.w.calls[i].key, b.w.calls[j].key);
+    assert_int_equal(vit_get_stats(t).requests, 7);
+    assert_int_equal(vit_get_stats(t).retries, 3);
+    assert_int_equal(vit_get_stats(t).delivered, 4);
+    assert_arrived(&b.w, 4, 1);
+    bench_end(&b, t);
+    bench_make(&b); /* another client: other keys; no telemetry key: no header */
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    assert_true(vit_flush(t, 20000));
+    assert_null(strstr(b.w.calls[0].headers, "X-Telemetry-Key"));
+    snprintf(value, sizeof value, "%s", b.w.calls[0].key);
+    bench_end(&b, t);
+    bench_make(&b);
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    assert_true(vit_flush(t, 20000));
+    assert_string_not_equal(b.w.calls[0].key, value);
+    bench_end(&b, t);
+}
+
+/* ---- statuses -------------------------------------------------------------------------------- */
+
+static void test_2xx_only(void **state)
+{
+    static const int statuses[] = { 200, 201, 202, 204, 207, 299 };
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    wire_script(&b.w, statuses, COUNT_OF(statuses));
+    t = bench_client(&b);
+    track_many(t, 0, COUNT_OF(statuses));
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(vit_get_stats(t).delivered, COUNT_OF(statuses));
+    assert_int_equal(wire_count(&b.w), COUNT_OF(statuses));
+    bench_end(&b, t);
+}
+
+/* Each of these keeps the event, and not before its time comes the next try. */
+static void test_retried(void **state)
+{
+    static const int statuses[] = { 0, 408, 425, 429, 500, 502, 503, 504, 599, 100, 1000, -2 };
+    size_t           i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(statuses); i++) {
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        wire_script(&b.w, &statuses[i], 1);
+        b.o.flush_ms = 1;
+        t = bench_client(&b);
+        track_many(t, 0, 1);
+        (void)vit_flush(t, 0);
+        assert_false(vit_pump(t));
+        if (wire_count(&b.w) != 1) fail_msg("status %d", statuses[i]);
+        assert_int_equal(vit_get_stats(t).queued, 1);
+        assert_int_equal(vit_get_stats(t).delivered, 0);
+        assert_int_equal(logs_of(&b.l, VIT_LOG_SERVER_AWAY), 1);
+        assert_balanced(t);
+        assert_true(vit_flush(t, 20000));
+        assert_int_equal(wire_count(&b.w), 2);
+        assert_arrived(&b.w, 1, 1);
+        assert_int_equal(vit_get_stats(t).retries, 1);
+        bench_end(&b, t);
+    }
+}
+
+/* 4xx: the one event is given up, the next is tried. */
+static void test_rejected(void **state)
+{
+    static const int statuses[] = { 400, 402, 405, 406, 409, 411, 413, 414, 415, 422, 431, 451 };
+    size_t           i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(statuses); i++) {
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        wire_script(&b.w, &statuses[i], 1);
+        t = bench_client(&b);
+        track_many(t, 0, 2);
+        assert_true(vit_flush(t, 20000));
+        if (wire_count(&b.w) != 2) fail_msg("status %d", statuses[i]);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 1);
+        assert_int_equal(vit_get_stats(t).delivered, 1);
+        assert_int_equal(logs_of(&b.l, VIT_LOG_SERVER_REJECTED), 1);
+        bench_end(&b, t);
+    }
+}
+
+static void test_halted(void **state)
+{
+    static const struct { int status; vit_log_item item; } cases[] = {
+        { 401, VIT_LOG_SERVER_PAUSED }, { 403, VIT_LOG_SERVER_PAUSED }, { 404, VIT_LOG_SERVER_GONE },
+        { 410, VIT_LOG_SERVER_GONE },   { 300, VIT_LOG_SERVER_GONE },   { 301, VIT_LOG_SERVER_GONE },
+        { 302, VIT_LOG_SERVER_GONE },   { 304, VIT_LOG_SERVER_GONE },   { 307, VIT_LOG_SERVER_GONE },
+        { 308, VIT_LOG_SERVER_GONE },
+    };
+    size_t i;
+    (void)state;
+    for (i = 0; i < 2 * COUNT_OF(cases); i++) {
+        bench       b;
+        vit_client *t;
+        uint64_t    begin_ms;
+        bench_make(&b);
+        wire_script(&b.w, &cases[i / 2].status, 1);
+        b.o.no_thread = i % 2 == 0;
+        t = bench_client(&b);
+        track_many(t, 0, 3);
+        begin_ms = now_ms();
+        assert_false(vit_flush(t, 20000));
+        assert_true(now_ms() - begin_ms < 10000); /* knows that it is in vain */
+        if (wire_count(&b.w) != 1) fail_msg("status %d", cases[i / 2].status);
+        begin_ms = now_ms();
+        assert_false(vit_flush(t, 20000));
+        assert_true(now_ms() - begin_ms < 10000);
+        assert_int_equal(track(t, "more"), VIT_OK);
+        assert_false(vit_pump(t));
+        sleep_ms(i % 2 ? 30 : 0);
+        assert_int_equal(wire_count(&b.w), 1);
+        assert_int_equal(vit_get_stats(t).queued, 4);
+        assert_int_equal(logs_of(&b.l, cases[i / 2].item), 1);
+        bench_end(&b, t);
+    }
+}
+
+static void test_backoff(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    b.w.otherwise.http_status = 503;
+    b.o.flush_ms = 1;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    for (i = 0; i < 8; i++) { /* each failure makes the next wait longer */
+        (void)vit_flush(t, 0);
+        (void)vit_pump(t);
+    }
+    assert_int_equal(wire_count(&b.w), 8);
+    for (i = 0; i < 100; i++) assert_false(vit_pump(t)); /* between 0 and 128 s: not now */
+    assert_true(wire_count(&b.w) <= 9);
+    assert_int_equal(vit_get_stats(t).queued, 1);
+    assert_int_equal(logs_of(&b.l, VIT_LOG_SERVER_AWAY), 1);
+    bench_end(&b, t);
+}
+
+static void test_retry_after(void **state)
+{
+    unsigned i;
+    (void)state;
+    for (i = 0; i < 4; i++) { /* by the test or by a thread; 429 or 503 */
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        b.w.script[0].http_status = i & 1 ? 429 : 503;
+        b.w.script[0].retry_after_s = 1;
+        b.w.script_size = 1;
+        b.o.no_thread = i < 2;
+        b.o.flush_ms = 1;
+        t = bench_client(&b);
+        track_many(t, 0, 1);
+        (void)vit_flush(t, 300);
+        assert_int_equal(wire_count(&b.w), 1);
+        assert_false(vit_flush(t, 200)); /* nothing overrides it */
+        assert_int_equal(wire_count(&b.w), 1);
+        assert_false(vit_pump(t));
+        assert_true(vit_flush(t, 20000));
+        assert_int_equal(wire_count(&b.w), 2);
+        assert_true(b.w.calls[1].at_ms - b.w.calls[0].at_ms >= 999);
+        assert_arrived(&b.w, 1, 1);
+        bench_end(&b, t);
+    }
+}
+
+static void test_retry_after_long(void **state)
+{
+    bench       b;
+    vit_client *t;
+    uint64_t    begin_ms;
+    (void)state;
+    bench_make(&b);
+    b.w.script[0].http_status = 503;
+    b.w.script[0].retry_after_s = UINT32_MAX;
+    b.w.script_size = 1;
+    b.o.no_thread = false;
+    b.o.flush_ms = 1;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    WAIT_FOR(wire_count(&b.w) == 1);
+    begin_ms = now_ms();
+    assert_balanced(t);
+    assert_true(vit_destroy(t, 100)); /* the wait of a day does not hold us */
+    assert_true(now_ms() - begin_ms < 10000);
+    assert_int_equal(wire_count(&b.w), 1);
+    wire_free(&b.w);
+}
+
+/* One event of a batch is poison: only that one is lost, wherever it stands. */
+static vit_response poison(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { 201, 0 };
+    (void)r; /* its body has no NUL; the copy has */
+    pthread_mutex_lock(&w->lock);
+    if (strstr(w->calls[number].body, (const char *)w->user)) answer.http_status = 400;
+    pthread_mutex_unlock(&w->lock);
+    return answer;
+}
+
+static void test_poison(void **state)
+{
+    static const char *const bad[] = { "\"f0\"", "\"f1\"", "\"f37\"", "\"f50\"", "\"f98\"", "\"f99\"" };
+    size_t i;
+    (void)state;
+    for (i = 0; i < 2 * COUNT_OF(bad); i++) {
+        bench       b;
+        vit_client *t;
+        unsigned    n;
+        char        name[24];
+        bench_make(&b);
+        b.o.wire = i & 1 ? VIT_WIRE_NDJSON : VIT_WIRE_ARRAY;
+        b.w.answer_fn = poison;
+        b.w.user = (void *)(uintptr_t)bad[i / 2];
+        t = bench_client(&b);
+        track_many(t, 0, 100);
+        assert_true(vit_flush(t, 20000));
+        assert_int_equal(vit_get_stats(t).delivered, 99);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 1);
+        for (n = 0; n < 100; n++) {
+            snprintf(name, sizeof name, "\"f%u\"", n);
+            assert_int_equal(wire_times(&b.w, name), strcmp(name, bad[i / 2]) == 0 ? 0 : 1);
+        }
+        for (n = 0; n < b.w.count; n++) { /* one key for one body: a split makes new ones */
+            size_t m;
+            for (m = 0; m < n; m++)
+                assert_int_equal(strcmp(b.w.calls[n].key, b.w.calls[m].key) == 0,
+                                 strcmp(b.w.calls[n].body, b.w.calls[m].body) == 0);
+        }
+        assert_true(wire_count(&b.w) < 60); /* by halves, not one by one */
+        track_many(t, 100, 100);
+        assert_true(vit_flush(t, 20000));
+        assert_int_equal(vit_get_stats(t).delivered, 199);
+        bench_end(&b, t);
+    }
+}
+
+static void test_all_poison(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_ARRAY;
+    b.w.otherwise.http_status = 422;
+    t = bench_client(&b);
+    track_many(t, 0, 100);
+    assert_true(vit_flush(t, 20000)); /* nothing waits any more */
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 100);
+    assert_int_equal(logs_of(&b.l, VIT_LOG_SERVER_REJECTED), 1);
+    bench_end(&b, t);
+}
+
+/* "Not yet": the same request comes again, and counts once. */
+static vit_response pending(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { VIT_HTTP_PENDING, 0 };
+    (void)w, (void)r;
+    if (number % 4 == 3) answer.http_status = 201;
+    return answer;
+}
+
+static void test_pending(void **state)
+{
+    unsigned threads;
+    (void)state;
+    for (threads = 0; threads < 2; threads++) {
+        bench       b;
+        vit_client *t;
+        size_t      i;
+        bench_make(&b);
+        b.w.answer_fn = pending;
+        b.o.no_thread = threads == 0;
+        t = bench_client(&b);
+        if (!threads) {
+            track_many(t, 0, 1);
+            (void)vit_flush(t, 0);
+            for (i = 0; i < 3; i++) {
+                assert_false(vit_pump(t));
+                assert_int_equal(wire_count(&b.w), i + 1);
+                assert_int_equal(vit_get_stats(t).queued, 1);
+            }
+            (void)vit_pump(t);
+            assert_int_equal(vit_get_stats(t).delivered, 1);
+            track_many(t, 1, 1);
+        } else {
+            track_many(t, 0, 2);
+        }
+        assert_true(vit_flush(t, 20000));
+        assert_int_equal(wire_count(&b.w), 8);
+        for (i = 0; i < 8; i++) assert_string_equal(b.w.calls[i].key, b.w.calls[i / 4 * 4].key);
+        for (i = 0; i < 8; i++) assert_string_equal(b.w.calls[i].body, b.w.calls[i / 4 * 4].body);
+        assert_arrived(&b.w, 2, 1);
+        assert_int_equal(vit_get_stats(t).requests, 2);
+        assert_int_equal(vit_get_stats(t).retries, 0);
+        bench_end(&b, t);
+    }
+}
+
+/* ---- flush ----------------------------------------------------------------------------------- */
+
+static void test_flush_zero(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    b.o.flush_ms = 600000; /* nothing but the flush can be it */
+    t = bench_client(&b);
+    assert_true(vit_flush(t, 0)); /* nothing to deliver */
+    sleep_ms(20);                 /* the thread sleeps */
+    track_many(t, 0, 3);
+    (void)vit_flush(t, 0);
+    WAIT_FOR(vit_get_stats(t).delivered == 3);
+    assert_true(vit_flush(t, 0));
+    assert_arrived(&b.w, 3, 1);
+    bench_end(&b, t);
+}
+
+static void test_flush_timeout(void **state)
+{
+    unsigned threads;
+    (void)state;
+    for (threads = 0; threads < 2; threads++) {
+        bench       b;
+        vit_client *t;
+        uint64_t    begin_ms;
+        bench_make(&b);
+        b.w.otherwise.http_status = 503;
+        b.o.no_thread = threads == 0;
+        t = bench_client(&b);
+        track_many(t, 0, 1);
+        begin_ms = now_ms();
+        assert_false(vit_flush(t, 150));
+        assert_true(now_ms() - begin_ms >= 149 && now_ms() - begin_ms < 10000);
+        bench_end(&b, t);
+    }
+}
+
+static void test_no_transport(void **state)
+{
+    bench       b;
+    vit_client *t;
+    uint64_t    begin_ms = now_ms();
+    (void)state;
+    bench_make(&b);
+    b.o.transport.send_fn = NULL;
+    t = bench_client(&b);
+    assert_int_equal(logs_of(&b.l, VIT_LOG_NO_TRANSPORT), 1);
+    track_many(t, 0, 1);
+    assert_false(vit_flush(t, 20000));
+    assert_false(vit_pump(t));
+    assert_true(now_ms() - begin_ms < 10000);
+    bench_end(&b, t);
+}
+
+static void test_plain_http(void **state)
+{
+    static const struct { const char *url; unsigned logged; } cases[] = {
+        { "http://example.com/x", 1 },     { "http://127.0.0.1.evil.example/", 1 }, { "http://localhost.example/", 1 },
+        { "https://example.com/x", 0 },    { "http://127.0.0.1:8080/x", 0 },        { "http://localhost/x", 0 },
+        { "http://[::1]:80/", 0 },         { "http://127.0.0.1", 0 },               { "", 0 },
+        { "http://127.0.0.1@example.com/", 1 },
+    };
+    size_t i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        b.o.endpoint = cases[i].url;
+        t = bench_client(&b);
+        if (logs_of(&b.l, VIT_LOG_PLAIN_HTTP) != cases[i].logged) fail_msg("%s", cases[i].url);
+        bench_end(&b, t);
+    }
+}
+
+/* ---- callbacks that call us ------------------------------------------------------------------ */
+
+static vit_client *inside;
+static unsigned    inside_calls;
+static bool        inside_flush, inside_destroy, inside_pump;
+static uint64_t    inside_ms;
+
+static vit_response call_inside(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { 201, 0 };
+    uint64_t     begin_ms = now_ms();
+    lines        l = { NULL, 0, 0 };
+    (void)w, (void)r;
+    if (number > 0) return answer;
+    inside_calls++;
+    (void)track(inside, "inside");
+    inside_flush = vit_flush(inside, 10000);
+    inside_destroy = vit_destroy(inside, 10000);
+    inside_pump = vit_pump(inside);
+    (void)vit_export(inside, lines_add, &l);
+    lines_free(&l);
+    (void)vit_get_stats(inside);
+    (void)vit_get_consent(inside, NULL);
+    vit_set_context(inside, "a", "b");
+    vit_set_rate(inside, "x.y", 0.5);
+    vit_session_begin(inside, "s", NULL);
+    vit_session_end(inside, VIT_EXIT_NORMAL);
+    (void)vit_register_secret(inside, "secret-inside", 0);
+    vit_set_consent(inside, VIT_CONSENT_VERBOSE);
+    inside_ms = now_ms() - begin_ms;
+    return answer;
+}
+
+static void test_inside_transport(void **state)
+{
+    unsigned threads;
+    (void)state;
+    for (threads = 0; threads < 2; threads++) {
+        bench b;
+        bench_make(&b);
+        b.w.answer_fn = call_inside;
+        b.o.no_thread = threads == 0;
+        inside_calls = 0;
+        inside_flush = inside_destroy = inside_pump = true;
+        inside = bench_client(&b);
+        assert_int_equal(track(inside, "first"), VIT_OK);
+        WAIT_FOR(((void)vit_flush(inside, 5000), vit_get_stats(inside).delivered == 4));
+        assert_int_equal(inside_calls, 1);
+        assert_false(inside_flush);
+        assert_false(inside_destroy);
+        assert_false(inside_pump);
+        assert_true(inside_ms < 5000);
+        bench_end(&b, inside);
+    }
+}
+
+static void line_inside(const char *json, size_t size, void *user)
+{
+    lines l = { NULL, 0, 0 };
+    (void)json, (void)size, (void)user;
+    inside_calls++;
+    if (inside_calls > 5) return;
+    if (track(inside, "inside") != VIT_OK) inside_calls = 1000;
+    if (vit_flush(inside, 10000) || vit_destroy(inside, 10000) || vit_pump(inside)) inside_calls = 1000;
+    if (vit_export(inside, lines_add, &l) != 0) inside_calls = 1000;
+    vit_purge(inside);
+    vit_set_consent(inside, VIT_CONSENT_DENIED);
+    vit_reset_identity(inside);
+    vit_set_context(inside, "a", "b");
+    vit_set_rate(inside, "x", 0.5);
+    vit_session_begin(inside, "s", NULL);
+    vit_session_end(inside, VIT_EXIT_NORMAL);
+    if (vit_register_secret(inside, "secret", 0)) inside_calls = 1000;
+    (void)vit_get_stats(inside);
+    (void)vit_get_consent(inside, NULL);
+}
+
+static void test_inside_export(void **state)
+{
+    bench    b;
+    uint64_t begin_ms = now_ms();
+    size_t   n;
+    (void)state;
+    bench_make(&b);
+    inside = bench_client(&b);
+    inside_calls = 0;
+    track_many(inside, 0, 2);
+    n = vit_export(inside, line_inside, NULL);
+    assert_true(n >= 2 && n < 100); /* what is tracked inside may or may not be seen */
+    assert_true(inside_calls == n);
+    assert_true(now_ms() - begin_ms < 5000);
+    assert_int_equal(vit_get_consent(inside, NULL), VIT_CONSENT_GRANTED);
+    assert_int_equal(logs_of(&b.l, VIT_LOG_REENTRANT_CALL), 1);
+    assert_true(vit_flush(inside, 20000));
+    assert_arrived(&b.w, 2, 1);
+    bench_end(&b, inside);
+}
+
+/* The logger calls the client: nothing waits for itself, nothing recurses without end. */
+static void log_inside(vit_log_level level, vit_log_item item, const char *text, void *user)
+{
+    uint64_t begin_ms = now_ms();
+    (void)level, (void)item, (void)text, (void)user;
+    if (!inside) return;
+    inside_calls++;
+    (void)track(inside, "inside");
+    inside_flush = vit_flush(inside, 10000);
+    inside_destroy = vit_destroy(inside, 10000);
+    (void)vit_pump(inside);
+    (void)vit_get_stats(inside);
+    vit_set_context(inside, "a", "b");
+    vit_purge(inside);
+    if (now_ms() - begin_ms > inside_ms) inside_ms = now_ms() - begin_ms;
+}
+
+static void test_inside_log(void **state)
+{
+    vit_event e;
+    bench     b;
+    (void)state;
+    bench_make(&b);
+    b.o.logger.log_fn = log_inside;
+    inside = NULL;
+    inside = bench_client(&b);
+    inside_calls = 0;
+    inside_ms = 0;
+    vit_event_begin(&e, inside, "no name", NULL);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    assert_int_equal(inside_calls, 1);
+    assert_false(inside_flush);
+    assert_false(inside_destroy);
+    vit_event_begin(&e, inside, "no name", NULL);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    assert_int_equal(inside_calls, 1); /* each item once */
+    vit_set_rate(inside, NULL, 1.0);
+    vit_event_begin(&e, inside, "x", NULL);
+    vit_add_int(&e, "No Key", 1);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    assert_int_equal(inside_calls, 2);
+    assert_true(inside_ms < 5000);
+    bench_end(&b, inside);
+    inside = NULL;
+}
+
+static void test_inside_log_of_thread(void **state)
+{
+    bench b;
+    (void)state;
+    bench_make(&b);
+    b.o.logger.log_fn = log_inside;
+    b.o.no_thread = false;
+    b.o.flush_ms = 1;
+    b.w.otherwise.http_status = 503; /* SERVER_AWAY, told by the consumer's thread */
+    inside = NULL;
+    inside = bench_client(&b);
+    inside_calls = 0;
+    inside_ms = 0;
+    inside_flush = inside_destroy = true;
+    track_many(inside, 0, 1);
+    WAIT_FOR(wire_count(&b.w) >= 1);
+    sleep_ms(100);
+    WAIT_FOR(vit_get_stats(inside).dropped[VIT_DROP_CONSENT] >= 1); /* log_inside purges at its end */
+    sleep_ms(20);
+    bench_end(&b, inside); /* and with it the thread, whose variables these are */
+    assert_int_equal(inside_calls, 1);
+    assert_true(inside_ms < 5000);
+    assert_false(inside_flush);
+    assert_false(inside_destroy);
+    inside = NULL;
+}
+
+/* ---- the end ---------------------------------------------------------------------------------- */
+
+static uint32_t hang_state; /* 1: in the transport, 2: it was told to give up, 3: it returned */
+static uint32_t hang_let_go;
+
+static vit_response hang_obedient(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { 0, 0 };
+    (void)w, (void)number;
+    __atomic_store_n(&hang_state, 1u, __ATOMIC_SEQ_CST);
+    while (!vit_request_cancelled(r)) sleep_ms(1);
+    __atomic_store_n(&hang_state, 3u, __ATOMIC_SEQ_CST);
+    return answer;
+}
+
+static vit_response hang_stubborn(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { 0, 0 };
+    (void)w, (void)number;
+    __atomic_store_n(&hang_state, 1u, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&hang_let_go, __ATOMIC_SEQ_CST)) {
+        if (vit_request_cancelled(r)) __atomic_store_n(&hang_state, 2u, __ATOMIC_SEQ_CST);
+        sleep_ms(1);
+    }
+    __atomic_store_n(&hang_state, 3u, __ATOMIC_SEQ_CST);
+    return answer;
+}
+
+static void test_destroy_obedient(void **state)
+{
+    static const uint32_t timeouts[] = { 0, 100 };
+    size_t                i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(timeouts); i++) {
+        bench       b;
+        vit_client *t;
+        uint64_t    begin_ms;
+        bench_make(&b);
+        b.o.no_thread = false;
+        b.o.flush_ms = 1;
+        b.w.answer_fn = hang_obedient;
+        hang_state = 0;
+        t = bench_client(&b);
+        track_many(t, 0, 2);
+        WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 1);
+        begin_ms = now_ms();
+        assert_true(vit_destroy(t, timeouts[i]));
+        assert_true(now_ms() - begin_ms < 5000);
+        assert_int_equal(hang_state, 3);
+        assert_int_equal(wire_count(&b.w), 1);
+        wire_free(&b.w);
+    }
+}
+
+static void test_destroy_stubborn(void **state)
+{
+    bench       b;
+    vit_client *t;
+    uint64_t    begin_ms;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    b.o.flush_ms = 1;
+    b.w.answer_fn = hang_stubborn;
+    hang_state = hang_let_go = 0;
+    t = bench_client(&b);
+    track_many(t, 0, 2);
+    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 1);
+    begin_ms = now_ms();
+    assert_false(vit_destroy(t, 100));
+    assert_true(now_ms() - begin_ms < 5000);
+    assert_int_equal(logs_of(&b.l, VIT_LOG_CALLBACK_BUSY), 1);
+    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 2); /* it was told */
+    assert_false(vit_destroy(t, 0));
+    (void)track(t, "late"); /* the client lives on */
+    (void)vit_get_stats(t);
+    __atomic_store_n(&hang_let_go, 1u, __ATOMIC_SEQ_CST);
+    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 3);
+    sleep_ms(20);
+    assert_true(vit_destroy(t, 0));
+    assert_int_equal(wire_count(&b.w), 1);
+    wire_free(&b.w);
+}
+
+/* What waits is delivered by vit_destroy in its time, also without a thread. */
+static void test_destroy_delivers(void **state)
+{
+    unsigned threads;
+    (void)state;
+    for (threads = 0; threads < 2; threads++) {
+        bench       b;
+        vit_client *t;
+        uint64_t    begin_ms;
+        bench_make(&b);
+        b.o.no_thread = threads == 0;
+        b.o.flush_ms = 600000;
+        b.o.wire = VIT_WIRE_ARRAY;
+        t = bench_client(&b);
+        track_many(t, 0, 150);
+        assert_true(vit_destroy(t, 20000));
+        assert_int_equal(wire_count(&b.w), 2);
+        assert_arrived(&b.w, 150, 1);
+        wire_free(&b.w);
+        bench_make(&b); /* the server is away: one try, no waiting for the next */
+        b.o.no_thread = threads == 0;
+        b.w.otherwise.http_status = 503;
+        t = bench_client(&b);
+        track_many(t, 0, 3);
+        begin_ms = now_ms();
+        assert_true(vit_destroy(t, 20000));
+        assert_true(now_ms() - begin_ms < 10000);
+        assert_true(wire_count(&b.w) <= 2);
+        wire_free(&b.w);
+    }
+}
+
+/* ---- queue full ------------------------------------------------------------------------------ */
+
+static void test_queue_full(void **state)
+{
+    bench       b;
+    vit_client *t;
+    vit_error   error;
+    unsigned    i, accepted = 0, refused = 0, errors = 0;
+    (void)state;
+    bench_make(&b);
+    b.o.queue_bytes = 1; /* the least there is: 64 KiB */
+    t = bench_client(&b);
+    for (i = 0; i < 5000; i++) {
+        vit_status status = track(t, "some feature");
+        if (status == VIT_OK) accepted++;
+        else assert_int_equal(status, VIT_QUEUE_FULL), refused++;
+    }
+    assert_true(accepted > 200 && refused > 200);
+    assert_int_equal(vit_get_stats(t).accepted, accepted);
+    assert_int_equal(vit_get_stats(t).refused_full, refused);
+    assert_int_equal(vit_get_stats(t).queued, accepted);
+    assert_int_equal(logs_of(&b.l, VIT_LOG_QUEUE_FULL), 1);
+    memset(&error, 0, sizeof error); /* errors have room of their own */
+    while (vit_track_error(t, &error) == VIT_OK) errors++;
+    assert_true(errors > 20);
+    assert_int_equal(vit_track_error(t, &error), VIT_QUEUE_FULL);
+    assert_true(vit_flush(t, 60000));
+    assert_int_equal(wire_events(&b.w), accepted + errors);
+    assert_int_equal(track(t, "again"), VIT_OK);
+    bench_end(&b, t);
+}
+
+/* The queue is used over and over, with records of many sizes. */
+static void test_queue_wraps(void **state)
+{
+    bench       b;
+    vit_client *t;
+    char        text[1200];
+    unsigned    i, round, sent = 0;
+    (void)state;
+    bench_make(&b);
+    b.o.queue_bytes = 1;
+    b.o.wire = VIT_WIRE_NDJSON;
+    t = bench_client(&b);
+    for (round = 0; round < 60; round++) {
+        for (i = 0; i < 40; i++) {
+            vit_event e;
+            size_t    n = (round * 131u + i * 37u) % 1000u, at;
+            for (at = 0; at + 2 <= n; at += 2) memcpy(text + at, "x ", 2);
+            text[at] = 0;
+            vit_event_begin(&e, t, "x", NULL);
+            vit_add_text(&e, "m", text);
+            assert_int_equal(vit_event_send(&e), VIT_OK);
+            sent++;
+        }
+        assert_true(vit_flush(t, 20000));
+    }
+    assert_int_equal(wire_events(&b.w), sent);
+    assert_int_equal(vit_get_stats(t).delivered, sent);
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CORRUPT], 0);
+    bench_end(&b, t);
+}
+
+/* ---- threads ---------------------------------------------------------------------------------- */
+
+#define TRACKERS 8
+#define EVENTS_EACH 3000u
+
+typedef struct worker { vit_client *t; unsigned number; unsigned long accepted; uint32_t *stop; } worker;
+
+static void *tracker_run(void *argument)
+{
+    worker  *w = (worker *)argument;
+    unsigned i;
+    char     name[32];
+    for (i = 0; i < EVENTS_EACH; i++) {
+        vit_op     op = vit_op_begin();
+        vit_status status = VIT_OK;
+        vit_event  e;
+        vit_query_executed query;
+        snprintf(name, sizeof name, "t%u-%u", w->number, i);
+        if (i % 3 == 0) status = track(w->t, name);
+        if (i % 3 == 1) {
+            vit_event_begin(&e, w->t, "x.y", &op);
+            vit_add_text(&e, "text", name);
+            vit_add_hash(&e, "host", name);
+            status = vit_event_send(&e);
+        }
+        if (i % 3 == 2) {
+            memset(&query, 0, sizeof query);
+            query.op = &op;
+            query.db_type = name;
+            status = vit_track_query_executed(w->t, &query);
+        }
+        if (status == VIT_OK || status == VIT_TRUNCATED) w->accepted++;
+        if (i % 64 == 0) (void)vit_get_stats(w->t);
+    }
+    return NULL;
+}
+
+static void *changer_run(void *argument)
+{
+    worker  *w = (worker *)argument;
+    unsigned i;
+    for (i = 0; !__atomic_load_n(w->stop, __ATOMIC_SEQ_CST); i++) {
+        lines     l = { NULL, 0, 0 };
+        vit_stats s;
+        vit_set_context(w->t, i & 1 ? "qdrant" : NULL, i & 2 ? "customers" : NULL);
+        vit_set_rate(w->t, "query.executed", (double)(i % 100) / 100.0);
+        vit_set_rate(w->t, "x.y", i & 1 ? 1.0 : 0.9);
+        if (i % 8 == 0) vit_session_begin(w->t, i & 8 ? "one" : NULL, "test");
+        if (i % 16 == 7) vit_session_end(w->t, VIT_EXIT_NORMAL);
+        if (i % 64 == 30) vit_set_consent(w->t, i & 64 ? VIT_CONSENT_DENIED : VIT_CONSENT_VERBOSE);
+        if (i % 64 == 31) vit_set_consent(w->t, VIT_CONSENT_GRANTED);
+        if (i % 128 == 5) vit_purge(w->t);
+        if (i % 128 == 6) vit_reset_identity(w->t);
+        if (i == 40) (void)vit_register_secret(w->t, "never in a text", 0);
+        if (i % 50 == 3) (void)vit_export(w->t, lines_add, &l);
+        if (i % 10 == 3) (void)vit_flush(w->t, 1);
+        lines_free(&l);
+        s = vit_get_stats(w->t);
+        if (s.queued > s.accepted + 1000) w->accepted = 1000000; /* underflow */
+        sleep_ms(1);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    bench       b;
+    vit_client *t;
+    worker      w[TRACKERS + 1];
+    pthread_t   threads[TRACKERS + 1];
+    uint32_t    stop = 0;
+    unsigned    i;
+    uint64_t    dropped = 0, ms = now_ms();
+    size_t      n;
+    vit_stats   s;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    b.o.flush_ms = 1;
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.queue_bytes = 1 << 20;
+    t = bench_client(&b);
+    for (i = 0; i <= TRACKERS; i++) {
+        w[i].t = t, w[i].number = i, w[i].accepted = 0, w[i].stop = &stop;
+        assert_int_equal(pthread_create(&threads[i], NULL, i < TRACKERS ? tracker_run : changer_run, &w[i]), 0);
+    }
+    for (i = 0; i < TRACKERS; i++) pthread_join(threads[i], NULL);
+    __atomic_store_n(&stop, 1u, __ATOMIC_SEQ_CST);
+    pthread_join(threads[TRACKERS], NULL);
+    assert_int_equal(w[TRACKERS].accepted, 0);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_true(vit_flush(t, 60000));
+    s = vit_get_stats(t);
+    for (i = 0; i < VIT_DROP_COUNT; i++) dropped += s.dropped[i];
+    assert_int_equal(s.queued, 0);
+    assert_int_equal(s.accepted, s.delivered + dropped);
+    assert_int_equal(s.dropped[VIT_DROP_CONSENT], dropped);
+    assert_true(s.delivered > 0 && ms > 0);
+    for (n = 0; n < b.w.count; n++) { /* every line is whole */
+        char *line, *next;
+        for (line = b.w.calls[n].body; *line; line = next) {
+            next = strchr(line, '\n') + 1;
+            if (!json_is_valid(line, (size_t)(next - line))) fail_msg("%.*s", (int)(next - line), line);
+        }
+    }
+    bench_end(&b, t);
+}
+
+/* Nothing is lost, nothing comes twice, and each thread's events stay in order. */
+static void test_threads_deliver(void **state)
+{
+    bench       b;
+    vit_client *t;
+    worker      w[TRACKERS];
+    pthread_t   threads[TRACKERS];
+    long        last[TRACKERS];
+    uint64_t    accepted = 0, seen = 0;
+    unsigned    i;
+    size_t      n;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    b.o.flush_ms = 1;
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.queue_bytes = 4 << 20;
+    t = bench_client(&b);
+    vit_set_rate(t, "query.executed", 1.0);
+    for (i = 0; i < TRACKERS; i++) {
+        w[i].t = t, w[i].number = i, w[i].accepted = 0;
+        last[i] = -1;
+        assert_int_equal(pthread_create(&threads[i], NULL, tracker_run, &w[i]), 0);
+    }
+    for (i = 0; i < TRACKERS; i++) pthread_join(threads[i], NULL);
+    assert_true(vit_flush(t, 60000));
+    for (i = 0; i < TRACKERS; i++) accepted += w[i].accepted;
+    assert_int_equal(vit_get_stats(t).accepted, accepted);
+    assert_int_equal(vit_get_stats(t).delivered, accepted);
+    assert_int_equal(vit_get_stats(t).refused_full, TRACKERS * EVENTS_EACH - accepted);
+    for (n = 0; n < b.w.count; n++) {
+        const char *at = b.w.calls[n].body;
+        for (; (at = strstr(at, "\"t")) != NULL; at++) {
+            unsigned thread;
+            long     number;
+            if (sscanf(at, "\"t%u-%ld\"", &thread, &number) != 2) continue;
+            assert_true(thread < TRACKERS && number > last[thread]);
+            last[thread] = number;
+            seen++;
+        }
+    }
+    assert_int_equal(seen, accepted);
+    bench_end(&b, t);
+}
+
+/* A queue that fills up wakes the consumer before flush_ms is over. */
+static void test_wakes(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    b.o.flush_ms = 600000;
+    b.o.queue_bytes = 1;
+    b.o.wire = VIT_WIRE_ARRAY;
+    t = bench_client(&b);
+    sleep_ms(50);
+    for (i = 0; i < 5000 && vit_get_stats(t).delivered == 0; i++) (void)track(t, "some feature");
+    WAIT_FOR(vit_get_stats(t).delivered > 0);
+    bench_end(&b, t);
+}
+
+/* ---- fork ------------------------------------------------------------------------------------- */
+
+static int child_of(bench *b, vit_client *t)
+{
+    vit_event e;
+    vit_error error;
+    lines     l = { NULL, 0, 0 };
+    memset(&error, 0, sizeof error);
+    (void)b;
+    if (track(t, "child") != VIT_DISABLED) return 1;
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_int(&e, "a", 1);
+    if (vit_event_send(&e) != VIT_DISABLED) return 2;
+    if (vit_track_error(t, &error) != VIT_DISABLED) return 3;
+    if (vit_flush(t, 1000)) return 4;
+    if (vit_pump(t)) return 5;
+    if (vit_export(t, lines_add, &l) != 0) return 6;
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    vit_set_context(t, "a", "b");
+    vit_set_rate(t, "x", 0.5);
+    vit_session_begin(t, NULL, NULL);
+    vit_session_end(t, VIT_EXIT_NORMAL);
+    vit_purge(t);
+    vit_reset_identity(t);
+    if (vit_register_secret(t, "secret", 0)) return 7;
+    if (vit_fail(t, NULL, "X", NULL, 5) != 5) return 8;
+    (void)vit_get_stats(t);
+    (void)vit_get_consent(t, NULL);
+    if (!vit_destroy(t, 1000)) return 9;
+    return 0;
+}
+
+static void fork_once(bench *b, vit_client *t)
+{
+    int   status = -1;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(20); /* a child that hangs dies */
+        _exit(child_of(b, t));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_fork(void **state)
+{
+    unsigned threads;
+    (void)state;
+    for (threads = 0; threads < 2; threads++) {
+        bench       b;
+        vit_client *t;
+        unsigned    i;
+        bench_make(&b);
+        b.o.no_thread = threads == 0;
+        b.o.flush_ms = 1;
+        t = bench_client(&b);
+        track_many(t, 0, 1);
+        for (i = 0; i < 10; i++) {
+            fork_once(&b, t);
+            track_many(t, i + 1, 1);
+        }
+        assert_true(vit_flush(t, 20000));
+        assert_arrived(&b.w, 11, 1);
+        assert_int_equal(vit_get_consent(t, NULL), VIT_CONSENT_GRANTED);
+        bench_end(&b, t);
+    }
+}
+
+/* Forked while the transport holds a request and another thread the lock now and then. */
+static void test_fork_in_flight(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    b.o.flush_ms = 1;
+    b.w.answer_fn = hang_stubborn;
+    hang_state = hang_let_go = 0;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 1);
+    fork_once(&b, t);
+    __atomic_store_n(&hang_let_go, 1u, __ATOMIC_SEQ_CST);
+    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 3);
+    assert_true(vit_destroy(t, 1000));
+    wire_free(&b.w);
+}
+
+/* A child makes a client of its own. */
+static void test_fork_new_client(void **state)
+{
+    int   status = -1;
+    pid_t child;
+    bench b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        vit_client *own;
+        alarm(20);
+        own = vit_create(&b.o);
+        if (!own || track(own, "f0") != VIT_OK || !vit_flush(own, 10000)) _exit(1);
+        if (wire_times(&b.w, "\"f0\"") != 1 || !vit_destroy(own, 0)) _exit(2);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    bench_end(&b, t);
+}
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+typedef struct heap { unsigned allocations, frees; unsigned fail_at; void *last; bool bad; } heap;
+
+static void *heap_alloc(size_t size, void *user)
+{
+    heap *h = (heap *)user;
+    if (++h->allocations == h->fail_at) return NULL;
+    return h->last = malloc(size);
+}
+
+static void heap_free(void *memory, void *user)
+{
+    heap *h = (heap *)user;
+    h->frees++;
+    if (memory != h->last) h->bad = true;
+    free(memory);
+}
+
+static void test_allocator(void **state)
+{
+    bench       b;
+    vit_client *t;
+    heap        h;
+    unsigned    i;
+    (void)state;
+    memset(&h, 0, sizeof h);
+    bench_make(&b);
+    b.o.allocator.alloc_fn = heap_alloc;
+    b.o.allocator.free_fn = heap_free;
+    b.o.allocator.user = &h;
+    b.o.no_thread = false;
+    b.o.wire = VIT_WIRE_ARRAY;
+    t = bench_client(&b);
+    assert_int_equal(h.allocations, 1);
+    for (i = 0; i < 500; i++) {
+        vit_event e;
+        vit_event_begin(&e, t, "x", NULL);
+        vit_add_text(&e, "m", "mail bob@example.com");
+        vit_add_hash(&e, "h", "value");
+        (void)vit_event_send(&e);
+    }
+    vit_session_begin(t, NULL, NULL);
+    vit_set_context(t, "a", "b");
+    (void)vit_register_secret(t, "secret", 0);
+    vit_set_rate(t, "x", 0.5);
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    vit_reset_identity(t);
+    track_many(t, 0, 3);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(h.allocations, 1);
+    assert_int_equal(h.frees, 0);
+    bench_end(&b, t);
+    assert_int_equal(h.allocations, 1);
+    assert_int_equal(h.frees, 1);
+    assert_false(h.bad);
+}
+
+static void test_allocator_fails(void **state)
+{
+    unsigned n;
+    (void)state;
+    for (n = 1;; n++) { /* the n-th allocation fails, until a run passes unharmed */
+        bench       b;
+        vit_client *t;
+        heap        h;
+        memset(&h, 0, sizeof h);
+        h.fail_at = n;
+        bench_make(&b);
+        b.o.allocator.alloc_fn = heap_alloc;
+        b.o.allocator.free_fn = heap_free;
+        b.o.allocator.user = &h;
+        t = vit_create(&b.o);
+        assert_int_equal(t == NULL, n <= h.allocations);
+        if (t) {
+            bench_end(&b, t);
+            break;
+        }
+        assert_int_equal(logs_of(&b.l, VIT_LOG_NO_MEMORY), 1);
+        assert_int_equal(h.frees, h.allocations - 1);
+        wire_free(&b.w);
+    }
+    assert_int_equal(n, 2);
+}
+
+/* The allocator's memory may lie at any address that malloc would give. */
+static void *odd_alloc(size_t size, void *user)
+{
+    char *p = (char *)malloc(size + 16);
+    (void)user;
+    return p ? p + 16 : NULL;
+}
+
+static void odd_free(void *memory, void *user)
+{
+    (void)user;
+    free((char *)memory - 16);
+}
+
+static void test_allocator_alignment(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.o.allocator.alloc_fn = odd_alloc;
+    b.o.allocator.free_fn = odd_free;
+    t = bench_client(&b);
+    track_many(t, 0, 100);
+    assert_true(vit_flush(t, 20000));
+    assert_arrived(&b.w, 100, 1);
+    bench_end(&b, t);
+}
+
+/* ---- options ---------------------------------------------------------------------------------- */
+
+static void test_options(void **state)
+{
+    static char long_text[2000];
+    bench       good, b;
+    vit_client *t;
+    unsigned    i;
+    int         saved_stderr = dup(2), null_fd = open("/dev/null", O_WRONLY);
+    (void)state;
+    memset(long_text, 'a', sizeof long_text - 1);
+    bench_make(&good);
+    assert_true(saved_stderr >= 0 && null_fd >= 0);
+    dup2(null_fd, 2); /* canaries: a line on stderr, no logger */
+    for (i = 0; i < 3; i++) {
+        vit_options o = good.o;
+        if (i == 0) o._start_canary = 1;
+        if (i == 1) o._end_canary = 1;
+        if (i == 2) memset(&o, 0xA5, sizeof o);
+        t = vit_create(&o);
+        if (t) break;
+    }
+    dup2(saved_stderr, 2);
+    close(saved_stderr);
+    close(null_fd);
+    assert_int_equal(i, 3);
+    for (i = 0; i < 20; i++) {
+        logs_init(&good.l);
+        b = good;
+        b.o.logger.user = &good.l;
+        switch (i) {
+        case 0: b.o.client_type = ""; break;
+        case 1: b.o.client_type = "../evil"; break;
+        case 2: b.o.client_type = "a b"; break;
+        case 3: b.o.client_type = ".hidden"; break;
+        case 4: b.o.client_type = long_text; break;
+        case 5: b.o.app_version = "1\n2"; break;
+        case 6: b.o.app_version = long_text; break;
+        case 7: b.o.telemetry_key = "a\r\nEvil: header"; break;
+        case 8: b.o.telemetry_key = long_text; break;
+        case 9: b.o.wire = VIT_WIRE_OTLP; break;
+        case 10: b.o.wire = (vit_wire)77; break;
+        case 11: b.o.consent = (vit_consent)4; break;
+        case 12: b.o.consent = (vit_consent)-1; break;
+        case 13: b.o.sampling = (vit_sampling)2; break;
+        case 14: b.o.allocator.alloc_fn = heap_alloc; break; /* without free */
+        case 15: b.o.allocator.free_fn = heap_free; break;
+        case 16: b.o.queue_bytes = (1u << 30) + 1u; break;
+        case 17: b.o.endpoint = "http://127.0.0.1/\r\nHost: evil"; break;
+        case 18: b.o.endpoint = long_text; break;
+        default: b.o.app_version = "\xC3\xA9"; break;
+        }
+        t = vit_create(&b.o);
+        if (t) fail_msg("case %u made a client", i);
+        if (logs_of(&good.l, VIT_LOG_OPTION_INVALID) != 1) fail_msg("case %u is not in the log", i);
+    }
+    wire_free(&good.w);
+}
+
+/* Texts of the options are copied. */
+static void test_options_copied(void **state)
+{
+    bench       b;
+    vit_client *t;
+    char        version[] = "9.8.7", type[] = "my-tool", url[] = "http://127.0.0.1/a", key[] = "key-1", salt[] = "pepper";
+    vit_event   e;
+    (void)state;
+    bench_make(&b);
+    b.o.app_version = version, b.o.client_type = type, b.o.endpoint = url, b.o.telemetry_key = key, b.o.group_salt = salt;
+    t = bench_client(&b);
+    memset(version, 'x', 5), memset(type, 'x', 7), memset(url, 'x', 18), memset(key, 'x', 5), memset(salt, 'x', 6);
+    memset(&b.o, 0xFF, sizeof b.o);
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_group(&e, "g", "v");
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_true(vit_flush(t, 20000));
+    assert_json(b.w.calls[0].body, "app_version", "\"9.8.7\"");
+    assert_json(b.w.calls[0].body, "client_type", "\"my-tool\"");
+    assert_string_equal(b.w.calls[0].url, "http://127.0.0.1/a");
+    assert_non_null(strstr(b.w.calls[0].headers, "X-Telemetry-Key: key-1\r\n"));
+    assert_hex(json_at(b.w.calls[0].body, "metadata/g_hash"), 16);
+    bench_end(&b, t);
+}
+
+static void test_options_defaults(void **state)
+{
+    char        folder[64], absolute[PATH_MAX], path[PATH_MAX + 64];
+    vit_client *t;
+    lines       l = { NULL, 0, 0 };
+    (void)state;
+    folder_make(folder);
+    assert_non_null(realpath(folder, absolute));
+    setenv("XDG_STATE_HOME", absolute, 1);
+    t = vit_create(NULL); /* all defaults: not asked, so nothing is stored */
+    assert_non_null(t);
+    assert_int_equal(vit_get_consent(t, NULL), VIT_CONSENT_UNKNOWN);
+    assert_int_equal(track(t, "f0"), VIT_OK);
+    assert_int_equal(vit_export(t, lines_add, &l), 1);
+    assert_json(l.text[0], "app_version", "\"0.0.0\"");
+    assert_json(l.text[0], "client_type", "\"vector-inspector\"");
+    lines_free(&l);
+    assert_balanced(t);
+    assert_true(vit_destroy(t, 0));
+    unsetenv("XDG_STATE_HOME");
+    snprintf(path, sizeof path, "%s/vector-inspector", absolute);
+    assert_false(file_exists(path));
+    folder_remove(folder);
+}
+
+/* ---- NULL ------------------------------------------------------------------------------------- */
+
+static bool record_none(const void *record, uint32_t size, void *user)
+{
+    (void)record, (void)size, (void)user;
+    return true;
+}
+
+#define NULL_ROW(row, text, rate, flags, MEMBERS)                          \
+    {                                                                      \
+        vit_##row event;                                                   \
+        memset(&event, 0, sizeof event);                                   \
+        assert_int_equal(vit_track_##row(NULL, &event), VIT_DISABLED);     \
+        assert_int_equal(vit_track_##row(NULL, NULL), VIT_DISABLED);       \
+        assert_int_equal(vit_track_##row(t, NULL), VIT_INVALID);           \
+        assert_non_null(vit_schema_##row());                               \
+        refused++;                                                         \
+    }
+
+static void null_calls(vit_client *t)
+{
+    uint64_t      refused = 0;
+    vit_gate      why = VIT_GATE_NONE;
+    unsigned char digest[32];
+    char          text[64], small[1] = "";
+    vit_event     e;
+    vit_op        op = vit_op_begin();
+    VIT_CATALOGUE(NULL_ROW)
+    assert_int_equal(vit_get_stats(t).refused_invalid, refused);
+    assert_true(vit_flush(NULL, 10));
+    assert_false(vit_pump(NULL));
+    assert_true(vit_destroy(NULL, 10));
+    assert_int_equal(vit_track_schema(NULL, NULL, NULL), VIT_DISABLED);
+    assert_int_equal(vit_track_schema(t, NULL, NULL), VIT_INVALID);
+    assert_int_equal(vit_track_error(NULL, NULL), VIT_DISABLED);
+    assert_int_equal(vit_track_error(t, NULL), VIT_INVALID);
+    assert_int_equal(vit_fail(NULL, NULL, NULL, NULL, 3), 3);
+    assert_int_equal(vit_fail(t, NULL, NULL, NULL, 3), 3);
+    vit_op_text(&op, NULL); /* nowhere to write to */
+    vit_op_text(NULL, NULL);
+    vit_event_begin(NULL, NULL, NULL, NULL);
+    vit_event_begin(&e, t, NULL, NULL);
+    vit_add_label(&e, NULL, NULL), vit_add_text(&e, NULL, NULL), vit_add_hash(&e, NULL, NULL);
+    vit_add_group(&e, NULL, NULL), vit_add_row(&e, NULL, NULL), vit_add_file(&e, NULL, NULL);
+    vit_add_uuid(&e, NULL, NULL), vit_add_int(&e, NULL, 1), vit_add_ms(&e, NULL, 1);
+    vit_add_real(&e, NULL, 1.0), vit_add_flag(&e, NULL, true), vit_add_error(&e, NULL, NULL, NULL, NULL);
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_label(&e, NULL, "v"), vit_add_text(&e, NULL, "v"), vit_add_hash(&e, NULL, "v");
+    assert_int_equal(vit_event_send(&e), VIT_INVALID);
+    vit_add_label(NULL, "k", "v"), vit_add_text(NULL, "k", "v"), vit_add_hash(NULL, "k", "v");
+    vit_add_group(NULL, "k", "v"), vit_add_row(NULL, "k", "v"), vit_add_file(NULL, "k", "v");
+    vit_add_uuid(NULL, "k", "v"), vit_add_int(NULL, "k", 1), vit_add_ms(NULL, "k", 1);
+    vit_add_real(NULL, "k", 1.0), vit_add_flag(NULL, "k", true), vit_add_error(NULL, "a", "b", "c", "d");
+    assert_int_equal(vit_event_send(NULL), VIT_INVALID);
+    vit_session_begin(NULL, NULL, NULL), vit_session_begin(t, NULL, NULL);
+    vit_session_end(NULL, VIT_EXIT_NORMAL), vit_session_end(t, VIT_EXIT_NORMAL);
+    assert_false(vit_crashed_last_run(NULL));
+    assert_false(vit_crashed_last_run(t));
+    vit_qt_message(NULL, 2, NULL, 0, NULL, NULL, NULL);
+    vit_qt_message(t, 2, NULL, 0, NULL, NULL, NULL);
+    vit_set_consent(NULL, VIT_CONSENT_GRANTED);
+    assert_int_equal(vit_get_consent(NULL, NULL), VIT_CONSENT_DENIED);
+    assert_int_equal(vit_get_consent(NULL, &why), VIT_CONSENT_DENIED);
+    assert_int_not_equal(why, VIT_GATE_NONE);
+    vit_set_context(NULL, NULL, NULL), vit_set_context(t, NULL, NULL), vit_set_context(NULL, "a", "b");
+    vit_set_rate(NULL, NULL, 1.0), vit_set_rate(t, NULL, 1.0), vit_set_rate(NULL, "x", 1.0);
+    assert_false(vit_register_secret(NULL, NULL, 0));
+    assert_false(vit_register_secret(NULL, "secret", 0));
+    assert_false(vit_register_secret(t, NULL, 0));
+    assert_false(vit_register_secret(t, NULL, 10));
+    assert_int_equal(vit_export(NULL, NULL, NULL), 0);
+    assert_int_equal(vit_export(t, NULL, NULL), 0);
+    vit_purge(NULL), vit_reset_identity(NULL);
+    assert_int_equal(vit_get_stats(NULL).accepted, 0);
+    (void)vit_should_sample(NULL, 0.5, NULL);
+    vit_error_hash(text, NULL, NULL, NULL);
+    assert_true(is_hex(text, 16));
+    assert_int_equal(vit_scrub(NULL, 0, NULL, 0), 0);
+    assert_int_equal(vit_scrub(NULL, 0, "abc", 3), 3);
+    assert_int_equal(vit_scrub(small, 1, "abc", 3), 3);
+    assert_int_equal(vit_scrub(text, sizeof text, NULL, 0), 0);
+    assert_string_equal(text, "");
+    vit_sha256(digest, NULL, 0);
+    assert_int_equal(digest[0], 0xe3);
+    assert_int_equal(vit_queue_bytes(0), 0);
+    assert_null(vit_queue_init(NULL, 1 << 20));
+    assert_int_equal(vit_queue_record_max(NULL), 0);
+    assert_false(vit_queue_push(NULL, "a", 1));
+    assert_false(vit_queue_push_important(NULL, "a", 1));
+    assert_null(vit_queue_reserve(NULL, 1));
+    vit_queue_commit(NULL, NULL, 0);
+    vit_queue_commit(NULL, text, 1);
+    assert_int_equal(vit_queue_drain(NULL, record_none, NULL, 1), 0);
+    assert_int_equal(vit_queue_peek(NULL, record_none, NULL, 1), 0);
+    vit_queue_release(NULL, 1);
+    assert_false(vit_request_cancelled(NULL));
+    assert_int_equal(vit_retry_after(NULL, 0), 0);
+    assert_non_null(vit_version());
+    vit_purge(t);
+}
+
+static void test_null(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    null_calls(t);
+    bench_end(&b, t);
+}
+
+/* A request without our flag is never cancelled. */
+static void test_null_request(void **state)
+{
+    vit_request r;
+    (void)state;
+    memset(&r, 0, sizeof r);
+    assert_false(vit_request_cancelled(&r));
+}
+
+/* ---- again and again -------------------------------------------------------------------------- */
+
+static unsigned descriptors(void)
+{
+    DIR     *d = opendir("/proc/self/fd");
+    unsigned n = 0;
+    if (!d) return 0;
+    while (readdir(d)) n++;
+    closedir(d);
+    return n;
+}
+
+/* Bytes of address space; 0 where /proc does not say. */
+static unsigned long address_space(void)
+{
+    unsigned long pages = 0;
+    FILE         *f = fopen("/proc/self/statm", "r");
+    if (!f) return 0;
+    if (fscanf(f, "%lu", &pages) != 1) pages = 0;
+    fclose(f);
+    return pages * 4096u;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+static void test_1000_rounds(void **state)
+{
+    unsigned      round, before = 0;
+    unsigned long space = 0;
+    char          folder[64];
+    (void)state;
+    folder_make(folder);
+    for (round = 0; round < 1000; round++) {
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        b.o.no_thread = round % 2 == 0;
+        b.o.data_dir = round % 3 == 0 ? folder : "";
+        b.o.queue_bytes = 1;
+        t = bench_client(&b);
+        track_many(t, 0, 2);
+        if (round % 5 == 0) assert_true(vit_flush(t, 20000));
+        assert_true(vit_destroy(t, round % 7 == 0 ? 20000 : 0));
+        wire_free(&b.w);
+        if (round == 100) {
+            before = descriptors();
+            space = address_space();
+        }
+    }
+    assert_int_equal(descriptors(), before);
+    if (!SANITIZED) assert_true(address_space() < space + 32u * 1024u * 1024u); /* a client has 64 KiB and more */
+    folder_remove(folder);
+}
+
+/* Several clients in a process know nothing of each other. */
+static void test_two_clients(void **state)
+{
+    bench       a, b;
+    vit_client *one, *two;
+    (void)state;
+    bench_make(&a);
+    bench_make(&b);
+    one = bench_client(&a);
+    two = bench_client(&b);
+    vit_set_rate(one, "feature.toggled", 0.0);
+    vit_set_consent(two, VIT_CONSENT_VERBOSE);
+    vit_session_begin(two, "two", NULL);
+    assert_int_equal(track(one, "x"), VIT_SAMPLED_OUT);
+    assert_int_equal(track(two, "x"), VIT_OK);
+    assert_int_equal(vit_get_consent(one, NULL), VIT_CONSENT_GRANTED);
+    assert_true(vit_flush(one, 20000));
+    assert_true(vit_flush(two, 20000));
+    assert_int_equal(wire_count(&a.w), 0);
+    assert_int_equal(wire_count(&b.w), 2);
+    bench_end(&a, one);
+    assert_int_equal(track(two, "y"), VIT_OK);
+    bench_end(&b, two);
+}
+
+/* Contexts change while events wait: each event has the one it was recorded under. */
+static void test_contexts(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    char        name[32];
+    lines       l;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    for (i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "provider-%u", i);
+        vit_set_context(t, name, NULL);
+        assert_int_equal(track(t, name), VIT_OK);
+    }
+    l = lines_of(t);
+    for (i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "\"provider-%u\"", i);
+        assert_json(l.text[i], "metadata/db_provider", name);
+        assert_json(l.text[i], "metadata/feature_name", name);
+    }
+    lines_free(&l);
+    vit_purge(t);
+    for (i = 0; i < 300; i++) { /* more than are kept: an event has its own or none, never another's */
+        snprintf(name, sizeof name, "provider-%u", i);
+        vit_set_context(t, name, NULL);
+        assert_int_equal(track(t, name), VIT_OK);
+    }
+    l = lines_of(t);
+    assert_int_equal(l.count, 300);
+    for (i = 0; i < 300; i++) {
+        const char *provider = json_at(l.text[i], "metadata/db_provider");
+        snprintf(name, sizeof name, "\"provider-%u\"", i);
+        assert_true(provider[0] == 0 || strcmp(provider, name) == 0);
+        if (i >= 240) assert_string_equal(provider, name);
+    }
+    assert_int_equal(logs_of(&b.l, VIT_LOG_CONTEXT_LOST), 1);
+    lines_free(&l);
+    bench_end(&b, t);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_form_event),
+        cmocka_unit_test(test_form_array),
+        cmocka_unit_test(test_form_ndjson),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_flush_ms),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_2xx_only),
+        cmocka_unit_test(test_retried),
+        cmocka_unit_test(test_rejected),
+        cmocka_unit_test(test_halted),
+        cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_retry_after_long),
+        cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_all_poison),
+        cmocka_unit_test(test_pending),
+        cmocka_unit_test(test_flush_zero),
+        cmocka_unit_test(test_flush_timeout),
+        cmocka_unit_test(test_no_transport),
+        cmocka_unit_test(test_plain_http),
+        cmocka_unit_test(test_inside_transport),
+        cmocka_unit_test(test_inside_export),
+        cmocka_unit_test(test_inside_log),
+        cmocka_unit_test(test_inside_log_of_thread),
+        cmocka_unit_test(test_destroy_obedient),
+        cmocka_unit_test(test_destroy_stubborn),
+        cmocka_unit_test(test_destroy_delivers),
+        cmocka_unit_test(test_queue_full),
+        cmocka_unit_test(test_queue_wraps),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads_deliver),
+        cmocka_unit_test(test_wakes),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_fork_in_flight),
+        cmocka_unit_test(test_fork_new_client),
+        cmocka_unit_test(test_allocator),
+        cmocka_unit_test(test_allocator_fails),
+        cmocka_unit_test(test_allocator_alignment),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_options_copied),
+        cmocka_unit_test(test_options_defaults),
+        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_null_request),
+        cmocka_unit_test(test_1000_rounds),
+        cmocka_unit_test(test_two_clients),
+        cmocka_unit_test(test_contexts),
+    };
+    environment_clear();
+    return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
+}
