@@ -254,7 +254,8 @@ typedef enum vit_log_level {
     X(CONSENT_REFUSED, INFO, "telemetry is off: vit_get_consent says which gate refused")          \
     X(NO_DATA_FOLDER, WARNING,                                                                     \
       "no usable folder for settings (missing, read-only or not yours): memory only")              \
-    X(SETTINGS_UNREADABLE, WARNING, "the settings could not be read and were taken as absent")     \
+    X(SETTINGS_UNREADABLE, WARNING,                                                                \
+      "the settings cannot be read: taken as a refusal until vit_set_consent writes them")         \
     X(SETTINGS_NOT_SAVED, WARNING,                                                                 \
       "the settings could not be saved: identity and consent last for this run")                   \
     X(RANDOM_WEAK, WARNING, "the system gave no random bytes: ids are unique but guessable")       \
@@ -2119,7 +2120,7 @@ void vit_sha256(unsigned char digest[32], const void *data, size_t size)
     vitp_sha256 s;
     vitp_sha256_begin(&s);
     if (data) vitp_sha256_add(&s, data, size);
-    vitp_sha256_end(&s, digest);
+    if (digest) vitp_sha256_end(&s, digest);
 }
 
 /* ============================================================================================
@@ -2186,6 +2187,7 @@ static void vitp_id_next(vitp_id_source *s, unsigned char id[16])
 void vit_uuid4(char out[37])
 {
     unsigned char id[16];
+    if (!out) return;
     (void)vitp_id_random(id, sizeof id);
     vitp_id_stamp(id);
     vitp_text_uuid(out, id);
@@ -2203,7 +2205,7 @@ vit_op vit_op_begin(void)
 void vit_op_text(const vit_op *op, char out[37])
 {
     static const unsigned char nil[16] = { 0 };
-    vitp_text_uuid(out, op ? op->correlation_id : nil);
+    if (out) vitp_text_uuid(out, op ? op->correlation_id : nil);
 }
 
 bool vit_should_sample(const char *event_name, double rate, const char *seed)
@@ -2333,6 +2335,7 @@ static void vitp_id_error_hash(unsigned char out[8], const char *type, const cha
 void vit_error_hash(char out[17], const char *type, const char *message, const char *top_frame)
 {
     unsigned char hash[8];
+    if (!out) return;
     vitp_id_error_hash(hash, type, message ? message : "", message ? strlen(message) : 0,
                        top_frame ? top_frame : "", top_frame ? strlen(top_frame) : 0);
     vitp_text_hex(out, hash, 8);
@@ -5159,6 +5162,7 @@ static const vitp_wire_form *vitp_wire_form_of(vit_wire wire)
 typedef struct vitp_settings {
     bool        off;        /* telemetry_enabled is anything but true */
     bool        unreadable; /* the file, or its consent: a refusal until the user decides anew */
+    bool        known;      /* some name was */
     bool        has_consent, has_hwid, has_salt;
     vit_consent consent;
     char        hwid[37], salt[33];
@@ -5191,6 +5195,8 @@ static void vitp_settings_take(vitp_settings *s, const char *name, size_t name_s
     unsigned char id[16];
     char          text[37];
     uint32_t      i;
+    bool          known = s->known;
+    s->known = true;
     if (vitp_settings_is(name, name_size, "telemetry_enabled")) {
         if (!vitp_settings_is(value, size, "true")) s->off = true;
     } else if (vitp_settings_is(name, name_size, "consent")) {
@@ -5208,6 +5214,9 @@ static void vitp_settings_take(vitp_settings *s, const char *name, size_t name_s
         memcpy(s->salt, value, 32);
         s->salt[32] = 0;
         s->has_salt = true;
+    } else {
+        s->known = known || vitp_settings_is(name, name_size, "hwid") ||
+                   vitp_settings_is(name, name_size, "salt");
     }
 }
 
@@ -5245,8 +5254,11 @@ static void vitp_settings_line(vitp_settings *s, const char *line, size_t size)
     vitp_settings_take(s, line, name_size, value, value_size);
 }
 
+/* A text in which nothing is known may have held a refusal, and counts as one; an empty one holds
+   nothing. */
 static void vitp_settings_parse(vitp_settings *s, const char *text, size_t size)
 {
+    bool empty = size == 0;
     memset(s, 0, sizeof *s);
     if (vitp_settings_begins(text, size, "\xEF\xBB\xBF"))
         text += 3, size -= 3; /* an editor's mark */
@@ -5257,6 +5269,7 @@ static void vitp_settings_parse(vitp_settings *s, const char *text, size_t size)
         text += line;
         size -= line;
     }
+    if (!s->known && !empty) s->unreadable = true;
 }
 
 /* Size of the text, which fits VITP_SETTINGS_MAX. */
@@ -5860,8 +5873,7 @@ static void vitp_worker_erase(vit_client *t) { (void)t; }
 static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t, (void)folder; }
 #else
 
-/* True: there are settings, or something in their place that cannot be read, which refuses. A
-   file in which nothing is known counts as one without values. */
+/* True: there are settings, or something in their place that cannot be read, which refuses. */
 static bool vitp_worker_load(vit_client *t, vitp_settings *s)
 {
     char         text[VITP_SETTINGS_MAX];
@@ -5876,8 +5888,7 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     }
     if (how == VITP_OS_READ_ABSENT) return false;
     vitp_settings_parse(s, text, size);
-    if (s->unreadable || (!s->has_hwid && !s->has_salt && !s->has_consent && !s->off))
-        vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
+    if (s->unreadable) vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
     return true;
 }
 

@@ -4,7 +4,7 @@
    wire       a transport that keeps each request and answers by a script
    logs       a logger that counts each item
    folder_*   temporary folders under build/tests
-   json_*     a strict reader of JSON (RFC 8259): validates, refuses a key given twice, finds members
+   json_*     a strict reader of JSON (RFC 8259): refuses a key given twice, finds members
 
    assert_ functions end the test that calls them; call them from the test's own thread only. */
 
@@ -45,8 +45,8 @@ TEST_FN const char *json_space(const char *p, const char *end)
 TEST_FN size_t json_character(const char *p, const char *end)
 {
     const unsigned char *c = (const unsigned char *)p;
-    size_t               n = *c < 0x80 ? 1 : *c < 0xC2 ? 0 : *c < 0xE0 ? 2 : *c < 0xF0 ? 3 : *c < 0xF5 ? 4 : 0;
-    size_t               i;
+    size_t n = *c < 0x80 ? 1 : *c < 0xC2 ? 0 : *c < 0xE0 ? 2 : *c < 0xF0 ? 3 : *c < 0xF5 ? 4 : 0;
+    size_t i;
     if (n == 0 || (size_t)(end - p) < n) return 0;
     for (i = 1; i < n; i++)
         if ((c[i] & 0xC0u) != 0x80u) return 0;
@@ -103,9 +103,12 @@ TEST_FN const char *json_value(const char *p, const char *end, int depth);
 /* The members of an object or the elements of an array, from behind its bracket. */
 TEST_FN const char *json_inside(const char *p, const char *end, bool object, int depth)
 {
-    struct { const char *at; size_t size; } keys[JSON_KEYS_MAX];
-    size_t                                  count = 0, i;
-    char                                    close = object ? '}' : ']';
+    struct {
+        const char *at;
+        size_t      size;
+    } keys[JSON_KEYS_MAX];
+    size_t count = 0, i;
+    char   close = object ? '}' : ']';
     p = json_space(p, end);
     if (p < end && *p == close) return p + 1;
     for (;;) {
@@ -166,7 +169,8 @@ TEST_FN const char *json_member(const char *p, const char *end, const char *key,
         p = json_value(value, end, 0);
         if (!p) return NULL;
         *size = (size_t)(p - value);
-        if ((size_t)(name_end - name) == key_size + 2 && memcmp(name + 1, key, key_size) == 0) return value;
+        if ((size_t)(name_end - name) == key_size + 2 && memcmp(name + 1, key, key_size) == 0)
+            return value;
         p = json_space(p, end);
         if (p >= end || *p != ',') return NULL;
     }
@@ -176,11 +180,11 @@ TEST_FN const char *json_member(const char *p, const char *end, const char *key,
    text lives until the third call after this one. */
 TEST_FN const char *json_at(const char *json, const char *path)
 {
-    static char  texts[4][16384];
-    static int   turn;
-    char        *out = texts[turn = (turn + 1) & 3];
-    size_t       size = strlen(json);
-    const char  *at = json, *slash;
+    static char texts[4][16384];
+    static int  turn;
+    char       *out = texts[turn = (turn + 1) & 3];
+    size_t      size = strlen(json);
+    const char *at = json, *slash;
     do {
         size_t key_size;
         slash = strchr(path, '/');
@@ -237,11 +241,11 @@ TEST_FN void sleep_ms(unsigned ms)
 }
 
 /* Waits for a condition, which is what the test asserts next. */
-#define WAIT_FOR(condition)                                                            \
-    do {                                                                               \
-        uint64_t wait_end_ms = now_ms() + 20000u;                                      \
-        while (!(condition) && now_ms() < wait_end_ms) sleep_ms(1);                    \
-        if (!(condition)) fail_msg("waited 20 s in vain for: %s", #condition);         \
+#define WAIT_FOR(condition)                                                    \
+    do {                                                                       \
+        uint64_t wait_end_ms = now_ms() + 20000u;                              \
+        while (!(condition) && now_ms() < wait_end_ms) sleep_ms(1);            \
+        if (!(condition)) fail_msg("waited 20 s in vain for: %s", #condition); \
     } while (0)
 
 /* ---- log ------------------------------------------------------------------------------------- */
@@ -296,7 +300,7 @@ typedef struct wire {
     size_t          count, capacity;
     vit_response    script[128]; /* answers of the first calls */
     size_t          script_size;
-    vit_response    otherwise;   /* and of the others */
+    vit_response    otherwise; /* and of the others */
     /* instead of the script; called without the lock */
     vit_response (*answer_fn)(struct wire *w, const vit_request *request, size_t number);
     void *user;
@@ -413,7 +417,10 @@ TEST_FN void wire_free(wire *w)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-typedef struct lines { char **text; size_t count, capacity; } lines;
+typedef struct lines {
+    char **text;
+    size_t count, capacity;
+} lines;
 
 TEST_FN void lines_add(const char *json, size_t size, void *user)
 {
@@ -486,7 +493,7 @@ TEST_FN vit_options options_of(wire *w, logs *l)
     return o;
 }
 
-/* accepted + adopted = delivered + queued + spooled + handed_over + dropped, at this quiet moment. */
+/* accepted + adopted = delivered + queued + spooled + handed_over + dropped, at a quiet moment. */
 TEST_FN void assert_balanced(const vit_client *t)
 {
     vit_stats s = vit_get_stats(t);
@@ -576,13 +583,27 @@ TEST_FN const char *setting_of(const char *path, const char *name)
 /* Takes away what the machine that tests says about consent, and names a user that no text has. */
 TEST_FN void environment_clear(void)
 {
-    static const char *const names[] = {
-        "DO_NOT_TRACK", "VI_NO_TELEMETRY", "VECTOR_INSPECTOR_TELEMETRY_OPTOUT", "XDG_STATE_HOME",
-        "CI", "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI", "APPVEYOR", "TRAVIS", "CIRCLECI",
-        "BUILDKITE", "TEAMCITY_VERSION", "JB_SPACE_API_URL", "JENKINS_URL", "PYTEST_CURRENT_TEST",
-        "CODEBUILD_BUILD_ID", "BUILD_ID", "BUILD_URL", "PROJECT_ID"
-    };
-    size_t i;
+    static const char *const names[] = { "DO_NOT_TRACK",
+                                         "VI_NO_TELEMETRY",
+                                         "VECTOR_INSPECTOR_TELEMETRY_OPTOUT",
+                                         "XDG_STATE_HOME",
+                                         "CI",
+                                         "TF_BUILD",
+                                         "GITHUB_ACTIONS",
+                                         "GITLAB_CI",
+                                         "APPVEYOR",
+                                         "TRAVIS",
+                                         "CIRCLECI",
+                                         "BUILDKITE",
+                                         "TEAMCITY_VERSION",
+                                         "JB_SPACE_API_URL",
+                                         "JENKINS_URL",
+                                         "PYTEST_CURRENT_TEST",
+                                         "CODEBUILD_BUILD_ID",
+                                         "BUILD_ID",
+                                         "BUILD_URL",
+                                         "PROJECT_ID" };
+    size_t                   i;
     for (i = 0; i < COUNT_OF(names); i++) unsetenv(names[i]);
     setenv("USER", "zq.tester", 1);
     setenv("LOGNAME", "zq.tester", 1);

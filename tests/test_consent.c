@@ -15,7 +15,10 @@
 /* "Any refusal wins", told another way: a vote of each gate, of which one no is enough. */
 static vit_consent vote(const vitp_consent_inputs *in, vit_gate *why)
 {
-    const struct { bool no; vit_gate gate; } gates[] = {
+    const struct {
+        bool     no;
+        vit_gate gate;
+    } gates[] = {
         { in->admin_refuses, VIT_GATE_ADMIN },
         { in->environment_refuses, VIT_GATE_ENVIRONMENT },
         { in->in_ci && !in->allow_in_ci, VIT_GATE_CI },
@@ -59,7 +62,7 @@ static void test_decide(void **state)
                 assert_int_equal(why, wanted_why);
                 granted += wanted >= VIT_CONSENT_GRANTED ? 1u : 0u;
             }
-    /* no gate refuses in 3 of 64 ways (in_ci, allow_in_ci); then 2 * 3 with a stored consent (the host
+    /* no gate refuses in 3 of 64 ways (in_ci, allow_in_ci); then 2 * 3 with a stored one (the host
        does not say DENIED) and 2 * 4 without, whatever stands in `stored` */
     assert_int_equal(granted, 3 * (2 * 3 + 2 * 4));
 }
@@ -83,17 +86,23 @@ static void fake_set(const char *name, const char *value, const char *name2, con
     fake_name[1] = name2, fake_value[1] = value2;
 }
 
-static const struct { const char *value; bool on; } values[] = {
-    { "1", true },     { "true", true },  { "TRUE", true },  { "yes", true },   { "on", true },
-    { "2", true },     { "x", true },     { "anything at all", true },          { " ", true },
-    { "00", true },    { "", false },     { "0", false },    { "false", false }, { "False", false },
-    { "FALSE", false }, { "no", false },  { "No", false },   { "off", false },  { "OFF", false },
-    { "falsehood", true }, { "nope", true }
+static const struct {
+    const char *value;
+    bool        on;
+} values[] = {
+    { "1", true },      { "true", true },   { "TRUE", true },   { "yes", true },
+    { "on", true },     { "2", true },      { "x", true },      { "anything at all", true },
+    { " ", true },      { "00", true },     { "", false },      { "0", false },
+    { "false", false }, { "False", false }, { "FALSE", false }, { "no", false },
+    { "No", false },    { "off", false },   { "OFF", false },   { "falsehood", true },
+    { "nope", true }
 };
 
 static void test_environment(void **state)
 {
-    static const struct { const char *client, *name; } own[] = {
+    static const struct {
+        const char *client, *name;
+    } own[] = {
         { "vector-inspector", "VECTOR_INSPECTOR_TELEMETRY_OPTOUT" },
         { "app", "APP_TELEMETRY_OPTOUT" },
         { "My.App-2", "MY_APP_2_TELEMETRY_OPTOUT" },
@@ -122,12 +131,22 @@ static void test_environment(void **state)
 
 static void test_ci(void **state)
 {
-    static const char *const alone[] = { "CI", "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI", "APPVEYOR", "TRAVIS",
-                                         "CIRCLECI", "BUILDKITE", "TEAMCITY_VERSION", "JB_SPACE_API_URL",
-                                         "JENKINS_URL", "PYTEST_CURRENT_TEST" };
-    static const char *const pairs[][2] = { { "CODEBUILD_BUILD_ID", "AWS_REGION" }, { "BUILD_ID", "BUILD_URL" },
+    static const char *const alone[] = { "CI",
+                                         "TF_BUILD",
+                                         "GITHUB_ACTIONS",
+                                         "GITLAB_CI",
+                                         "APPVEYOR",
+                                         "TRAVIS",
+                                         "CIRCLECI",
+                                         "BUILDKITE",
+                                         "TEAMCITY_VERSION",
+                                         "JB_SPACE_API_URL",
+                                         "JENKINS_URL",
+                                         "PYTEST_CURRENT_TEST" };
+    static const char *const pairs[][2] = { { "CODEBUILD_BUILD_ID", "AWS_REGION" },
+                                            { "BUILD_ID", "BUILD_URL" },
                                             { "BUILD_ID", "PROJECT_ID" } };
-    size_t i;
+    size_t                   i;
     (void)state;
     fake_set(NULL, NULL, NULL, NULL);
     assert_false(vitp_consent_ci(fake_env));
@@ -206,15 +225,23 @@ static void end(vit_client *t)
 }
 
 /* Nothing lies in the folder. */
-static void assert_folder_empty(const char *folder) { assert_int_equal(rmdir(folder), 0); assert_int_equal(mkdir(folder, 0700), 0); }
+static void assert_folder_empty(const char *folder)
+{
+    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(mkdir(folder, 0700), 0);
+}
 
-#define HWID "123e4567-e89b-42d3-a456-426614174000"
-#define SALT "00112233445566778899aabbccddeeff"
+#define HWID     "123e4567-e89b-42d3-a456-426614174000"
+#define SALT     "00112233445566778899aabbccddeeff"
 #define IDENTITY "hwid = " HWID "\nsalt = " SALT "\n"
 
 static void test_gates(void **state)
 {
-    static const struct { const char *name, *value; bool refuses; vit_gate gate; } cases[] = {
+    static const struct {
+        const char *name, *value;
+        bool        refuses;
+        vit_gate    gate;
+    } cases[] = {
         { "DO_NOT_TRACK", "1", true, VIT_GATE_ENVIRONMENT },
         { "DO_NOT_TRACK", "0", false, VIT_GATE_NONE },
         { "VI_NO_TELEMETRY", "yes", true, VIT_GATE_ENVIRONMENT },
@@ -431,7 +458,8 @@ static void test_denied_in_flight(void **state)
     assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], 2);
     assert_balanced(t);
     b.w.answer_fn = NULL;
-    vit_set_consent(t, VIT_CONSENT_GRANTED); /* a new identity; what was before does not come back */
+    vit_set_consent(t,
+                    VIT_CONSENT_GRANTED); /* a new identity; what was before does not come back */
     assert_int_equal(track(t, "fourth"), VIT_OK);
     assert_true(vit_flush(t, 20000));
     assert_int_equal(wire_count(&b.w), 2);
@@ -500,7 +528,7 @@ static void test_stored_refusal_wins(void **state)
     bench_free(&b);
 }
 
-/* ---- the switch in the file ------------------------------------------------------------------- */
+/* ---- the switch in the file ------------------------------------------------------------------ */
 
 static void test_switched_off_while_running(void **state)
 {
@@ -553,7 +581,8 @@ static void test_switch_survives(void **state)
         if (i < 4) vit_set_consent(t, consents[i / 2]);
         else vit_reset_identity(t);
         if (strcmp(setting_of(b.path, "telemetry_enabled"), "false") != 0)
-            fail_msg("round %u: the file says telemetry_enabled = %s", i, setting_of(b.path, "telemetry_enabled"));
+            fail_msg("round %u: the file says telemetry_enabled = %s", i,
+                     setting_of(b.path, "telemetry_enabled"));
         (void)track(t, "b");
         assert_false(vit_flush(t, 1000));
         assert_int_equal(wire_count(&b.w), 0);
@@ -583,7 +612,7 @@ static void test_denied_elsewhere(void **state)
     bench_free(&b);
 }
 
-/* ---- purge and identity ----------------------------------------------------------------------- */
+/* ---- purge and identity ---------------------------------------------------------------------- */
 
 static void test_purge(void **state)
 {
@@ -649,7 +678,11 @@ static void test_reset_identity(void **state)
     bench_free(&b);
 }
 
-typedef struct racer { bench *b; vit_client *t; pthread_barrier_t *start; } racer;
+typedef struct racer {
+    bench             *b;
+    vit_client        *t;
+    pthread_barrier_t *start;
+} racer;
 
 static void *racer_run(void *argument)
 {
@@ -680,7 +713,8 @@ static void test_one_identity(void **state)
         for (i = 0; i < 4; i++) {
             assert_non_null(r[i].t);
             assert_int_equal(track(r[i].t, "a"), VIT_OK);
-            assert_memory_equal(json_at(line_of(r[i].t), "hwid") + 1, setting_of(b.path, "hwid"), 36);
+            assert_memory_equal(json_at(line_of(r[i].t), "hwid") + 1, setting_of(b.path, "hwid"),
+                                36);
             end(r[i].t);
         }
         assert_int_equal(unlink(b.path), 0);
@@ -689,7 +723,7 @@ static void test_one_identity(void **state)
     }
 }
 
-/* ---- settings --------------------------------------------------------------------------------- */
+/* ---- settings -------------------------------------------------------------------------------- */
 
 static void assert_mode(const char *path, mode_t mode)
 {
@@ -752,26 +786,31 @@ static void test_settings_texts(void **state)
     (void)state;
     with_text("", VIT_CONSENT_GRANTED, VIT_GATE_NONE);
     with_text("telemetry_enabled = true\n" IDENTITY, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
-    with_text("telemetry_enabled = true\r\nconsent = verbose\r\n", VIT_CONSENT_VERBOSE, VIT_GATE_NONE);
+    with_text("telemetry_enabled = true\r\nconsent = verbose\r\n", VIT_CONSENT_VERBOSE,
+              VIT_GATE_NONE);
     with_text("  telemetry_enabled=true  \n\tconsent =granted", VIT_CONSENT_GRANTED, VIT_GATE_NONE);
-    with_text("# telemetry_enabled = false\ntelemetry_enabled = true\n", VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+    with_text("# telemetry_enabled = false\ntelemetry_enabled = true\n", VIT_CONSENT_GRANTED,
+              VIT_GATE_NONE);
     with_text("telemetry_enabled = false", VIT_CONSENT_DENIED, VIT_GATE_SETTING);
     with_text("telemetry_enabled = false\r\n", VIT_CONSENT_DENIED, VIT_GATE_SETTING);
     with_text("telemetry_enabled = False\n", VIT_CONSENT_DENIED, VIT_GATE_SETTING);
     with_text("telemetry_enabled = 0\n", VIT_CONSENT_DENIED, VIT_GATE_SETTING);
     with_text("telemetry_enabled =\n", VIT_CONSENT_DENIED, VIT_GATE_SETTING);
-    with_text("telemetry_enabled = true\ntelemetry_enabled = false\n", VIT_CONSENT_DENIED, VIT_GATE_SETTING);
-    with_text("telemetry_enabled = false\ntelemetry_enabled = true\n", VIT_CONSENT_DENIED, VIT_GATE_SETTING);
+    with_text("telemetry_enabled = true\ntelemetry_enabled = false\n", VIT_CONSENT_DENIED,
+              VIT_GATE_SETTING);
+    with_text("telemetry_enabled = false\ntelemetry_enabled = true\n", VIT_CONSENT_DENIED,
+              VIT_GATE_SETTING);
     with_text("consent = denied\n" IDENTITY, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
     with_text("consent = perhaps\n" IDENTITY, VIT_CONSENT_DENIED, VIT_GATE_SETTING);
-    with_text("hwid = nonsense\nsalt = short\nconsent = granted\n", VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+    with_text("hwid = nonsense\nsalt = short\nconsent = granted\n", VIT_CONSENT_GRANTED,
+              VIT_GATE_NONE);
 }
 
 /* Any refusal wins, also of two lines. */
 static void test_settings_twice(void **state)
 {
-    vit_gate why = VIT_GATE_NONE;
-    bench    b;
+    vit_gate    why = VIT_GATE_NONE;
+    bench       b;
     vit_client *t;
     (void)state;
     with_text("consent = denied\nconsent = granted\n", VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
@@ -799,12 +838,14 @@ static void test_settings_unreadable(void **state)
 
 static void test_settings_binary(void **state)
 {
-    static const unsigned char binary[] = { 0, 1, 2, 0xFF, 0xFE, '=', 0, '\n', 0x80, '=', 0x80, 0, 0, 0 };
+    static const unsigned char binary[] = { 0,    1,    2,   0xFF, 0xFE, '=', 0,
+                                            '\n', 0x80, '=', 0x80, 0,    0,   0 };
     static const char          zeros[512];
     (void)state;
     with_file(binary, sizeof binary, VIT_CONSENT_DENIED, VIT_GATE_SETTING);
     with_file(zeros, sizeof zeros, VIT_CONSENT_DENIED, VIT_GATE_SETTING); /* after a power loss */
-    with_text("<?xml version=\"1.0\"?><telemetry enabled=\"false\"/>\n", VIT_CONSENT_DENIED, VIT_GATE_SETTING);
+    with_text("<?xml version=\"1.0\"?><telemetry enabled=\"false\"/>\n", VIT_CONSENT_DENIED,
+              VIT_GATE_SETTING);
 }
 
 /* An identity that is malformed is made anew and stored. */
@@ -814,7 +855,8 @@ static void test_settings_repaired(void **state)
     vit_client *t;
     (void)state;
     bench_make(&b);
-    settings_write(&b, "telemetry_enabled = true\nconsent = granted\nhwid = nonsense\nsalt = " SALT "\n");
+    settings_write(&b, "telemetry_enabled = true\nconsent = granted\nhwid = nonsense\nsalt = " SALT
+                       "\n");
     t = bench_client(&b);
     assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
     assert_int_equal(strlen(setting_of(b.path, "hwid")), 36);
@@ -841,7 +883,8 @@ static void test_settings_not_a_file(void **state)
         if (i == 1) assert_int_equal(symlink("nowhere", b.path), 0);
         if (i == 2) assert_int_equal(mkfifo(b.path, 0600), 0);
         if (i == 3) assert_int_equal(mkdir(b.path, 0700), 0);
-        if (i == 4) file_write(b.path, "consent = granted\n", 18, 0660); /* others may write to it */
+        if (i == 4)
+            file_write(b.path, "consent = granted\n", 18, 0660); /* others may write to it */
         t = bench_client(&b);
         assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_SETTING);
         assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_UNREADABLE), 1);
@@ -951,8 +994,8 @@ static void test_folder_name_long(void **state)
 
 static void test_default_folder(void **state)
 {
-    bench b;
-    char  absolute[PATH_MAX], path[PATH_MAX + 64], home[128];
+    bench       b;
+    char        absolute[PATH_MAX], path[PATH_MAX + 64], home[128];
     vit_client *t;
     (void)state;
     bench_make(&b);
@@ -1089,9 +1132,9 @@ static void test_secret_everywhere(void **state)
 static void test_secret_in_retry(void **state)
 {
     static const int first[] = { 503 };
-    bench       b;
-    vit_client *t;
-    size_t      i;
+    bench            b;
+    vit_client      *t;
+    size_t           i;
     (void)state;
     bench_make(&b);
     wire_script(&b.w, first, 1);

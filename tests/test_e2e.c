@@ -17,11 +17,17 @@
 
 #include <dirent.h>
 #include <signal.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/wait.h>
 
-/* ---- the collector ----------------------------------------------------------------------------- */
+/* ---- the collector --------------------------------------------------------------------------- */
 
-typedef struct collector { char folder[64], port_file[96], url[128]; pid_t pid; } collector;
+typedef struct collector {
+    char  folder[64], port_file[96], url[128];
+    pid_t pid;
+} collector;
 
 #define OPTIONS_MAX 8
 
@@ -44,13 +50,17 @@ static void collector_run(collector *c, const char *const *options)
     assert_true(c->pid >= 0);
     if (c->pid == 0) {
         int null_fd = open("/dev/null", O_RDWR);
+#ifdef __linux__
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves none behind */
+#endif
         dup2(null_fd, 1);
         dup2(null_fd, 2);
         execv(path, (char *const *)(uintptr_t)arguments);
         _exit(127);
     }
     WAIT_FOR(strchr(file_read(c->port_file), '\n') || atoi(file_read(c->port_file)) > 0);
-    snprintf(c->url, sizeof c->url, "http://127.0.0.1:%d/api/v1/telemetry", atoi(file_read(c->port_file)));
+    snprintf(c->url, sizeof c->url, "http://127.0.0.1:%d/api/v1/telemetry",
+             atoi(file_read(c->port_file)));
 }
 
 static void collector_start(collector *c, const char *const *options)
@@ -98,7 +108,7 @@ static const char *stored(const collector *c)
     return text;
 }
 
-/* ---- the client -------------------------------------------------------------------------------- */
+/* ---- the client ------------------------------------------------------------------------------ */
 
 static const vit_wire forms[] = { VIT_WIRE_EVENT, VIT_WIRE_ARRAY, VIT_WIRE_NDJSON };
 
@@ -141,7 +151,7 @@ static void track_many(vit_client *t, unsigned count)
 static void deliver(vit_client *t)
 {
     uint64_t end_ms = now_ms() + 60000;
-    while (!vit_flush(t, 100) && now_ms() < end_ms) { }
+    while (!vit_flush(t, 100) && now_ms() < end_ms) {}
     assert_int_equal(vit_get_stats(t).queued, 0);
     assert_balanced(t);
 }
@@ -154,11 +164,12 @@ static void assert_stored_once(const collector *c, unsigned count)
     assert_int_equal(count_of(text, "\n"), count);
     for (i = 0; i < count; i++) {
         snprintf(name, sizeof name, "\"feature_name\":\"f%u\"", i);
-        if (count_of(text, name) != 1) fail_msg("%s is stored %lu times", name, (unsigned long)count_of(text, name));
+        if (count_of(text, name) != 1)
+            fail_msg("%s is stored %lu times", name, (unsigned long)count_of(text, name));
     }
 }
 
-/* ---- tests ------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void test_forms(void **state)
 {
@@ -365,7 +376,7 @@ static void test_server_comes_late(void **state)
     }
 }
 
-/* A server that does not answer: a request ends in timeout_ms, and vit_destroy does not wait for it. */
+/* A server that does not answer: a request ends in timeout_ms, vit_destroy does not wait for it. */
 static void test_slow_server(void **state)
 {
     static const char *const options[] = { "--delay-ms", "20000", NULL };

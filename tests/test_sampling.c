@@ -43,7 +43,7 @@ static vit_status track_name(vit_client *t, const char *name, const vit_op *op)
     return vit_event_send(&e);
 }
 
-/* The rule of the specification, written anew: first 8 hex digits of sha256(seed:event) over 0xFFFFFFFF. */
+/* The rule, written anew: first 8 hex digits of sha256(seed:event) over 0xFFFFFFFF. */
 static bool rule(const char *event, double rate, const char *seed)
 {
     unsigned char digest[32];
@@ -78,7 +78,7 @@ static void test_rule(void **state)
     assert_true(vit_should_sample("e", strtod("inf", NULL), "s"));
 }
 
-/* sha256 of session-1:query.executed by coreutils begins with de6ffbb4: the rule is not only equal to itself. */
+/* By coreutils sha256 of session-1:query.executed begins with de6ffbb4. */
 static void test_rule_known(void **state)
 {
     unsigned char digest[32];
@@ -109,7 +109,8 @@ static void test_session_all_or_none(void **state)
             vit_embedding_request event;
             memset(&event, 0, sizeof event);
             assert_int_equal(track_query(t, NULL), query ? VIT_OK : VIT_SAMPLED_OUT);
-            assert_int_equal(vit_track_embedding_request(t, &event), embedding ? VIT_OK : VIT_SAMPLED_OUT);
+            assert_int_equal(vit_track_embedding_request(t, &event),
+                             embedding ? VIT_OK : VIT_SAMPLED_OUT);
         }
         kept += (query ? 1u : 0u) + (embedding ? 1u : 0u);
         vit_session_end(t, VIT_EXIT_NORMAL);
@@ -141,7 +142,8 @@ static void test_hwid(void **state)
         assert_int_equal(track_name(t, "probe", NULL), VIT_OK);
         snprintf(hwid, sizeof hwid, "%s", json_at(line_of(t), "hwid") + 1);
         hwid[36] = 0;
-        assert_int_equal(track_query(t, NULL), rule("query.executed", 0.5, hwid) ? VIT_OK : VIT_SAMPLED_OUT);
+        assert_int_equal(track_query(t, NULL),
+                         rule("query.executed", 0.5, hwid) ? VIT_OK : VIT_SAMPLED_OUT);
         end(t);
     }
     assert_true(kept > 5 && kept < 35);
@@ -324,8 +326,10 @@ static void test_flow_own_id(void **state)
 /* Errors are never sampled, whatever the host sets; nor by which way they come. */
 static void test_errors(void **state)
 {
-    static const char *const names[] = { "UncaughtException",       "QtError", "Error", "error.repeated",
-                                         "sample_db.create_failed", "DataImportError" };
+    static const char *const names[] = {
+        "UncaughtException",       "QtError",        "Error", "error.repeated",
+        "sample_db.create_failed", "DataImportError"
+    };
     vit_client                 *t = client(VIT_SAMPLE_SESSION);
     vit_uncaught_exception      uncaught;
     vit_qt_error                qt;
@@ -359,7 +363,8 @@ static void test_errors(void **state)
     assert_int_equal(l.count, 8);
     for (i = 0; i < l.count; i++) assert_json(l.text[i], "metadata/sampling_rate", "");
     lines_free(&l);
-    assert_int_equal(track_name(t, "DataImportError", NULL), VIT_SAMPLED_OUT); /* no error: only named so */
+    assert_int_equal(track_name(t, "DataImportError", NULL),
+                     VIT_SAMPLED_OUT); /* no error: only named so */
     end(t);
 }
 
@@ -368,8 +373,8 @@ static void test_errors_by_name(void **state)
 {
     static const char *const names[] = { "UncaughtException", "QtError", "Error", "error.repeated",
                                          "sample_db.create_failed" };
-    vit_client *t = client(VIT_SAMPLE_SESSION);
-    size_t      i;
+    vit_client              *t = client(VIT_SAMPLE_SESSION);
+    size_t                   i;
     (void)state;
     for (i = 0; i < COUNT_OF(names); i++) {
         vit_set_rate(t, names[i], 0.0);

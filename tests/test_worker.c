@@ -12,7 +12,11 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-typedef struct bench { wire w; logs l; vit_options o; } bench;
+typedef struct bench {
+    wire        w;
+    logs        l;
+    vit_options o;
+} bench;
 
 static void bench_make(bench *b)
 {
@@ -62,14 +66,15 @@ static void assert_arrived(wire *w, unsigned count, unsigned times)
     char     name[24];
     for (i = 0; i < count; i++) {
         snprintf(name, sizeof name, "\"f%u\"", i);
-        if (wire_times(w, name) != times) fail_msg("%s arrived %lu times", name, (unsigned long)wire_times(w, name));
+        if (wire_times(w, name) != times)
+            fail_msg("%s arrived %lu times", name, (unsigned long)wire_times(w, name));
     }
 }
 
 static void pump_all(vit_client *t)
 {
     (void)vit_flush(t, 0);
-    while (vit_pump(t)) { }
+    while (vit_pump(t)) {}
 }
 
 /* ---- wire forms ------------------------------------------------------------------------------ */
@@ -224,10 +229,10 @@ static void test_flush_ms(void **state)
 static void test_headers(void **state)
 {
     static const int first[] = { 503, 0, 500 };
-    bench       b;
-    vit_client *t;
-    size_t      i, j;
-    char        value[64];
+    bench            b;
+    vit_client      *t;
+    size_t           i, j;
+    char             value[64];
     (void)state;
     bench_make(&b);
     b.o.telemetry_key = "the key";
@@ -242,8 +247,10 @@ static void test_headers(void **state)
         assert_string_equal(value, "the key");
         assert_int_equal(strlen(b.w.calls[i].key), 32);
         assert_true(is_hex(b.w.calls[i].key, 32));
-        assert_int_equal(strlen(b.w.calls[i].headers) >= 2 &&
-                             strcmp(b.w.calls[i].headers + strlen(b.w.calls[i].headers) - 2, "\r\n") == 0, 1);
+        assert_int_equal(
+            strlen(b.w.calls[i].headers) >= 2 &&
+                strcmp(b.w.calls[i].headers + strlen(b.w.calls[i].headers) - 2, "\r\n") == 0,
+            1);
     }
     for (i = 1; i < 4; i++) { /* three retries of one batch */
         assert_string_equal(b.w.calls[i].key, b.w.calls[0].key);
@@ -276,8 +283,8 @@ static void test_headers(void **state)
 static void test_2xx_only(void **state)
 {
     static const int statuses[] = { 200, 201, 202, 204, 207, 299 };
-    bench       b;
-    vit_client *t;
+    bench            b;
+    vit_client      *t;
     (void)state;
     bench_make(&b);
     wire_script(&b.w, statuses, COUNT_OF(statuses));
@@ -342,11 +349,15 @@ static void test_rejected(void **state)
 
 static void test_halted(void **state)
 {
-    static const struct { int status; vit_log_item item; } cases[] = {
-        { 401, VIT_LOG_SERVER_PAUSED }, { 403, VIT_LOG_SERVER_PAUSED }, { 404, VIT_LOG_SERVER_GONE },
-        { 410, VIT_LOG_SERVER_GONE },   { 300, VIT_LOG_SERVER_GONE },   { 301, VIT_LOG_SERVER_GONE },
-        { 302, VIT_LOG_SERVER_GONE },   { 304, VIT_LOG_SERVER_GONE },   { 307, VIT_LOG_SERVER_GONE },
-        { 308, VIT_LOG_SERVER_GONE },
+    static const struct {
+        int          status;
+        vit_log_item item;
+    } cases[] = {
+        { 401, VIT_LOG_SERVER_PAUSED }, { 403, VIT_LOG_SERVER_PAUSED },
+        { 404, VIT_LOG_SERVER_GONE },   { 410, VIT_LOG_SERVER_GONE },
+        { 300, VIT_LOG_SERVER_GONE },   { 301, VIT_LOG_SERVER_GONE },
+        { 302, VIT_LOG_SERVER_GONE },   { 304, VIT_LOG_SERVER_GONE },
+        { 307, VIT_LOG_SERVER_GONE },   { 308, VIT_LOG_SERVER_GONE },
     };
     size_t i;
     (void)state;
@@ -463,8 +474,9 @@ static vit_response poison(wire *w, const vit_request *r, size_t number)
 
 static void test_poison(void **state)
 {
-    static const char *const bad[] = { "\"f0\"", "\"f1\"", "\"f37\"", "\"f50\"", "\"f98\"", "\"f99\"" };
-    size_t i;
+    static const char *const bad[] = { "\"f0\"",  "\"f1\"",  "\"f37\"",
+                                       "\"f50\"", "\"f98\"", "\"f99\"" };
+    size_t                   i;
     (void)state;
     for (i = 0; i < 2 * COUNT_OF(bad); i++) {
         bench       b;
@@ -620,10 +632,19 @@ static void test_no_transport(void **state)
 
 static void test_plain_http(void **state)
 {
-    static const struct { const char *url; unsigned logged; } cases[] = {
-        { "http://example.com/x", 1 },     { "http://127.0.0.1.evil.example/", 1 }, { "http://localhost.example/", 1 },
-        { "https://example.com/x", 0 },    { "http://127.0.0.1:8080/x", 0 },        { "http://localhost/x", 0 },
-        { "http://[::1]:80/", 0 },         { "http://127.0.0.1", 0 },               { "", 0 },
+    static const struct {
+        const char *url;
+        unsigned    logged;
+    } cases[] = {
+        { "http://example.com/x", 1 },
+        { "http://127.0.0.1.evil.example/", 1 },
+        { "http://localhost.example/", 1 },
+        { "https://example.com/x", 0 },
+        { "http://127.0.0.1:8080/x", 0 },
+        { "http://localhost/x", 0 },
+        { "http://[::1]:80/", 0 },
+        { "http://127.0.0.1", 0 },
+        { "", 0 },
         { "http://127.0.0.1@example.com/", 1 },
     };
     size_t i;
@@ -702,7 +723,8 @@ static void line_inside(const char *json, size_t size, void *user)
     inside_calls++;
     if (inside_calls > 5) return;
     if (track(inside, "inside") != VIT_OK) inside_calls = 1000;
-    if (vit_flush(inside, 10000) || vit_destroy(inside, 10000) || vit_pump(inside)) inside_calls = 1000;
+    if (vit_flush(inside, 10000) || vit_destroy(inside, 10000) || vit_pump(inside))
+        inside_calls = 1000;
     if (vit_export(inside, lines_add, &l) != 0) inside_calls = 1000;
     vit_purge(inside);
     vit_set_consent(inside, VIT_CONSENT_DENIED);
@@ -800,7 +822,8 @@ static void test_inside_log_of_thread(void **state)
     track_many(inside, 0, 1);
     WAIT_FOR(wire_count(&b.w) >= 1);
     sleep_ms(100);
-    WAIT_FOR(vit_get_stats(inside).dropped[VIT_DROP_CONSENT] >= 1); /* log_inside purges at its end */
+    WAIT_FOR(vit_get_stats(inside).dropped[VIT_DROP_CONSENT] >=
+             1); /* log_inside purges at its end */
     sleep_ms(20);
     bench_end(&b, inside); /* and with it the thread, whose variables these are */
     assert_int_equal(inside_calls, 1);
@@ -810,7 +833,7 @@ static void test_inside_log_of_thread(void **state)
     inside = NULL;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static uint32_t hang_state; /* 1: in the transport, 2: it was told to give up, 3: it returned */
 static uint32_t hang_let_go;
@@ -989,12 +1012,17 @@ static void test_queue_wraps(void **state)
     bench_end(&b, t);
 }
 
-/* ---- threads ---------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
-#define TRACKERS 8
+#define TRACKERS    8
 #define EVENTS_EACH 3000u
 
-typedef struct worker { vit_client *t; unsigned number; unsigned long accepted; uint32_t *stop; } worker;
+typedef struct worker {
+    vit_client   *t;
+    unsigned      number;
+    unsigned long accepted;
+    uint32_t     *stop;
+} worker;
 
 static void *tracker_run(void *argument)
 {
@@ -1002,9 +1030,9 @@ static void *tracker_run(void *argument)
     unsigned i;
     char     name[32];
     for (i = 0; i < EVENTS_EACH; i++) {
-        vit_op     op = vit_op_begin();
-        vit_status status = VIT_OK;
-        vit_event  e;
+        vit_op             op = vit_op_begin();
+        vit_status         status = VIT_OK;
+        vit_event          e;
         vit_query_executed query;
         snprintf(name, sizeof name, "t%u-%u", w->number, i);
         if (i % 3 == 0) status = track(w->t, name);
@@ -1073,7 +1101,8 @@ static void test_threads(void **state)
     t = bench_client(&b);
     for (i = 0; i <= TRACKERS; i++) {
         w[i].t = t, w[i].number = i, w[i].accepted = 0, w[i].stop = &stop;
-        assert_int_equal(pthread_create(&threads[i], NULL, i < TRACKERS ? tracker_run : changer_run, &w[i]), 0);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, i < TRACKERS ? tracker_run : changer_run, &w[i]), 0);
     }
     for (i = 0; i < TRACKERS; i++) pthread_join(threads[i], NULL);
     __atomic_store_n(&stop, 1u, __ATOMIC_SEQ_CST);
@@ -1091,7 +1120,8 @@ static void test_threads(void **state)
         char *line, *next;
         for (line = b.w.calls[n].body; *line; line = next) {
             next = strchr(line, '\n') + 1;
-            if (!json_is_valid(line, (size_t)(next - line))) fail_msg("%.*s", (int)(next - line), line);
+            if (!json_is_valid(line, (size_t)(next - line)))
+                fail_msg("%.*s", (int)(next - line), line);
         }
     }
     bench_end(&b, t);
@@ -1161,7 +1191,7 @@ static void test_wakes(void **state)
     bench_end(&b, t);
 }
 
-/* ---- fork ------------------------------------------------------------------------------------- */
+/* ---- fork ------------------------------------------------------------------------------------ */
 
 static int child_of(bench *b, vit_client *t)
 {
@@ -1255,9 +1285,9 @@ static void test_fork_in_flight(void **state)
 /* A child makes a client of its own. */
 static void test_fork_new_client(void **state)
 {
-    int   status = -1;
-    pid_t child;
-    bench b;
+    int         status = -1;
+    pid_t       child;
+    bench       b;
     vit_client *t;
     (void)state;
     bench_make(&b);
@@ -1278,9 +1308,14 @@ static void test_fork_new_client(void **state)
     bench_end(&b, t);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
-typedef struct heap { unsigned allocations, frees; unsigned fail_at; void *last; bool bad; } heap;
+typedef struct heap {
+    unsigned allocations, frees;
+    unsigned fail_at;
+    void    *last;
+    bool     bad;
+} heap;
 
 static void *heap_alloc(size_t size, void *user)
 {
@@ -1393,7 +1428,7 @@ static void test_allocator_alignment(void **state)
     bench_end(&b, t);
 }
 
-/* ---- options ---------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static void test_options(void **state)
 {
@@ -1457,13 +1492,16 @@ static void test_options_copied(void **state)
 {
     bench       b;
     vit_client *t;
-    char        version[] = "9.8.7", type[] = "my-tool", url[] = "http://127.0.0.1/a", key[] = "key-1", salt[] = "pepper";
-    vit_event   e;
+    char version[] = "9.8.7", type[] = "my-tool", url[] = "http://127.0.0.1/a", key[] = "key-1",
+         salt[] = "pepper";
+    vit_event e;
     (void)state;
     bench_make(&b);
-    b.o.app_version = version, b.o.client_type = type, b.o.endpoint = url, b.o.telemetry_key = key, b.o.group_salt = salt;
+    b.o.app_version = version, b.o.client_type = type, b.o.endpoint = url, b.o.telemetry_key = key,
+    b.o.group_salt = salt;
     t = bench_client(&b);
-    memset(version, 'x', 5), memset(type, 'x', 7), memset(url, 'x', 18), memset(key, 'x', 5), memset(salt, 'x', 6);
+    memset(version, 'x', 5), memset(type, 'x', 7), memset(url, 'x', 18), memset(key, 'x', 5),
+        memset(salt, 'x', 6);
     memset(&b.o, 0xFF, sizeof b.o);
     vit_event_begin(&e, t, "x", NULL);
     vit_add_group(&e, "g", "v");
@@ -1502,7 +1540,7 @@ static void test_options_defaults(void **state)
     folder_remove(folder);
 }
 
-/* ---- NULL ------------------------------------------------------------------------------------- */
+/* ---- NULL ------------------------------------------------------------------------------------ */
 
 static bool record_none(const void *record, uint32_t size, void *user)
 {
@@ -1510,15 +1548,15 @@ static bool record_none(const void *record, uint32_t size, void *user)
     return true;
 }
 
-#define NULL_ROW(row, text, rate, flags, MEMBERS)                          \
-    {                                                                      \
-        vit_##row event;                                                   \
-        memset(&event, 0, sizeof event);                                   \
-        assert_int_equal(vit_track_##row(NULL, &event), VIT_DISABLED);     \
-        assert_int_equal(vit_track_##row(NULL, NULL), VIT_DISABLED);       \
-        assert_int_equal(vit_track_##row(t, NULL), VIT_INVALID);           \
-        assert_non_null(vit_schema_##row());                               \
-        refused++;                                                         \
+#define NULL_ROW(row, text, rate, flags, MEMBERS)                      \
+    {                                                                  \
+        vit_##row event;                                               \
+        memset(&event, 0, sizeof event);                               \
+        assert_int_equal(vit_track_##row(NULL, &event), VIT_DISABLED); \
+        assert_int_equal(vit_track_##row(NULL, NULL), VIT_DISABLED);   \
+        assert_int_equal(vit_track_##row(t, NULL), VIT_INVALID);       \
+        assert_non_null(vit_schema_##row());                           \
+        refused++;                                                     \
     }
 
 static void null_calls(vit_client *t)
@@ -1547,7 +1585,8 @@ static void null_calls(vit_client *t)
     vit_add_label(&e, NULL, NULL), vit_add_text(&e, NULL, NULL), vit_add_hash(&e, NULL, NULL);
     vit_add_group(&e, NULL, NULL), vit_add_row(&e, NULL, NULL), vit_add_file(&e, NULL, NULL);
     vit_add_uuid(&e, NULL, NULL), vit_add_int(&e, NULL, 1), vit_add_ms(&e, NULL, 1);
-    vit_add_real(&e, NULL, 1.0), vit_add_flag(&e, NULL, true), vit_add_error(&e, NULL, NULL, NULL, NULL);
+    vit_add_real(&e, NULL, 1.0), vit_add_flag(&e, NULL, true),
+        vit_add_error(&e, NULL, NULL, NULL, NULL);
     assert_int_equal(vit_event_send(&e), VIT_INVALID);
     vit_event_begin(&e, t, "x", NULL);
     vit_add_label(&e, NULL, "v"), vit_add_text(&e, NULL, "v"), vit_add_hash(&e, NULL, "v");
@@ -1555,7 +1594,8 @@ static void null_calls(vit_client *t)
     vit_add_label(NULL, "k", "v"), vit_add_text(NULL, "k", "v"), vit_add_hash(NULL, "k", "v");
     vit_add_group(NULL, "k", "v"), vit_add_row(NULL, "k", "v"), vit_add_file(NULL, "k", "v");
     vit_add_uuid(NULL, "k", "v"), vit_add_int(NULL, "k", 1), vit_add_ms(NULL, "k", 1);
-    vit_add_real(NULL, "k", 1.0), vit_add_flag(NULL, "k", true), vit_add_error(NULL, "a", "b", "c", "d");
+    vit_add_real(NULL, "k", 1.0), vit_add_flag(NULL, "k", true),
+        vit_add_error(NULL, "a", "b", "c", "d");
     assert_int_equal(vit_event_send(NULL), VIT_INVALID);
     vit_session_begin(NULL, NULL, NULL), vit_session_begin(t, NULL, NULL);
     vit_session_end(NULL, VIT_EXIT_NORMAL), vit_session_end(t, VIT_EXIT_NORMAL);
@@ -1567,7 +1607,8 @@ static void null_calls(vit_client *t)
     assert_int_equal(vit_get_consent(NULL, NULL), VIT_CONSENT_DENIED);
     assert_int_equal(vit_get_consent(NULL, &why), VIT_CONSENT_DENIED);
     assert_int_not_equal(why, VIT_GATE_NONE);
-    vit_set_context(NULL, NULL, NULL), vit_set_context(t, NULL, NULL), vit_set_context(NULL, "a", "b");
+    vit_set_context(NULL, NULL, NULL), vit_set_context(t, NULL, NULL),
+        vit_set_context(NULL, "a", "b");
     vit_set_rate(NULL, NULL, 1.0), vit_set_rate(t, NULL, 1.0), vit_set_rate(NULL, "x", 1.0);
     assert_false(vit_register_secret(NULL, NULL, 0));
     assert_false(vit_register_secret(NULL, "secret", 0));
@@ -1624,7 +1665,7 @@ static void test_null_request(void **state)
     assert_false(vit_request_cancelled(&r));
 }
 
-/* ---- again and again -------------------------------------------------------------------------- */
+/* ---- again and again ------------------------------------------------------------------------- */
 
 static unsigned descriptors(void)
 {
@@ -1683,7 +1724,9 @@ static void test_1000_rounds(void **state)
         }
     }
     assert_int_equal(descriptors(), before);
-    if (!SANITIZED) assert_true(address_space() < space + 32u * 1024u * 1024u); /* a client has 64 KiB and more */
+    if (!SANITIZED)
+        assert_true(address_space() <
+                    space + 32u * 1024u * 1024u); /* a client has 64 KiB and more */
     folder_remove(folder);
 }
 
@@ -1736,7 +1779,8 @@ static void test_contexts(void **state)
     }
     lines_free(&l);
     vit_purge(t);
-    for (i = 0; i < 300; i++) { /* more than are kept: an event has its own or none, never another's */
+    for (i = 0; i < 300;
+         i++) { /* more than are kept: an event has its own or none, never another's */
         snprintf(name, sizeof name, "provider-%u", i);
         vit_set_context(t, name, NULL);
         assert_int_equal(track(t, name), VIT_OK);

@@ -1,0 +1,677 @@
+/* test_scrub.c - what the scrubber replaces, what it leaves, where it cuts, that it is idempotent */
+
+#define VITELEMETRY_IMPLEMENTATION
+#include "../vitelemetry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct scrub_case {
+    const char *text, *scrubbed;
+} scrub_case;
+
+/* Tokens are made up, and in two pieces, so that nobody's scanner takes them for live ones. */
+static const scrub_case positive[] = {
+    /* e-mail */
+    {"mail to ann.lee@example.org bounced", "mail to [email] bounced"},
+    {"<ops+alerts@mail.example.co.uk>", "<[email]>"},
+    {"from=bob_7@host.example.net;", "from=[email];"},
+    {"user%tag@example.com", "[email]"},
+    {"owner j\303\274rgen@b\303\274cher.example sent it", "owner [email] sent it"},
+    {"root@xn--bcher-kva.example", "[email]"},
+    {"two a.b@c.de, f_g@h-i.jk", "two [email], [email]"},
+    {"mailto:who@where.museum", "mailto:[email]"},
+    {"cc 'o'brien@example.ie' rejected", "cc '[email]' rejected"},
+    {"login=carol%40example.com&x=1", "login=[email]&x=1"},
+    {"ada@example.com.", "[email]."},
+    {"(eve@example.io)", "([email])"},
+    /* addresses */
+    {"bind 10.1.2.3 failed", "bind [ip] failed"},
+    {"peer 203.0.113.9:6333 reset", "peer [ip]:6333 reset"},
+    {"net 172.16.4.0/22", "net [ip]"},
+    {"a=8.8.8.8,b=9.9.9.9", "a=[ip],b=[ip]"},
+    {"http 198.51.100.7:80/api/users/7 500", "http [ip] 500"},
+    {"[192.0.2.44] timed out", "[[ip]] timed out"},
+    {"from /192.0.2.45", "from /[ip]"},
+    {"host-192.0.2.46", "host-[ip]"},
+    {"255.255.255.255.", "[ip]."},
+    {"dns 2001:db8::17 down", "dns [ip] down"},
+    {"[2001:db8::1]:443 refused", "[ip]:443 refused"},
+    {"fe80::42:acff:fe11:2%eth0", "[ip]"},
+    {"2001:db8:1:2:3:4:5:6", "[ip]"},
+    {"addr:2001:db8::9", "addr:[ip]"},
+    {"::ffff:192.0.2.128 gone", "[ip] gone"},
+    {"prefix 2001:db8:40::/48", "prefix [ip]"},
+    {"v6 2001:db8::192.0.2.33", "v6 [ip]"},
+    {"peer 2001:db8::5: reset by peer", "peer [ip]: reset by peer"},
+    /* hardware addresses */
+    {"eth0 02:42:ac:11:00:02 up", "eth0 [mac] up"},
+    {"wlan 3C-22-FB-01-9A-7e", "wlan [mac]"},
+    {"eui 00:1b:63:ff:fe:84:45:e6", "eui [mac]"},
+    {"port 0011.22aa.bbcc flaps", "port [mac] flaps"},
+    {"hw=de:ad:be:ef:00:01,", "hw=[mac],"},
+    /* URLs */
+    {"GET https://db.example.com:8443/v1?x=1 -> 503", "GET [url] -> 503"},
+    {"see http://localhost:9000.", "see [url]."},
+    {"mongodb+srv://u:p@ss#w@cl0.example.net/db?w=majority", "[url]"},
+    {"jdbc:postgresql://h/db?user=x failed", "[url] failed"},
+    {"jdbc:oracle:thin:@h:1521:x", "[url]"},
+    {"open file:/tmp/a", "open [url]"},
+    {"file:///C:/x/y.txt", "[url]"},
+    {"s3://bucket/key/part-1", "[url]"},
+    {"(https://a.example/b)", "([url])"},
+    {"\"url\":\"https:\\/\\/a.example\\/b\"", "\"url\":\"[url]\""},
+    {"redis://:pw@cache:6379/0,", "[url],"},
+    {"ws://[2001:db8::1]:80/x", "[url]"},
+    {"proto://user:h1@nter)2@db:1 end", "[url] end"},
+    /* paths */
+    {"open /home/ann/db.sqlite failed", "open [path] failed"},
+    {"/var/lib/app/x.log:12: bad", "[path]:12: bad"},
+    {"cwd ~/projects/x", "cwd [path]"},
+    {"run ~ann/bin", "run [path]"},
+    {"$HOME/.config/app", "[path]"},
+    {"${HOME}/cache/y", "[path]"},
+    {"dlopen(/opt/acme/lib.so)", "dlopen([path])"},
+    {"flags -I/usr/include -O2", "flags -I[path] -O2"},
+    {"\"/Users/ann/My Documents/a b\" missing", "\"[path]\" missing"},
+    {"'/srv/data/x y.bin': denied", "'[path]': denied"},
+    {"copy /mnt/big disk/export.json: EIO", "copy [path]: EIO"},
+    {"/home/ann/a\\ b/c.txt", "[path]"},
+    {"path=/data/x/y.", "path=[path]."},
+    {"C:\\Users\\ann\\x.ini not found", "[path] not found"},
+    {"D:/work/app/main.cfg", "[path]"},
+    {"C:\\Program Files (x86)\\Acme\\a.dll: bad image", "[path]: bad image"},
+    {"\"C:\\\\Users\\\\ann\\\\x y\" missing", "\"[path]\" missing"},
+    {"load C:\\a\\b, then D:\\c\\d", "load [path], then [path]"},
+    {"\\\\nas01\\share\\x.db locked", "[path] locked"},
+    {"\\\\\\\\nas01\\\\share\\\\x", "[path]"},
+    {"\\\\?\\C:\\very\\long", "[path]"},
+    {"\\\\.\\pipe\\app", "[path]"},
+    {"%APPDATA%\\Acme\\x.ini", "[path]"},
+    {"in `/etc/acme/x.conf`", "in `[path]`"},
+    {"json \\/home\\/ann\\/x", "json [path]"},
+    /* named secrets */
+    {"password=hunter2", "password=[secret]"},
+    {"Password: hunter2", "Password: [secret]"},
+    {"password = \"correct horse\" ok", "password = \"[secret]\" ok"},
+    {"{\"passwd\":\"x y z\",\"n\":1}", "{\"passwd\":\"[secret]\",\"n\":1}"},
+    {"\\\"password\\\": \\\"x\\\"", "\\\"password\\\": \\\"[secret]\\\""},
+    {"PWD=abc;Db=1", "PWD=[secret];Db=1"},
+    {"dbPassword='it''s'", "dbPassword='[secret]'"},
+    {"ADMIN_PASS=letmein # c", "ADMIN_PASS=[secret] # c"},
+    {"user pw:abc123!", "user pw:[secret]"},
+    {"passphrase => \"open sesame\"", "passphrase => \"[secret]\""},
+    {"secret := s3cr3t", "secret := [secret]"},
+    {"client_secret: aZ9#", "client_secret: [secret]"},
+    {"if (password == \"x1\")", "if (password == \"[secret]\")"},
+    {"api_key=Ab3dE6gH9", "api_key=[secret]"},
+    {"API Key: 77aa88bb99", "API Key: [secret]"},
+    {"X-Api-Key: 0123456789abcdef", "X-Api-Key: [secret]"},
+    {"access_token=abcd1234efgh&x=1", "access_token=[secret]&x=1"},
+    {"token: 12345678", "token: [secret]"},
+    {"private_key = 'ab12cd34'", "private_key = '[secret]'"},
+    {"sig=Zm9v1YmFy%3D&se=2026", "sig=[secret]&se=2026"},
+    {"otp: 493021", "otp: [secret]"},
+    {"pin=1234", "pin=[secret]"},
+    {"pin_code=0007", "pin_code=[secret]"},
+    {"--password whatever1 --x", "--password [secret] --x"},
+    {"-Token ab12cd34ef", "-Token [secret]"},
+    {"connect --secret \"a b\"", "connect --secret \"[secret]\""},
+    {"CREATE USER x PASSWORD 'y1'", "CREATE USER x PASSWORD '[secret]'"},
+    {"ALTER ROLE x PASSWORD Y1y1y1y1", "ALTER ROLE x PASSWORD [secret]"},
+    {"IDENTIFIED BY 'tiger1'", "IDENTIFIED BY '[secret]'"},
+    {"identified by scott11tiger", "identified by [secret]"},
+    {"set_opt(OPT_PASSWORD, \"p4ss\")", "set_opt(OPT_PASSWORD, \"[secret]\")"},
+    {"password is \"p4ss\"", "password is \"[secret]\""},
+    {"curl -u ann:pw1 x", "curl -u [secret] x"},
+    {"curl --user 'ann:pw' x", "curl --user '[secret]' x"},
+    {"pwd%3Dabc1", "pwd%3D[secret]"},
+    {"password=\303\251t\303\251", "password=[secret]"},
+    {"password=\"cut off", "password=\"[secret]"},
+    {"config['password'] = 'x'", "config['password'] = '[secret]'"},
+    {"token=abc[def1234", "token=[secret]"},
+    {"secret=[x1]y", "secret=[secret]"},
+    /* headers and schemes */
+    {"Authorization: Bearer abc123def456", "Authorization: [secret]"},
+    {"-H \"Authorization: Basic dXNlcjpwdw==\" -v", "-H \"Authorization: [secret]\" -v"},
+    {"'Authorization': 'ApiKey q1w2e3r4'", "'Authorization': '[secret]'"},
+    {"Proxy-Authorization: Negotiate YII7abc=", "Proxy-Authorization: [secret]"},
+    {"Cookie: sid=ab12; theme=dark\nnext", "Cookie: [secret]\nnext"},
+    {"Set-Cookie: theme=v; Path=/", "Set-Cookie: [secret]"},
+    {"Authorization: Digest username=\"ann\", uri=\"/\"", "Authorization: [secret]"},
+    {"got Bearer 0a1b2c3d4e", "got Bearer [secret]"},
+    {"Basic YW5uOnB3 sent", "Basic [secret] sent"},
+    {"Token 9944b09199c62bcf", "Token [secret]"},
+    {"retry with bearer aBcDeFgHiJkLmNoPqRsT", "retry with bearer [secret]"},
+    /* tokens */
+    {"eyJ" "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1 expired", "[jwt] expired"},
+    {"AKIA" "IOSFODNN7EXAMPLE used", "[token] used"},
+    {"key ghp_" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0", "key [token]"},
+    {"github_pat_" "11AAAAAAA0Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0x", "[token]"},
+    {"glpat-" "abcdefgh1234567890", "[token]"},
+    {"xoxb-" "1234-5678-abcdefghij", "[token]"},
+    {"sk-" "proj-Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0", "[token]"},
+    {"sk_live_" "abcdefgh12345678", "[token]"},
+    {"hf_" "AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEf12", "[token]"},
+    {"AIza" "SyAZx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0x", "[token]"},
+    {"npm_" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0aa", "[token]"},
+    {"pypi-" "AgEIcHlwaS5vcmcZx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0",
+     "[token]"},
+    {"SG." "abcdefghijklmnopqrstuv.0123456789", "[token]"},
+    {"hvs." "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0", "[token]"},
+    {"dop_v1_" "0123456789abcdef0123456789abcdef0123456789abcdef", "[token]"},
+    {"tskey-" "auth-k123-Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0", "[token]"},
+    {"whsec_" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0", "[token]"},
+    {"r8_" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0abcdefgh", "[token]"},
+    {"gsk_" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0abcdefghijkl", "[token]"},
+    {"pcsk_" "2abcd_Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg00123456789", "[token]"},
+    {"ck-" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0ab", "[token]"},
+    {"lin_api_" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0", "[token]"},
+    {"ya29." "a0Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0", "[token]"},
+    {"0xoxp-" "123-456-789-abcdef01", "0[token]"},
+    {"\\nghp_" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0", "\\n[token]"},
+    {"\033[93mghp_" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0\033[0m", "\033[93m[token]\033[0m"},
+    {"ZXlK" "aGJHY2lPaUpJVXpJMU5pSjkuZXlKemRXSWlPaUl4SW4w", "[jwt]"},
+    {"LS0tLS1CRUdJTi" "BQUklWQVRFIEtFWS0tLS0tCg==", "[key]"},
+    {"dapi" "0123456789abcdef0123456789abcdef", "[token]"},
+    {"https_token_ghs_" "Zx9Kq2Lm7Np4Rt8Vw3Yb6Hc1Jd5Fg0", "https_token_[token]"},
+    /* PEM */
+    {"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nrest", "[key]\nrest"},
+    {"x -----BEGIN PGP MESSAGE----- cut", "x [key]"},
+    {"k=\"-----BEGIN EC PRIVATE KEY-----\\nMHc\\n-----END EC PRIVATE KEY-----\"", "k=\"[key]\""},
+    {"-----BEGIN CERTIFICATE-----MIIB", "[key]"},
+    /* several in a line */
+    {"ann@example.com at 10.0.0.8 opened /home/ann/x.db", "[email] at [ip] opened [path]"},
+    {"10.0.0.8 - - \"GET /v1/items/7\" https://r.example/", "[ip] - - \"GET [path]\" [url]"},
+    {"password=a token=bcdefgh1", "password=[secret] token=[secret]"},
+    /* markers stay */
+    {"[email] password=[secret]x@y.zz", "[email] password=[secret][email]"},
+    {"a[ip]/b/c 10.0.0.9", "a[ip]/b/c [ip]"},
+};
+
+static const char *const harmless[] = {
+    "The index was rebuilt in 12.5 ms", "version 1.2.3.4 loaded", "v1.2.3.4",
+    "Chrome/126.0.0.0 Safari/537.36", "AssemblyVersion(\"4.0.0.0\")", "ChromaDB 1.2.3.4 ready",
+    "OID 2.5.29.17", "1.2.3.4.5", "999.1.1.1", "localhost 127.0.0.1:80", "bind 0.0.0.0",
+    "::1 and ::", "10:53:01,123", "12:34:56", "a::b::c<d>::e()", "std::vector<int>::at",
+    "::operator new", "ns::cafe::babe", "ff:ff", "0000:00:1e.0 VGA", "Port 80:443", "ratio a:b",
+    "1:2:3:4:5:6", "00:00:00:00:00:00", "2026-08-21T10:00:00Z",
+    "7c9e6679-7425-40de-944b-e07fc1f90ae7", "@decorator", "foo@2x.png", "pkg@1.2.3", "a@b",
+    "user@host", "C++@14", "and/or", "n/a", "TCP/IP", "10/20 done", "2026/08/21", "</div>",
+    "// comment", "text/plain; charset=utf-8", "src/core/net.c:42", "GET / HTTP/1.1", "a//b",
+    "/tmp", "C: is full", "C\\C++", "option -C: missing", "regex \\d+\\.\\d+", "\\x00\\x1f",
+    "line1\\nline2\\tend", "password is too short", "password: required", "invalid password",
+    "no password supplied", "secret: null", "password=${DB_PASS}", "password=<hidden>",
+    "password = get_password()", "pwd=%PWD%", "token=$TOKEN", "password: \"\"", "api_key = \"\"",
+    "key=value&x=1", "API key is required", "key_length = XSalsa20.key_length",
+    "secret_size: 4096", "token_count=12345678", "max_tokens: 81920000", "tokenizer: bert12345678",
+    "primary_key=order_id_2026", "schemaKey = 'DOC_Vector_5_32'", "keyboard: layout_us_104",
+    "monkey=banana12345", "author: jane12345678", "bypass=12345678", "compass: north12345",
+    "passed: 120, failed: 3", "pass: 12 fail: 0", "pin: abc", "otp: soon",
+    "Authorization header missing", "Authorization: required", "Bearer scheme required",
+    "basic auth disabled", "Basic authentication failed", "token count exceeded", "Cookie: none",
+    "cookie jar empty", "sk-learn-some-long-words-here", "ghp_short", "AKIA123",
+    "hf_requiredCharacteristicTypesForFilter", "eyJ", "-----BEGIN nothing",
+    "scheme missing in ://", "http://", "http: not a URL", "std::cout << x",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "dim=1536 metric=cosine", "printf(\"%s:%d\\n\", f, l)", "CURLE_COULDNT_CONNECT(7)",
+    "[ip] [path] [x] [[url]]", "sentence-transformers-all-MiniLM-L6-v2", "ORA-12541", "-12.75 dB",
+    "<__main__.Foo object at 0x7f3c2a1b9d30>", "--password required", "design: final12345678",
+    "\303\251t\303\251 \346\226\207\345\255\227", "%s %d %x", "no user@ here", "key: value",
+    "50% off", "a=b=c==d", "''", "x = y ?: z",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* The text scrubbed, in memory of exactly its size, as a string the caller frees. The input stands
+   in memory of exactly its size too, so that a sanitizer sees every byte read beyond it. */
+static char *scrubbed(const char *text, size_t size, const vitp_scrub_values *values,
+                      size_t *length)
+{
+    char  *copy = (char *)malloc(size ? size : 1);
+    char  *out;
+    size_t kept;
+
+    assert_non_null(copy);
+    memcpy(copy, text, size);
+    *length = vitp_scrub_text(NULL, 0, copy, size, values, &kept);
+    assert_int_equal(kept, 0);
+    out = (char *)malloc(*length + 1);
+    assert_non_null(out);
+    assert_int_equal(vitp_scrub_text(out, *length + 1, copy, size, values, &kept), *length);
+    assert_int_equal(kept, *length);
+    assert_int_equal(out[*length], 0);
+    free(copy);
+    return out;
+}
+
+static void expect(const char *text, const char *want, const vitp_scrub_values *values)
+{
+    size_t length;
+    char  *got = scrubbed(text, strlen(text), values, &length);
+
+    if (strcmp(got, want) != 0) fail_msg("%s\n  gives %s\n  not   %s", text, got, want);
+    free(got);
+}
+
+static void replaces_what_it_should(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(positive); i++) {
+        expect(positive[i].text, positive[i].scrubbed, NULL);
+        expect(positive[i].scrubbed, positive[i].scrubbed, NULL);
+    }
+}
+
+static void leaves_harmless_text(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(harmless); i++) expect(harmless[i], harmless[i], NULL);
+}
+
+static void every_marker_stays(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(vitp_scrub_markers); i++) {
+        const char *marker = vitp_scrub_markers[i];
+        char        text[200];
+
+        assert_true(strlen(marker) <= 8);
+        snprintf(text, sizeof text, "%s password=%s a@%s.com %s/b/c \"token\": \"%s\" C:\\%s",
+                 marker, marker, marker, marker, marker, marker);
+        expect(text, text, NULL);
+    }
+}
+
+/* Rows of a letter begin where the index says; a prefix does not hide a longer one after it. */
+static void token_index_fits_the_table(void **state)
+{
+    size_t letter, i, j;
+
+    (void)state;
+    assert_int_equal(vitp_scrub_token_rows[0], 0);
+    assert_int_equal(vitp_scrub_token_rows[26], VITP_SCRUB_TOKENS);
+    for (letter = 1; letter <= 26; letter++)
+        for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
+            const char *prefix = vitp_scrub_tokens[i].prefix;
+
+            if ((size_t)(prefix[0] & 31) != letter) fail_msg("row %u: %s", (unsigned)i, prefix);
+            for (j = 0; j < i; j++) {
+                const char *before = vitp_scrub_tokens[j].prefix;
+
+                if (strncmp(before, prefix, strlen(before)) == 0)
+                    fail_msg("%s stands after %s", prefix, before);
+            }
+        }
+}
+
+/* Every prefix with the least body of its alphabet, and with a byte less. */
+static void tokens_need_their_length(void **state)
+{
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < VITP_SCRUB_TOKENS; i++) {
+        const vitp_scrub_token *t = &vitp_scrub_tokens[i];
+        const char             *body = t->alphabet == VITP_SCRUB_CAPITALS ? "Z0Y1X2" : "a0b1c2";
+        char                    text[120];
+        size_t                  size = strlen(t->prefix);
+
+        memcpy(text, t->prefix, size);
+        for (j = 0; j < t->least; j++) text[size++] = body[j % 6];
+        text[size] = '\0';
+        expect(text, t->marker ? t->marker : "[token]", NULL);
+        text[size - 1] = '\0';
+        expect(text, text, NULL);
+    }
+}
+
+static void words_are_well_formed(void **state)
+{
+    size_t letter;
+
+    (void)state;
+    for (letter = 0; letter < 26; letter++) {
+        const char *word = vitp_scrub_words[letter];
+        const char *end;
+
+        for (; *word; word = *end ? end + 1 : end) {
+            end = strchr(word, ' ') ? strchr(word, ' ') : word + strlen(word);
+            assert_non_null(strchr("+?#&!-", *word));
+            assert_int_equal(word[1 + (word[1] == '.')], 'a' + (int)letter);
+        }
+        for (word = vitp_scrub_lexicon[letter]; *word; word = *end ? end + 1 : end) {
+            end = strchr(word, ' ') ? strchr(word, ' ') : word + strlen(word);
+            assert_non_null(strchr("%0>#$@.:", *word));
+            assert_int_equal(word[1], 'a' + (int)letter);
+        }
+    }
+}
+
+/* ---- cutting */
+
+/* Is it valid UTF-8? (Lead bytes and continuation bytes; enough for texts that were valid.) */
+static bool is_utf8(const char *text, size_t size)
+{
+    size_t i, more = 0;
+
+    for (i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (more ? (c & 0xC0u) != 0x80u : (c & 0xC0u) == 0x80u) return false;
+        if (more) more--;
+        else more = c >= 0xF0u ? 3 : c >= 0xE0u ? 2 : c >= 0xC0u ? 1 : 0;
+    }
+    return more == 0;
+}
+
+/* No marker of the whole text is cut: the part has as many [ as ]. (The texts have no others.) */
+static bool markers_are_whole(const char *text, size_t size)
+{
+    size_t i, open = 0;
+
+    for (i = 0; i < size; i++) {
+        open += text[i] == '[';
+        open -= text[i] == ']';
+    }
+    return open == 0;
+}
+
+static void cuts_between_characters_and_markers(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "plain",
+        "ann@example.com",
+        "f\303\274r ann@example.com \346\226\207\345\255\227 10.0.0.9 \360\237\224\221 end",
+        "\360\237\224\221\360\237\224\221/home/ann/x\303\251",
+        "x [email] password=abc\303\251 [ip]",
+        "https://a.example/b\nhttps://a.example/c",
+    };
+    size_t i, room;
+
+    (void)state;
+    for (i = 0; i < COUNT(texts); i++) {
+        size_t size = strlen(texts[i]);
+        size_t length, before = 0;
+        char  *whole = scrubbed(texts[i], size, NULL, &length);
+
+        for (room = 0; room <= length + 1; room++) {
+            char  *out = (char *)malloc(room ? room : 1);
+            size_t kept;
+
+            assert_non_null(out);
+            assert_int_equal(vitp_scrub_text(out, room, texts[i], size, NULL, &kept), length);
+            assert_true(room ? kept < room && out[kept] == '\0' : kept == 0);
+            assert_memory_equal(out, whole, kept);
+            assert_true(is_utf8(out, kept) && markers_are_whole(out, kept));
+            assert_true(kept >= before);
+            assert_true(room <= length || kept == length);
+            before = kept;
+            free(out);
+        }
+        free(whole);
+    }
+}
+
+static void writes_nothing_after_what_does_not_fit(void **state)
+{
+    char   out[8];
+    size_t kept;
+
+    (void)state;
+    assert_int_equal(vitp_scrub_text(out, 8, "ab 10.0.0.9 c", 13, NULL, &kept), 9);
+    assert_int_equal(kept, 7);
+    assert_string_equal(out, "ab [ip]");
+    assert_int_equal(vitp_scrub_text(out, 7, "ab 10.0.0.9 c", 13, NULL, &kept), 9);
+    assert_int_equal(kept, 3);
+    assert_string_equal(out, "ab ");
+    assert_int_equal(vitp_scrub_text(out, 8, "abcdef\303\251g", 9, NULL, &kept), 9);
+    assert_int_equal(kept, 6);
+}
+
+static void public_call_takes_nothing(void **state)
+{
+    char out[16];
+
+    (void)state;
+    assert_int_equal(vit_scrub(NULL, 0, NULL, 7), 0);
+    assert_int_equal(vit_scrub(out, sizeof out, NULL, 7), 0);
+    assert_string_equal(out, "");
+    assert_int_equal(vit_scrub(out, sizeof out, "a@b.cd!", 7), 8);
+    assert_string_equal(out, "[email]!");
+    assert_int_equal(vit_scrub(out, 1, "a@b.cd!", 7), 8);
+    assert_string_equal(out, "");
+    assert_int_equal(vit_scrub(NULL, 0, "a@b.cd!", 7), 8);
+}
+
+/* ---- bytes that are no text */
+
+static void keeps_zero_bytes(void **state)
+{
+    static const char text[] = "a\0 10.0.0.9\0/home/ann/x\0password=x\0\0";
+    static const char want[] = "a\0 [ip]\0[path]\0password=[secret]\0\0";
+    size_t            length;
+    char             *got;
+
+    (void)state;
+    got = scrubbed(text, sizeof text, NULL, &length);
+    assert_int_equal(length, sizeof want);
+    assert_memory_equal(got, want, length);
+    free(got);
+}
+
+static void keeps_invalid_utf8(void **state)
+{
+    static const scrub_case cases[] = {
+        {"\377\376 10.0.0.9 \200", "\377\376 [ip] \200"},
+        {"\300 x=\355\240\200 \364\220\200\200", "\300 x=\355\240\200 \364\220\200\200"},
+        {"\200\200\200\200\200", "\200\200\200\200\200"},
+    };
+    size_t i, room, kept;
+    char   out[64];
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        expect(cases[i].text, cases[i].scrubbed, NULL);
+        for (room = 0; room < 40; room++)
+            assert_int_equal(
+                vitp_scrub_text(out, room, cases[i].text, strlen(cases[i].text), NULL, &kept),
+                strlen(cases[i].scrubbed));
+    }
+}
+
+/* ---- known values */
+
+static const vitp_scrub_value known_values[] = {
+    {"ann_lee", 7, "[user]", true},     {"buildbox-7", 10, "[host]", true},
+    {"/home/ann_lee", 13, "[path]", true}, {"bob", 3, "[user]", true},
+    {"s3cr3t value", 12, "[secret]", false}, {"S3CR3T", 6, "[secret]", false},
+    {"Key=", 4, "[secret]", false},
+};
+
+static void replaces_known_values(void **state)
+{
+    static const scrub_case cases[] = {
+        {"user ann_lee on buildbox-7", "user [user] on [host]"},
+        {"ANN_LEE@BuildBox-7", "[user]@[host]"},
+        {"ann_lee2 xann_lee ann_lee_", "ann_lee2 xann_lee ann_lee_"},
+        {"\303\251ann_lee", "\303\251ann_lee"},
+        {"ann_lee@example.com", "[email]"},
+        {"ann_lee.x@example.com", "[email]"},
+        {"/home/ann_lee/x/y", "[path]"},
+        {"cd /home/ann_lee", "cd [path]"},
+        {"bob is short", "bob is short"},
+        {"xS3CR3Ty s3cr3t value", "x[secret]y [secret]"},
+        {"s3cr3t Value S3CR3t", "s3cr3t Value S3CR3t"},
+        {"password=s3cr3t value", "password=[secret]"},
+        {"--token s3cr3t value!", "--token [secret]!"},
+        {"https://x.example/s3cr3t value/y", "[url]/y"},
+        {"[user] ann_lee", "[user] [user]"},
+        {"aKey=b", "a[secret]b"},
+        {"\\nann_lee (ann_lee)", "\\n[user] ([user])"},
+    };
+    vitp_scrub_values values;
+    size_t            i;
+
+    (void)state;
+    vitp_scrub_values_init(&values, known_values, COUNT(known_values));
+    for (i = 0; i < COUNT(cases); i++) {
+        expect(cases[i].text, cases[i].scrubbed, &values);
+        expect(cases[i].scrubbed, cases[i].scrubbed, &values);
+    }
+}
+
+static void takes_the_longest_value(void **state)
+{
+    static const vitp_scrub_value list[] = {
+        {"abcd", 4, "[user]", true}, {"abcd-ef", 7, "[host]", true}, {"", 0, "[id]", false},
+    };
+    vitp_scrub_values values;
+
+    (void)state;
+    vitp_scrub_values_init(&values, list, 3);
+    expect("abcd abcd-ef", "[user] [host]", &values);
+    vitp_scrub_values_init(&values, NULL, 0);
+    expect("abcd abcd-ef", "abcd abcd-ef", &values);
+}
+
+/* ---- the same again */
+
+static uint64_t seed;
+
+static size_t dice(size_t n)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (size_t)((seed >> 11) % n);
+}
+
+static const char *const fragments[] = {
+    "a", "b", "f", "1", "12", "255", "10.0.0.1", "1.2.3.4", "::", "::1", "fe80::1", "2001:db8::1",
+    "fe80:", "ab:", "00:1a:2b:3c:4d:5e", "00-1A-2B-3C-4D-5E", "aabb.ccdd.eeff", ".", ",", ";", ":",
+    "@", "/", "//", "\\", "\\\\", "-", "--", "_", "=", "==", ":=", "=>", "!=", "\"", "'", "`", "(",
+    ")", "[", "]", "{", "}", "<", ">", "&", "%", "$", "~", "|", "?", "#", " ", " ", "  ", "\n",
+    "\t", "\\n", "\\\"", "\\/", "x@y.com", "ann_lee@example.com", "@example.com", "bob@", ".com",
+    ".png", "user", "password", "passwd", "token", "api_key", "api key", "key", "secret", "pwd",
+    "pin", "otp", "Cookie", "Authorization", "Bearer ", "Basic ", "token ", "PASSWORD ",
+    "IDENTIFIED BY ", "hunter2", "abcdefgh1", "abcdefgh", "12345678", "true", "count", "is",
+    "https://", "http://a/b", "file:/", "jdbc:", "/home/ann_lee", "/a/b", "/a", "a/b", "~/x",
+    "$HOME", "${HOME}", "%APPDATA%", "C:\\", "C:/", "C:\\a b\\c.txt", "\\\\host\\share",
+    "\\\\?\\", "Program Files", "x.txt", "ghp_", "ghp_" "abcdefghij0123456789", "sk-",
+    "sk-" "abcdefghij0123456789", "AKIA", "AKIA" "IOSFODNN7EXAMPL1", "eyJ",
+    "eyJ" "hbGciOiJI.eyJzdWIi.abc", "-----BEGIN ", "-----BEGIN A-----", "-----END A-----",
+    "-----", "[ip]", "[email]", "[secret]", "[path]", "[url]", "[user]", "[host]", "[token]",
+    "[jwt]", "[key]", "[mac]", "[id]", "[b64]", "[x]", "[ip", "ip]", "version", "Chrome/",
+    "127.0.0.1", "ann_lee", "Ann_Lee", "buildbox-7", "S3CR3T", "s3cr3t value", "\303\274",
+    "\346\226\207", "\360\237\224\221", "\377", "\200", "\033[93m", "%40", "%3D", "${X}", "$X",
+    "foo(", "a.b.c", "xn--", "--password ", "--token ", "-u ", "0", "00", "ff", "%eth0", "/24",
+    ":80", "@2x.png",
+};
+
+static size_t random_text(char *text, size_t room)
+{
+    size_t parts = 1 + dice(12);
+    size_t size = 0;
+
+    while (parts--) {
+        const char *part = fragments[dice(COUNT(fragments))];
+        size_t      n = strlen(part);
+
+        if (size + n > room) break;
+        memcpy(text + size, part, n);
+        size += n;
+        if (dice(12) == 0 && size < room) text[size++] = (char)dice(256);
+    }
+    return size;
+}
+
+static void scrubbing_twice_changes_nothing(void **state)
+{
+    vitp_scrub_values values;
+    unsigned          round;
+
+    (void)state;
+    seed = UINT64_C(88172645463325252);
+    vitp_scrub_values_init(&values, known_values, COUNT(known_values));
+    for (round = 0; round < 200000; round++) {
+        char   text[400];
+        size_t size = random_text(text, sizeof text);
+        size_t once_length, twice_length;
+
+        const vitp_scrub_values *use = round % 2 ? &values : NULL;
+        char                    *once = scrubbed(text, size, use, &once_length);
+        char                    *twice = scrubbed(once, once_length, use, &twice_length);
+
+        if (twice_length != once_length || memcmp(once, twice, once_length) != 0)
+            fail_msg("round %u: %.*s\n  then %s\n  then %s", round, (int)size, text, once, twice);
+        assert_true(once_length <= size + 8 * size);
+        free(once);
+        free(twice);
+    }
+}
+
+/* ---- long and hostile */
+
+static void hostile_text_is_only_slow_to_type(void **state)
+{
+    static const char *const hostile[] = {
+        "@", ":", "/", "=", "-", "\"", "'", "\\", "[", "a@", "a:", "a/", "a=", "1.", "1:", "::",
+        "-----BEGIN ", "-----BEGIN A-----", "eyJ", "eyJ.", "password=", "password: ", "key=",
+        "key: ", "key=\"", "key='a''", "\"key\":", "Cookie:", "https://", "a://", "C:\\", "sk-",
+        "/a b", "a@b.", "\303\251", "\200", "Bearer a", "--token ", "[ip]", "%40", "x \"",
+    };
+    const size_t size = 1u << 20;
+    char        *text = (char *)malloc(size);
+    char        *out = (char *)malloc(9 * size + 1);
+    size_t       i, at, kept;
+
+    (void)state;
+    assert_true(text && out);
+    for (i = 0; i < COUNT(hostile); i++) {
+        size_t n = strlen(hostile[i]);
+
+        for (at = 0; at < size; at++) text[at] = hostile[i][at % n];
+        assert_true(vitp_scrub_text(out, 9 * size + 1, text, size, NULL, &kept) <= 9 * size);
+        assert_int_equal(out[kept], 0);
+    }
+    free(text);
+    free(out);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(replaces_what_it_should),
+        cmocka_unit_test(leaves_harmless_text),
+        cmocka_unit_test(every_marker_stays),
+        cmocka_unit_test(token_index_fits_the_table),
+        cmocka_unit_test(tokens_need_their_length),
+        cmocka_unit_test(words_are_well_formed),
+        cmocka_unit_test(cuts_between_characters_and_markers),
+        cmocka_unit_test(writes_nothing_after_what_does_not_fit),
+        cmocka_unit_test(public_call_takes_nothing),
+        cmocka_unit_test(keeps_zero_bytes),
+        cmocka_unit_test(keeps_invalid_utf8),
+        cmocka_unit_test(replaces_known_values),
+        cmocka_unit_test(takes_the_longest_value),
+        cmocka_unit_test(scrubbing_twice_changes_nothing),
+        cmocka_unit_test(hostile_text_is_only_slow_to_type),
+    };
+
+    return cmocka_run_group_tests_name("scrub", tests, NULL, NULL);
+}
