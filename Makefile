@@ -3,6 +3,7 @@
 CC       = cc
 CXX      = c++
 CFLAGS   = -O2 -g
+TFLAGS   = -O1 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion -Wundef -Wcast-qual \
            -Wvla
 CWARN    = $(WARNINGS) -Wstrict-prototypes
@@ -36,12 +37,12 @@ bench: $(B)/bench/record ## cost of an event, of its parts, and of the consumer
 	@$(B)/bench/record
 
 asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
+	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
 	@COLLECTOR=$(B)/asan/examples/collector sh tests/run.sh $(UNIT:%=$(B)/asan/tests/test_%)
 
 TSAN_UNIT = queue ids worker sampling consent
 tsan: deps ## the threaded tests under ThreadSanitizer
-	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
+	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 
 lint: deps-check ## the header's own rules, clang-tidy and cppcheck
@@ -88,15 +89,15 @@ examples: deps $(EXAMPLES) $(B)/examples/hello ## build the examples
 
 $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. -DWITH_CURL $< -o $@ -lcmocka -pthread -lcurl
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) -I. -DWITH_CURL $< -o $@ -lcmocka -pthread -lcurl
 
 $(B)/tests/test_collector: tests/test_collector.c examples/collector.c | $(B)/examples/collector
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -lcmocka
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) -I. $< -o $@ -lcmocka
 
 $(B)/tests/test_%: tests/test_%.c $(wildcard tests/*.h) vitelemetry.h
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -lcmocka -pthread -lm
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) -I. $< -o $@ -lcmocka -pthread -lm
 
 $(B)/tests/smoke: tests/smoke.c vitelemetry.h
 	@mkdir -p $(@D)

@@ -969,6 +969,27 @@ static void test_folder_of_others(void **state)
     }
 }
 
+/* As root only: a folder, or a file, of another user is neither used nor believed. */
+static void test_folder_of_another_user(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    if (geteuid() != 0) skip();
+    bench_make(&b);
+    assert_int_equal(chown(b.folder, 65534, 65534), 0);
+    memory_only(&b, VIT_LOG_NO_DATA_FOLDER);
+    assert_false(file_exists(b.path));
+    bench_free(&b);
+    bench_make(&b);
+    settings_write(&b, "consent = granted\n" IDENTITY);
+    assert_int_equal(chown(b.path, 65534, 65534), 0);
+    t = bench_client(&b);
+    assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_SETTING);
+    end(t);
+    bench_free(&b);
+}
+
 static void test_folder_read_only(void **state)
 {
     bench b;
@@ -1235,6 +1256,7 @@ int main(void)
         cmocka_unit_test(test_folder_is_a_file),
         cmocka_unit_test(test_folder_is_a_link),
         cmocka_unit_test(test_folder_of_others),
+        cmocka_unit_test(test_folder_of_another_user),
         cmocka_unit_test(test_folder_read_only),
         cmocka_unit_test(test_folder_name_long),
         cmocka_unit_test(test_default_folder),

@@ -113,11 +113,23 @@ static void check_line(const char *line, const row *r)
     assert_string_equal(json_at(line, "metadata/event_name"), "");
 }
 
+/* This machine, where the event asked for it. */
+static void check_machine(const char *line)
+{
+    const char *os = json_at(line, "metadata/os"), *arch = json_at(line, "metadata/cpu_arch");
+    long        cpus = strtol(json_at(line, "metadata/cpu_count"), NULL, 10);
+    long        gb = strtol(json_at(line, "metadata/ram_gb"), NULL, 10);
+    if (os[0]) assert_true(strchr(os, '-') && strcspn(os, "0123456789") < strlen(os));
+    if (!arch[0]) return;
+    assert_true(strlen(arch) > 3 && cpus >= 1 && gb >= 1 && (gb & (gb - 1)) == 0);
+}
+
 static void golden_add(FILE *f, vit_client *t, const row *r, bool machine)
 {
     char line[16384];
     snprintf(line, sizeof line, "%s", line_of(t));
     check_line(line, r);
+    if (machine) check_machine(line);
     mask_line(line, sizeof line, machine);
     fprintf(f, "%s\n", line);
 }
@@ -1080,7 +1092,7 @@ static void test_uuid(void **state)
     "carol@example.com said so\n"                         \
     "src/x.c:14"
 
-/* error_hash of these as the client hands them to vit_error_hash, scrubbed and cut; a JSON string. */
+/* error_hash of these, handed over scrubbed and cut as the client does; a JSON string. */
 static const char *hash_of(const char *type, const char *message, const char *frame)
 {
     static char quoted[24];
@@ -1326,12 +1338,13 @@ static void test_trace_taken_back(void **state)
 VIT_EVENT_DECLARE(file_opened, APP_FILE_OPENED);
 VIT_EVENT_DEFINE(file_opened, "file.opened", 1.0, APP_FILE_OPENED)
 
-#define APP_EVERYTHING(X)                                                          \
-    X(VIT_LABEL, label)                                                            \
-    X(VIT_TEXT, text)                                                              \
-    X(VIT_HASH, host) X(VIT_GROUP, team) X(VIT_ROW, record) X(VIT_TRACE, trace)    \
-        X(VIT_FRAME, frame) X(VIT_FILE, file) X(VIT_INT, whole) X(VIT_REAL, share) \
-            X(VIT_FLAG, flag) X(VIT_MS, took_ms) X(VIT_UUID, uuid)
+#define APP_EVERYTHING(X)                                                                          \
+    X(VIT_LABEL, label)                                                                            \
+    X(VIT_TEXT, text)                                                                              \
+    X(VIT_HASH, host)                                                                              \
+    X(VIT_GROUP, team)                                                                             \
+    X(VIT_ROW, record) X(VIT_TRACE, trace) X(VIT_FRAME, frame) X(VIT_FILE, file) X(VIT_INT, whole) \
+        X(VIT_REAL, share) X(VIT_FLAG, flag) X(VIT_MS, took_ms) X(VIT_UUID, uuid)
 VIT_EVENT_DECLARE(everything, APP_EVERYTHING);
 VIT_EVENT_DEFINE(everything, "every.thing", 1.0, APP_EVERYTHING)
 
@@ -1547,6 +1560,42 @@ static void test_statuses(void **state)
     end(t);
 }
 
+/* ---- what waited ----------------------------------------------------------------------------- */
+
+/* Makes the record older by *user seconds. */
+static bool age(const void *record, uint32_t size, void *user)
+{
+    unsigned char *bytes = (unsigned char *)(uintptr_t)record + offsetof(vitp_record_head, time_ns);
+    uint64_t       time_ns;
+    assert_true(size >= sizeof(vitp_record_head));
+    memcpy(&time_ns, bytes, 8);
+    assert_true(time_ns > 100000000000u); /* the machine runs longer than that */
+    time_ns -= *(const uint64_t *)user * 1000000000u;
+    memcpy(bytes, &time_ns, 8);
+    return false;
+}
+
+static void test_delay(void **state)
+{
+    static const struct {
+        uint64_t    s;
+        const char *json;
+    } cases[] = { { 0, "" }, { 59, "" }, { 61, "61" }, { 90, "90" } };
+    vit_client *t = client();
+    size_t      i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        vit_event e;
+        uint64_t  s = cases[i].s;
+        vit_event_begin(&e, t, "x", NULL);
+        vit_add_int(&e, "a", 1);
+        assert_int_equal(vit_event_send(&e), VIT_OK);
+        assert_int_equal(vit_queue_peek(t->recorder.queue, age, &s, 1), 1);
+        assert_json(line_of(t), "metadata/delay_s", cases[i].json);
+    }
+    end(t);
+}
+
 /* ---- sessions and ops ------------------------------------------------------------------------ */
 
 static void test_session(void **state)
@@ -1675,6 +1724,7 @@ int main(void)
         cmocka_unit_test(test_invalid_kind),
         cmocka_unit_test(test_types_full),
         cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_delay),
         cmocka_unit_test(test_session),
         cmocka_unit_test(test_op),
         cmocka_unit_test(test_correlation_ids),

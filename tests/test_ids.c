@@ -453,6 +453,27 @@ static void test_next_sources(void **state)
     vitp_os_page_free(&pages[1]);
 }
 
+/* An id does not tell the next one: the steps between the first halves are all different. */
+static void test_next_steps(void **state)
+{
+    vitp_os_page    page;
+    vitp_id_source *source = open_page(&page);
+    unsigned char   next[16];
+    uint64_t        halves[2] = { 0, 0 };
+    size_t          i;
+    (void)state;
+    for (i = 0; i < 10000; i++) {
+        vitp_id_next(source, next);
+        memcpy(&halves[1], next, 8);
+        halves[0] = halves[1] - halves[0];
+        memset(&next_ids[i], 0, sizeof next_ids[i]);
+        memcpy(&next_ids[i], &halves[0], 8);
+        halves[0] = halves[1];
+    }
+    assert_int_equal(count_equal(next_ids, 10000), 0);
+    vitp_os_page_free(&page);
+}
+
 #define FORK_EACH 1000u
 
 /* A child that makes ids of the source it was forked with, and writes them to the pipe. */
@@ -801,7 +822,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uuid4),          cmocka_unit_test(test_op_begin),
         cmocka_unit_test(test_op_text),        cmocka_unit_test(test_next_threads),
-        cmocka_unit_test(test_next_sources),   cmocka_unit_test(test_next_fork),
+        cmocka_unit_test(test_next_sources),   cmocka_unit_test(test_next_steps),
+        cmocka_unit_test(test_next_fork),
         cmocka_unit_test(test_sample_vectors), cmocka_unit_test(test_sample_formula),
         cmocka_unit_test(test_hash_vectors),   cmocka_unit_test(test_reference_vectors),
         cmocka_unit_test(test_hash_random),
