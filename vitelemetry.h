@@ -135,15 +135,15 @@ LICENCE
 #else
 #define VIT_EXTERN_C
 #endif
-#if defined(VITELEMETRY_DISABLE)
-#define VIT_API       static inline
-#define VIT_EVENT_API VIT_API
-#elif defined(VITELEMETRY_STATIC)
 #if defined(__GNUC__)
-#define VIT_API static __attribute__((unused))
+#define VIT_STATIC_ static __attribute__((unused))
 #else
-#define VIT_API static
+#define VIT_STATIC_ static
 #endif
+#if defined(VITELEMETRY_DISABLE)
+#define VIT_API VIT_STATIC_ inline
+#elif defined(VITELEMETRY_STATIC)
+#define VIT_API       VIT_STATIC_
 #define VIT_EVENT_API VIT_API
 #else
 #define VIT_API
@@ -446,27 +446,35 @@ struct vit_schema {
 #else
 #define VIT_OVERLOAD_(event)
 #endif
+#define VIT_EVENT_STRUCT_(event, MEMBERS)   \
+    typedef struct vit_##event {            \
+        const vit_op *op; /* may be NULL */ \
+        MEMBERS(VIT_FIELD_)                 \
+    } vit_##event;
+#ifdef VITELEMETRY_DISABLE
 #define VIT_EVENT_DECLARE(event, MEMBERS)                                            \
-    typedef struct vit_##event {                                                     \
-        const vit_op *op; /* may be NULL */                                          \
-        MEMBERS(VIT_FIELD_)                                                          \
-    } vit_##event;                                                                   \
+    VIT_EVENT_STRUCT_(event, MEMBERS)                                                \
+    VIT_API const vit_schema *vit_schema_##event(void) { return 0; }                 \
+    VIT_API vit_status        vit_track_##event(vit_client *t, const vit_##event *e) \
+    {                                                                                \
+        (void)t, (void)e;                                                            \
+        return VIT_DISABLED;                                                         \
+    }                                                                                \
+    VIT_OVERLOAD_(event)                                                             \
+    struct vit_##event
+#else
+#define VIT_EVENT_DECLARE(event, MEMBERS)                                            \
+    VIT_EVENT_STRUCT_(event, MEMBERS)                                                \
     VIT_EVENT_API vit_status vit_track_##event(vit_client *t, const vit_##event *e); \
     VIT_OVERLOAD_(event)                                                             \
     VIT_EVENT_API const vit_schema *vit_schema_##event(void)
+#endif
 
 /* VIT_EVENT_DEFINE makes the two functions: a constant table of (name, kind, offset), and the
    call with it. */
 #define VIT_MEMBER_(kind, member) { #member, kind, offsetof(vit_self_, member) },
 #ifdef VITELEMETRY_DISABLE
-#define VIT_EVENT_DEFINE_ROW(event, text, default_rate, row_flags, MEMBERS)                \
-    VIT_EVENT_API const vit_schema *vit_schema_##event(void) { return 0; }                 \
-    VIT_EVENT_API vit_status        vit_track_##event(vit_client *t, const vit_##event *e) \
-    {                                                                                      \
-        (void)t;                                                                           \
-        (void)e;                                                                           \
-        return VIT_DISABLED;                                                               \
-    }
+#define VIT_EVENT_DEFINE_ROW(event, text, default_rate, row_flags, MEMBERS) struct vit_##event;
 #else
 #define VIT_EVENT_DEFINE_ROW(event, text, default_rate, row_flags, MEMBERS)                \
     VIT_EVENT_API const vit_schema *vit_schema_##event(void)                               \
@@ -835,15 +843,29 @@ VIT_NOTHING_(vit_purge, (vit_client * t), (void)t)
 VIT_NOTHING_(vit_reset_identity, (vit_client * t), (void)t)
 VIT_EMPTY_(bool, vit_should_sample, (const char *name, double rate, const char *seed),
            ((void)name, (void)rate, (void)seed), false)
-VIT_NOTHING_(vit_error_hash,
-             (char out[17], const char *type, const char *message, const char *top_frame),
-             ((void)type, (void)message, (void)top_frame, (void)(out[0] = 0)))
+VIT_API void vit_error_hash(char out[17], const char *type, const char *message,
+                            const char *top_frame)
+{
+    (void)type, (void)message, (void)top_frame;
+    if (out) out[0] = 0;
+}
 VIT_EMPTY_(size_t, vit_scrub, (char *out, size_t out_size, const char *text, size_t text_size),
            ((void)text, (void)text_size, out_size ? (void)(out[0] = 0) : (void)0), 0)
-VIT_NOTHING_(vit_sha256, (unsigned char digest[32], const void *data, size_t size),
-             ((void)data, (void)size, (void)(digest[0] = 0)))
-VIT_NOTHING_(vit_uuid4, (char out[37]), (void)(out[0] = 0))
-VIT_NOTHING_(vit_op_text, (const vit_op *op, char out[37]), ((void)op, (void)(out[0] = 0)))
+VIT_API void vit_sha256(unsigned char digest[32], const void *data, size_t size)
+{
+    int i;
+    (void)data, (void)size;
+    for (i = 0; digest && i < 32; i++) digest[i] = 0;
+}
+VIT_API void vit_uuid4(char out[37])
+{
+    if (out) out[0] = 0;
+}
+VIT_API void vit_op_text(const vit_op *op, char out[37])
+{
+    (void)op;
+    if (out) out[0] = 0;
+}
 VIT_EMPTY_(const char *, vit_version, (void), (void)0, "")
 VIT_EMPTY_(const char *, vit_status_text, (vit_status s), (void)s, "")
 VIT_EMPTY_(size_t, vit_queue_bytes, (size_t capacity), (void)capacity, 0)
@@ -872,6 +894,14 @@ VIT_API vit_op vit_op_begin(void)
     vit_op op = { { 0 }, 0 };
     return op;
 }
+#ifdef VITELEMETRY_CURL
+VIT_API vit_response vit_curl_send(const vit_request *request, void *user)
+{
+    vit_response none = { 0, 0 };
+    (void)request, (void)user;
+    return none;
+}
+#endif
 VIT_API vit_stats vit_get_stats(const vit_client *t)
 {
     vit_stats stats = { 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, 0, 0, 0, 0, 0, false };
@@ -884,10 +914,6 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #ifdef __cplusplus
 }
 #endif
-#define VIT_DEFINE_ROW_(event, text, rate, flags, MEMBERS) \
-    VIT_EVENT_DEFINE_ROW(event, text, rate, flags, MEMBERS)
-VIT_CATALOGUE(VIT_DEFINE_ROW_)
-#undef VIT_DEFINE_ROW_
 #endif /* VITELEMETRY_DISABLE */
 
 #endif /* VITELEMETRY_H */
@@ -2341,17 +2367,19 @@ void vit_error_hash(char out[17], const char *type, const char *message, const c
     vitp_text_hex(out, hash, 8);
 }
 
-/* >>scrub ---------------------------------------------------------------------------------------
+/* ============================================================================================
+   >>scrub: replaces what names a person, a machine or a secret by a marker.
 
-   Replaces what names a person, a machine or a secret by a marker. One pass: a byte that can belong
-   to such a text (a trigger) asks the matchers of its class, which look back no further than the
-   end of the last replacement and give the span they claim. What a matcher looks at and does not
-   claim is bounded or ends at the next trigger of its kind, so time is linear in the text. Markers
-   in the text are copied as they are and nothing reads across one, so scrubbing twice changes
-   nothing. A marker has 8 bytes at most: the output is no longer than text + 8 a span.
+   One pass: a byte that can belong to such a text (a trigger) asks the matchers of its class,
+   which look back no further than the end of the last replacement and give the span they claim.
+   What a matcher looks at and does not claim is bounded or ends at the next trigger of its kind,
+   so time is linear in the text. Markers in the text are copied as they are and nothing reads
+   across one, so scrubbing twice changes nothing. A marker has 8 bytes at most: the output is no
+   longer than the text and 8 a span.
 
    Formats: RFC 5321 and 6531 (addresses), RFC 4291 and 5952 (IPv6), RFC 3986 (URLs), RFC 7468
-   (PEM), RFC 7519 (JWT), RFC 7235 (credentials); token prefixes as their issuers publish them. */
+   (PEM), RFC 7519 (JWT), RFC 7235 (credentials); token prefixes as their issuers publish them.
+   ============================================================================================ */
 
 /* Class of a byte. Sets of classes are 32-bit masks. */
 enum {
@@ -2411,13 +2439,16 @@ static const uint8_t vitp_scrub_class[256] = {
 /* VITP_SCRUB_SET(DOT) is the set of the class VITP_SCRUB_DOT; sets are joined by |. */
 #define VITP_SCRUB_SET(name) (UINT32_C(1) << VITP_SCRUB_##name)
 
-#define VITP_SCRUB_LOWER    (VITP_SCRUB_SET(HEXLOW) | VITP_SCRUB_SET(LOW))
-#define VITP_SCRUB_UPPER    (VITP_SCRUB_SET(HEXUP) | VITP_SCRUB_SET(UP))
-#define VITP_SCRUB_LETTER   (VITP_SCRUB_LOWER | VITP_SCRUB_UPPER)
-#define VITP_SCRUB_ALNUM    (VITP_SCRUB_LETTER | VITP_SCRUB_SET(DIGIT))
-#define VITP_SCRUB_HEX      (VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(HEXLOW) | VITP_SCRUB_SET(HEXUP))
-#define VITP_SCRUB_WORD     (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(UNDERSCORE))
-#define VITP_SCRUB_QUOTES   (VITP_SCRUB_SET(QUOTE) | VITP_SCRUB_SET(TICK) | VITP_SCRUB_SET(BACKTICK))
+#define VITP_SCRUB_LOWER  (VITP_SCRUB_SET(HEXLOW) | VITP_SCRUB_SET(LOW))
+#define VITP_SCRUB_UPPER  (VITP_SCRUB_SET(HEXUP) | VITP_SCRUB_SET(UP))
+#define VITP_SCRUB_LETTER (VITP_SCRUB_LOWER | VITP_SCRUB_UPPER)
+#define VITP_SCRUB_ALNUM  (VITP_SCRUB_LETTER | VITP_SCRUB_SET(DIGIT))
+#define VITP_SCRUB_HEX    (VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(HEXLOW) | VITP_SCRUB_SET(HEXUP))
+#define VITP_SCRUB_WORD   (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(UNDERSCORE))
+/* clang-format off */
+#define VITP_SCRUB_QUOTES \
+    (VITP_SCRUB_SET(QUOTE) | VITP_SCRUB_SET(TICK) | VITP_SCRUB_SET(BACKTICK))
+/* clang-format on */
 #define VITP_SCRUB_BLANK    (VITP_SCRUB_SET(CONTROL) | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LINE))
 #define VITP_SCRUB_BRACKETS (VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN) | VITP_SCRUB_SET(BRACE))
 /* Bytes of an identifier that may be the key of a value. */
@@ -2451,11 +2482,9 @@ static const uint8_t vitp_scrub_class[256] = {
 #define VITP_SCRUB_DOTTED   (VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(EQUAL))
 #define VITP_SCRUB_BASE64 \
     (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(EQUAL))
-#define VITP_SCRUB_TOKEN (VITP_SCRUB_DOTTED | VITP_SCRUB_BASE64)
-#define VITP_SCRUB_CREDENTIAL \
-    (VITP_SCRUB_TOKEN | VITP_SCRUB_SET(TILDE) | VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(COLON))
-/* Every byte of these classes asks its matchers; letters and digits do where a run of them
-   starts. */
+#define VITP_SCRUB_TOKEN      (VITP_SCRUB_DOTTED | VITP_SCRUB_BASE64 | VITP_SCRUB_SET(TILDE))
+#define VITP_SCRUB_CREDENTIAL (VITP_SCRUB_TOKEN | VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(COLON))
+/* Bytes of these classes ask their matchers, letters and digits where a run of them starts. */
 #define VITP_SCRUB_TRIGGER                                                                 \
     (VITP_SCRUB_QUOTES | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) | \
      VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(AT) |                  \
@@ -2465,7 +2494,7 @@ static const uint8_t vitp_scrub_class[256] = {
 #define VITP_SCRUB_PROBE 32u
 /* Shortest known value, and shortest token with its prefix. */
 #define VITP_SCRUB_VALUE_MIN 4u
-#define VITP_SCRUB_TOKEN_MIN 16u
+#define VITP_SCRUB_TOKEN_MIN 13u
 
 /* All markers of this and of later versions, so that a text scrubbed by either stays as it is. */
 static const char *const vitp_scrub_markers[] = {
@@ -2474,32 +2503,34 @@ static const char *const vitp_scrub_markers[] = {
 };
 
 /* Words in names of values, under their first letter. Sign: + secret, ? secret if the value has 8
-   bytes with a digit, # secret if digits, ! header, - harmless (goes before a shorter word that it
-   contains). _ is an optional separator, a dot is a word boundary (a change of case counts). */
+   bytes with a digit, # secret if digits, & secret after an option if it has a colon, ! header,
+   - harmless (goes before a shorter word that it
+   contains). _ is an optional separator, a dot is a word boundary (a change of case counts), a $
+   the end of the name (digits and _ may follow). */
 static const char *const vitp_scrub_words[26] = {
     "?access_key ?account_key ?api_key ?app_key ?application_key !authorization.",
-    "+bearer. -bucket_key -bypass",
+    "+bearer$ -bucket_key -bypass",
     "-compass !cookie. ?credential",
-    "?.dsn.",
+    "?.dsn$",
     "-encompass",
     "-foreign_key",
     "",
     "",
     "+identified_by -index_key",
-    "?jsessionid ?.jwt.",
-    "?.key.",
+    "?jsessionid ?.jwt$",
+    "?.key$",
     "",
     "",
     "",
-    "#.otp. -overpass",
+    "#.otp -overpass",
     "+passw +passphrase +passcode -pass_rate -pass_count -pass_through -pass_fail +pass. "
-    "+pasw +paswd +pswd +pwd +.pw. #.pin. -partition_key -primary_key -public_key",
+    "+pasw +paswd +pswd +pwd +.pw$ #.pin. #.pin_code -partition_key -primary_key -public_key",
     "",
     "",
-    "-schema_key -secretar +secret -sequence_key ?sessid ?.sig. ?signature ?.sas. -sort_key "
+    "-schema_key -secretar +secret -sequence_key ?sessid ?.sig$ ?signature ?.sas$ -sort_key "
     "-surpass",
     "-tokeniz -tokens ?token -trespass",
-    "",
+    "&.u$ &.user$",
     "",
     "",
     "",
@@ -2507,46 +2538,52 @@ static const char *const vitp_scrub_words[26] = {
     "",
 };
 
-/* Last part of a name that says something about the secret and is not the secret. */
-static const char vitp_scrub_about[] =
-    " length len size name names count type file path id ids url uri field policy expired expires "
-    "expiry ttl min max required enabled disabled status version format prefix index pos code "
-    "frame space up down event vault store manager provider hint prompt algorithm alg method limit "
-    "usage error failed ";
+/* Whole words, under their first letter. Sign: % as the last part of a name says something about a
+   secret (token_count), 0 is no value, > stands between a name and its quoted value, # stands
+   before four numbers that are a version (or an OID), $ does if the first number has one digit,
+   @ begins a header's value, . ends a file name and looks like a top-level domain (icon@2x.png),
+   : is a scheme whose URL has no //. */
+static const char *const vitp_scrub_lexicon[26] = {
+    "%algorithm %alg >as #assemblyversion $app @apikey",
+    "0bool #build @bearer @basic",
+    "%count %code 0cannot 0changed .css $chromadb $chroma $chrome $cuda $clang",
+    "%disabled %down 0denied 0default #driver @digest",
+    "%expired %expires %expiry %enabled %event %error 0empty 0expired 0error $edge $electron "
+    "$elasticsearch",
+    "%file %field %format %frame %failed 0false 0failed 0function #fileversion #firmware "
+    "$firefox $faiss :file",
+    ".gif .gz $glibc $gcc",
+    "%hint 0hidden",
+    "%id %ids %index 0invalid 0incorrect 0is 0int >is .ico",
+    ".jpg .jpeg .js .json .jar :jdbc",
+    "$kernel",
+    "%length %len %limit $lancedb $linux",
+    "%min %max %manager %method 0missing 0must $milvus $mongodb $mysql $macos",
+    "%name %names 0null 0none 0nil 0no 0not $node $numpy @negotiate @ntlm",
+    "0on 0off 0ok 0optional 0object >of #oid $openssl $opensearch",
+    "%path %policy %prefix %pos %provider %prompt .png #productversion $pinecone $postgres "
+    "$postgresql $pgvector $python $product",
+    "$qdrant $qt",
+    "%required 0required 0reset 0redacted #release #rev #revision $redis",
+    "%size %status %space %store 0string 0str .svg #section $sqlite $safari @ssws",
+    "%type %ttl 0true 0too 0text >to .tgz @token",
+    "%url %uri %up %usage 0undefined 0unknown 0unset",
+    "%version %vault 0value #v #ver #version #versions",
+    "0wrong 0was >was .webp .whl $weaviate $windows",
+    "",
+    "0yes .yml .yaml",
+    "",
+};
 
-/* Values that are none. */
-static const char vitp_scrub_no_value[] =
-    " true false null none nil undefined string str required missing empty invalid incorrect wrong "
-    "expired unknown failed denied unset default yes no on off not is was too must cannot changed "
-    "reset ok error optional redacted hidden text int bool object function value ";
-
-/* Words between a name and its quoted value. */
-static const char vitp_scrub_linking[] = " is to by was as of ";
-
-/* Ends of file names that look like top-level domains after an @ (icon@2x.png). */
-static const char vitp_scrub_file_ends[] =
-    " png jpg jpeg gif svg webp ico css js json yml yaml tgz gz whl jar ";
-
-/* Words before four numbers that are a version (or an OID), and such before a small first one. */
-static const char vitp_scrub_versions[] =
-    " v ver version versions release rev revision build section oid assemblyversion fileversion "
-    "productversion driver firmware ";
-static const char vitp_scrub_products[] =
-    " chromadb chroma qdrant milvus weaviate pinecone postgres postgresql pgvector sqlite openssl "
-    "python node chrome firefox safari edge electron qt cuda kernel glibc gcc clang numpy faiss "
-    "lancedb elasticsearch opensearch redis mongodb mysql windows macos linux app product ";
-
-/* Schemes of RFC 7235 and their kin, as they stand in headers and (with PASSWORD of SQL) in
-   prose. */
-static const char vitp_scrub_schemes[] =
-    " bearer basic digest token apikey negotiate ntlm ssws aws4-hmac-sha256 ";
+/* Schemes of RFC 7235 and their kin before a credential in prose; IDENTIFIED BY and PASSWORD are
+   SQL. */
 static const char *const vitp_scrub_prose_schemes[] = {
-    "apikey ", "basic ", "bearer ", "negotiate ", "ntlm ", "password ", "token ",
+    "apikey ", "basic ", "bearer ", "identified by ", "negotiate ", "ntlm ", "password ", "token ",
 };
 /* Their first letters, by c & 31. */
-#define VITP_SCRUB_SCHEME_LETTERS                                                  \
-    (UINT32_C(1) << 1 | UINT32_C(1) << 2 | UINT32_C(1) << 14 | UINT32_C(1) << 16 | \
-     UINT32_C(1) << 20)
+#define VITP_SCRUB_SCHEME_LETTERS                                                 \
+    (UINT32_C(1) << 1 | UINT32_C(1) << 2 | UINT32_C(1) << 9 | UINT32_C(1) << 14 | \
+     UINT32_C(1) << 16 | UINT32_C(1) << 20)
 
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
    first letter; a row stands before a shorter prefix of the same text. */
@@ -2558,76 +2595,144 @@ typedef struct vitp_scrub_token {
 } vitp_scrub_token;
 
 static const vitp_scrub_token vitp_scrub_tokens[] = {
-    { "AIza", 30, VITP_SCRUB_SLUG, NULL },     /* Google */
-    { "AKIA", 16, VITP_SCRUB_CAPITALS, NULL }, /* AWS */
-    { "ASIA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "A3-", 25, VITP_SCRUB_SLUG, NULL },     /* 1Password */
+    { "A3T", 17, VITP_SCRUB_CAPITALS, NULL }, /* AWS */
     { "ABIA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "ABSK", 28, VITP_SCRUB_BASE64, NULL },
     { "ACCA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "AROA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "AIDA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "ATATT3", 60, VITP_SCRUB_DOTTED, NULL }, /* Atlassian */
     { "AGE-SECRET-KEY-1", 50, VITP_SCRUB_CAPITALS, NULL },
+    { "AIDA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "AIza", 30, VITP_SCRUB_SLUG, NULL },     /* Google */
+    { "AKCp", 50, VITP_SCRUB_ALNUM, NULL },    /* Artifactory */
+    { "AKIA", 16, VITP_SCRUB_CAPITALS, NULL }, /* AWS */
+    { "AROA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "ASIA", 16, VITP_SCRUB_CAPITALS, NULL },
+    { "ATATT3", 60, VITP_SCRUB_DOTTED, NULL }, /* Atlassian */
+    { "ATBB", 28, VITP_SCRUB_ALNUM, NULL },
+    { "ATCTT3", 60, VITP_SCRUB_DOTTED, NULL },  /* Bitbucket */
+    { "amzn.mws.", 36, VITP_SCRUB_SLUG, NULL }, /* AWS */
     { "api_org_", 30, VITP_SCRUB_ALNUM, NULL }, /* Hugging Face */
-    { "ck-", 32, VITP_SCRUB_ALNUM, NULL },      /* Chroma */
-    { "dapi", 32, VITP_SCRUB_HEX, NULL },       /* Databricks */
-    { "dckr_", 20, VITP_SCRUB_SLUG, NULL },     /* Docker */
-    { "dop_v1_", 40, VITP_SCRUB_HEX, NULL },    /* DigitalOcean */
-    { "dp.pt.", 40, VITP_SCRUB_ALNUM, NULL },   /* Doppler */
+    { "BBDC-", 30, VITP_SCRUB_SLUG, NULL },
+    { "bedrock-api-key-", 20, VITP_SCRUB_BASE64, NULL },
+    { "cfat_", 40, VITP_SCRUB_ALNUM, NULL }, /* Cloudflare */
+    { "cfk_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "cfut_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "ck-", 32, VITP_SCRUB_ALNUM, NULL },   /* Chroma */
+    { "cmVmd", 40, VITP_SCRUB_ALNUM, NULL }, /* Artifactory */
+    { "cosmo_", 32, VITP_SCRUB_HEX, NULL },  /* WunderGraph */
+    { "dapi", 32, VITP_SCRUB_HEX, NULL },    /* Databricks */
+    { "dckr_", 20, VITP_SCRUB_SLUG, NULL },  /* Docker */
+    { "doo_v1_", 40, VITP_SCRUB_HEX, NULL }, /* DigitalOcean */
+    { "dop_v1_", 40, VITP_SCRUB_HEX, NULL }, /* DigitalOcean */
+    { "dor_v1_", 40, VITP_SCRUB_HEX, NULL },
+    { "dp.audit.", 40, VITP_SCRUB_ALNUM, NULL }, /* Doppler */
+    { "dp.pt.", 40, VITP_SCRUB_ALNUM, NULL },    /* Doppler */
+    { "dp.scim.", 40, VITP_SCRUB_ALNUM, NULL },
+    { "dp.st.", 40, VITP_SCRUB_DOTTED, NULL },
+    { "dt0c01.", 60, VITP_SCRUB_DOTTED, NULL }, /* Dynatrace */
     { "EAAA", 22, VITP_SCRUB_SLUG, NULL },      /* Square, Facebook */
+    { "EAA", 80, VITP_SCRUB_ALNUM, NULL },      /* Facebook */
     { "eyJ", 20, VITP_SCRUB_DOTTED, "[jwt]" },
-    { "figd_", 30, VITP_SCRUB_SLUG, NULL },   /* Figma */
-    { "GOCSPX-", 20, VITP_SCRUB_SLUG, NULL }, /* Google */
-    { "ghp_", 20, VITP_SCRUB_DOTTED, NULL },  /* GitHub */
+    { "figd_", 30, VITP_SCRUB_SLUG, NULL },     /* Figma */
+    { "fm2_", 60, VITP_SCRUB_BASE64, NULL },    /* Fly.io */
+    { "GOCSPX-", 20, VITP_SCRUB_SLUG, NULL },   /* Google */
+    { "GR1348941", 18, VITP_SCRUB_SLUG, NULL }, /* GitLab */
     { "gho_", 20, VITP_SCRUB_DOTTED, NULL },
-    { "ghu_", 20, VITP_SCRUB_DOTTED, NULL },
-    { "ghs_", 20, VITP_SCRUB_DOTTED, NULL },
+    { "ghp_", 20, VITP_SCRUB_DOTTED, NULL }, /* GitHub */
     { "ghr_", 20, VITP_SCRUB_DOTTED, NULL },
+    { "ghs_", 20, VITP_SCRUB_DOTTED, NULL },
+    { "ghu_", 20, VITP_SCRUB_DOTTED, NULL },
     { "github_pat_", 40, VITP_SCRUB_WORD, NULL },
-    { "glpat-", 16, VITP_SCRUB_DOTTED, NULL }, /* GitLab */
-    { "glrt-", 16, VITP_SCRUB_DOTTED, NULL },
+    { "glagent-", 20, VITP_SCRUB_SLUG, NULL }, /* GitLab */
+    { "glc_", 32, VITP_SCRUB_BASE64, NULL },   /* Grafana */
+    { "glcbt-", 16, VITP_SCRUB_DOTTED, NULL },
     { "gldt-", 16, VITP_SCRUB_SLUG, NULL },
-    { "glc_", 32, VITP_SCRUB_BASE64, NULL }, /* Grafana */
+    { "glffct-", 16, VITP_SCRUB_SLUG, NULL },
+    { "glft-", 16, VITP_SCRUB_SLUG, NULL },
+    { "glimt-", 16, VITP_SCRUB_SLUG, NULL },
+    { "gloas-", 40, VITP_SCRUB_SLUG, NULL },
+    { "glpat-", 16, VITP_SCRUB_DOTTED, NULL }, /* GitLab */
+    { "glptt-", 20, VITP_SCRUB_SLUG, NULL },
+    { "glrt-", 16, VITP_SCRUB_DOTTED, NULL },
+    { "glrtr-", 16, VITP_SCRUB_DOTTED, NULL },
     { "glsa_", 38, VITP_SCRUB_WORD, NULL },
+    { "glsoat-", 16, VITP_SCRUB_SLUG, NULL },
     { "gsk_", 40, VITP_SCRUB_ALNUM, NULL }, /* Groq */
+    { "HRKU-", 30, VITP_SCRUB_SLUG, NULL }, /* Heroku */
     { "hf_", 30, VITP_SCRUB_ALNUM, NULL },  /* Hugging Face */
-    { "hvs.", 20, VITP_SCRUB_SLUG, NULL },  /* HashiCorp */
     { "hvb.", 20, VITP_SCRUB_SLUG, NULL },
+    { "hvr.", 20, VITP_SCRUB_SLUG, NULL }, /* HashiCorp */
+    { "hvs.", 20, VITP_SCRUB_SLUG, NULL }, /* HashiCorp */
+    { "IGQV", 40, VITP_SCRUB_SLUG, NULL }, /* Instagram */
     { "jina_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "key-", 32, VITP_SCRUB_HEX, NULL },                 /* Mailgun */
     { "LS0tLS1CRUdJTi", 20, VITP_SCRUB_BASE64, "[key]" }, /* base64 of "-----BEGIN " */
     { "LTAI", 12, VITP_SCRUB_ALNUM, NULL },               /* Alibaba */
     { "lin_api_", 30, VITP_SCRUB_ALNUM, NULL },           /* Linear */
     { "llx-", 40, VITP_SCRUB_SLUG, NULL },                /* LlamaCloud */
     { "lsv2_", 40, VITP_SCRUB_WORD, NULL },               /* LangSmith */
     { "NRAK-", 20, VITP_SCRUB_ALNUM, NULL },              /* New Relic */
+    { "NRII-", 20, VITP_SCRUB_SLUG, NULL },               /* New Relic */
+    { "NRJS-", 16, VITP_SCRUB_SLUG, NULL },
+    { "nfp_", 30, VITP_SCRUB_ALNUM, NULL }, /* Netlify */
     { "npm_", 30, VITP_SCRUB_ALNUM, NULL },
-    { "ntn_", 36, VITP_SCRUB_ALNUM, NULL },  /* Notion */
-    { "nvapi-", 60, VITP_SCRUB_SLUG, NULL }, /* NVIDIA */
-    { "PMAK-", 40, VITP_SCRUB_SLUG, NULL },  /* Postman */
-    { "pa-", 40, VITP_SCRUB_SLUG, NULL },    /* Voyage */
-    { "pcsk_", 40, VITP_SCRUB_WORD, NULL },  /* Pinecone */
-    { "pk-lf-", 36, VITP_SCRUB_SLUG, NULL }, /* Langfuse */
-    { "pplx-", 40, VITP_SCRUB_ALNUM, NULL }, /* Perplexity */
+    { "ntn_", 36, VITP_SCRUB_ALNUM, NULL },                        /* Notion */
+    { "nvapi-", 60, VITP_SCRUB_SLUG, NULL },                       /* NVIDIA */
+    { "oy2", 43, VITP_SCRUB_LOWER | VITP_SCRUB_SET(DIGIT), NULL }, /* NuGet */
+    { "PMAK-", 40, VITP_SCRUB_SLUG, NULL },                        /* Postman */
+    { "PMAT-", 24, VITP_SCRUB_SLUG, NULL },                        /* Postman */
+    { "pa-", 40, VITP_SCRUB_SLUG, NULL },                          /* Voyage */
+    { "pcsk_", 40, VITP_SCRUB_WORD, NULL },                        /* Pinecone */
+    { "phc_", 40, VITP_SCRUB_ALNUM, NULL },                        /* PostHog */
+    { "phx_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "pk-lf-", 36, VITP_SCRUB_SLUG, NULL },    /* Langfuse */
+    { "pk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
+    { "pnu_", 30, VITP_SCRUB_ALNUM, NULL },     /* Prefect */
+    { "pplx-", 40, VITP_SCRUB_ALNUM, NULL },    /* Perplexity */
+    { "pscale_", 20, VITP_SCRUB_DOTTED, NULL }, /* PlanetScale */
+    { "pul-", 40, VITP_SCRUB_HEX, NULL },       /* Pulumi */
     { "pypi-", 50, VITP_SCRUB_SLUG, NULL },
     { "r8_", 37, VITP_SCRUB_SLUG, NULL },       /* Replicate */
     { "rk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
     { "rk_test_", 16, VITP_SCRUB_ALNUM, NULL },
+    { "rubygems_", 40, VITP_SCRUB_HEX, NULL },
     { "SG.", 30, VITP_SCRUB_DOTTED, NULL },     /* SendGrid */
+    { "SWMKEY-1-", 30, VITP_SCRUB_SLUG, NULL }, /* Docker */
     { "SWMTKN-1-", 40, VITP_SCRUB_SLUG, NULL }, /* Docker */
+    { "sbp_", 30, VITP_SCRUB_WORD, NULL },      /* Supabase */
+    { "sgp_", 30, VITP_SCRUB_WORD, NULL },      /* Sourcegraph */
+    { "sha256~", 40, VITP_SCRUB_SLUG, NULL },   /* OpenShift */
+    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL },   /* Shopify */
+    { "shpca_", 30, VITP_SCRUB_ALNUM, NULL },   /* Shopify */
+    { "shppa_", 30, VITP_SCRUB_ALNUM, NULL },
+    { "shpss_", 30, VITP_SCRUB_ALNUM, NULL },
+    { "sk-", 20, VITP_SCRUB_SLUG, NULL }, /* OpenAI, Anthropic and many others */
     { "sk_live_", 16, VITP_SCRUB_ALNUM, NULL },
     { "sk_test_", 16, VITP_SCRUB_ALNUM, NULL },
-    { "sk-", 20, VITP_SCRUB_SLUG, NULL },      /* OpenAI, Anthropic and many others */
-    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL },  /* Shopify */
-    { "sgp_", 30, VITP_SCRUB_WORD, NULL },     /* Sourcegraph */
-    { "tgp_v1_", 40, VITP_SCRUB_SLUG, NULL },  /* Together */
-    { "tskey-", 20, VITP_SCRUB_SLUG, NULL },   /* Tailscale */
-    { "tvly-", 20, VITP_SCRUB_SLUG, NULL },    /* Tavily */
+    { "sntrys_", 40, VITP_SCRUB_DOTTED, NULL }, /* Sentry */
+    { "sntryu_", 60, VITP_SCRUB_HEX, NULL },
+    { "sq0atp-", 20, VITP_SCRUB_SLUG, NULL }, /* Square */
+    { "sq0csp-", 20, VITP_SCRUB_SLUG, NULL },
+    { "sqa_", 40, VITP_SCRUB_ALNUM, NULL }, /* SonarQube */
+    { "sqp_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "squ_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "TlRMTVNTUAA", 20, VITP_SCRUB_BASE64, NULL }, /* base64 of "NTLMSSP" */
+    { "tgp_v1_", 40, VITP_SCRUB_SLUG, NULL },       /* Together */
+    { "tskey-", 20, VITP_SCRUB_SLUG, NULL },        /* Tailscale */
+    { "tvly-", 20, VITP_SCRUB_SLUG, NULL },         /* Tavily */
+    { "vca_", 40, VITP_SCRUB_ALNUM, NULL },         /* Vercel */
+    { "vci_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "vck_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "vcp_", 40, VITP_SCRUB_ALNUM, NULL },
+    { "vcr_", 40, VITP_SCRUB_ALNUM, NULL },
     { "whsec_", 24, VITP_SCRUB_BASE64, NULL }, /* Stripe */
     { "xai-", 60, VITP_SCRUB_SLUG, NULL },
-    { "xapp-", 16, VITP_SCRUB_SLUG, NULL }, /* Slack */
+    { "xapp-", 16, VITP_SCRUB_SLUG, NULL },    /* Slack */
+    { "xkeysib-", 60, VITP_SCRUB_SLUG, NULL }, /* Brevo */
     { "xoxa-", 8, VITP_SCRUB_SLUG, NULL },
     { "xoxb-", 16, VITP_SCRUB_SLUG, NULL },
-    { "xoxe.", 16, VITP_SCRUB_SLUG, NULL },
     { "xoxe-", 16, VITP_SCRUB_SLUG, NULL },
+    { "xoxe.", 16, VITP_SCRUB_SLUG, NULL },
     { "xoxo-", 8, VITP_SCRUB_SLUG, NULL },
     { "xoxp-", 16, VITP_SCRUB_SLUG, NULL },
     { "xoxr-", 8, VITP_SCRUB_SLUG, NULL },
@@ -2637,8 +2742,8 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
 };
 /* First row of each letter, then their number (a test compares it with the table). */
 static const uint8_t vitp_scrub_token_rows[27] = {
-    0,  10, 10, 11, 15, 17, 18, 31, 34, 34, 35, 35, 40, 40,
-    44, 44, 50, 50, 53, 60, 63, 63, 63, 64, 74, 75, 76,
+    0,  17, 19, 25, 35,  38,  40,  63,  68,  69,  70,  71,  76,  76,
+    83, 84, 97, 97, 101, 121, 125, 125, 130, 131, 142, 143, 144,
 };
 #define VITP_SCRUB_TOKENS (sizeof vitp_scrub_tokens / sizeof *vitp_scrub_tokens)
 
@@ -2684,7 +2789,7 @@ typedef struct vitp_scrub_sink {
     bool   full;   /* something did not fit: no more is written */
 } vitp_scrub_sink;
 
-/* ---- bytes and runs ---------------------------------------------------------------------- */
+/* ---- bytes and runs -------------------------------------------------------------------------- */
 
 static uint32_t vitp_scrub_set_of(char c)
 {
@@ -2744,15 +2849,21 @@ static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
     return n <= s->size - at && memcmp(s->text + at, word, n) == 0;
 }
 
-/* Does [at, end) stand in the list " word word "? */
-static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, const char *list)
+/* Is [at, end) a word of vitp_scrub_lexicon with this sign? */
+static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, char sign)
 {
-    for (; *list && at < end; list++) {
-        size_t i = 0;
+    const char *word = "";
 
-        if (*list != ' ') continue;
-        while (at + i < end && list[1 + i] == vitp_scrub_lower(s->text[at + i])) i++;
-        if (at + i == end && list[1 + i] == ' ') return true;
+    if (at < end && end - at < 16 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
+        word = vitp_scrub_lexicon[(s->text[at] & 31) - 1];
+    while (*word) {
+        size_t i = at + 1;
+        bool   same = *word == sign;
+
+        for (word += 2; *word && *word != ' '; word++, i++)
+            same = same && i < end && vitp_scrub_lower(s->text[i]) == *word;
+        if (same && i == end) return true;
+        if (*word) word++;
     }
     return false;
 }
@@ -2774,6 +2885,13 @@ static size_t vitp_scrub_marker(const vitp_scrub *s, size_t at)
 static bool vitp_scrub_goes_on(const vitp_scrub *s, size_t at)
 {
     return vitp_scrub_in(s, at, VITP_SCRUB_ALNUM) || vitp_scrub_marker(s, at);
+}
+
+/* Does the separator and a hex digit (or a marker in its place) follow? */
+static bool vitp_scrub_more(const vitp_scrub *s, size_t at, char separator)
+{
+    return vitp_scrub_at(s, at) == separator &&
+           (vitp_scrub_in(s, at + 1, VITP_SCRUB_HEX) || vitp_scrub_marker(s, at + 1));
 }
 
 static bool vitp_scrub_claim(vitp_scrub_span *span, size_t start, size_t end, const char *marker)
@@ -2799,7 +2917,7 @@ static size_t vitp_scrub_close(const vitp_scrub *s, size_t at, char quote, bool 
     return s->size;
 }
 
-/* ---- addresses --------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 /* End of the domain that starts here, at its last label that can be a top-level one; or 0. */
 static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
@@ -2813,8 +2931,9 @@ static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
 
         if (end == at) break;
         if (vitp_scrub_starts(s, at, "xn--")) word = end;
-        if (labels && word - at >= 2 && !vitp_scrub_in(s, word, VITP_SCRUB_SET(DIGIT)))
-            found = vitp_scrub_listed(s, at, word, vitp_scrub_file_ends) ? 0 : word;
+        if (labels && word - at >= 2 && !vitp_scrub_in(s, word, VITP_SCRUB_SET(DIGIT)) &&
+            !vitp_scrub_marker(s, word) && !vitp_scrub_listed(s, at, word, '.'))
+            found = word;
         if (vitp_scrub_at(s, end) != '.') break;
         at = end + 1;
     }
@@ -2860,11 +2979,13 @@ static bool vitp_scrub_is_version(const vitp_scrub *s, size_t at)
                                  3);
     size_t start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 24);
 
+    /* arcs of X.509 names and extensions */
+    if (vitp_scrub_starts(s, at, "2.5.29.") || vitp_scrub_starts(s, at, "2.5.4.")) return true;
     if (start == end) return false;
-    if (vitp_scrub_listed(s, start, end, vitp_scrub_versions)) return true;
+    if (vitp_scrub_listed(s, start, end, '#')) return true;
     /* Chrome/126.0.0.0, but /Srv/10.0.0.1 is a path */
     if (s->text[end] == '/' && vitp_scrub_is(s->text[start], VITP_SCRUB_UPPER)) return true;
-    return vitp_scrub_at(s, at + 1) == '.' && vitp_scrub_listed(s, start, end, vitp_scrub_products);
+    return vitp_scrub_at(s, at + 1) == '.' && vitp_scrub_listed(s, start, end, '$');
 }
 
 /* End of a URL or of what follows an address. */
@@ -2882,8 +3003,7 @@ static bool vitp_scrub_ipv4(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     size_t port;
 
     if (!end || vitp_scrub_goes_on(s, end)) return false;
-    if (vitp_scrub_at(s, end) == '.' && vitp_scrub_in(s, end + 1, VITP_SCRUB_SET(DIGIT)))
-        return false;
+    if (vitp_scrub_more(s, end, '.')) return false;
     if (vitp_scrub_before(s, at) == '.' &&
         vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_SET(DIGIT)))
         return false;
@@ -2915,37 +3035,38 @@ static bool vitp_scrub_group_start(const vitp_scrub *s, size_t at)
     return !vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT));
 }
 
+/* End of a whole group of 1 to `most` hex digits, or 0. */
+static size_t vitp_scrub_group(const vitp_scrub *s, size_t at, size_t most)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_HEX, most);
+
+    return end > at && !vitp_scrub_goes_on(s, end) && !vitp_scrub_more(s, end, '.') ? end : 0;
+}
+
 /* End of an IPv6 address as inet_pton reads it, or 0. */
 static size_t vitp_scrub_groups(const vitp_scrub *s, size_t at)
 {
     unsigned groups = 0;
     bool     gap = vitp_scrub_starts(s, at, "::");
+    size_t   start = gap ? at + 2 : at;
+    size_t   end = start;
 
-    if (gap) at += 2;
-    while (groups < 9) {
-        size_t end = vitp_scrub_run(s, at, VITP_SCRUB_HEX, 5);
-        size_t quad = vitp_scrub_at(s, end) == '.' ? vitp_scrub_quad(s, at) : 0;
+    while (groups < 8u - gap) {
+        size_t quad = vitp_scrub_quad(s, start);
+        size_t group = vitp_scrub_group(s, start, 4);
 
-        if (end == at) break;
-        if (quad) {
-            groups += 2;
-            at = quad;
-            break;
-        }
-        if (end - at > 4) return 0;
-        groups++;
-        at = end;
-        if (vitp_scrub_starts(s, at, "::")) {
-            if (gap) return 0;
-            gap = true;
-            at += 2;
-        } else if (vitp_scrub_at(s, at) == ':' && vitp_scrub_in(s, at + 1, VITP_SCRUB_HEX)) {
-            at++;
-        } else {
-            break;
-        }
+        if (quad && vitp_scrub_goes_on(s, quad)) quad = 0;
+        if (!quad && !group) break;
+        end = quad ? quad : group;
+        groups += quad ? 2 : 1;
+        start = end + 1;
+        if (quad || vitp_scrub_at(s, end) != ':') break;
+        if (vitp_scrub_at(s, start) != ':') continue;
+        if (gap) return 0;
+        gap = true;
+        end = ++start;
     }
-    return (gap ? groups && groups < 8 : groups == 8) ? at : 0;
+    return (gap ? groups : groups == 8 && !vitp_scrub_more(s, end, ':')) ? end : 0;
 }
 
 /* The first ':' of an address, with its zone, prefix and brackets. */
@@ -2958,8 +3079,7 @@ static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     end = vitp_scrub_groups(s, start);
     if (!end || !vitp_scrub_has(s, start, end, VITP_SCRUB_SET(DIGIT))) return false;
     if (end - start == 3 && vitp_scrub_starts(s, start, "::1")) return false;
-    if (vitp_scrub_goes_on(s, end) || vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)))
-        return false;
+    if (vitp_scrub_goes_on(s, end)) return false;
     if (vitp_scrub_at(s, end) == '%')
         end = vitp_scrub_run(s, end + 1, VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT), 32);
     if (vitp_scrub_at(s, end) == '/') end = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 4);
@@ -2973,25 +3093,25 @@ static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
 /* The first separator of 6 or 8 pairs of hex digits. */
 static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
+    char     separator = s->text[at];
     size_t   start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3);
     size_t   end = start;
     unsigned pairs = 0;
 
-    if (at - start != 2 || vitp_scrub_before(s, start) == '-' ||
-        !(s->text[at] == '-' ? !vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)
-                             : vitp_scrub_group_start(s, start)))
+    if (at - start != 2 || vitp_scrub_before(s, start) == '-') return false;
+    if (separator == '-' ? vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)
+                         : !vitp_scrub_group_start(s, start))
         return false;
-    while (pairs < 9 && vitp_scrub_run(s, end, VITP_SCRUB_HEX, 2) == end + 2) {
+    while (pairs < 8 && vitp_scrub_group(s, end, 2) == end + 2) {
+        pairs++;
         end += 2;
-        if (++pairs < 9 && vitp_scrub_at(s, end) == s->text[at] &&
-            vitp_scrub_in(s, end + 1, VITP_SCRUB_HEX))
-            end++;
-        else break;
+        if (pairs == 8 || vitp_scrub_at(s, end) != separator) break;
+        end++;
     }
-    if ((pairs != 6 && pairs != 8) || vitp_scrub_goes_on(s, end)) return false;
-    return (vitp_scrub_has(s, start, end, ~(VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(COLON))) &&
-            !vitp_scrub_starts(s, start, "00:00:00:00:00:00") &&
-            !vitp_scrub_starts(s, start, "ff:ff:ff:ff:ff:ff")) &&
+    if (pairs < 6 || (pairs == 8 && vitp_scrub_more(s, end, separator))) return false;
+    end = start + (pairs == 8 ? 23 : 17);
+    return !vitp_scrub_goes_on(s, end) && !vitp_scrub_starts(s, start, "00:00:00:00:00:00") &&
+           !vitp_scrub_starts(s, start, "ff:ff:ff:ff:ff:ff") &&
            vitp_scrub_claim(span, start, end, "[mac]");
 }
 
@@ -3009,7 +3129,7 @@ static bool vitp_scrub_mac_dotted(const vitp_scrub *s, size_t at, vitp_scrub_spa
            vitp_scrub_claim(span, start, end, "[mac]");
 }
 
-/* ---- URLs and paths ---------------------------------------------------------------------- */
+/* ---- URLs and paths -------------------------------------------------------------------------- */
 
 /* The ':' after a scheme: scheme://, scheme:\/\/ as JSON may have it, jdbc: and file:/. */
 static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -3024,10 +3144,10 @@ static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     if (at - start < 2) return false;
     if (vitp_scrub_starts(s, rest, "//")) rest += 2;
     else if (vitp_scrub_starts(s, rest, "\\/\\/")) rest += 4;
-    else if (!(vitp_scrub_listed(s, start, at, " jdbc ") ||
-               (vitp_scrub_listed(s, start, at, " file ") && vitp_scrub_at(s, rest) == '/')))
+    else if (!vitp_scrub_listed(s, start, at, ':') ||
+             !(vitp_scrub_at(s, rest) == '/' || vitp_scrub_lower(s->text[start]) == 'j'))
         return false;
-    end = vitp_scrub_url_end(s, rest);
+    end = vitp_scrub_marker(s, rest) ? rest : vitp_scrub_url_end(s, rest);
     return end > rest && vitp_scrub_claim(span, start, end, "[url]");
 }
 
@@ -3079,6 +3199,10 @@ static size_t vitp_scrub_root(const vitp_scrub *s, size_t at)
     size_t start = before == '}' ? at - 1 : at;
     char   sign;
 
+    if (before == '\\') /* \/ of JSON */
+        return vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_WORD | VITP_SCRUB_SLASHES)
+                   ? s->size
+                   : at - 1;
     start = vitp_scrub_back(s, start, VITP_SCRUB_WORD, 32);
     sign = vitp_scrub_before(s, start);
     if (before == '}')
@@ -3097,7 +3221,7 @@ static bool vitp_scrub_path(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     size_t   start = vitp_scrub_root(s, at);
     size_t   end = at;
     size_t   quoted;
-    unsigned segments = start < at;
+    unsigned segments = start < at && vitp_scrub_before(s, at) != '\\';
 
     if (start == s->size) return false;
     while (vitp_scrub_at(s, end) == '/' || vitp_scrub_starts(s, end, "\\/") ||
@@ -3146,53 +3270,58 @@ static bool vitp_scrub_drive(const vitp_scrub *s, size_t at, vitp_scrub_span *sp
    after %VARIABLE%. */
 static bool vitp_scrub_unc(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t host = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 5);
-    size_t end = vitp_scrub_run(s, host, VITP_SCRUB_NAME | VITP_SCRUB_SET(HIGH), 64);
-    size_t wide = (host - at) / 2;
+    size_t host, end, wide, start;
     char   before = vitp_scrub_before(s, at);
-    size_t start;
 
+    if (before == '\\' || vitp_scrub_is(before, VITP_SCRUB_WORD)) return false;
+    host = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 5);
+    end = vitp_scrub_run(s, host, VITP_SCRUB_NAME | VITP_SCRUB_SET(HIGH), 64);
+    wide = (host - at) / 2;
     if (before == '%' && host - at <= 2) {
         start = vitp_scrub_back(s, at - 1, VITP_SCRUB_WORD, 24);
         return start < at - 1 && vitp_scrub_before(s, start) == '%' &&
                vitp_scrub_folders(s, start - 1, host, span);
     }
-    if (before == '\\' || vitp_scrub_is(before, VITP_SCRUB_WORD)) return false;
-    if ((host - at != 2 && host - at != 4)) return false;
+    if (host - at != 2 && host - at != 4) return false;
     if (vitp_scrub_at(s, host) == '?') end = host + 1;
     else if (end - host < 2 && vitp_scrub_at(s, host) != '.') return false;
-    return vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3) == end + wide &&
-           vitp_scrub_folders(s, at, end + wide, span);
+    if (vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3) != end + wide) return false;
+    end += wide;
+    /* \\?\C:\ */
+    if (vitp_scrub_at(s, end + 1) == ':' && vitp_scrub_at(s, end + 2) == '\\')
+        end = vitp_scrub_run(s, end + 2, VITP_SCRUB_SET(BACKSLASH), 2);
+    return vitp_scrub_folders(s, at, end, span);
 }
 
-/* ---- values of names --------------------------------------------------------------------- */
+/* ---- values of names ------------------------------------------------------------------------- */
 
-/* Length of the word (up to a blank) if it stands at `at`, where the name ends at `end`; or 0. */
+/* Does a word begin or end between the bytes at - 1 and at? */
+static bool vitp_scrub_edge(const vitp_scrub *s, size_t start, size_t at, size_t end)
+{
+    if (at == start || at == end) return true;
+    return !vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LETTER) ||
+           !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) ||
+           (vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LOWER) &&
+            vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER));
+}
+
+/* Length of the word (up to a blank) if it stands at `at` of the name [start, end); or 0. */
 static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t at, size_t end,
                                      const char *word)
 {
-    size_t i = at;
-    char   last = 0;
+    const uint32_t count = VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(UNDERSCORE);
+    size_t         i = at;
 
-    if (*word == '.') {
-        word++;
-        if (at > start && vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LETTER) &&
-            !(vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LOWER) &&
-              vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER)))
-            return 0;
-    }
-    for (; *word && *word != ' '; last = *word++) {
+    if (*word == '.' && !vitp_scrub_edge(s, start, at, end)) return 0;
+    for (word += *word == '.'; *word && *word != ' '; word++) {
         char c = i < end ? s->text[i] : '\0';
 
-        if (*word == '.') break;
         if (*word == '_') i += c == '_' || c == '-' || c == '.' || c == ' ';
+        else if (*word == '.') return vitp_scrub_edge(s, start, i, end) ? i - at : 0;
+        else if (*word == '$') return vitp_scrub_run(s, i, count, end - i) == end ? i - at : 0;
         else if (vitp_scrub_lower(c) != *word) return 0;
         else i++;
     }
-    if (*word == '.' && last && i < end && vitp_scrub_is(s->text[i], VITP_SCRUB_LETTER) &&
-        !(vitp_scrub_is(s->text[i], VITP_SCRUB_UPPER) &&
-          vitp_scrub_is(s->text[i - 1], VITP_SCRUB_LOWER)))
-        return 0;
     return i - at;
 }
 
@@ -3200,19 +3329,25 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
 static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
                             size_t *length)
 {
-    char        letter = vitp_scrub_lower(s->text[at]);
-    const char *word = letter >= 'a' && letter <= 'z' ? vitp_scrub_words[letter - 'a'] : "";
+    char        second = vitp_scrub_lower(vitp_scrub_at(s, at + 1));
+    const char *word = "";
 
+    if (vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
+        word = vitp_scrub_words[(s->text[at] & 31) - 1];
     while (*word) {
-        *length = vitp_scrub_word_length(s, start, at, end, word + 1);
-        if (*length) return *word;
+        char next = word[2 + (word[1] == '.')];
+
+        if (next == second || next == '$') {
+            *length = vitp_scrub_word_length(s, start, at, end, word + 1);
+            if (*length) return *word;
+        }
         while (*word && *word != ' ') word++;
         while (*word == ' ') word++;
     }
     return 0;
 }
 
-/* Is the last part of the name (from `at` on, after its key word) one of vitp_scrub_about? */
+/* Does the last part of the name (from `at` on, after its key word) say it is none? */
 static bool vitp_scrub_is_about(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t start = end;
@@ -3221,14 +3356,14 @@ static bool vitp_scrub_is_about(const vitp_scrub *s, size_t at, size_t end)
     if (start == end)
         while (start > at && vitp_scrub_is(s->text[start - 1], VITP_SCRUB_UPPER)) start--;
     else if (start > at && vitp_scrub_is(s->text[start - 1], VITP_SCRUB_UPPER)) start--;
-    return vitp_scrub_listed(s, start, end, vitp_scrub_about);
+    return vitp_scrub_listed(s, start, end, '%');
 }
 
 /* Sign of the name that ends at `end` (see vitp_scrub_words), or 0; *start is where it begins. A
    key word may reach back over one space (api key). */
 static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
 {
-    size_t at, length, after = end;
+    size_t at, first, length, after = end;
     char   sign = 0;
 
     *start = vitp_scrub_back(s, end, VITP_SCRUB_NAME, 40);
@@ -3236,8 +3371,8 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
     at = vitp_scrub_before(s, *start) == ' ' && *start > s->floor
              ? vitp_scrub_back(s, *start - 1, VITP_SCRUB_NAME, 16)
              : *start;
-    while (at < end) {
-        char found = vitp_scrub_word(s, *start, at, end, &length);
+    for (first = at; at < end;) {
+        char found = vitp_scrub_word(s, first, at, end, &length);
 
         at += found ? length : 1;
         if (!found || at <= *start) continue;
@@ -3245,6 +3380,7 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
         else if (sign != '+') sign = found;
         after = at;
     }
+    if (sign == '#' || sign == '!') return sign;
     return sign && !vitp_scrub_is_about(s, after, end) ? sign : '\0';
 }
 
@@ -3261,23 +3397,25 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
                (c == '%' && vitp_scrub_at(s, word) == '%');
     }
     if (c == '<' || c == '*' || vitp_scrub_starts(s, at, "{{")) return true;
-    return word > at && word <= end && vitp_scrub_at(s, word) == '(';
+    return word > at && word <= end && vitp_scrub_at(s, word) == '(' &&
+           !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
 }
 
 /* Changes between small letters, capitals and digits: many in what was drawn at random. */
 static bool vitp_scrub_is_random(const vitp_scrub *s, size_t at, size_t end)
 {
-    static const uint32_t kinds = VITP_SCRUB_ALNUM;
-    size_t                changes = 0;
-    size_t                i;
+    size_t   changes = 0;
+    size_t   i;
+    uint32_t last = 0;
 
-    for (i = at + 1; i < end; i++) {
-        bool upper = vitp_scrub_is(s->text[i], VITP_SCRUB_UPPER);
-        bool digit = vitp_scrub_is(s->text[i], VITP_SCRUB_SET(DIGIT));
+    for (i = at; i < end; i++) {
+        uint32_t set = vitp_scrub_set_of(s->text[i]);
+        uint32_t kind = set & VITP_SCRUB_LOWER   ? VITP_SCRUB_LOWER
+                        : set & VITP_SCRUB_UPPER ? VITP_SCRUB_UPPER
+                                                 : set & VITP_SCRUB_SET(DIGIT);
 
-        changes += vitp_scrub_is(s->text[i - 1], kinds) && vitp_scrub_is(s->text[i], kinds) &&
-                   (upper != vitp_scrub_is(s->text[i - 1], VITP_SCRUB_UPPER) ||
-                    digit != vitp_scrub_is(s->text[i - 1], VITP_SCRUB_SET(DIGIT)));
+        changes += last && kind && kind != last;
+        last = kind;
     }
     return changes * 3 > end - at;
 }
@@ -3313,9 +3451,14 @@ static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size
     bool   digit = vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(DIGIT));
     bool   digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
 
-    if (at == end || vitp_scrub_marker(s, at) || vitp_scrub_marker(s, end)) return false;
+    size_t i;
+
+    for (i = at; i < probe; i++)
+        if (vitp_scrub_marker(s, i)) return false;
+    if (at == end) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
-    if (probe == end && vitp_scrub_listed(s, at, end, vitp_scrub_no_value)) return false;
+    if (probe == end && vitp_scrub_listed(s, at, end, '0')) return false;
+    if (sign == '&') return vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(COLON));
     if (sign == '#') return digits && end - at >= 4 && end - at <= 10;
     if (digits && end - at < 4) return false;
     if (sign == '?') return digit && end - at >= 8 && !vitp_scrub_is_member(s, at, probe);
@@ -3327,21 +3470,25 @@ static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size
                             VITP_SCRUB_SET(HIGH)));
 }
 
-/* End of a value without quotes: a bracket that is no marker belongs to it. */
+/* End of a value without quotes: a bracket that begins no marker belongs to it. */
 static size_t vitp_scrub_bare_end(const vitp_scrub *s, size_t at, size_t most)
 {
-    size_t end = at;
     size_t stop = most < s->size - at ? at + most : s->size;
 
-    while (end < stop) {
-        end = vitp_scrub_run(s, end, VITP_SCRUB_BARE, stop - end);
-        if (vitp_scrub_at(s, end) != '(' && vitp_scrub_at(s, end) != '[') break;
-        if (end == stop || vitp_scrub_marker(s, end)) break;
-        end++;
+    for (;; at++) {
+        at = vitp_scrub_run(s, at, VITP_SCRUB_BARE, stop - at);
+        if (at == stop || vitp_scrub_marker(s, at)) return at;
+        if (s->text[at] != '(' && s->text[at] != '[') return at;
     }
-    while (end > at && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(BRACE) | VITP_SCRUB_SET(DOT) |
-                                                           VITP_SCRUB_SET(BACKSLASH)))
-        end--;
+}
+
+/* The end without what closes the text around the value. */
+static size_t vitp_scrub_trim(const vitp_scrub *s, size_t at, size_t end)
+{
+    const uint32_t closing =
+        VITP_SCRUB_SET(BRACE) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(BACKSLASH);
+
+    while (end > at && vitp_scrub_is(s->text[end - 1], closing)) end--;
     return end;
 }
 
@@ -3351,14 +3498,13 @@ static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_s
     size_t word = at;
     size_t end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
 
-    if (vitp_scrub_listed(s, at, end, vitp_scrub_schemes))
-        word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
+    if (vitp_scrub_listed(s, at, end, '@')) word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
     end = vitp_scrub_bare_end(s, word, VITP_SCRUB_PROBE);
-    if (end - word < 6 || vitp_scrub_marker(s, word) || vitp_scrub_is_reference(s, word, end) ||
+    if (end - word < 6 || vitp_scrub_marker(s, end) || vitp_scrub_is_reference(s, word, end) ||
         !vitp_scrub_has(s, word, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL)))
         return false;
     for (end = at; end < s->size && !vitp_scrub_in(s, end, VITP_SCRUB_SET(LINE)); end++)
-        if (s->text[end] == quote && quote != ' ') break;
+        if (s->text[end] == quote && vitp_scrub_is(quote, VITP_SCRUB_QUOTES)) break;
     while (vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(BACKSLASH)))
         end--;
     return vitp_scrub_claim(span, at, end, "[secret]");
@@ -3381,18 +3527,19 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
         at = open + 1;
         if (sign == '!') return vitp_scrub_header(s, at, quote, span);
         end = vitp_scrub_close(s, at, quote, open > 0 && s->text[open - 1] == '\\');
-        if (end < s->size) {
-            while (end > at && s->text[end - 1] == '\\') end--;
-            return vitp_scrub_is_value(s, sign, loose, at, end) &&
-                   vitp_scrub_claim(span, at, end, "[secret]");
-        }
+        /* not closed: the text was cut */
+        if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
+        while (end > at && s->text[end - 1] == '\\') end--;
+        return vitp_scrub_is_value(s, sign, loose, at, end) &&
+               vitp_scrub_claim(span, at, end, "[secret]");
     }
-    if (sign == '!')
-        return vitp_scrub_header(s, at, vitp_scrub_is(quote, VITP_SCRUB_QUOTES) ? quote : ' ',
-                                 span);
+    if (sign == '!') return vitp_scrub_header(s, at, quote, span);
     end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
-    if (!vitp_scrub_is_value(s, sign, loose, at, end)) return false;
-    return vitp_scrub_claim(span, at, vitp_scrub_bare_end(s, at, s->size), "[secret]");
+    if (vitp_scrub_marker(s, end) ||
+        !vitp_scrub_is_value(s, sign, loose, at, vitp_scrub_trim(s, at, end)))
+        return false;
+    end = vitp_scrub_bare_end(s, end, s->size);
+    return vitp_scrub_claim(span, at, vitp_scrub_trim(s, at, end), "[secret]");
 }
 
 /* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
@@ -3406,9 +3553,11 @@ static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_s
     if (before == '=' || before == ':' || end < s->floor) return false;
     end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
     end = vitp_scrub_back(s, end,
-                          VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(BRACE), 4);
+                          VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(BRACE) |
+                              VITP_SCRUB_SET(PAREN),
+                          4);
     sign = vitp_scrub_name(s, end, &name);
-    if (!sign) return false;
+    if (!sign || sign == '&') return false;
     value = vitp_scrub_run(s, at + width, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON), 3);
     if (s->text[at] == ':' && value == at + 2 && s->text[at + 1] == ':') return false;
     if (vitp_scrub_at(s, value) == '>') value++;
@@ -3428,7 +3577,7 @@ static bool vitp_scrub_quoted(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 
     if (end == open) return false;
     word = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 4);
-    if (vitp_scrub_listed(s, word, end, vitp_scrub_linking) && vitp_scrub_before(s, word) == ' ' &&
+    if (vitp_scrub_listed(s, word, end, '>') && vitp_scrub_before(s, word) == ' ' &&
         word > s->floor)
         end = word - 1;
     end = vitp_scrub_back(s, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2);
@@ -3445,12 +3594,13 @@ static bool vitp_scrub_option(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_NAME)) return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_NAME, 40);
     value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
-    if (value == end || end - at < 3 || vitp_scrub_at(s, value) == '-') return false;
+    if (value == end || end - at < 2 || vitp_scrub_at(s, value) == '-') return false;
     sign = vitp_scrub_name(s, end, &name);
-    return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, value, sign, true, name, span);
+    return (sign == '+' || sign == '?' || sign == '&') &&
+           vitp_scrub_value_at(s, value, sign, true, name, span);
 }
 
-/* ---- credentials that are known by themselves -------------------------------------------- */
+/* ---- credentials that are known by themselves ------------------------------------------------ */
 
 /* "-----BEGIN ": to the end of the END line, or of the text if it was cut before. */
 static bool vitp_scrub_pem(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -3490,9 +3640,9 @@ static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     size_t end;
 
     if (!value) return false;
-    if (vitp_scrub_lower(s->text[at]) == 'p')
-        return s->text[at] == 'P' && s->text[at + 1] == 'A' &&
-               vitp_scrub_value_at(s, value, '?', true, at, span);
+    if (vitp_scrub_lower(s->text[at]) == 'i' || s->text[at] == 'P')
+        return vitp_scrub_value_at(s, value, '?', true, at, span);
+    if (s->text[at] == 'p') return false;
     end = vitp_scrub_run(s, value, VITP_SCRUB_CREDENTIAL, VITP_SCRUB_PROBE);
     if (end - value < 8 || vitp_scrub_marker(s, end) ||
         !(vitp_scrub_has(s, value, end,
@@ -3507,7 +3657,7 @@ static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 /* Does the body of a token look drawn at random, where its prefix is short? */
 static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
 {
-    size_t probe = end - at > 2 * VITP_SCRUB_PROBE ? at + 2 * VITP_SCRUB_PROBE : end;
+    size_t most = (size_t)2 * VITP_SCRUB_PROBE, probe = end - at > most ? at + most : end;
 
     return vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(DIGIT)) ||
            vitp_scrub_is_random(s, at, probe);
@@ -3516,9 +3666,10 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
 /* A prefix of vitp_scrub_tokens and enough of its alphabet. */
 static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    unsigned letter = (unsigned)s->text[at] & 31u;
+    unsigned letter = (unsigned)vitp_scrub_at(s, at) & 31u;
     size_t   i, body, end;
 
+    if (!vitp_scrub_in(s, at, VITP_SCRUB_LETTER)) return false;
     if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
     if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
     for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
@@ -3528,7 +3679,7 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         body = at + strlen(t->prefix);
         end = vitp_scrub_run(s, body, t->alphabet, t->least);
         if (end - body < t->least) continue;
-        if (body - at < 5 && !vitp_scrub_is_body(s, body, end)) continue;
+        if (body - at < 4 && !vitp_scrub_is_body(s, body, end)) continue;
         end = vitp_scrub_run(s, body, t->alphabet, s->size);
         if (t->alphabet == VITP_SCRUB_CAPITALS && vitp_scrub_goes_on(s, end)) continue;
         while (s->text[end - 1] == '.') end--;
@@ -3549,7 +3700,7 @@ static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
     return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
 }
 
-/* ---- known values ------------------------------------------------------------------------ */
+/* ---- known values ---------------------------------------------------------------------------- */
 
 static bool vitp_scrub_same_word(const vitp_scrub *s, size_t at, const vitp_scrub_value *v)
 {
@@ -3558,7 +3709,8 @@ static bool vitp_scrub_same_word(const vitp_scrub *s, size_t at, const vitp_scru
     size_t         i;
 
     if (v->size > s->size - at) return false;
-    if (vitp_scrub_is(v->text[0], word) && vitp_scrub_is(vitp_scrub_before(s, at), word))
+    if (vitp_scrub_is(v->text[0], word) && vitp_scrub_is(vitp_scrub_before(s, at), word) &&
+        vitp_scrub_letters(s, at - 1) != at)
         return false;
     if (vitp_scrub_is(v->text[v->size - 1], word) &&
         (vitp_scrub_in(s, end, word) || vitp_scrub_marker(s, end)))
@@ -3623,15 +3775,17 @@ static void vitp_scrub_values_init(vitp_scrub_values *index, const vitp_scrub_va
     }
 }
 
-/* ---- the pass ---------------------------------------------------------------------------- */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 /* Asks the matchers of the byte's class. */
 static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
+    char   before = vitp_scrub_before(s, at);
     size_t letters;
 
     switch (vitp_scrub_class[(unsigned char)s->text[at]]) {
     case VITP_SCRUB_COLON:
+        if (before == ':') return false;
         return vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span) ||
                vitp_scrub_mac(s, at, span) || vitp_scrub_ipv6(s, at, span) ||
                vitp_scrub_pair(s, at, 1, span);
@@ -3649,13 +3803,14 @@ static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     case VITP_SCRUB_QUOTE:
     case VITP_SCRUB_TICK:
     case VITP_SCRUB_BACKTICK: return vitp_scrub_quoted(s, at, span);
-    case VITP_SCRUB_DIGIT: return vitp_scrub_ipv4(s, at, span);
+    case VITP_SCRUB_DIGIT:
+        return !vitp_scrub_is(before, VITP_SCRUB_ALNUM) && vitp_scrub_ipv4(s, at, span);
     case VITP_SCRUB_HEXLOW:
     case VITP_SCRUB_LOW:
     case VITP_SCRUB_HEXUP:
     case VITP_SCRUB_UP:
         letters = vitp_scrub_letters(s, at);
-        return letters < s->size &&
+        return !vitp_scrub_is(before, VITP_SCRUB_LETTER) && letters < s->size &&
                (vitp_scrub_scheme(s, letters, span) || vitp_scrub_token_at(s, letters, span));
     default: return false;
     }
@@ -3667,6 +3822,9 @@ static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     vitp_scrub_span secret;
     size_t          i;
 
+    i = vitp_scrub_marker(s, at);
+    if (i) return vitp_scrub_claim(span, at, at + i, NULL);
+    if (s->values->count == 0) return vitp_scrub_match(s, at, span);
     if (vitp_scrub_known(s, at, VITP_SCRUB_STARTS_SECRET, span)) return true;
     if (!vitp_scrub_match(s, at, span) && !vitp_scrub_known_word(s, at, span)) return false;
     /* a registered secret that begins in the span and ends after it goes with it */
@@ -3720,33 +3878,46 @@ static void vitp_scrub_put(vitp_scrub_sink *sink, const char *text, size_t size,
     if (part < size) sink->full = true;
 }
 
+/* Adds the text before the span and its marker, or a marker that stands in the text (NULL). */
+static size_t vitp_scrub_replace(vitp_scrub *s, vitp_scrub_sink *sink, const vitp_scrub_span *span)
+{
+    vitp_scrub_put(sink, s->text + s->floor, span->start - s->floor, false);
+    if (span->marker) vitp_scrub_put(sink, span->marker, strlen(span->marker), true);
+    else vitp_scrub_put(sink, s->text + span->start, span->end - span->start, true);
+    s->floor = span->end;
+    return s->floor;
+}
+
 /* Scrubs text into out (out_size bytes, NUL-terminated if there is one). Returns the length of the
    whole scrubbed text; *kept, if not NULL, gets the bytes written before the NUL. It is cut at a
    UTF-8 character and never inside a marker. values may be NULL. */
 static size_t vitp_scrub_text(char *out, size_t out_size, const char *text, size_t size,
                               const vitp_scrub_values *values, size_t *kept)
 {
-    vitp_scrub      s = { text, size, 0, 0, values ? values : &vitp_scrub_no_values };
-    vitp_scrub_sink sink = { out, out_size ? out_size - 1 : 0, 0, 0, false };
-    vitp_scrub_span span = { 0, 0, NULL };
-    size_t          at = 0;
+    const vitp_scrub_span none = { size, size, "" };
+    vitp_scrub_span       ahead = none; /* claimed by a trigger before what precedes it is done */
+    vitp_scrub_span       span = none;
+    vitp_scrub            s = { text, size, 0, 0, values ? values : &vitp_scrub_no_values };
+    vitp_scrub_sink       sink = { out, out_size ? out_size - 1 : 0, 0, 0, false };
+    size_t                at = vitp_scrub_next(&s, 0);
 
-    for (;;) {
-        at = vitp_scrub_next(&s, at);
-        if (at == size) break;
-        if (vitp_scrub_marker(&s, at)) {
-            vitp_scrub_put(&sink, text + s.floor, at - s.floor, false);
-            s.floor = at + vitp_scrub_marker(&s, at);
-            vitp_scrub_put(&sink, text + at, s.floor - at, true);
-        } else if (vitp_scrub_find(&s, at, &span)) {
-            vitp_scrub_put(&sink, text + s.floor, span.start - s.floor, false);
-            vitp_scrub_put(&sink, span.marker, strlen(span.marker), true);
-            s.floor = span.end;
-        } else {
+    for (; at < size || ahead.start < size; at = vitp_scrub_next(&s, at)) {
+        bool found = at >= ahead.start || vitp_scrub_find(&s, at, &span);
+
+        if (at >= ahead.start) span = ahead;
+        if (found && span.start > at) {
+            if (span.start < ahead.start) ahead = span;
+            found = vitp_scrub_known_word(&s, at, &span);
+        }
+        if (!found) {
             at++;
             continue;
         }
-        at = s.floor;
+        if (span.end > ahead.start) {
+            span.end = span.end > ahead.end ? span.end : ahead.end;
+            ahead = none;
+        }
+        at = vitp_scrub_replace(&s, &sink, &span);
     }
     vitp_scrub_put(&sink, text + s.floor, size - s.floor, false);
     if (out_size) out[sink.kept] = '\0';
@@ -7311,7 +7482,6 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_RECORD_MAX
 #undef VITP_EVENT_JSON_MAX
 #undef VITP_TYPES_MAX
-#undef VITP_TYPES_PROBE_MAX
 #undef VITP_RATES_MAX
 #undef VITP_RATE_VALUES_MAX
 #undef VITP_SECRETS_MAX
@@ -7337,7 +7507,6 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_ATOMIC_STORE_PTR
 #undef VITP_ATOMIC_ADD_PTR
 #undef VITP_ATOMIC_CAS_PTR
-#undef VITP_LOG_LINE
 #undef VITP_TEXT_BAD
 #undef VITP_SCRUB_SET
 #undef VITP_SCRUB_LOWER
@@ -7396,7 +7565,6 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_BACKOFF_RETRY_AFTER_S
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_ERROR_CODES
-#undef VITP_ERROR_ROW
 #undef VITP_CLIENT_QUEUE_BYTES
 #undef VITP_CLIENT_QUEUE_BYTES_MIN
 #undef VITP_CLIENT_FLUSH_MS
@@ -7406,6 +7574,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_DEFINE_ROW
 #undef VITP_EVENT_OPEN
 #undef VITP_EVENT_SPENT
+#undef VITP_MAY_ALIAS
 #endif
 
 #endif /* VITELEMETRY_IMPLEMENTATION */

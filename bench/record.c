@@ -1,7 +1,7 @@
-/* What an event costs on the caller's thread, and its parts. Lines for scripts:
-   benchmark<TAB>subject<TAB>median<TAB>min<TAB>max<TAB>unit. Repetitions of all subjects are interleaved;
-   the last column of the table is the ratio to U, an uncontended compare-and-swap and a copy of 64
-   bytes in the same run. */
+/* What an event costs on the caller's thread, and its parts. Repetitions of all subjects are
+   interleaved; the last column of the table is the ratio to U, an uncontended compare-and-swap and
+   a copy of 64 bytes in the same run. Then lines for scripts:
+   benchmark<TAB>subject<TAB>median<TAB>min<TAB>max<TAB>unit. */
 #define VITELEMETRY_IMPLEMENTATION
 #define VITELEMETRY_WHITEBOX
 #include "../vitelemetry.h"
@@ -24,13 +24,10 @@ static bool forget(const void *record, uint32_t size, void *user)
 
 static void prepare_queue(void)
 {
-    while (vit_queue_drain(queue, forget, NULL, 100000)) { }
+    while (vit_queue_drain(queue, forget, NULL, 100000)) {}
 }
 
-static void prepare_client(void)
-{
-    vit_purge(client);
-}
+static void prepare_client(void) { vit_purge(client); }
 
 static void nothing(void) {}
 
@@ -47,13 +44,13 @@ static void run_push(void) { sink += vit_queue_push(queue, payload, sizeof paylo
 static void run_query(void)
 {
     vit_query_executed e = { 0, 0, 0, 0, 0, 0, 0 };
-    e.op                 = &op;
-    e.query_type         = "vector";
-    e.db_type            = "chromadb";
-    e.result_count       = 10;
-    e.latency_ms         = 12;
-    e.filters_applied    = "none";
-    e.success            = true;
+    e.op = &op;
+    e.query_type = "vector";
+    e.db_type = "chromadb";
+    e.result_count = 10;
+    e.latency_ms = 12;
+    e.filters_applied = "none";
+    e.success = true;
     sink += (uint32_t)vit_track_query_executed(client, &e);
 }
 
@@ -66,9 +63,9 @@ static void run_sampled_out(void)
 static void run_hash(void)
 {
     vit_db_connection_attempt e = { 0, 0, 0, 0 };
-    e.op                        = &op;
-    e.db_type                   = "chromadb";
-    e.host                      = "db.internal.example.org";
+    e.op = &op;
+    e.db_type = "chromadb";
+    e.host = "db.internal.example.org";
     sink += (uint32_t)vit_track_db_connection_attempt(client, &e);
 }
 
@@ -156,20 +153,22 @@ static vit_response refuse(const vit_request *request, void *user)
 
 static void set_up(void)
 {
-    static const char prose[] = "The index was built from the collection in the background and then read ";
-    vit_options       o;
-    size_t            i;
+    static const char prose[] =
+        "The index was built from the collection in the background and then read ";
+    vit_options o;
+    size_t      i;
     memset(&o, 0, sizeof o);
-    o.consent           = VIT_CONSENT_GRANTED;
-    o.allow_in_ci       = true;
-    o.data_dir          = "";
-    o.no_thread         = true;
+    o.consent = VIT_CONSENT_GRANTED;
+    o.allow_in_ci = true;
+    o.data_dir = "";
+    o.no_thread = true;
     o.transport.send_fn = refuse;
-    client              = vit_create(&o);
+    client = vit_create(&o);
     vit_set_rate(client, "query.executed", 1.0);
     vit_set_rate(client, "embedding.request", 0.0);
-    queue = vit_queue_init(aligned_alloc(64, vit_queue_bytes(512 * 1024)), vit_queue_bytes(512 * 1024));
-    op    = vit_op_begin();
+    queue =
+        vit_queue_init(aligned_alloc(64, vit_queue_bytes(512 * 1024)), vit_queue_bytes(512 * 1024));
+    op = vit_op_begin();
     for (i = 0; i < sizeof text - 1; i++) text[i] = prose[i % (sizeof prose - 1)];
 }
 

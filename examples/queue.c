@@ -4,13 +4,15 @@
 
 #include <pthread.h>
 
-enum { EACH = 100000 };
+enum {
+    EACH = 100000
+};
 
 static void *produce(void *queue)
 {
     uint32_t i;
     for (i = 1; i <= EACH; i++)
-        while (!vit_queue_push((vit_queue *)queue, &i, sizeof i)) { } /* full: here we wait */
+        while (!vit_queue_push((vit_queue *)queue, &i, sizeof i)) {} /* full: here we wait */
     return NULL;
 }
 
@@ -22,11 +24,11 @@ static bool add_up(const void *record, uint32_t size, void *sum)
 
 int main(void)
 {
-    size_t         bytes = vit_queue_bytes(64 * 1024), seen = 0;
-    char          *memory = (char *)malloc(bytes + 64);
-    vit_queue     *queue = vit_queue_init(memory + (64 - ((uintptr_t)memory & 63)), bytes);
-    pthread_t      threads[2];
-    uint64_t       sum = 0;
+    size_t     bytes = vit_queue_bytes(64 * 1024), seen = 0;
+    char      *memory = (char *)malloc(bytes + 64);
+    vit_queue *queue = vit_queue_init(memory + (64 - ((uintptr_t)memory & 63)), bytes);
+    pthread_t  threads[2];
+    uint64_t   sum = 0;
     pthread_create(&threads[0], NULL, produce, queue);
     pthread_create(&threads[1], NULL, produce, queue);
     while (seen < 2 * EACH) seen += vit_queue_drain(queue, add_up, &sum, 1000);

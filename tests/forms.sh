@@ -97,7 +97,10 @@ OFF='-DVITELEMETRY_DISABLE -DALONE'
 off_c() { c $OFF tests/one.c -o "$D/off_c" && runs off_c; }
 off_cxx() { cxx $OFF -x c++ tests/one.c -o "$D/off_cxx" && runs off_cxx; }
 off_nothing() { # $1: c or cxx
-    case $1 in c) c $OFF -O2 -c tests/one.c -o "$D/off.o" ;; *) cxx $OFF -O2 -x c++ -c tests/one.c -o "$D/off.o" ;; esac || return 1
+    case $1 in
+    c) c $OFF -O2 -c tests/one.c -o "$D/off.o" ;;
+    *) cxx $OFF -O2 -x c++ -c tests/one.c -o "$D/off.o" ;;
+    esac || return 1
     nm "$D/off.o" | grep -i 'vit' >"$D/strangers"
     strings -a "$D/off.o" | grep -i 'vitelemetry\|feature\.toggled' >>"$D/strangers"
     empty "$D/strangers"

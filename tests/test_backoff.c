@@ -300,7 +300,7 @@ static void test_after_months(void **state)
         { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 },
         { 0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335 },
     };
-    char    text[64];
+    char    text[128];
     int     year, month;
     int64_t begin_s = 0;
     (void)state;
