@@ -495,7 +495,7 @@ struct vit_schema {
     VIT_EVENT_DEFINE_ROW(event, text, default_rate, 0u, MEMBERS)
 
 /* clang-format off */
-/* ---- catalogue: members in wire order -------------------------------------------------------- */
+/* ---- catalogue: members in wire order ---------------------------------------------------- */
 
 #define VIT_SESSION_START(X) X(VIT_LABEL, os) X(VIT_LABEL, launch_source)
 #define VIT_SESSION_ENDED(X) X(VIT_LABEL, os) X(VIT_LABEL, exit_reason) X(VIT_MS, duration_ms)
@@ -725,24 +725,25 @@ VIT_API const char *vit_status_text(vit_status s); /* "VIT_OK" and so on; never 
 /* The queue by itself: many producers, one consumer, records of 1 to record_max bytes over memory
    of yours that is aligned to 64 bytes. Producers never wait and never make a system call. */
 
-/* Bytes of memory for a capacity of that many bytes (rounded up to a power of two, 1 KiB to 1 GiB).
-   0: capacity is 0 or too large. */
+/* Bytes of memory for a capacity of that many bytes (rounded up to a power of two, 16 KiB to 1
+   GiB). 0: capacity is 0 or too large. */
 VIT_API size_t vit_queue_bytes(size_t capacity);
 /* Takes the largest capacity that fits. NULL: memory is NULL, not aligned to 64, or too small. */
 VIT_API vit_queue *vit_queue_init(void *memory, size_t bytes);
-/* Largest record: capacity / 32 between 4 and 32 KiB, capacity / 4 at most, less 8. NULL: 0. */
+/* Largest record: a chunk (capacity / 32, between 4 and 32 KiB) less 72 bytes. NULL: 0. */
 VIT_API uint32_t vit_queue_record_max(const vit_queue *q);
 /* Copies a record in. False: full, or size is 0 or above record_max. Any thread. */
 VIT_API bool vit_queue_push(vit_queue *q, const void *record, uint32_t size);
-/* The same; may also use the last eighth, which is kept back for it. */
+/* The same; may also use the last eighth of the chunks, which is kept back for it. */
 VIT_API bool vit_queue_push_important(vit_queue *q, const void *record, uint32_t size);
-/* Room for a record, aligned to 8 bytes, or NULL when full. Fill it and commit, in the same
-   thread, with the size or less; the consumer waits at a reserved record. */
+/* Room for a record, aligned to 8 bytes, or NULL when full. Fill it and commit it in the same
+   thread, with that size or less, 0 for none after all. Until then other threads go on; records
+   that this one pushes in between take a longer way. */
 VIT_API void *vit_queue_reserve(vit_queue *q, uint32_t size);
 VIT_API void  vit_queue_commit(vit_queue *q, void *record, uint32_t size);
-/* Consumer: calls record_fn for the oldest records, at most `most`, and frees them. record_fn
-   returns false to stop after this one. Returns how many it was called for. record_fn may push.
-   */
+/* Consumer: calls record_fn for the records that are there now, at most `most`, and frees them.
+   Each thread's come in their order. record_fn returns false to stop after this one. Returns how
+   many it was called for. record_fn may push. */
 VIT_API size_t vit_queue_drain(vit_queue *q,
                                bool (*record_fn)(const void *record, uint32_t size, void *user),
                                void *user, size_t most);
@@ -958,7 +959,22 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 
 /* ============================================================================================
    >>atomics: of uint32_t, and of uintptr_t (_PTR). Replaceable: a test may define them all first.
+
+   The two barriers are one that costs the frequent side nothing: after LIGHT, which only holds the
+   compiler, and HEAVY, a system call that makes every running thread of the process pass a full
+   barrier, at least one of the two sides sees what the other wrote before. HEAVY is false where the
+   system has none. A checker defines both as full fences.
    ============================================================================================ */
+
+#if defined(__GNUC__)
+#define VITP_INLINE      inline __attribute__((always_inline))
+#define VITP_NOINLINE    __attribute__((noinline))
+#define VITP_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#define VITP_INLINE inline
+#define VITP_NOINLINE
+#define VITP_UNLIKELY(x) (x)
+#endif
 
 #ifndef VITP_ATOMIC_LOAD
 #if defined(VITELEMETRY_NO_THREADS)
@@ -986,8 +1002,11 @@ static uint32_t vitp_atomic_exchange(uint32_t *p, uint32_t v)
 #define VITP_ATOMIC_LOAD_PTR(p)             VITP_ATOMIC_LOAD(p)
 #define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p)     VITP_ATOMIC_LOAD(p)
 #define VITP_ATOMIC_STORE_PTR(p, v)         VITP_ATOMIC_STORE(p, v)
+#define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) VITP_ATOMIC_STORE(p, v)
 #define VITP_ATOMIC_ADD_PTR(p, v)           vitp_atomic_add_ptr((p), (v))
 #define VITP_ATOMIC_CAS_PTR(p, expected, v) VITP_ATOMIC_CAS(p, expected, v)
+#define VITP_ATOMIC_LIGHT_BARRIER()         ((void)0)
+#define VITP_ATOMIC_HEAVY_BARRIER()         true
 static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 {
     uintptr_t old = *p;
@@ -1018,6 +1037,10 @@ static bool vitp_atomic_cas(uint32_t *p, uint32_t *expected, uint32_t v)
 #define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p) \
     ((uintptr_t)_InterlockedCompareExchangePointer((void *volatile *)(p), 0, 0))
 #define VITP_ATOMIC_STORE_PTR(p, v)         ((void)(*(volatile uintptr_t *)(p) = (v)))
+#define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) \
+    ((void)_InterlockedExchangePointer((void *volatile *)(p), (void *)(v)))
+#define VITP_ATOMIC_LIGHT_BARRIER()         _ReadWriteBarrier()
+#define VITP_ATOMIC_HEAVY_BARRIER()         vitp_os_heavy_barrier()
 #define VITP_ATOMIC_ADD_PTR(p, v)           vitp_atomic_add_ptr((p), (v))
 #define VITP_ATOMIC_CAS_PTR(p, expected, v) vitp_atomic_cas_ptr((p), (expected), (v))
 static bool vitp_atomic_cas_ptr(uintptr_t *p, uintptr_t *expected, uintptr_t v)
@@ -1047,8 +1070,11 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 #define VITP_ATOMIC_LOAD_PTR(p)             VITP_ATOMIC_LOAD(p)
 #define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p)     VITP_ATOMIC_LOAD_ACQUIRE(p)
 #define VITP_ATOMIC_STORE_PTR(p, v)         VITP_ATOMIC_STORE(p, v)
+#define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) VITP_ATOMIC_STORE_RELEASE(p, v)
 #define VITP_ATOMIC_ADD_PTR(p, v)           __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define VITP_ATOMIC_CAS_PTR(p, expected, v) VITP_ATOMIC_CAS(p, expected, v)
+#define VITP_ATOMIC_LIGHT_BARRIER()         __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#define VITP_ATOMIC_HEAVY_BARRIER()         vitp_os_heavy_barrier()
 #endif
 #endif /* !VITP_ATOMIC_LOAD */
 
@@ -1061,6 +1087,8 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_random                false: the system gave nothing
    vitp_os_mutex, _cond, _wake   a lock, its condition, and an auto-reset event that never locks
    vitp_os_thread                one thread, with every signal blocked
+   VITP_OS_THREAD_POINTER        tells running threads apart at the cost of a load
+   vitp_os_heavy_barrier         see >>atomics; it does not reach other processes
    vitp_os_page                  memory that tells a forked child from its parent
    vitp_os_read_file and others  whole small files, private to the user, no links followed
    ============================================================================================ */
@@ -1071,6 +1099,10 @@ typedef enum vitp_os_read {
     VITP_OS_READ_REFUSED
 } vitp_os_read;
 typedef void (*vitp_os_thread_fn)(void *argument);
+
+#if defined(VITELEMETRY_NO_THREADS) && !defined(VITP_OS_THREAD_POINTER)
+#define VITP_OS_THREAD_POINTER() ((uintptr_t)64u)
+#endif
 
 #if defined(_WIN32)
 
@@ -1122,6 +1154,18 @@ static const char *vitp_os_env(const char *name) { return getenv(name); }
 static uintptr_t vitp_os_thread_id(void) { return (uintptr_t)GetCurrentThreadId(); }
 
 static uint32_t vitp_os_process_id(void) { return (uint32_t)GetCurrentProcessId(); }
+
+#ifndef VITELEMETRY_NO_THREADS
+static bool vitp_os_heavy_barrier(void)
+{
+    FlushProcessWriteBuffers();
+    return true;
+}
+
+#ifndef VITP_OS_THREAD_POINTER
+#define VITP_OS_THREAD_POINTER() ((uintptr_t)NtCurrentTeb())
+#endif
+#endif
 
 typedef struct vitp_os_mutex {
     CRITICAL_SECTION lock;
@@ -1493,6 +1537,40 @@ static uintptr_t vitp_os_thread_id(void) { return 1u; }
 #else
 
 static uintptr_t vitp_os_thread_id(void) { return (uintptr_t)pthread_self(); }
+
+/* The thread pointer, where the compiler or the machine gives it; elsewhere the address of errno,
+   which each thread has. Multiples of 4 at least. */
+#ifndef VITP_OS_THREAD_POINTER
+#if defined(__x86_64__) && defined(__linux__) && !defined(__ILP32__)
+static inline uintptr_t vitp_os_thread_pointer(void)
+{
+    uintptr_t pointer;
+    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+    return pointer;
+}
+#define VITP_OS_THREAD_POINTER() vitp_os_thread_pointer()
+#elif defined(__aarch64__) && defined(__GNUC__)
+#define VITP_OS_THREAD_POINTER() ((uintptr_t)__builtin_thread_pointer())
+#else
+#define VITP_OS_THREAD_POINTER() ((uintptr_t)&errno)
+#endif
+#endif
+
+/* membarrier, of Linux 4.14 or newer. */
+static bool vitp_os_heavy_barrier(void)
+{
+#if defined(__linux__) && defined(SYS_membarrier)
+    enum {
+        PRIVATE_EXPEDITED = 1 << 3,
+        REGISTER_PRIVATE_EXPEDITED = 1 << 4
+    };
+    if (syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0) return true;
+    return syscall(SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
+           syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0;
+#else
+    return false;
+#endif
+}
 
 typedef struct vitp_os_mutex {
     pthread_mutex_t lock;
@@ -2789,7 +2867,7 @@ typedef struct vitp_scrub_sink {
     bool   full;   /* something did not fit: no more is written */
 } vitp_scrub_sink;
 
-/* ---- bytes and runs -------------------------------------------------------------------------- */
+/* ---- bytes and runs ---------------------------------------------------------------------- */
 
 static uint32_t vitp_scrub_set_of(char c)
 {
@@ -2917,7 +2995,7 @@ static size_t vitp_scrub_close(const vitp_scrub *s, size_t at, char quote, bool 
     return s->size;
 }
 
-/* ---- addresses ------------------------------------------------------------------------------- */
+/* ---- addresses --------------------------------------------------------------------------- */
 
 /* End of the domain that starts here, at its last label that can be a top-level one; or 0. */
 static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
@@ -3129,7 +3207,7 @@ static bool vitp_scrub_mac_dotted(const vitp_scrub *s, size_t at, vitp_scrub_spa
            vitp_scrub_claim(span, start, end, "[mac]");
 }
 
-/* ---- URLs and paths -------------------------------------------------------------------------- */
+/* ---- URLs and paths ---------------------------------------------------------------------- */
 
 /* The ':' after a scheme: scheme://, scheme:\/\/ as JSON may have it, jdbc: and file:/. */
 static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -3293,7 +3371,7 @@ static bool vitp_scrub_unc(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     return vitp_scrub_folders(s, at, end, span);
 }
 
-/* ---- values of names ------------------------------------------------------------------------- */
+/* ---- values of names --------------------------------------------------------------------- */
 
 /* Does a word begin or end between the bytes at - 1 and at? */
 static bool vitp_scrub_edge(const vitp_scrub *s, size_t start, size_t at, size_t end)
@@ -3600,7 +3678,7 @@ static bool vitp_scrub_option(const vitp_scrub *s, size_t at, vitp_scrub_span *s
            vitp_scrub_value_at(s, value, sign, true, name, span);
 }
 
-/* ---- credentials that are known by themselves ------------------------------------------------ */
+/* ---- credentials that are known by themselves -------------------------------------------- */
 
 /* "-----BEGIN ": to the end of the END line, or of the text if it was cut before. */
 static bool vitp_scrub_pem(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -3700,7 +3778,7 @@ static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
     return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
 }
 
-/* ---- known values ---------------------------------------------------------------------------- */
+/* ---- known values ------------------------------------------------------------------------ */
 
 static bool vitp_scrub_same_word(const vitp_scrub *s, size_t at, const vitp_scrub_value *v)
 {
@@ -3775,7 +3853,7 @@ static void vitp_scrub_values_init(vitp_scrub_values *index, const vitp_scrub_va
     }
 }
 
-/* ---- the pass -------------------------------------------------------------------------------- */
+/* ---- the pass ---------------------------------------------------------------------------- */
 
 /* Asks the matchers of the byte's class. */
 static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -4065,225 +4143,954 @@ static void vitp_json_real(vitp_json *j, double value)
 }
 
 /* ============================================================================================
-   >>queue: many producers, one consumer, records of different sizes in a ring.
+   >>queue: many producers, one consumer, records of different sizes, over memory of the caller's.
 
-   A record is 8 bytes of head and its payload, aligned to 8. A producer claims room by one
-   compare-and-swap on tail, fills it, and commits it by a release store into the head. The
-   consumer stops at a head that is still 0. It wipes what it frees, so that a fresh claim always
-   begins with 0. Where a record would cross the end of the ring the rest is claimed as well and
-   committed as a gap.
+   The memory is a pool of chunks. A thread takes a chunk with one compare-and-swap and then fills
+   it alone: a record is a copy and one release store of the chunk's word, no locked instruction.
+   A thread is known by its thread pointer, which leads to its slot. Whoever has no chunk of its
+   own appends to the shared chunk by compare-and-swap: too many threads, a signal handler or
+   callback in the middle of a record, a pool that runs out.
 
-   tail and head count bytes and wrap at 2^32; the ring is a power of two, so their difference is
-   right.
+   word      of a chunk says what its data means: sealed, shared, generation, bytes. One store of
+             it (next generation, 0 bytes) empties the chunk.
+   ticket    chunks are handed out in the order of a 32-bit ticket; free_list[ticket] names them.
+   limit     of a slot is changed by read-modify-write only; the order of its changes decides who
+             owns the chunk, the thread or the consumer that takes an idle thread's chunk away.
+   busy      bit 0 of a slot's owner: the thread is inside a record.
+   number    each record of a thread has one; the consumer puts them back into their order where a
+             thread used its own and the shared chunk.
+
+   The consumer looks at each word once a pass, notes what is new as segments, and hands them out;
+   a segment stays until it is released. Seal before take: a thread whose chunk is full seals it
+   before it asks for the next one, or threads with full chunks would wait for each other.
    ============================================================================================ */
 
-#define VITP_QUEUE_CAPACITY_MIN 1024u
+#ifndef VITP_QUEUE_CAPACITY_MIN
+#define VITP_QUEUE_CAPACITY_MIN 16384u
+#endif
 #define VITP_QUEUE_CAPACITY_MAX (1u << 30)
-#define VITP_QUEUE_DONE         0x80000000u /* of a head: committed */
-#define VITP_QUEUE_GAP          0x40000000u /* of a head: nothing in it */
-#define VITP_QUEUE_SIZE         0x3FFFFFFFu
+#ifndef VITP_QUEUE_CHUNK_MIN
+#define VITP_QUEUE_CHUNK_MIN 4096u
+#endif
+#define VITP_QUEUE_CHUNK_MAX 32768u
+#ifndef VITP_QUEUE_SLOTS
+#define VITP_QUEUE_SLOTS 64u /* power of two, below 127: it fits a head */
+#endif
+#ifndef VITP_QUEUE_PROBES
+#define VITP_QUEUE_PROBES 4u /* slots that a thread pointer may lie in */
+#endif
+#define VITP_QUEUE_HOLES 16u
+/* How long a record waits for an earlier one of its thread: this many passes in which something was
+   in the way of that one, or two in which nothing was, so that it will not come. */
+#define VITP_QUEUE_PATIENCE 1000u
+#ifndef VITP_QUEUE_FIRST
+#define VITP_QUEUE_FIRST 0u /* first ticket; tests begin just below the wrap */
+#endif
 
-typedef struct vitp_queue_head {
-    uint32_t state;  /* 0, or DONE | size: the producer's release, the consumer's acquire */
-    uint32_t extent; /* bytes to the next head: written before state */
-} vitp_queue_head;
+#define VITP_WORD_SEALED     0x80000000u
+#define VITP_WORD_SHARED     0x40000000u
+#define VITP_WORD_GENERATION 0x3FFF0000u
+#define VITP_WORD_NEXT       0x00010000u
+#define VITP_WORD_BYTES(w)   ((w)&0xFFFFu)
+
+/* What a slot's limit is when it is not the end of a chunk; all fail the one test of the record
+   path. */
+#define VITP_LIMIT_NONE    0u
+#define VITP_LIMIT_WANTED  1u /* the consumer would like to have the chunk */
+#define VITP_LIMIT_SEALING 2u /* the consumer has it */
+
+#define VITP_HEAD_DONE    0x80000000u /* in a shared chunk: committed */
+#define VITP_HEAD_PENDING 0x40000000u /* in a shared chunk: reserved */
+#define VITP_HEAD_SKIP    0x20000000u /* nothing in it */
+#define VITP_HEAD_REST    0xFFFFFFFFu /* number of what a smaller commit left over */
+#define VITP_HEAD_TAG(h)  (((h) >> 16) & 0x7Fu)
+#define VITP_HEAD_SIZE(h) ((h)&0xFFFFu)
+
+typedef struct vitp_head {
+    uint32_t what;   /* VITP_HEAD_*, tag of the thread's slot (0: none), size of the record */
+    uint32_t number; /* of the record in its thread */
+} vitp_head;
+
+typedef struct vitp_chunk {
+    uint32_t word; /* its owner; a shared one by compare-and-swap; the consumer when it is sealed */
+    uint32_t released;  /* the consumer: generation and bytes */
+    uint32_t ticket;    /* the consumer, before it is free */
+    uint32_t important; /* shared: opened from what is kept back. Before it is published */
+    uint32_t before;    /* shared: name of the chunk before it. Before it is published */
+    uint32_t unused[11];
+    /* data follows */
+} vitp_chunk;
+
+/* What all threads and, in a shared mapping, processes share. */
+typedef struct vitp_pool {
+    uint32_t chunk_bytes, data_bytes, chunk_count; /* count: power of two */
+    uint32_t unused0[13];
+    uint32_t taken; /* ticket of the next chunk to hand out */
+    uint32_t unused1[31];
+    uint32_t freed; /* tickets below it are free or in use; the consumer */
+    uint32_t unused2[31];
+    uint32_t shared;   /* name of the shared chunk: low half of its ticket, index + 1; 0: none */
+    uint32_t untagged; /* records of threads without a slot */
+    uint32_t unused3[30];
+    /* free_list[chunk_count], then the chunks, aligned to 64 */
+} vitp_pool;
+
+/* A thread's place. Its own line: other threads' records do not disturb it. */
+typedef struct vitp_slot {
+    uintptr_t   owner;  /* thread pointer, | 1 while it is inside a record; 0: free */
+    vitp_chunk *chunk;  /* the owner; the consumer while limit is SEALING */
+    uint32_t    word;   /* of the chunk, as the owner wrote it last */
+    uint32_t    limit;  /* end of the chunk in terms of word, or VITP_LIMIT_* */
+    uint32_t    number; /* of the next record: the owner */
+    uint32_t    tag;    /* number of the slot, from 1, where a head has it */
+    uint32_t    unused[(64u - 2u * sizeof(void *) - 16u) / 4u];
+} vitp_slot;
+
+/* How far the consumer is in a chunk. */
+typedef struct vitp_cursor {
+    uint32_t noted;    /* bytes that are in segments or holes, or released */
+    uint32_t released; /* bytes */
+    uint32_t waiting;  /* passes for which the next record has waited for an earlier one */
+    bool     holed;    /* it had a hole: the chunk's own `released` stays before it */
+    bool     done;     /* sealed, and all of it noted: in this pass */
+} vitp_cursor;
+
+/* A record of a shared chunk that cannot be handed out yet: its thread is in the middle of it, or
+   an earlier one of its thread is. Those behind it do not wait. */
+typedef struct vitp_hole {
+    uint32_t index, at, need, waiting;
+} vitp_hole;
+
+/* Records of one chunk, in the order in which they are handed out. */
+typedef struct vitp_segment {
+    uint32_t index, begin, end;
+} vitp_segment;
 
 struct vit_queue {
-    uint32_t       capacity, record_max;
-    uint32_t       kept_back; /* bytes that only important records may use */
-    unsigned char  pad0[52];
-    uint32_t       tail; /* all producers: claimed so far */
-    unsigned char  pad1[60];
-    uint32_t       head; /* the consumer: freed so far */
-    unsigned char  pad2[60];
-    unsigned char *ring;
+    vitp_slot slots[VITP_QUEUE_SLOTS]; /* first: aligned, and found without an offset */
+    /* constant */
+    vitp_pool    *pool; /* 0 in a child that finds this memory wiped */
+    uint32_t      record_max;
+    uint32_t      segment_max;
+    vitp_cursor  *cursors;  /* by index of the chunk */
+    uint32_t     *active;   /* indexes of the chunks that are handed out, by ticket */
+    vitp_segment *segments; /* ring of segment_max */
+    /* the consumer */
+    uint32_t  active_count, seen; /* seen: tickets below it are active or done */
+    uint32_t  segment_first, segment_count;
+    uintptr_t noted;       /* records so far */
+    uint32_t  given_up;    /* reserved and committed with 0 bytes */
+    uintptr_t shown_noted; /* the same two, for other threads: stored after each look */
+    uint32_t  shown_given_up;
+    bool      blocked, gap; /* in this pass: something could not be looked at; a record waits */
+    uint32_t  hole_count;
+    vitp_hole holes[VITP_QUEUE_HOLES];
+    uint32_t  expected[VITP_QUEUE_SLOTS + 1u]; /* by tag: number of its next record */
 };
 
-#define VITP_QUEUE_HEAD_BYTES ((sizeof(struct vit_queue) + 63u) & ~(size_t)63u)
+#define VITP_QUEUE_ALIGN(n)      (((size_t)(n) + 63u) & ~(size_t)63u)
+#define VITP_QUEUE_SEGMENTS_EACH 4u /* segments for each chunk: batches of small pieces */
 
-size_t vit_queue_bytes(size_t capacity)
+/* ---- pool -------------------------------------------------------------------------------- */
+
+static uint32_t *vitp_pool_free_list(vitp_pool *p) { return (uint32_t *)(void *)(p + 1); }
+
+static vitp_chunk *vitp_pool_chunk(vitp_pool *p, uint32_t index)
 {
-    size_t power = VITP_QUEUE_CAPACITY_MIN;
-    if (capacity == 0 || capacity > VITP_QUEUE_CAPACITY_MAX) return 0;
-    while (power < capacity) power *= 2;
-    return VITP_QUEUE_HEAD_BYTES + power;
+    char *first = (char *)p + VITP_QUEUE_ALIGN(sizeof *p + p->chunk_count * sizeof(uint32_t));
+    return (vitp_chunk *)(void *)(first + (size_t)index * p->chunk_bytes);
 }
 
-static uint32_t vitp_queue_record_limit(uint32_t capacity)
+static uint32_t vitp_pool_index(vitp_pool *p, const vitp_chunk *c)
 {
-    uint32_t limit = capacity / 32u;
-    if (limit < 4096u) limit = 4096u;
-    if (limit > 32768u) limit = 32768u;
-    return (limit < capacity / 4u ? limit : capacity / 4u) - (uint32_t)sizeof(vitp_queue_head);
+    return (uint32_t)((size_t)((const char *)c - (const char *)vitp_pool_chunk(p, 0)) /
+                      p->chunk_bytes);
 }
 
-vit_queue *vit_queue_init(void *memory, size_t bytes)
+static uint32_t vitp_pool_chunk_bytes(uint32_t capacity)
 {
-    vit_queue *q = (vit_queue *)memory;
-    uint32_t   capacity = VITP_QUEUE_CAPACITY_MIN;
-    if (!memory || ((uintptr_t)memory & 63u) || bytes < vit_queue_bytes(capacity)) return NULL;
-    while (capacity < VITP_QUEUE_CAPACITY_MAX && vit_queue_bytes((size_t)capacity * 2) <= bytes)
-        capacity *= 2;
-    memset(q, 0, VITP_QUEUE_HEAD_BYTES);
-    q->capacity = capacity;
-    q->kept_back = capacity / 8u;
-    q->record_max = vitp_queue_record_limit(capacity);
-    q->ring = (unsigned char *)memory + VITP_QUEUE_HEAD_BYTES;
-    memset(q->ring, 0, capacity);
-    return q;
+    uint32_t bytes = capacity / 32u;
+    if (bytes < VITP_QUEUE_CHUNK_MIN) bytes = VITP_QUEUE_CHUNK_MIN;
+    return bytes > VITP_QUEUE_CHUNK_MAX ? VITP_QUEUE_CHUNK_MAX : bytes;
 }
 
-uint32_t vit_queue_record_max(const vit_queue *q) { return q ? q->record_max : 0; }
-
-static vitp_queue_head *vitp_queue_at(const vit_queue *q, uint32_t position)
+static size_t vitp_pool_bytes(uint32_t capacity)
 {
-    return (vitp_queue_head *)(void *)(q->ring + (position & (q->capacity - 1u)));
+    uint32_t count = capacity / vitp_pool_chunk_bytes(capacity);
+    return VITP_QUEUE_ALIGN(sizeof(vitp_pool) + count * sizeof(uint32_t)) + capacity;
 }
 
-static uint32_t vitp_queue_extent(uint32_t size)
+static vitp_pool *vitp_pool_init(void *memory, uint32_t capacity)
 {
-    return (size + (uint32_t)sizeof(vitp_queue_head) + 7u) & ~7u;
+    vitp_pool *p = (vitp_pool *)memory;
+    uint32_t   i, index;
+    memset(memory, 0, vitp_pool_bytes(capacity));
+    p->chunk_bytes = vitp_pool_chunk_bytes(capacity);
+    p->data_bytes = p->chunk_bytes - (uint32_t)sizeof(vitp_chunk);
+    p->chunk_count = capacity / p->chunk_bytes;
+    for (i = 0; i < p->chunk_count; i++) {
+        index = (VITP_QUEUE_FIRST + i) & (p->chunk_count - 1u);
+        vitp_pool_free_list(p)[index] = index;
+        vitp_pool_chunk(p, index)->ticket = VITP_QUEUE_FIRST + i;
+    }
+    p->taken = VITP_QUEUE_FIRST;
+    p->freed = VITP_QUEUE_FIRST + p->chunk_count;
+    return p;
 }
 
-/* Claims `need` bytes that do not cross the end of the ring. NULL: full. */
-static vitp_queue_head *vitp_queue_claim(vit_queue *q, uint32_t need, uint32_t kept_back)
+/* What is kept back: an eighth for important records, and as much again for the shared chunk, so
+   that idle threads' chunks starve nobody. */
+static uint32_t vitp_pool_kept(const vitp_pool *p)
 {
-    uint32_t         tail = VITP_ATOMIC_LOAD(&q->tail), seen, head, to_end, gap;
-    vitp_queue_head *at;
-    for (;;) {
-        head = VITP_ATOMIC_LOAD_ACQUIRE(&q->head); /* behind it everything is wiped */
-        to_end = q->capacity - (tail & (q->capacity - 1u));
-        gap = to_end < need ? to_end : 0;
-        if (need + gap + kept_back > q->capacity - (tail - head)) {
-            seen = tail; /* full, or tail is stale */
-            tail = VITP_ATOMIC_LOAD(&q->tail);
-            if (tail == seen) return NULL;
-        } else if (VITP_ATOMIC_CAS(&q->tail, &tail, tail + gap + need)) {
-            break;
+    return p->chunk_count >= 16u ? p->chunk_count / 8u : 1u;
+}
+
+/* Takes a chunk while more than `kept` are free. Tickets are compared by their difference: a stale
+   one is behind, never equal by chance. */
+static vitp_chunk *vitp_pool_take(vitp_pool *p, uint32_t kept)
+{
+    uint32_t ticket = VITP_ATOMIC_LOAD_ACQUIRE(&p->taken), freed, index;
+    do {
+        freed = VITP_ATOMIC_LOAD_ACQUIRE(&p->freed);
+        if ((int32_t)(freed - ticket) <= (int32_t)kept) return NULL;
+        index = VITP_ATOMIC_LOAD(&vitp_pool_free_list(p)[ticket & (p->chunk_count - 1u)]);
+    } while (!VITP_ATOMIC_CAS(&p->taken, &ticket, ticket + 1u));
+    return vitp_pool_chunk(p, index);
+}
+
+/* Only while it is the shared chunk that was meant: it may be somebody's own by now. */
+static void vitp_pool_close(vitp_chunk *c)
+{
+    uint32_t word = VITP_ATOMIC_LOAD(&c->word);
+    while ((word & (VITP_WORD_SHARED | VITP_WORD_SEALED)) == VITP_WORD_SHARED)
+        if (VITP_ATOMIC_CAS(&c->word, &word, word | VITP_WORD_SEALED)) break;
+}
+
+/* ---- the shared chunk: any thread, also in the middle of a record of its own ------------- */
+
+static VITP_INLINE uint32_t vitp_queue_need(uint32_t size)
+{
+    return (size + (uint32_t)sizeof(vitp_head) + 7u) & ~7u;
+}
+
+static VITP_INLINE vitp_head *vitp_queue_head(vitp_chunk *c, uint32_t at)
+{
+    return (vitp_head *)(void *)((char *)(c + 1) + at);
+}
+
+static uint32_t vitp_pool_name(vitp_pool *p, const vitp_chunk *c)
+{
+    return c->ticket << 16 | (vitp_pool_index(p, c) + 1u);
+}
+
+/* Room in the shared chunk that is open, or NULL: there is none, or it is not for this record. */
+static vitp_head *vitp_queue_append(vitp_pool *p, uint32_t name, uint32_t need, bool important)
+{
+    vitp_chunk *c = vitp_pool_chunk(p, (name & 0xFFFFu) - 1u);
+    uint32_t    word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word);
+    while ((word & (VITP_WORD_SHARED | VITP_WORD_SEALED)) == VITP_WORD_SHARED) {
+        if (!important && VITP_ATOMIC_LOAD(&c->important)) return NULL;
+        if (VITP_WORD_BYTES(word) + need > p->data_bytes) {
+            vitp_pool_close(c);
+            return NULL;
         }
+        if (VITP_ATOMIC_CAS(&c->word, &word, word + need))
+            return vitp_queue_head(c, VITP_WORD_BYTES(word));
     }
-    if (gap) {
-        at = vitp_queue_at(q, tail);
-        at->extent = gap;
-        VITP_ATOMIC_STORE_RELEASE(&at->state, VITP_QUEUE_DONE | VITP_QUEUE_GAP);
+    return NULL;
+}
+
+/* Opens a new shared chunk behind the one named. False: there is no chunk to be had. */
+static bool vitp_queue_open_shared(vitp_pool *p, uint32_t name, bool important)
+{
+    uint32_t    kept = vitp_pool_kept(p), before = name;
+    vitp_chunk *c = vitp_pool_take(p, kept);
+    bool        reserve = !c && important;
+    if (reserve) c = vitp_pool_take(p, 0);
+    if (!c) return false;
+    memset(c + 1, 0, p->data_bytes); /* a head that is 0 is not reserved yet */
+    c->before = name;
+    VITP_ATOMIC_STORE(&c->important, reserve ? 1u : 0u);
+    VITP_ATOMIC_STORE_RELEASE(&c->word, (VITP_ATOMIC_LOAD(&c->word) & VITP_WORD_GENERATION) |
+                                            VITP_WORD_SHARED);
+    if (!VITP_ATOMIC_CAS(&p->shared, &name, vitp_pool_name(p, c))) vitp_pool_close(c);
+    else if (before) vitp_pool_close(vitp_pool_chunk(p, (before & 0xFFFFu) - 1u));
+    return true;
+}
+
+static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_slot *slot,
+                                            bool important)
+{
+    vitp_pool *p = q->pool;
+    uint32_t   need = vitp_queue_need(size), name, tag;
+    vitp_head *head = NULL;
+    for (;;) {
+        name = VITP_ATOMIC_LOAD_ACQUIRE(&p->shared);
+        if (name) head = vitp_queue_append(p, name, need, important);
+        if (head) break;
+        if (!vitp_queue_open_shared(p, name, important) && VITP_ATOMIC_LOAD(&p->shared) == name)
+            return NULL;
     }
-    at = vitp_queue_at(q, tail + gap);
-    at->extent = need;
-    return at;
+    tag = slot ? slot->tag : 0;
+    head->number = slot ? slot->number : 0;
+    if (slot) VITP_ATOMIC_STORE(&slot->number, head->number + 1u);
+    else VITP_ATOMIC_ADD(&p->untagged, 1u);
+    VITP_ATOMIC_STORE(&head->what, VITP_HEAD_PENDING | tag | size);
+    VITP_ATOMIC_LIGHT_BARRIER(); /* the head comes before the payload: recovery can skip it */
+    return head;
 }
 
-void *vit_queue_reserve(vit_queue *q, uint32_t size)
+/* Commits a reserved record; what is left of its room, or all of it when size is 0, is skipped. */
+static void vitp_queue_commit_shared(vitp_head *head, uint32_t size)
 {
-    vitp_queue_head *at;
-    if (!q || size == 0 || size > q->record_max) return NULL;
-    at = vitp_queue_claim(q, vitp_queue_extent(size), q->kept_back);
-    return at ? at + 1 : NULL;
+    uint32_t what = VITP_ATOMIC_LOAD(&head->what);
+    uint32_t room = vitp_queue_need(VITP_HEAD_SIZE(what)), need = vitp_queue_need(size);
+    what = (what & ~(VITP_HEAD_PENDING | 0xFFFFu)) | VITP_HEAD_DONE;
+    if (size == 0) {
+        size = room - (uint32_t)sizeof(vitp_head);
+        what |= VITP_HEAD_SKIP;
+    } else if (need < room) {
+        vitp_head *rest = (vitp_head *)(void *)((char *)head + need);
+        rest->number = VITP_HEAD_REST;
+        VITP_ATOMIC_STORE(&rest->what, VITP_HEAD_DONE | VITP_HEAD_SKIP |
+                                           (room - need - (uint32_t)sizeof(vitp_head)));
+    }
+    VITP_ATOMIC_STORE_RELEASE(&head->what, what | size);
 }
 
-void vit_queue_commit(vit_queue *q, void *record, uint32_t size)
+/* ---- a thread's own chunk ---------------------------------------------------------------- */
+
+typedef enum vitp_room {
+    VITP_ROOM_OWN,
+    VITP_ROOM_SHARED
+} vitp_room;
+
+/* The slot's chunk has no room for a record: seals it and takes the next one. Inside busy. */
+static vitp_room vitp_queue_next(vit_queue *q, vitp_slot *s, uint32_t need)
 {
-    vitp_queue_head *at = record ? (vitp_queue_head *)record - 1 : NULL;
-    uint32_t         room;
-    if (!q || !at) return;
-    room = at->extent - (uint32_t)sizeof(vitp_queue_head);
-    VITP_ATOMIC_STORE_RELEASE(&at->state, VITP_QUEUE_DONE | (size < room ? size : room));
+    vitp_pool *p = q->pool;
+    uint32_t   limit = VITP_ATOMIC_LOAD_ACQUIRE(&s->limit), top;
+    if (limit == VITP_LIMIT_SEALING) return VITP_ROOM_SHARED;
+    if (limit == VITP_LIMIT_WANTED && !VITP_ATOMIC_CAS(&s->limit, &limit, VITP_LIMIT_NONE))
+        return VITP_ROOM_SHARED; /* too late: the consumer has it. Else: I live, it stays mine */
+    top = (s->word & VITP_WORD_GENERATION) | p->data_bytes;
+    if (!s->chunk || s->word + need > top) {
+        if (s->chunk) VITP_ATOMIC_STORE_RELEASE(&s->chunk->word, s->word | VITP_WORD_SEALED);
+        s->chunk = vitp_pool_take(p, 2u * vitp_pool_kept(p));
+        s->word = s->chunk ? VITP_ATOMIC_LOAD(&s->chunk->word) : 0;
+        top = s->chunk ? s->word | p->data_bytes : VITP_LIMIT_NONE;
+    }
+    limit = VITP_ATOMIC_LOAD(&s->limit);
+    while (limit != VITP_LIMIT_SEALING && limit != top)
+        if (VITP_ATOMIC_CAS(&s->limit, &limit, top)) break; /* a wish of the consumer ends, too */
+    return limit == VITP_LIMIT_SEALING || !s->chunk ? VITP_ROOM_SHARED : VITP_ROOM_OWN;
 }
 
-static bool vitp_queue_push(vit_queue *q, const void *record, uint32_t size, uint32_t kept_back)
+/* Where a record is being written; slot: NULL in the shared chunk. */
+typedef struct vitp_place {
+    vitp_head *head;
+    vitp_slot *slot;
+} vitp_place;
+
+/* The slot's thread begins a record of its own. It is busy until vitp_queue_commit_own; NULL: its
+   chunk has no room. The barrier: busy is written before limit is read (see vitp_queue_revoke). */
+static VITP_INLINE vitp_head *vitp_queue_begin_own(vitp_slot *s, uintptr_t self, uint32_t need)
 {
-    vitp_queue_head *at;
-    if (!record || size == 0 || size > q->record_max) return false;
-    at = vitp_queue_claim(q, vitp_queue_extent(size), kept_back);
-    if (!at) return false;
-    memcpy(at + 1, record, size);
-    VITP_ATOMIC_STORE_RELEASE(&at->state, VITP_QUEUE_DONE | size);
+    VITP_ATOMIC_STORE_PTR(&s->owner, self | 1u);
+    VITP_ATOMIC_LIGHT_BARRIER();
+    if (VITP_UNLIKELY(s->word + need > VITP_ATOMIC_LOAD(&s->limit))) return NULL;
+    return vitp_queue_head(s->chunk, VITP_WORD_BYTES(s->word));
+}
+
+/* With a new chunk, or in the shared one. */
+static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t self, uint32_t size,
+                                         bool important)
+{
+    vitp_place place;
+    place.slot = s;
+    place.head = vitp_queue_begin_own(s, self, vitp_queue_need(size));
+    if (place.head) return place;
+    if (vitp_queue_next(q, s, vitp_queue_need(size)) == VITP_ROOM_OWN) {
+        place.head = vitp_queue_head(s->chunk, VITP_WORD_BYTES(s->word));
+        return place;
+    }
+    place.slot = NULL;
+    place.head = vitp_queue_reserve_shared(q, size, s, important);
+    VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
+    return place;
+}
+
+static VITP_INLINE void vitp_queue_commit_own(vitp_slot *s, vitp_chunk *c, vitp_head *head,
+                                              uint32_t word, uint32_t size, uintptr_t self)
+{
+    uint32_t number = s->number;
+    VITP_ATOMIC_STORE(&s->number, number + 1u);
+    VITP_ATOMIC_STORE(&head->what, s->tag | size); /* atomic: else two stores become one slow one */
+    VITP_ATOMIC_STORE(&head->number, number);
+    word += vitp_queue_need(size);
+    s->word = word;
+    VITP_ATOMIC_STORE_RELEASE(&c->word, word);
+    VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
+}
+
+typedef struct vitp_block {
+    uint64_t a, b;
+} vitp_block;
+
+#define VITP_QUEUE_SHORT 128u
+
+/* Four blocks of 16 bytes, at 0, b, c and d: all loads before all stores. */
+static VITP_INLINE void vitp_queue_copy_four(char *to, const char *from, size_t b, size_t c,
+                                             size_t d)
+{
+    vitp_block w, x, y, z;
+    memcpy(&w, from, 16);
+    memcpy(&x, from + b, 16);
+    memcpy(&y, from + c, 16);
+    memcpy(&z, from + d, 16);
+    memcpy(to, &w, 16);
+    memcpy(to + b, &x, 16);
+    memcpy(to + c, &y, 16);
+    memcpy(to + d, &z, 16);
+}
+
+/* Copies a short record without a call and without a loop, by pieces that overlap. */
+static VITP_INLINE void vitp_queue_copy(void *record, const void *source, size_t size)
+{
+    char       *to = (char *)record;
+    const char *from = (const char *)source;
+    if (size > 32) {
+        vitp_queue_copy_four(to, from, 16, size - 32, size - 16);
+        if (size > 64) vitp_queue_copy_four(to + 32, from + 32, 16, size - 96, size - 80);
+    } else if (size >= 16) {
+        vitp_block first, last;
+        memcpy(&first, from, 16);
+        memcpy(&last, from + size - 16, 16);
+        memcpy(to, &first, 16);
+        memcpy(to + size - 16, &last, 16);
+    } else {
+        size_t i;
+        for (i = 0; i < size; i++) to[i] = from[i];
+    }
+}
+
+/* The first of the slots in which a thread may be. */
+static VITP_INLINE vitp_slot *vitp_queue_slot(vit_queue *q, uintptr_t self)
+{
+    uint32_t hash = ((uint32_t)(self >> 6) * 0x9E3779B1u) >> 10;
+    return (vitp_slot *)(void *)((char *)q->slots +
+                                 (hash & ((VITP_QUEUE_SLOTS - 1u) * (uint32_t)sizeof(vitp_slot))));
+}
+
+/* The slot of this thread, or NULL. inside: it is in the middle of a record. */
+static vitp_slot *vitp_queue_find(vit_queue *q, uintptr_t self, bool *inside)
+{
+    uint32_t first = (uint32_t)(vitp_queue_slot(q, self) - q->slots), i;
+    for (i = 0; i < VITP_QUEUE_PROBES; i++) {
+        vitp_slot *s = &q->slots[(first + i) & (VITP_QUEUE_SLOTS - 1u)];
+        uintptr_t  owner = VITP_ATOMIC_LOAD_PTR(&s->owner);
+        *inside = (owner & 1u) != 0;
+        if ((owner & ~(uintptr_t)1u) == self) return s;
+    }
+    return NULL;
+}
+
+/* Takes a free slot; NULL: there is none, or a signal handler of this thread was faster. */
+static vitp_slot *vitp_queue_claim(vit_queue *q, uintptr_t self)
+{
+    uint32_t   first = (uint32_t)(vitp_queue_slot(q, self) - q->slots), i;
+    bool       inside;
+    vitp_slot *s;
+    for (i = 0; i < VITP_QUEUE_PROBES; i++) {
+        uintptr_t none = 0;
+        s = &q->slots[(first + i) & (VITP_QUEUE_SLOTS - 1u)];
+        if (VITP_ATOMIC_LOAD_PTR(&s->owner) != 0) continue;
+        if (!VITP_ATOMIC_CAS_PTR(&s->owner, &none, self | 1u)) continue;
+        if (vitp_queue_find(q, self, &inside) == s) {
+            s->tag = (uint32_t)(s - q->slots + 1) << 16;
+            VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
+            return s;
+        }
+        VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, (uintptr_t)0);
+        return NULL;
+    }
+    return NULL;
+}
+
+/* place.head NULL: full. */
+static VITP_NOINLINE vitp_place vitp_queue_place(vit_queue *q, uint32_t size, bool important)
+{
+    uintptr_t  self = VITP_OS_THREAD_POINTER();
+    vitp_place place = { NULL, NULL };
+    bool       inside = false;
+    vitp_slot *s;
+    if (!q->pool) return place;
+    s = vitp_queue_find(q, self, &inside);
+    if (!s) s = vitp_queue_claim(q, self), inside = false;
+    if (s && !inside) return vitp_queue_reserve_own(q, s, self, size, important);
+    place.head = vitp_queue_reserve_shared(q, size, s, important);
+    return place;
+}
+
+/* Every case but the frequent one. */
+static VITP_NOINLINE bool vitp_queue_push_slow(vit_queue *q, const void *record, uint32_t size,
+                                               bool important)
+{
+    vitp_place place = { NULL, NULL };
+    if (record && size > 0 && size <= q->record_max) place = vitp_queue_place(q, size, important);
+    if (!place.head) return false;
+    memcpy(place.head + 1, record, size);
+    if (place.slot)
+        vitp_queue_commit_own(place.slot, place.slot->chunk, place.head, place.slot->word, size,
+                              VITP_OS_THREAD_POINTER());
+    else vitp_queue_commit_shared(place.head, size);
+    return true;
+}
+
+/* A record of more than VITP_QUEUE_SHORT bytes, or one that has no room. */
+static VITP_NOINLINE bool vitp_queue_push_long(vit_queue *q, vitp_slot *s, const void *record,
+                                               uint32_t size, bool important)
+{
+    uintptr_t  self = VITP_OS_THREAD_POINTER();
+    vitp_place place;
+    if (!record || size > q->record_max) return false;
+    place = vitp_queue_reserve_own(q, s, self, size, important);
+    if (!place.head) return false;
+    memcpy(place.head + 1, record, size);
+    if (place.slot) vitp_queue_commit_own(s, s->chunk, place.head, s->word, size, self);
+    else vitp_queue_commit_shared(place.head, size);
+    return true;
+}
+
+/* The frequent case: this thread's slot is where its thread pointer leads, and its chunk has room
+   for a short record. No call and no locked instruction. */
+static VITP_INLINE bool vitp_queue_push(vit_queue *q, const void *record, uint32_t size,
+                                        bool important)
+{
+    uintptr_t   self = VITP_OS_THREAD_POINTER();
+    vitp_slot  *s = vitp_queue_slot(q, self);
+    vitp_chunk *c;
+    vitp_head  *head;
+    uint32_t    word;
+    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD_PTR(&s->owner) != self))
+        return vitp_queue_push_slow(q, record, size, important);
+    if (VITP_UNLIKELY(size - 1u >= VITP_QUEUE_SHORT || !record)) /* 0 is not short either */
+        return size > 0 && vitp_queue_push_long(q, s, record, size, important);
+    VITP_ATOMIC_STORE_PTR(&s->owner, self | 1u);
+    VITP_ATOMIC_LIGHT_BARRIER();
+    c = s->chunk;
+    word = s->word;
+    if (VITP_UNLIKELY(word + vitp_queue_need(size) > VITP_ATOMIC_LOAD(&s->limit)))
+        return vitp_queue_push_long(q, s, record, size, important);
+    head = vitp_queue_head(c, VITP_WORD_BYTES(word));
+    vitp_queue_copy(head + 1, record, size);
+    vitp_queue_commit_own(s, c, head, word, size, self);
     return true;
 }
 
 bool vit_queue_push(vit_queue *q, const void *record, uint32_t size)
 {
-    return q && vitp_queue_push(q, record, size, q->kept_back);
+    return q && vitp_queue_push(q, record, size, false);
 }
 
 bool vit_queue_push_important(vit_queue *q, const void *record, uint32_t size)
 {
-    return q && vitp_queue_push(q, record, size, 0);
+    return q && vitp_queue_push(q, record, size, true);
 }
 
-/* Bytes claimed and not freed. */
-static uint32_t vitp_queue_used(const vit_queue *q)
+void *vit_queue_reserve(vit_queue *q, uint32_t size)
 {
-    uint32_t head = VITP_ATOMIC_LOAD_ACQUIRE(&q->head);
-    return VITP_ATOMIC_LOAD(&q->tail) - head;
+    vitp_place place = { NULL, NULL };
+    if (!q || size == 0 || size > q->record_max) return NULL;
+    place = vitp_queue_place(q, size, false);
+    if (place.slot) VITP_ATOMIC_STORE(&place.head->what, size); /* not pending: it is its own */
+    return place.head ? place.head + 1 : NULL;
 }
 
-/* Steps over gaps to the next committed record from position; NULL when there is none. */
-static vitp_queue_head *vitp_queue_next(const vit_queue *q, uint32_t *position)
+void vit_queue_commit(vit_queue *q, void *record, uint32_t size)
 {
-    uint32_t tail = VITP_ATOMIC_LOAD(&q->tail);
-    while (*position != tail) {
-        vitp_queue_head *at = vitp_queue_at(q, *position);
-        uint32_t         state = VITP_ATOMIC_LOAD_ACQUIRE(&at->state);
-        if (!(state & VITP_QUEUE_DONE)) return NULL;
-        if (!(state & VITP_QUEUE_GAP)) return at;
-        *position += at->extent;
+    vitp_head *head = record ? (vitp_head *)record - 1 : NULL;
+    uintptr_t  self = VITP_OS_THREAD_POINTER();
+    uint32_t   what, room;
+    vitp_slot *s;
+    bool       inside;
+    if (!q || !head) return;
+    what = VITP_ATOMIC_LOAD(&head->what);
+    room = VITP_HEAD_SIZE(what);
+    if (size > room) size = room;
+    if (what & VITP_HEAD_PENDING) {
+        vitp_queue_commit_shared(head, size);
+        return;
     }
-    return NULL;
+    s = vitp_queue_find(q, self, &inside);
+    if (!s || !inside) return;
+    if (size == 0) VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
+    else vitp_queue_commit_own(s, s->chunk, head, s->word, size, self);
+}
+
+/* ---- the consumer ------------------------------------------------------------------------ */
+
+/* The chunk before this shared one is not noted to its end in this pass. */
+static bool vitp_queue_must_wait(vit_queue *q, vitp_chunk *c, uint32_t place)
+{
+    uint32_t i, before = c->before;
+    for (i = 0; before && i < place; i++)
+        if (q->active[i] + 1u == (before & 0xFFFFu))
+            return vitp_pool_name(q->pool, vitp_pool_chunk(q->pool, q->active[i])) == before &&
+                   !q->cursors[q->active[i]].done;
+    return false;
+}
+
+/* A record of a thread is handed out after those with lower numbers, but does not wait for ever for
+   one that may never come (a thread may die anywhere). */
+static bool vitp_queue_is_next(vit_queue *q, uint32_t waiting, uint32_t tag, uint32_t number)
+{
+    int32_t ahead = (int32_t)(number - q->expected[tag]);
+    if (tag == 0) return true;
+    if (ahead > 0 && waiting < VITP_QUEUE_PATIENCE) {
+        q->gap = true;
+        return false;
+    }
+    if (ahead >= 0) q->expected[tag] = number + 1u;
+    return true;
+}
+
+/* Adds to the last segment, or makes one; there is one to be had. */
+static void vitp_queue_note(vit_queue *q, uint32_t index, uint32_t begin, uint32_t end)
+{
+    vitp_segment *last =
+        &q->segments[(q->segment_first + q->segment_count + q->segment_max - 1u) % q->segment_max];
+    if (q->segment_count == 0 || last->index != index || last->end != begin) {
+        last = &q->segments[(q->segment_first + q->segment_count) % q->segment_max];
+        last->index = index;
+        last->begin = begin;
+        q->segment_count++;
+    }
+    last->end = end;
+}
+
+typedef enum vitp_look {
+    VITP_LOOK_NEW,  /* to be handed out */
+    VITP_LOOK_SKIP, /* nothing is in it */
+    VITP_LOOK_WAIT, /* not yet; where it ends is known */
+    VITP_LOOK_STOP  /* not yet, and where it ends is not */
+} vitp_look;
+
+/* What is to be done with the record at `head`. */
+static vitp_look vitp_queue_look_at(vit_queue *q, const vitp_head *head, bool shared,
+                                    uint32_t waiting, uint32_t *need)
+{
+    uint32_t what = shared ? VITP_ATOMIC_LOAD_ACQUIRE(&head->what) : head->what | VITP_HEAD_DONE;
+    *need = vitp_queue_need(VITP_HEAD_SIZE(what));
+    if (what == 0 || q->segment_count == q->segment_max) return VITP_LOOK_STOP;
+    if (!(what & VITP_HEAD_DONE)) return VITP_LOOK_WAIT;
+    if (!vitp_queue_is_next(q, waiting, VITP_HEAD_TAG(what), head->number)) return VITP_LOOK_WAIT;
+    return what & VITP_HEAD_SKIP ? VITP_LOOK_SKIP : VITP_LOOK_NEW;
+}
+
+/* What a smaller commit left over never counted as a record. */
+static void vitp_queue_count(vit_queue *q, const vitp_head *head, vitp_look look)
+{
+    if (look == VITP_LOOK_NEW) q->noted++;
+    if (look == VITP_LOOK_SKIP && head->number != VITP_HEAD_REST) q->given_up++;
+}
+
+/* Looks at the holes again. True: something new. */
+static bool vitp_queue_look_holes(vit_queue *q)
+{
+    uint32_t i, kept = 0, need;
+    bool     news = false;
+    for (i = 0; i < q->hole_count; i++) {
+        vitp_hole *h = &q->holes[i];
+        vitp_head *head = vitp_queue_head(vitp_pool_chunk(q->pool, h->index), h->at);
+        vitp_look  look = vitp_queue_look_at(q, head, true, h->waiting, &need);
+        if (look != VITP_LOOK_NEW && look != VITP_LOOK_SKIP) {
+            q->holes[kept++] = *h;
+            continue;
+        }
+        vitp_queue_note(q, h->index, h->at, h->at + h->need);
+        vitp_queue_count(q, head, look);
+        news = true;
+    }
+    q->hole_count = kept;
+    q->blocked = q->blocked || q->segment_count == q->segment_max;
+    return news;
+}
+
+static bool vitp_queue_add_hole(vit_queue *q, uint32_t index, uint32_t at, uint32_t need)
+{
+    vitp_hole *h = &q->holes[q->hole_count];
+    if (q->hole_count == VITP_QUEUE_HOLES) return false;
+    h->index = index;
+    h->at = at;
+    h->need = need;
+    h->waiting = 0;
+    q->hole_count++;
+    q->cursors[index].holed = true;
+    return true;
+}
+
+/* Notes what is new in a chunk. In a shared one, a record that has to wait becomes a hole. True:
+   something new. */
+static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
+{
+    uint32_t     index = q->active[place], need;
+    vitp_chunk  *c = vitp_pool_chunk(q->pool, index);
+    vitp_cursor *cursor = &q->cursors[index];
+    uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word), bytes = VITP_WORD_BYTES(word);
+    bool         shared = (word & VITP_WORD_SHARED) != 0, news = false;
+    cursor->done = false;
+    q->blocked = q->blocked || (shared && vitp_queue_must_wait(q, c, place));
+    if (shared && vitp_queue_must_wait(q, c, place)) return false;
+    while (cursor->noted < bytes) {
+        vitp_head *head = vitp_queue_head(c, cursor->noted);
+        vitp_look  look = vitp_queue_look_at(q, head, shared, cursor->waiting, &need);
+        uint32_t   end = cursor->noted + need;
+        bool       wait = look == VITP_LOOK_WAIT;
+        if (wait && !shared) return news; /* only this thread's records wait */
+        if (look == VITP_LOOK_STOP || (wait && !vitp_queue_add_hole(q, index, cursor->noted, need)))
+            break;
+        if (!wait) vitp_queue_note(q, index, cursor->noted, end);
+        news = news || look == VITP_LOOK_NEW;
+        vitp_queue_count(q, head, look);
+        cursor->noted = end;
+        cursor->waiting = 0;
+    }
+    q->blocked = q->blocked || cursor->noted < bytes;
+    cursor->done = (word & VITP_WORD_SEALED) && cursor->noted == bytes;
+    return news;
+}
+
+/* Records wait for earlier ones of their thread: one pass more. */
+static void vitp_queue_wait(vit_queue *q)
+{
+    uint32_t passes = q->blocked ? 1u : VITP_QUEUE_PATIENCE / 2u, i;
+    for (i = 0; i < q->active_count; i++) q->cursors[q->active[i]].waiting += passes;
+    for (i = 0; i < q->hole_count; i++) q->holes[i].waiting += passes;
+}
+
+/* Notes what was committed so far. The ticket is read once and first: a chunk that was taken
+   later is not looked at, so that a thread's older chunk is never behind its newer one. */
+static void vitp_queue_look(vit_queue *q)
+{
+    vitp_pool *p = q->pool;
+    uint32_t   taken = VITP_ATOMIC_LOAD_ACQUIRE(&p->taken), i, index;
+    bool       news;
+    for (; q->seen != taken; q->seen++) {
+        index = VITP_ATOMIC_LOAD(&vitp_pool_free_list(p)[q->seen & (p->chunk_count - 1u)]);
+        memset(&q->cursors[index], 0, sizeof q->cursors[index]);
+        q->active[q->active_count++] = index;
+    }
+    do {
+        q->blocked = q->gap = false;
+        news = vitp_queue_look_holes(q);
+        for (i = 0; i < q->active_count; i++) news = vitp_queue_look_chunk(q, i) || news;
+    } while (news && q->gap); /* what is new may be what a record waits for */
+    if (q->gap) vitp_queue_wait(q);
+    VITP_ATOMIC_STORE_PTR(&q->shown_noted, q->noted);
+    VITP_ATOMIC_STORE(&q->shown_given_up, q->given_up);
+}
+
+/* Records pushed so far: what was noted, and what the threads' numbers say is not yet. Any
+   thread. */
+static uintptr_t vitp_queue_pushed(const vit_queue *q)
+{
+    uintptr_t noted = VITP_ATOMIC_LOAD_PTR(&q->shown_noted);
+    uint32_t  waiting = VITP_ATOMIC_LOAD(&q->pool->untagged), i;
+    waiting -= (uint32_t)noted + VITP_ATOMIC_LOAD(&q->shown_given_up);
+    for (i = 0; i < VITP_QUEUE_SLOTS; i++) waiting += VITP_ATOMIC_LOAD(&q->slots[i].number);
+    return noted + ((int32_t)waiting > 0 ? waiting : 0u);
+}
+
+/* Empties the chunks that are sealed and released, and makes them free. The order of the stores is
+   what recovery relies on: released, word, free list, freed. */
+static void vitp_queue_recycle(vit_queue *q)
+{
+    vitp_pool *p = q->pool;
+    uint32_t   i, kept = 0, freed = VITP_ATOMIC_LOAD(&p->freed);
+    for (i = 0; i < q->active_count; i++) {
+        uint32_t    index = q->active[i];
+        vitp_chunk *c = vitp_pool_chunk(p, index);
+        uint32_t    word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word);
+        if (!(word & VITP_WORD_SEALED) || q->cursors[index].released != VITP_WORD_BYTES(word)) {
+            q->active[kept++] = index;
+            continue;
+        }
+        c->ticket = freed;
+        VITP_ATOMIC_STORE(&c->released, (word + VITP_WORD_NEXT) & VITP_WORD_GENERATION);
+        VITP_ATOMIC_STORE_RELEASE(&c->word, (word + VITP_WORD_NEXT) & VITP_WORD_GENERATION);
+        VITP_ATOMIC_STORE(&vitp_pool_free_list(p)[freed & (p->chunk_count - 1u)], index);
+        VITP_ATOMIC_STORE_RELEASE(&p->freed, ++freed);
+    }
+    q->active_count = kept;
+}
+
+/* Takes away the chunks of threads that are not in the middle of a record, sealed as they are.
+   The barrier makes each thread either see the wish in its next record, or be seen busy. */
+static void vitp_queue_revoke(vit_queue *q)
+{
+    uint32_t   i, wanted = 0, limit;
+    vitp_slot *s;
+    for (i = 0; i < VITP_QUEUE_SLOTS; i++) {
+        s = &q->slots[i];
+        limit = VITP_ATOMIC_LOAD(&s->limit);
+        if (limit > VITP_LIMIT_SEALING && VITP_ATOMIC_CAS(&s->limit, &limit, VITP_LIMIT_WANTED))
+            wanted++;
+    }
+    if (wanted == 0 || !VITP_ATOMIC_HEAVY_BARRIER()) return;
+    for (i = 0; i < VITP_QUEUE_SLOTS; i++) {
+        s = &q->slots[i];
+        limit = VITP_LIMIT_WANTED;
+        if (VITP_ATOMIC_LOAD(&s->limit) != VITP_LIMIT_WANTED) continue;
+        if (VITP_ATOMIC_LOAD_PTR_ACQUIRE(&s->owner) & 1u) continue; /* stays wanted */
+        if (!VITP_ATOMIC_CAS(&s->limit, &limit, VITP_LIMIT_SEALING)) continue;
+        VITP_ATOMIC_STORE_RELEASE(&s->chunk->word,
+                                  VITP_ATOMIC_LOAD(&s->chunk->word) | VITP_WORD_SEALED);
+        s->chunk = NULL;
+        VITP_ATOMIC_STORE_RELEASE(&s->limit, VITP_LIMIT_NONE);
+    }
+}
+
+/* Chunks that are free. */
+static uint32_t vitp_pool_free_count(const vitp_pool *p)
+{
+    uint32_t taken = VITP_ATOMIC_LOAD(&p->taken), freed = VITP_ATOMIC_LOAD(&p->freed);
+    return (int32_t)(freed - taken) > 0 ? freed - taken : 0;
+}
+
+typedef bool (*vitp_record_fn)(const void *record, uint32_t size, void *user);
+
+/* Hands out records of a segment. False: record_fn wants no more. */
+static bool vitp_queue_hand_out(vit_queue *q, const vitp_segment *segment, vitp_record_fn record_fn,
+                                void *user, size_t most, size_t *count)
+{
+    vitp_chunk *c = vitp_pool_chunk(q->pool, segment->index);
+    uint32_t    at = segment->begin, what;
+    for (; at < segment->end && *count < most; at += vitp_queue_need(VITP_HEAD_SIZE(what))) {
+        vitp_head *head = vitp_queue_head(c, at);
+        what = VITP_ATOMIC_LOAD(&head->what);
+        if (what & VITP_HEAD_SKIP) continue;
+        (*count)++;
+        if (!record_fn(head + 1, VITP_HEAD_SIZE(what), user)) return false;
+    }
+    return *count < most;
 }
 
 size_t vit_queue_peek(vit_queue *q,
                       bool (*record_fn)(const void *record, uint32_t size, void *user), void *user,
                       size_t most)
 {
-    uint32_t         position;
-    vitp_queue_head *at;
-    size_t           count = 0;
-    if (!q || !record_fn) return 0;
-    position = VITP_ATOMIC_LOAD(&q->head);
-    while (count < most && (at = vitp_queue_next(q, &position)) != NULL) {
-        count++;
-        if (!record_fn(at + 1, VITP_ATOMIC_LOAD(&at->state) & VITP_QUEUE_SIZE, user)) break;
-        position += at->extent;
+    uint32_t i;
+    size_t   count = 0;
+    if (!q || !q->pool || !record_fn) return 0;
+    vitp_queue_look(q);
+    for (i = 0; i < q->segment_count && count < most; i++)
+        if (!vitp_queue_hand_out(q, &q->segments[(q->segment_first + i) % q->segment_max],
+                                 record_fn, user, most, &count))
+            break;
+    return count;
+}
+
+/* Frees the first records of a segment, at most `records`. Returns how many. */
+static size_t vitp_queue_release_from(vit_queue *q, vitp_segment *segment, size_t records)
+{
+    vitp_chunk  *c = vitp_pool_chunk(q->pool, segment->index);
+    vitp_cursor *cursor = &q->cursors[segment->index];
+    uint32_t     generation = VITP_ATOMIC_LOAD(&c->word) & VITP_WORD_GENERATION, what, need;
+    size_t       count = 0;
+    while (segment->begin < segment->end) {
+        what = VITP_ATOMIC_LOAD(&vitp_queue_head(c, segment->begin)->what);
+        if (!(what & VITP_HEAD_SKIP)) {
+            if (count == records) break;
+            count++;
+        }
+        need = vitp_queue_need(VITP_HEAD_SIZE(what));
+        segment->begin += need;
+        cursor->released += need;
     }
+    if (!cursor->holed) VITP_ATOMIC_STORE_RELEASE(&c->released, generation | segment->begin);
     return count;
 }
 
 void vit_queue_release(vit_queue *q, size_t records)
 {
-    uint32_t         position, extent;
-    vitp_queue_head *at;
-    if (!q) return;
-    position = VITP_ATOMIC_LOAD(&q->head);
-    while (records > 0 && position != VITP_ATOMIC_LOAD(&q->tail)) {
-        uint32_t state;
-        at = vitp_queue_at(q, position);
-        state = VITP_ATOMIC_LOAD_ACQUIRE(&at->state);
-        if (!(state & VITP_QUEUE_DONE)) break;
-        extent = at->extent;
-        memset(at, 0, extent);
-        position += extent;
-        VITP_ATOMIC_STORE_RELEASE(&q->head, position);
-        if (!(state & VITP_QUEUE_GAP)) records--;
+    if (!q || !q->pool) return;
+    while (q->segment_count > 0) {
+        vitp_segment *first = &q->segments[q->segment_first];
+        size_t        count = vitp_queue_release_from(q, first, records);
+        records -= count;
+        if (first->begin < first->end) break;
+        q->segment_first = (q->segment_first + 1u) % q->segment_max;
+        q->segment_count--;
     }
+    vitp_queue_recycle(q);
+    if (vitp_pool_free_count(q->pool) > 2u * vitp_pool_kept(q->pool)) return;
+    vitp_queue_revoke(q);
+    vitp_queue_recycle(q);
 }
 
 size_t vit_queue_drain(vit_queue *q,
                        bool (*record_fn)(const void *record, uint32_t size, void *user), void *user,
                        size_t most)
 {
-    size_t count = 0;
-    bool   more = true;
-    if (!q || !record_fn) return 0;
-    while (more && count < most) { /* one at a time: room comes free as the callback goes on */
-        uint32_t         position = VITP_ATOMIC_LOAD(&q->head);
-        vitp_queue_head *at = vitp_queue_next(q, &position);
-        if (!at) break;
-        more = record_fn(at + 1, VITP_ATOMIC_LOAD(&at->state) & VITP_QUEUE_SIZE, user);
-        vit_queue_release(q, 1);
-        count++;
-    }
+    size_t count = vit_queue_peek(q, record_fn, user, most);
+    vit_queue_release(q, count);
     return count;
 }
+
+/* ---- making one -------------------------------------------------------------------------- */
+
+static uint32_t vitp_queue_segment_max(uint32_t capacity)
+{
+    return VITP_QUEUE_SEGMENTS_EACH * (capacity / vitp_pool_chunk_bytes(capacity));
+}
+
+/* Bytes of what the consumer and the threads have, without the pool. */
+static size_t vitp_queue_own_bytes(uint32_t capacity)
+{
+    size_t count = capacity / vitp_pool_chunk_bytes(capacity);
+    return VITP_QUEUE_ALIGN(sizeof(vit_queue)) + VITP_QUEUE_ALIGN(count * sizeof(vitp_cursor)) +
+           VITP_QUEUE_ALIGN(count * sizeof(uint32_t)) +
+           VITP_QUEUE_ALIGN(vitp_queue_segment_max(capacity) * sizeof(vitp_segment));
+}
+
+static vit_queue *vitp_queue_attach(void *memory, vitp_pool *p, uint32_t capacity)
+{
+    vit_queue *q = (vit_queue *)memory;
+    char      *at = (char *)memory + VITP_QUEUE_ALIGN(sizeof *q);
+    memset(memory, 0, vitp_queue_own_bytes(capacity));
+    q->pool = p;
+    q->record_max = p->data_bytes - (uint32_t)sizeof(vitp_head);
+    q->segment_max = vitp_queue_segment_max(capacity);
+    q->seen = VITP_QUEUE_FIRST;
+    q->cursors = (vitp_cursor *)(void *)at;
+    at += VITP_QUEUE_ALIGN(p->chunk_count * sizeof(vitp_cursor));
+    q->active = (uint32_t *)(void *)at;
+    at += VITP_QUEUE_ALIGN(p->chunk_count * sizeof(uint32_t));
+    q->segments = (vitp_segment *)(void *)at;
+    return q;
+}
+
+size_t vit_queue_bytes(size_t capacity)
+{
+    uint32_t power = VITP_QUEUE_CAPACITY_MIN;
+    if (capacity == 0 || capacity > VITP_QUEUE_CAPACITY_MAX) return 0;
+    while (power < capacity) power *= 2u;
+    return vitp_queue_own_bytes(power) + vitp_pool_bytes(power);
+}
+
+vit_queue *vit_queue_init(void *memory, size_t bytes)
+{
+    uint32_t capacity = VITP_QUEUE_CAPACITY_MIN;
+    if (!memory || ((uintptr_t)memory & 63u) || bytes < vit_queue_bytes(capacity)) return NULL;
+    while (capacity < VITP_QUEUE_CAPACITY_MAX && vit_queue_bytes((size_t)capacity * 2u) <= bytes)
+        capacity *= 2u;
+    return vitp_queue_attach(
+        memory, vitp_pool_init((char *)memory + vitp_queue_own_bytes(capacity), capacity),
+        capacity);
+}
+
+uint32_t vit_queue_record_max(const vit_queue *q) { return q ? q->record_max : 0; }
 
 /* ============================================================================================
    >>record: from a call to a record in the queue. All of it runs on the host's threads.
@@ -4395,7 +5202,7 @@ typedef struct vitp_recorder {
     vitp_type    types[VITP_TYPES_MAX];
     uint32_t     sleeping; /* 1: the consumer waits and may be woken */
     vitp_os_wake wake;
-    uintptr_t    accepted, disabled, sampled, full, invalid, truncated;
+    uintptr_t    disabled, sampled, full, invalid, truncated;
 } vitp_recorder;
 
 #define VITP_RECORD_ADHOC      0xFFFFu
@@ -4417,62 +5224,110 @@ typedef struct vitp_record_head {
 
 #define VITP_RECORD_ABSENT 0xFFFFu /* size of a text that is not there */
 
-typedef struct vitp_span {
-    uint32_t at, size;
-} vitp_span;
-
-/* One record in the making. What error_hash needs is remembered by where it stands in the record.
-   */
+/* One record in the making. */
 typedef struct vitp_encoder {
-    vitp_recorder *recorder;
-    unsigned char *data;
-    uint32_t       size, capacity;
-    bool           cut;    /* a text was cut */
-    bool           closed; /* a member did not fit: none follows */
-    bool           bad;    /* a malformed value */
-    const char    *name;   /* of the event: the error's type where it has none */
-    const vit_op  *op;
-    vitp_span      message, type, file;
-    int64_t        line;
+    vitp_recorder    *recorder;
+    unsigned char    *data;
+    uint32_t          size, capacity;
+    bool              cut;    /* a text was cut */
+    bool              closed; /* a member did not fit: none follows */
+    bool              bad;    /* a malformed value */
+    const char       *name;   /* of the event: the error's type where it has none */
+    const vit_op     *op;
+    const vit_schema *schema; /* NULL: ad hoc */
+    uint32_t          begin;  /* where the members begin */
 } vitp_encoder;
 
-static bool vitp_record_room(vitp_encoder *e, uint32_t size)
+static VITP_INLINE bool vitp_record_room(vitp_encoder *e, uint32_t size)
 {
     if (!e->closed && size <= e->capacity - e->size) return true;
     e->closed = true;
     return false;
 }
 
-static void vitp_record_put(vitp_encoder *e, const void *data, uint32_t size)
+static VITP_INLINE void vitp_record_put(vitp_encoder *e, const void *data, uint32_t size)
 {
     if (!vitp_record_room(e, size)) return;
     memcpy(e->data + e->size, data, size);
     e->size += size;
 }
 
-static vitp_span vitp_record_put_text(vitp_encoder *e, const char *text, uint32_t size)
+/* text NULL: absent. */
+static void vitp_record_put_text(vitp_encoder *e, const char *text, uint32_t size)
 {
-    uint16_t  mark = text ? (uint16_t)size : (uint16_t)VITP_RECORD_ABSENT;
-    vitp_span span = { 0, 0 };
-    if (!vitp_record_room(e, 2u + (text ? size : 0u))) return span;
-    memcpy(e->data + e->size, &mark, 2);
-    e->size += 2;
-    if (!text) return span;
-    memcpy(e->data + e->size, text, size);
-    span.at = e->size;
-    span.size = size;
-    e->size += size;
-    return span;
+    uint16_t mark = text ? (uint16_t)size : (uint16_t)VITP_RECORD_ABSENT;
+    if (!vitp_record_room(e, 2u + (text ? size : 0u))) return;
+    vitp_record_put(e, &mark, 2);
+    if (text) vitp_record_put(e, text, size);
 }
 
-static vitp_span vitp_record_label(vitp_encoder *e, const char *text)
+/* Measures and copies in one pass: labels are short, and a call for each would cost more. */
+static VITP_INLINE void vitp_record_label(vitp_encoder *e, const char *text)
 {
-    size_t size = vitp_text_size(text, VITP_LABEL_MAX + 1u);
-    if (size > VITP_LABEL_MAX) {
-        size = vitp_text_cut(text, VITP_LABEL_MAX);
-        e->cut = true;
+    unsigned char *out = e->data + e->size;
+    size_t         size = 0;
+    uint16_t       mark = VITP_RECORD_ABSENT;
+    if (!vitp_record_room(e, text ? 2u + VITP_LABEL_MAX : 2u)) return;
+    if (text) {
+        for (; size < VITP_LABEL_MAX && text[size]; size++)
+            out[2 + size] = (unsigned char)text[size];
+        if (size == VITP_LABEL_MAX && text[size]) {
+            size = vitp_text_cut(text, size);
+            e->cut = true;
+        }
+        mark = (uint16_t)size;
     }
-    return vitp_record_put_text(e, text, (uint32_t)size);
+    memcpy(out, &mark, 2);
+    e->size += 2u + (uint32_t)size;
+}
+
+/* Bytes of an encoded value. */
+static uint32_t vitp_record_value_size(vit_kind kind, const unsigned char *value)
+{
+    uint16_t size;
+    switch (kind) {
+    case VIT_LABEL:
+    case VIT_TEXT:
+    case VIT_TRACE:
+    case VIT_FILE: memcpy(&size, value, 2); return 2u + (size == VITP_RECORD_ABSENT ? 0u : size);
+    case VIT_HASH:
+    case VIT_GROUP:
+    case VIT_ROW:
+    case VIT_FRAME: return value[0] ? 9u : 1u;
+    case VIT_UUID: return value[0] ? 17u : 1u;
+    case VIT_FLAG: return 1u;
+    case VIT_INT:
+    case VIT_REAL:
+    case VIT_MS: return 8u;
+    }
+    return 0;
+}
+
+/* The value of a member that the record has already, or NULL. */
+static const unsigned char *vitp_record_find(const vitp_encoder *e, const char *key, uint32_t size)
+{
+    const unsigned char *at = e->data + e->begin, *end = e->data + e->size;
+    uint32_t             i;
+    for (i = 0; at < end; i++) {
+        vit_kind    kind = e->schema ? e->schema->members[i].kind : (vit_kind)at[0];
+        const char *name = e->schema ? e->schema->members[i].name : (const char *)at + 2;
+        uint32_t    name_size = e->schema ? (uint32_t)strlen(name) : at[1];
+        if (!e->schema) at += 2u + name_size;
+        if (at >= end) break; /* the member that is being added */
+        if (name_size == size && memcmp(name, key, size) == 0) return at;
+        at += vitp_record_value_size(kind, at);
+    }
+    return NULL;
+}
+
+/* The same of a text; "" where there is none. */
+static const char *vitp_record_find_text(const vitp_encoder *e, const char *key, uint16_t *size)
+{
+    const unsigned char *value = vitp_record_find(e, key, (uint32_t)strlen(key));
+    *size = 0;
+    if (value) memcpy(size, value, 2);
+    if (*size == VITP_RECORD_ABSENT) *size = 0;
+    return value ? (const char *)value + 2 : "";
 }
 
 /* How much of a text is looked at. A word that is open at the edge may be half a secret: it is
@@ -4499,16 +5354,16 @@ static size_t vitp_record_scrub(vitp_encoder *e, char *out, size_t capacity, con
     return kept;
 }
 
-static void vitp_record_text(vitp_encoder *e, vitp_span *span, const char *text)
+static void vitp_record_text(vitp_encoder *e, const char *text)
 {
     char   clean[VITP_TEXT_MAX + 1u];
     size_t size = vitp_record_readable(e, text);
     if (size == 0 && e->cut && text) { /* one endless word */
-        *span = vitp_record_put_text(e, "[secret]", 8);
+        vitp_record_put_text(e, "[secret]", 8);
         return;
     }
     size = text ? vitp_record_scrub(e, clean, sizeof clean, text, size) : 0;
-    *span = vitp_record_put_text(e, text ? clean : NULL, (uint32_t)size);
+    vitp_record_put_text(e, text ? clean : NULL, (uint32_t)size);
 }
 
 /* Where the last part of a path begins. */
@@ -4523,11 +5378,11 @@ static void vitp_record_file(vitp_encoder *e, const char *text)
     size_t size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u), base;
     if (!text || size > VITP_TEXT_READ_MAX) { /* a cut path would show a folder */
         e->cut = text != NULL;
-        e->file = vitp_record_put_text(e, NULL, 0);
+        vitp_record_put_text(e, NULL, 0);
         return;
     }
     base = vitp_record_base(text, size);
-    e->file = vitp_record_label(e, text + base);
+    vitp_record_label(e, text + base);
 }
 
 /* Where `:42` or `", line 42` begins in a line, and where its digits do; size: nowhere. */
@@ -4562,12 +5417,11 @@ static size_t vitp_record_frame(const char *line, size_t size, char out[VITP_LAB
 /* Only under VIT_CONSENT_VERBOSE: up to 32 frames, one a line. */
 static void vitp_record_trace(vitp_encoder *e, const char *text)
 {
-    char      frames[VITP_TEXT_MAX + 1u], frame[VITP_LABEL_MAX + 16u];
-    size_t    left = vitp_record_readable(e, text), line, size, used = 0;
-    uint32_t  count = 0;
-    vitp_span unused;
+    char     frames[VITP_TEXT_MAX + 1u], frame[VITP_LABEL_MAX + 16u];
+    size_t   left = vitp_record_readable(e, text), line, size, used = 0;
+    uint32_t count = 0;
     if (!text || !(VITP_ATOMIC_LOAD(&e->recorder->permission) & VITP_MAY_TRACE)) {
-        (void)vitp_record_put_text(e, NULL, 0);
+        vitp_record_put_text(e, NULL, 0);
         return;
     }
     for (; left > 0 && count < VITP_TRACE_LINES_MAX; text += line, left -= line) {
@@ -4581,7 +5435,7 @@ static void vitp_record_trace(vitp_encoder *e, const char *text)
         count++;
     }
     frames[used] = 0;
-    vitp_record_text(e, &unused, frames);
+    vitp_record_text(e, frames);
 }
 
 static void vitp_record_put_hash(vitp_encoder *e, const unsigned char *hash)
@@ -4613,16 +5467,21 @@ static void vitp_record_hash(vitp_encoder *e, vit_kind kind, const char *text)
     vitp_record_put_hash(e, text ? hash : NULL);
 }
 
-/* error_hash of what the record holds of type and message, and of this frame. */
-static void vitp_record_error_hash(vitp_encoder *e, const char *frame, size_t frame_size)
+/* error_hash of what the record holds of type and message, and of this frame. by_name: the event's
+   name is the type, whatever the record says. */
+static void vitp_record_error_hash(vitp_encoder *e, const char *frame, size_t frame_size,
+                                   bool by_name)
 {
     char          type[VITP_LABEL_MAX + 1u];
     unsigned char hash[8];
+    uint16_t      size, type_size;
+    const char   *message = vitp_record_find_text(e, "message", &size);
+    const char   *text = vitp_record_find_text(e, "exception_type", &type_size);
     if (e->closed) return;
-    memcpy(type, e->data + e->type.at, e->type.size);
-    type[e->type.size] = 0;
-    vitp_id_error_hash(hash, e->type.size ? type : e->name, (const char *)e->data + e->message.at,
-                       e->message.size, frame, frame_size);
+    memcpy(type, text, type_size);
+    type[type_size] = 0;
+    vitp_id_error_hash(hash, type_size && !by_name ? type : e->name, message, size, frame,
+                       frame_size);
     vitp_record_put_hash(e, hash);
 }
 
@@ -4631,19 +5490,22 @@ static void vitp_record_at_frame(vitp_encoder *e, const char *frame)
     char   clean[VITP_TEXT_MAX + 1u];
     size_t size = frame ? vitp_record_readable(e, frame) : 0;
     size = size ? vitp_record_scrub(e, clean, sizeof clean, frame, size) : 0;
-    vitp_record_error_hash(e, clean, size);
+    vitp_record_error_hash(e, clean, size, false);
 }
 
 /* The frame of an event that names a file and a line instead. */
 static void vitp_record_at_line(vitp_encoder *e)
 {
-    char frame[VITP_LABEL_MAX + 24u];
-    int  size = 0;
-    if (e->file.size)
-        size = snprintf(frame, sizeof frame, "%.*s:%ld", (int)e->file.size,
-                        (const char *)e->data + e->file.at, (long)e->line);
-    e->type.size = 0;
-    vitp_record_error_hash(e, frame, size > 0 ? (size_t)size : 0);
+    char                 frame[VITP_LABEL_MAX + 24u];
+    uint16_t             file_size;
+    const char          *file = vitp_record_find_text(e, "file", &file_size);
+    const unsigned char *value = vitp_record_find(e, "line", 4);
+    int64_t              line = 0;
+    int                  size = 0;
+    if (value) memcpy(&line, value, 8);
+    if (file_size)
+        size = snprintf(frame, sizeof frame, "%.*s:%ld", (int)file_size, file, (long)line);
+    vitp_record_error_hash(e, frame, size > 0 ? (size_t)size : 0, true);
 }
 
 static void vitp_record_ms(vitp_encoder *e, int64_t ms)
@@ -4665,19 +5527,12 @@ static void vitp_record_uuid(vitp_encoder *e, const char *text)
     vitp_record_put(e, bytes, text ? 17 : 1);
 }
 
-/* One text member, of whatever kind. name: of the member, for what error_hash is made of. */
-static void vitp_record_string(vitp_encoder *e, vit_kind kind, const char *name, const char *text)
+/* One text member, of whatever kind. */
+static VITP_INLINE void vitp_record_string(vitp_encoder *e, vit_kind kind, const char *text)
 {
-    vitp_span span;
     switch (kind) {
-    case VIT_LABEL:
-        span = vitp_record_label(e, text);
-        if (strcmp(name, "exception_type") == 0) e->type = span;
-        break;
-    case VIT_TEXT:
-        vitp_record_text(e, &span, text);
-        if (strcmp(name, "message") == 0) e->message = span;
-        break;
+    case VIT_LABEL: vitp_record_label(e, text); break;
+    case VIT_TEXT: vitp_record_text(e, text); break;
     case VIT_HASH:
     case VIT_GROUP:
     case VIT_ROW: vitp_record_hash(e, kind, text); break;
@@ -4697,7 +5552,7 @@ static bool vitp_record_is_text(vit_kind kind)
     return kind != VIT_INT && kind != VIT_REAL && kind != VIT_FLAG && kind != VIT_MS;
 }
 
-static void vitp_record_number(vitp_encoder *e, vit_kind kind, const char *name, const void *field)
+static VITP_INLINE void vitp_record_number(vitp_encoder *e, vit_kind kind, const void *field)
 {
     int64_t       number;
     unsigned char flag;
@@ -4709,7 +5564,6 @@ static void vitp_record_number(vitp_encoder *e, vit_kind kind, const char *name,
     memcpy(&number, field, 8);
     if (kind == VIT_MS) vitp_record_ms(e, number);
     else vitp_record_put(e, &number, 8); /* the bytes of a REAL are copied as they are */
-    if (kind == VIT_INT && strcmp(name, "line") == 0) e->line = number;
 }
 
 /* This machine's value where the host gave none. */
@@ -4733,8 +5587,8 @@ static void vitp_record_members(vitp_encoder *e, const vit_schema *schema, const
         if (schema->flags & VIT_ROW_MACHINE)
             field = vitp_record_machine(&e->recorder->machine, m->name, field, &text);
         if (vitp_record_is_text(m->kind))
-            vitp_record_string(e, m->kind, m->name, *(const char *const *)field);
-        else vitp_record_number(e, m->kind, m->name, field);
+            vitp_record_string(e, m->kind, *(const char *const *)field);
+        else vitp_record_number(e, m->kind, field);
     }
     if (schema->flags & VIT_ROW_AT_LINE) vitp_record_at_line(e);
 }
@@ -4914,9 +5768,11 @@ static void vitp_record_stamp(vitp_recorder *r, vitp_record_head *head)
     head->context = VITP_ATOMIC_LOAD(&r->context);
 }
 
+/* Wakes the consumer when half of the queue is in use: looked at without a shared write. */
 static void vitp_record_wake(vitp_recorder *r)
 {
-    if (vitp_queue_used(r->queue) > r->queue->capacity / 2u && VITP_ATOMIC_LOAD(&r->sleeping) &&
+    const vitp_pool *pool = r->queue->pool;
+    if (vitp_pool_free_count(pool) < pool->chunk_count / 2u && VITP_ATOMIC_LOAD(&r->sleeping) &&
         VITP_ATOMIC_EXCHANGE(&r->sleeping, 0u))
         vitp_os_wake_set(&r->wake);
 }
@@ -4930,7 +5786,6 @@ static vit_status vitp_record_end(vitp_encoder *e, bool important)
     pushed = important ? vit_queue_push_important(r->queue, e->data, e->size)
                        : vit_queue_push(r->queue, e->data, e->size);
     if (!pushed) return vitp_record_refuse(r, VIT_QUEUE_FULL);
-    (void)VITP_ATOMIC_ADD_PTR(&r->accepted, 1u);
     vitp_record_wake(r);
     if (!e->cut && !e->closed) return VIT_OK;
     (void)VITP_ATOMIC_ADD_PTR(&r->truncated, 1u);
@@ -4939,15 +5794,12 @@ static vit_status vitp_record_end(vitp_encoder *e, bool important)
     return VIT_TRUNCATED;
 }
 
-static void vitp_record_encoder(vitp_encoder *e, vitp_recorder *r, const char *name,
-                                const vit_op *op, unsigned char *data, uint32_t capacity)
+/* Puts the head, and the name where the event has one of its own. */
+static void vitp_record_open(vitp_encoder *e, const vitp_record_head *head, const char *name)
 {
-    memset(e, 0, sizeof *e);
-    e->recorder = r;
-    e->name = name;
-    e->op = op;
-    e->data = data;
-    e->capacity = capacity;
+    vitp_record_put(e, head, sizeof *head);
+    if (head->flags & VITP_RECORD_NAMED) vitp_record_put(e, name, head->name_size);
+    e->begin = e->size;
 }
 
 /* Records a declared event; name: in place of the schema's, or NULL. */
@@ -4956,8 +5808,9 @@ static vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema, 
 {
     uint64_t         memory[VITP_RECORD_MAX / 8u];
     vitp_record_head head;
-    vitp_encoder     e;
     const vit_op    *op = *(const vit_op *const *)event;
+    vitp_encoder     e = { r,     (unsigned char *)memory,    0,  sizeof memory, false, false,
+                           false, name ? name : schema->name, op, schema,        0 };
     uint32_t         type = vitp_type_of(r, schema);
     bool             correlated = (schema->flags & VIT_ROW_CORRELATED) != 0;
     bool             error = (schema->flags & VIT_ROW_ERROR) != 0;
@@ -4972,10 +5825,7 @@ static vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema, 
     head.name_size = (uint8_t)(name ? vitp_text_name_size(name) : 0u);
     if (name) head.flags |= VITP_RECORD_NAMED;
     if (error) head.flags |= VITP_RECORD_ERROR;
-    vitp_record_encoder(&e, r, name ? name : schema->name, op, (unsigned char *)memory,
-                        sizeof memory);
-    vitp_record_put(&e, &head, sizeof head);
-    if (name) vitp_record_put(&e, name, head.name_size);
+    vitp_record_open(&e, &head, name);
     vitp_record_members(&e, schema, event);
     return vitp_record_end(&e, error);
 }
@@ -6405,10 +7255,20 @@ static bool vitp_worker_step(vit_client *t)
     return again;
 }
 
-/* Nothing of what was accepted up to `target` (a position of the queue) waits any more. */
-static bool vitp_worker_is_done(const vit_client *t, uint32_t target)
+/* How many records will have been released when all that is committed now is gone. */
+static uintptr_t vitp_worker_target(vit_client *t)
 {
-    return (int32_t)(VITP_ATOMIC_LOAD(&t->recorder.queue->head) - target) >= 0;
+    uintptr_t target = 0;
+    if (!vitp_worker_enter(t)) return 0;
+    vitp_queue_look(t->recorder.queue);
+    target = t->recorder.queue->noted;
+    vitp_worker_leave(t);
+    return target;
+}
+
+static bool vitp_worker_is_done(const vit_client *t, uintptr_t target)
+{
+    return (intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - target) >= 0;
 }
 
 #ifndef VITELEMETRY_NO_THREADS
@@ -6506,12 +7366,12 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, uint32_t *fai
     return may;
 }
 
-/* Waits until what was accepted before `target` is gone. once: gives up when a request has
-   failed. */
-static bool vitp_worker_deliver(vit_client *t, uint32_t target, uint64_t deadline_ns, bool once)
+/* Waits until what was accepted before is gone. once: gives up when a request has failed. */
+static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
 {
-    uint32_t failures = 0;
-    bool     may = vitp_worker_hurry(t, once ? deadline_ns : 0, &failures);
+    uint32_t  failures = 0;
+    bool      may = vitp_worker_hurry(t, once ? deadline_ns : 0, &failures);
+    uintptr_t target = vitp_worker_target(t);
     while (may && !vitp_worker_is_done(t, target) && vitp_os_now_ns() < deadline_ns) {
         vitp_worker_wait(t, deadline_ns);
         if (!vitp_worker_enter(t)) return false;
@@ -6526,7 +7386,7 @@ bool vit_flush(vit_client *t, uint32_t timeout_ms)
     uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)timeout_ms * VITP_MS;
     if (!t) return true;
     if (vitp_worker_in_callback(t)) return false;
-    return vitp_worker_deliver(t, VITP_ATOMIC_LOAD(&t->recorder.queue->tail), deadline_ns, false);
+    return vitp_worker_deliver(t, deadline_ns, false);
 }
 
 bool vit_pump(vit_client *t)
@@ -7060,8 +7920,7 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
         return true;
     }
     if (vitp_worker_in_callback(t)) return false;
-    if (!t->stopping)
-        (void)vitp_worker_deliver(t, VITP_ATOMIC_LOAD(&t->recorder.queue->tail), deadline_ns, true);
+    if (!t->stopping) (void)vitp_worker_deliver(t, deadline_ns, true);
     if (vitp_client_stop(t)) {
         vitp_client_give_back(t, true);
         return true;
@@ -7188,7 +8047,7 @@ vit_stats vit_get_stats(const vit_client *t)
     if (!t) return s;
     r = &t->recorder;
     released = VITP_ATOMIC_LOAD_PTR(&t->released);
-    s.accepted = VITP_ATOMIC_LOAD_PTR(&r->accepted);
+    s.accepted = vitp_queue_pushed(r->queue);
     s.queued = s.accepted > released ? s.accepted - released : 0; /* one may just be counted */
     s.delivered = VITP_ATOMIC_LOAD_PTR(&t->delivered);
     for (i = 0; i < VIT_DROP_COUNT; i++) s.dropped[i] = VITP_ATOMIC_LOAD_PTR(&t->dropped[i]);
@@ -7286,44 +8145,10 @@ void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op
     vitp_record_stamp(&t->recorder, &head);
     head.flags |= VITP_RECORD_NAMED;
     head.name_size = (uint8_t)strlen(v->name);
-    vitp_record_encoder(&v->encoder, &t->recorder, v->name, NULL, v->data,
-                        (uint32_t)(sizeof(vit_event) - offsetof(vitp_event, data)));
-    vitp_record_put(&v->encoder, &head, sizeof head);
-    vitp_record_put(&v->encoder, v->name, head.name_size);
-}
-
-/* Size of a value that begins with its kind's rule; what follows it is the next member. */
-static uint32_t vitp_event_value_size(vit_kind kind, const unsigned char *value)
-{
-    uint16_t size;
-    switch (kind) {
-    case VIT_LABEL:
-    case VIT_TEXT:
-    case VIT_TRACE:
-    case VIT_FILE: memcpy(&size, value, 2); return 2u + (size == VITP_RECORD_ABSENT ? 0u : size);
-    case VIT_HASH:
-    case VIT_GROUP:
-    case VIT_ROW:
-    case VIT_FRAME: return value[0] ? 9u : 1u;
-    case VIT_UUID: return value[0] ? 17u : 1u;
-    case VIT_FLAG: return 1u;
-    case VIT_INT:
-    case VIT_REAL:
-    case VIT_MS: return 8u;
-    }
-    return 0;
-}
-
-static bool vitp_event_has(const vitp_event *v, const char *key, uint32_t size)
-{
-    uint32_t at = (uint32_t)(sizeof(vitp_record_head) + strlen(v->name));
-    while (at < v->encoder.size) {
-        const unsigned char *member = v->data + at;
-        if (member[1] == size && memcmp(member + 2, key, size) == 0) return true;
-        at += 2u + member[1];
-        at += vitp_event_value_size((vit_kind)member[0], v->data + at);
-    }
-    return false;
+    v->encoder.recorder = &t->recorder;
+    v->encoder.data = v->data;
+    v->encoder.capacity = (uint32_t)(sizeof(vit_event) - offsetof(vitp_event, data));
+    vitp_record_open(&v->encoder, &head, v->name);
 }
 
 /* Writes kind and key, as it is on the wire. False: it is malformed, or the event is full or
@@ -7333,7 +8158,7 @@ static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
     char          wire[VITP_NAME_MAX + 1u];
     unsigned char head[2];
     uint32_t      size = vitp_type_wire_key(wire, kind, key);
-    if (size == 0 || vitp_event_has(v, wire, size)) {
+    if (size == 0 || vitp_record_find(&v->encoder, wire, size)) {
         vitp_event_fail(v, VIT_LOG_KEY_INVALID);
         return false;
     }
@@ -7361,7 +8186,7 @@ static void vitp_event_add_text(vit_event *e, vit_kind kind, const char *key, co
         if (!vitp_text_key_size(key)) vitp_event_fail(v, VIT_LOG_KEY_INVALID);
         return;
     }
-    if (vitp_event_key(v, kind, key)) vitp_record_string(&v->encoder, kind, key, value);
+    if (vitp_event_key(v, kind, key)) vitp_record_string(&v->encoder, kind, value);
     vitp_event_settle(v, mark);
 }
 
@@ -7371,7 +8196,7 @@ static void vitp_event_add_number(vit_event *e, vit_kind kind, const char *key, 
     uint32_t    mark;
     if (!v) return;
     mark = v->encoder.size;
-    if (vitp_event_key(v, kind, key)) vitp_record_number(&v->encoder, kind, key, value);
+    if (vitp_event_key(v, kind, key)) vitp_record_number(&v->encoder, kind, value);
     vitp_event_settle(v, mark);
 }
 
@@ -7435,7 +8260,7 @@ static const vit_schema *vitp_event_row(const char *name)
     const vit_schema *row;
 #define VITP_TRY_ROW(event, text, rate, flags, MEMBERS) \
     row = vit_schema_##event();                         \
-    if (strcmp(name, row->name) == 0) return row;
+    if (name[0] == row->name[0] && strcmp(name, row->name) == 0) return row;
     VIT_CATALOGUE(VITP_TRY_ROW)
 #undef VITP_TRY_ROW
     return NULL;
@@ -7494,6 +8319,9 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SETTINGS_MAX
 #undef VITP_MS
 #undef VITP_CANCEL_MS
+#undef VITP_INLINE
+#undef VITP_NOINLINE
+#undef VITP_UNLIKELY
 #undef VITP_ATOMIC_LOAD
 #undef VITP_ATOMIC_LOAD_ACQUIRE
 #undef VITP_ATOMIC_STORE
@@ -7505,8 +8333,12 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_ATOMIC_LOAD_PTR
 #undef VITP_ATOMIC_LOAD_PTR_ACQUIRE
 #undef VITP_ATOMIC_STORE_PTR
+#undef VITP_ATOMIC_STORE_PTR_RELEASE
 #undef VITP_ATOMIC_ADD_PTR
 #undef VITP_ATOMIC_CAS_PTR
+#undef VITP_ATOMIC_LIGHT_BARRIER
+#undef VITP_ATOMIC_HEAVY_BARRIER
+#undef VITP_OS_THREAD_POINTER
 #undef VITP_TEXT_BAD
 #undef VITP_SCRUB_SET
 #undef VITP_SCRUB_LOWER
@@ -7543,10 +8375,30 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_STARTS_SECRET
 #undef VITP_QUEUE_CAPACITY_MIN
 #undef VITP_QUEUE_CAPACITY_MAX
-#undef VITP_QUEUE_DONE
-#undef VITP_QUEUE_GAP
-#undef VITP_QUEUE_SIZE
-#undef VITP_QUEUE_HEAD_BYTES
+#undef VITP_QUEUE_CHUNK_MIN
+#undef VITP_QUEUE_CHUNK_MAX
+#undef VITP_QUEUE_SLOTS
+#undef VITP_QUEUE_PROBES
+#undef VITP_QUEUE_HOLES
+#undef VITP_QUEUE_PATIENCE
+#undef VITP_QUEUE_FIRST
+#undef VITP_WORD_SEALED
+#undef VITP_WORD_SHARED
+#undef VITP_WORD_GENERATION
+#undef VITP_WORD_NEXT
+#undef VITP_WORD_BYTES
+#undef VITP_LIMIT_NONE
+#undef VITP_LIMIT_WANTED
+#undef VITP_LIMIT_SEALING
+#undef VITP_HEAD_DONE
+#undef VITP_HEAD_PENDING
+#undef VITP_HEAD_SKIP
+#undef VITP_HEAD_REST
+#undef VITP_HEAD_TAG
+#undef VITP_HEAD_SIZE
+#undef VITP_QUEUE_ALIGN
+#undef VITP_QUEUE_SEGMENTS_EACH
+#undef VITP_QUEUE_SHORT
 #undef VITP_CELL_WORDS
 #undef VITP_VERDICT_KEEP
 #undef VITP_VERDICT_KIND
