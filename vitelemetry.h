@@ -4180,9 +4180,10 @@ static void vitp_json_real(vitp_json *j, double value)
 #define VITP_QUEUE_PROBES 4u /* slots that a thread pointer may lie in */
 #endif
 #define VITP_QUEUE_HOLES 16u
-/* How long a record waits for an earlier one of its thread: this many passes in which something was
-   in the way of that one, or two in which nothing was, so that it will not come. */
-#define VITP_QUEUE_PATIENCE 1000u
+/* How long a record waits for an earlier one of its thread: two passes in which nothing was in the
+   way of that one, so that it will not come; or this time, where something was. */
+#define VITP_QUEUE_PATIENCE   2u
+#define VITP_QUEUE_STALLED_NS 1000000000u
 #ifndef VITP_QUEUE_FIRST
 #define VITP_QUEUE_FIRST 0u /* first ticket; tests begin just below the wrap */
 #endif
@@ -4202,6 +4203,7 @@ static void vitp_json_real(vitp_json *j, double value)
 #define VITP_HEAD_DONE    0x80000000u /* in a shared chunk: committed */
 #define VITP_HEAD_PENDING 0x40000000u /* in a shared chunk: reserved */
 #define VITP_HEAD_SKIP    0x20000000u /* nothing in it */
+#define VITP_HEAD_INSIDE  0x10000000u /* pushed in the middle of another record of its thread */
 #define VITP_HEAD_REST    0xFFFFFFFFu /* number of what a smaller commit left over */
 #define VITP_HEAD_TAG(h)  (((h) >> 16) & 0x7Fu)
 #define VITP_HEAD_SIZE(h) ((h)&0xFFFFu)
@@ -4230,7 +4232,7 @@ typedef struct vitp_pool {
     uint32_t freed; /* tickets below it are free or in use; the consumer */
     uint32_t unused2[31];
     uint32_t shared;   /* name of the shared chunk: low half of its ticket, index + 1; 0: none */
-    uint32_t untagged; /* records of threads without a slot */
+    uint32_t untagged; /* records that have no number of their own */
     uint32_t unused3[30];
     /* free_list[chunk_count], then the chunks, aligned to 64 */
 } vitp_pool;
@@ -4259,6 +4261,7 @@ typedef struct vitp_cursor {
    an earlier one of its thread is. Those behind it do not wait. */
 typedef struct vitp_hole {
     uint32_t index, at, need, waiting;
+    uint32_t thread; /* of a record without a tag, else VITP_HEAD_REST */
 } vitp_hole;
 
 /* Records of one chunk, in the order in which they are handed out. */
@@ -4283,6 +4286,7 @@ struct vit_queue {
     uintptr_t shown_noted; /* the same two, for other threads: stored after each look */
     uint32_t  shown_given_up;
     bool      blocked, gap; /* in this pass: something could not be looked at; a record waits */
+    uint64_t  gap_since_ns; /* 0: no record waits */
     uint32_t  hole_count;
     vitp_hole holes[VITP_QUEUE_HOLES];
     uint32_t  expected[VITP_QUEUE_SLOTS + 1u]; /* by tag: number of its next record */
@@ -4403,26 +4407,35 @@ static vitp_head *vitp_queue_append(vitp_pool *p, uint32_t name, uint32_t need, 
 /* Opens a new shared chunk behind the one named. False: there is no chunk to be had. */
 static bool vitp_queue_open_shared(vitp_pool *p, uint32_t name, bool important)
 {
-    uint32_t    kept = vitp_pool_kept(p), before = name;
+    uint32_t    kept = vitp_pool_kept(p), before = name, own;
     vitp_chunk *c = vitp_pool_take(p, kept);
     bool        reserve = !c && important;
     if (reserve) c = vitp_pool_take(p, 0);
     if (!c) return false;
+    own = vitp_pool_name(p, c);
     memset(c + 1, 0, p->data_bytes); /* a head that is 0 is not reserved yet */
-    c->before = name;
+    c->before = before;
     VITP_ATOMIC_STORE(&c->important, reserve ? 1u : 0u);
+    /* From here on it may be filled, closed and even recycled by others, who come by an old name. */
     VITP_ATOMIC_STORE_RELEASE(&c->word, (VITP_ATOMIC_LOAD(&c->word) & VITP_WORD_GENERATION) |
                                             VITP_WORD_SHARED);
-    if (!VITP_ATOMIC_CAS(&p->shared, &name, vitp_pool_name(p, c))) vitp_pool_close(c);
+    if (!VITP_ATOMIC_CAS(&p->shared, &name, own)) vitp_pool_close(c);
     else if (before) vitp_pool_close(vitp_pool_chunk(p, (before & 0xFFFFu) - 1u));
     return true;
 }
 
+/* What a record of a thread without a slot has for a number: equal ones are of one thread, or may
+   be. */
+static uint32_t vitp_queue_thread(uintptr_t self)
+{
+    return ((uint32_t)(self >> 4) ^ (uint32_t)((uint64_t)self >> 36)) & 0x7FFFFFFFu;
+}
+
 static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_slot *slot,
-                                            bool important)
+                                            bool inside, bool important)
 {
     vitp_pool *p = q->pool;
-    uint32_t   need = vitp_queue_need(size), name, tag;
+    uint32_t   need = vitp_queue_need(size), name;
     vitp_head *head = NULL;
     for (;;) {
         name = VITP_ATOMIC_LOAD_ACQUIRE(&p->shared);
@@ -4431,11 +4444,11 @@ static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_sl
         if (!vitp_queue_open_shared(p, name, important) && VITP_ATOMIC_LOAD(&p->shared) == name)
             return NULL;
     }
-    tag = slot ? slot->tag : 0;
-    head->number = slot ? slot->number : 0;
-    if (slot) VITP_ATOMIC_STORE(&slot->number, head->number + 1u);
+    head->number = slot ? slot->number : vitp_queue_thread(VITP_OS_THREAD_POINTER());
+    if (slot && !inside) VITP_ATOMIC_STORE(&slot->number, head->number + 1u);
     else VITP_ATOMIC_ADD(&p->untagged, 1u);
-    VITP_ATOMIC_STORE(&head->what, VITP_HEAD_PENDING | tag | size);
+    VITP_ATOMIC_STORE_RELEASE(&head->what, VITP_HEAD_PENDING | (inside ? VITP_HEAD_INSIDE : 0u) |
+                                               (slot ? slot->tag : 0u) | size);
     VITP_ATOMIC_LIGHT_BARRIER(); /* the head comes before the payload: recovery can skip it */
     return head;
 }
@@ -4515,7 +4528,7 @@ static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t s
         return place;
     }
     place.slot = NULL;
-    place.head = vitp_queue_reserve_shared(q, size, s, important);
+    place.head = vitp_queue_reserve_shared(q, size, s, false, important);
     VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
     return place;
 }
@@ -4628,7 +4641,7 @@ static VITP_NOINLINE vitp_place vitp_queue_place(vit_queue *q, uint32_t size, bo
     s = vitp_queue_find(q, self, &inside);
     if (!s) s = vitp_queue_claim(q, self), inside = false;
     if (s && !inside) return vitp_queue_reserve_own(q, s, self, size, important);
-    place.head = vitp_queue_reserve_shared(q, size, s, important);
+    place.head = vitp_queue_reserve_shared(q, size, s, inside, important);
     return place;
 }
 
@@ -4678,10 +4691,10 @@ static VITP_INLINE bool vitp_queue_push(vit_queue *q, const void *record, uint32
         return size > 0 && vitp_queue_push_long(q, s, record, size, important);
     VITP_ATOMIC_STORE_PTR(&s->owner, self | 1u);
     VITP_ATOMIC_LIGHT_BARRIER();
-    c = s->chunk;
     word = s->word;
     if (VITP_UNLIKELY(word + vitp_queue_need(size) > VITP_ATOMIC_LOAD(&s->limit)))
         return vitp_queue_push_long(q, s, record, size, important);
+    c = s->chunk; /* not before: the consumer may have taken it away */
     head = vitp_queue_head(c, VITP_WORD_BYTES(word));
     vitp_queue_copy(head + 1, record, size);
     vitp_queue_commit_own(s, c, head, word, size, self);
@@ -4730,28 +4743,41 @@ void vit_queue_commit(vit_queue *q, void *record, uint32_t size)
 
 /* ---- the consumer ------------------------------------------------------------------------ */
 
-/* The chunk before this shared one is not noted to its end in this pass. */
+/* The chunk before this shared one is not noted to its end in this pass. Whoever opened this one
+   may not have closed that one yet: it is closed here, for nobody waits for a thread. */
 static bool vitp_queue_must_wait(vit_queue *q, vitp_chunk *c, uint32_t place)
 {
     uint32_t i, before = c->before;
-    for (i = 0; before && i < place; i++)
-        if (q->active[i] + 1u == (before & 0xFFFFu))
-            return vitp_pool_name(q->pool, vitp_pool_chunk(q->pool, q->active[i])) == before &&
-                   !q->cursors[q->active[i]].done;
+    for (i = 0; before && i < place; i++) {
+        vitp_chunk *b = vitp_pool_chunk(q->pool, q->active[i]);
+        if (q->active[i] + 1u != (before & 0xFFFFu)) continue;
+        if (vitp_pool_name(q->pool, b) != before || q->cursors[q->active[i]].done) return false;
+        vitp_pool_close(b);
+        return true;
+    }
     return false;
 }
 
 /* A record of a thread is handed out after those with lower numbers, but does not wait for ever for
-   one that may never come (a thread may die anywhere). */
-static bool vitp_queue_is_next(vit_queue *q, uint32_t waiting, uint32_t tag, uint32_t number)
+   one that may never come (a thread may die anywhere). One that was pushed inside another has that
+   one's number, or the next, and takes none: a signal handler may come between load and store. */
+static bool vitp_queue_is_next(vit_queue *q, uint32_t waiting, uint32_t what, uint32_t number)
 {
-    int32_t ahead = (int32_t)(number - q->expected[tag]);
-    if (tag == 0) return true;
-    if (ahead > 0 && waiting < VITP_QUEUE_PATIENCE) {
-        q->gap = true;
-        return false;
-    }
-    if (ahead >= 0) q->expected[tag] = number + 1u;
+    uint32_t *expected = &q->expected[VITP_HEAD_TAG(what)];
+    int32_t   ahead = (int32_t)(number - *expected);
+    if (ahead > 0 && waiting < VITP_QUEUE_PATIENCE) return false;
+    if (ahead >= 0 && !(what & VITP_HEAD_INSIDE)) *expected = number + 1u;
+    return true;
+}
+
+/* A thread without a slot has no numbers: its records stand in their order, and wait while one
+   before them is a hole. holes: how many to look at. */
+static bool vitp_queue_is_clear(const vit_queue *q, uint32_t waiting, uint32_t holes,
+                                uint32_t thread)
+{
+    uint32_t i;
+    for (i = 0; i < holes && waiting < VITP_QUEUE_PATIENCE; i++)
+        if (q->holes[i].thread == thread) return false;
     return true;
 }
 
@@ -4776,16 +4802,23 @@ typedef enum vitp_look {
     VITP_LOOK_STOP  /* not yet, and where it ends is not */
 } vitp_look;
 
-/* What is to be done with the record at `head`. */
+/* What is to be done with the record at `head`. holes: those that come before it. */
 static vitp_look vitp_queue_look_at(vit_queue *q, const vitp_head *head, bool shared,
-                                    uint32_t waiting, uint32_t *need)
+                                    uint32_t waiting, uint32_t holes, uint32_t *need)
 {
     uint32_t what = shared ? VITP_ATOMIC_LOAD_ACQUIRE(&head->what) : head->what | VITP_HEAD_DONE;
+    bool     next;
     *need = vitp_queue_need(VITP_HEAD_SIZE(what));
     if (what == 0 || q->segment_count == q->segment_max) return VITP_LOOK_STOP;
-    if (!(what & VITP_HEAD_DONE)) return VITP_LOOK_WAIT;
-    if (!vitp_queue_is_next(q, waiting, VITP_HEAD_TAG(what), head->number)) return VITP_LOOK_WAIT;
-    return what & VITP_HEAD_SKIP ? VITP_LOOK_SKIP : VITP_LOOK_NEW;
+    if ((what & VITP_HEAD_SKIP) && head->number == VITP_HEAD_REST) return VITP_LOOK_SKIP;
+    if (!(what & VITP_HEAD_DONE)) {
+        q->blocked = true;
+        return VITP_LOOK_WAIT;
+    }
+    next = VITP_HEAD_TAG(what) ? vitp_queue_is_next(q, waiting, what, head->number)
+                               : vitp_queue_is_clear(q, waiting, holes, head->number);
+    q->gap = q->gap || !next;
+    return !next ? VITP_LOOK_WAIT : what & VITP_HEAD_SKIP ? VITP_LOOK_SKIP : VITP_LOOK_NEW;
 }
 
 /* What a smaller commit left over never counted as a record. */
@@ -4803,7 +4836,7 @@ static bool vitp_queue_look_holes(vit_queue *q)
     for (i = 0; i < q->hole_count; i++) {
         vitp_hole *h = &q->holes[i];
         vitp_head *head = vitp_queue_head(vitp_pool_chunk(q->pool, h->index), h->at);
-        vitp_look  look = vitp_queue_look_at(q, head, true, h->waiting, &need);
+        vitp_look  look = vitp_queue_look_at(q, head, true, h->waiting, kept, &need);
         if (look != VITP_LOOK_NEW && look != VITP_LOOK_SKIP) {
             q->holes[kept++] = *h;
             continue;
@@ -4819,8 +4852,11 @@ static bool vitp_queue_look_holes(vit_queue *q)
 
 static bool vitp_queue_add_hole(vit_queue *q, uint32_t index, uint32_t at, uint32_t need)
 {
-    vitp_hole *h = &q->holes[q->hole_count];
+    const vitp_head *head = vitp_queue_head(vitp_pool_chunk(q->pool, index), at);
+    vitp_hole       *h = &q->holes[q->hole_count];
     if (q->hole_count == VITP_QUEUE_HOLES) return false;
+    h->thread =
+        VITP_HEAD_TAG(VITP_ATOMIC_LOAD_ACQUIRE(&head->what)) ? VITP_HEAD_REST : head->number;
     h->index = index;
     h->at = at;
     h->need = need;
@@ -4840,13 +4876,15 @@ static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
     uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word), bytes = VITP_WORD_BYTES(word);
     bool         shared = (word & VITP_WORD_SHARED) != 0, news = false;
     cursor->done = false;
-    q->blocked = q->blocked || (shared && vitp_queue_must_wait(q, c, place));
-    if (shared && vitp_queue_must_wait(q, c, place)) return false;
+    if (shared && vitp_queue_must_wait(q, c, place)) {
+        q->blocked = true;
+        return false;
+    }
     while (cursor->noted < bytes) {
         vitp_head *head = vitp_queue_head(c, cursor->noted);
-        vitp_look  look = vitp_queue_look_at(q, head, shared, cursor->waiting, &need);
-        uint32_t   end = cursor->noted + need;
-        bool       wait = look == VITP_LOOK_WAIT;
+        vitp_look look = vitp_queue_look_at(q, head, shared, cursor->waiting, q->hole_count, &need);
+        uint32_t  end = cursor->noted + need;
+        bool      wait = look == VITP_LOOK_WAIT;
         if (wait && !shared) return news; /* only this thread's records wait */
         if (look == VITP_LOOK_STOP || (wait && !vitp_queue_add_hole(q, index, cursor->noted, need)))
             break;
@@ -4864,7 +4902,10 @@ static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
 /* Records wait for earlier ones of their thread: one pass more. */
 static void vitp_queue_wait(vit_queue *q)
 {
-    uint32_t passes = q->blocked ? 1u : VITP_QUEUE_PATIENCE / 2u, i;
+    uint64_t now_ns = vitp_os_coarse_ns();
+    uint32_t passes = q->blocked ? 0u : 1u, i;
+    if (q->gap_since_ns == 0) q->gap_since_ns = now_ns;
+    if (now_ns - q->gap_since_ns > VITP_QUEUE_STALLED_NS) passes = VITP_QUEUE_PATIENCE;
     for (i = 0; i < q->active_count; i++) q->cursors[q->active[i]].waiting += passes;
     for (i = 0; i < q->hole_count; i++) q->holes[i].waiting += passes;
 }
@@ -4887,6 +4928,7 @@ static void vitp_queue_look(vit_queue *q)
         for (i = 0; i < q->active_count; i++) news = vitp_queue_look_chunk(q, i) || news;
     } while (news && q->gap); /* what is new may be what a record waits for */
     if (q->gap) vitp_queue_wait(q);
+    else q->gap_since_ns = 0;
     VITP_ATOMIC_STORE_PTR(&q->shown_noted, q->noted);
     VITP_ATOMIC_STORE(&q->shown_given_up, q->given_up);
 }
@@ -8381,6 +8423,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_QUEUE_PROBES
 #undef VITP_QUEUE_HOLES
 #undef VITP_QUEUE_PATIENCE
+#undef VITP_QUEUE_STALLED_NS
 #undef VITP_QUEUE_FIRST
 #undef VITP_WORD_SEALED
 #undef VITP_WORD_SHARED
@@ -8393,6 +8436,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_HEAD_DONE
 #undef VITP_HEAD_PENDING
 #undef VITP_HEAD_SKIP
+#undef VITP_HEAD_INSIDE
 #undef VITP_HEAD_REST
 #undef VITP_HEAD_TAG
 #undef VITP_HEAD_SIZE
