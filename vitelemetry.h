@@ -1104,6 +1104,18 @@ typedef void (*vitp_os_thread_fn)(void *argument);
 #define VITP_OS_THREAD_POINTER() ((uintptr_t)64u)
 #endif
 
+#ifndef VITELEMETRY_NO_FILES
+/* Name of a temporary file beside `path`, of no other thread or process. False: it is too
+   long. */
+static bool vitp_os_temporary_name(char *out, size_t capacity, const char *path, uint32_t process,
+                                   uint64_t random)
+{
+    int n = snprintf(out, capacity, "%s.%lu-%08lx%08lx", path, (unsigned long)process,
+                     (unsigned long)(random >> 32), (unsigned long)(random & 0xFFFFFFFFu));
+    return n > 0 && (size_t)n < capacity;
+}
+#endif
+
 #if defined(_WIN32)
 
 #ifndef WIN32_LEAN_AND_MEAN
@@ -1393,12 +1405,13 @@ static bool vitp_os_put_file(const wchar_t *path, const char *data, size_t size)
 
 static bool vitp_os_write_file(const char *path, const char *data, size_t size, bool only_new)
 {
-    wchar_t wide[VITP_PATH_MAX], temporary[VITP_PATH_MAX];
-    char    name[VITP_PATH_MAX];
-    int  n = snprintf(name, sizeof name, "%s.%lu-%lx", path, (unsigned long)GetCurrentProcessId(),
-                      (unsigned long)(vitp_os_now_ns() & 0xFFFFFFFFu));
-    bool ok;
-    if (n < 0 || (size_t)n >= sizeof name) return false;
+    wchar_t  wide[VITP_PATH_MAX], temporary[VITP_PATH_MAX];
+    char     name[VITP_PATH_MAX];
+    uint64_t random = vitp_os_now_ns() ^ (uint64_t)vitp_os_thread_id() << 24;
+    bool     ok;
+    (void)vitp_os_random(&random, sizeof random);
+    if (!vitp_os_temporary_name(name, sizeof name, path, vitp_os_process_id(), random))
+        return false;
     if (!vitp_os_wide(wide, path) || !vitp_os_wide(temporary, name)) return false;
     ok = vitp_os_put_file(temporary, data, size) &&
          MoveFileExW(temporary, wide,
@@ -1880,12 +1893,12 @@ static bool vitp_os_put_file(const char *path, const char *data, size_t size)
    the file is there already, which of two processes lets one win. */
 static bool vitp_os_write_file(const char *path, const char *data, size_t size, bool only_new)
 {
-    char temporary[VITP_PATH_MAX + 32];
-    int  n = snprintf(temporary, sizeof temporary, "%s.%lu-%lx", path,
-                      (unsigned long)vitp_os_process_id(),
-                      (unsigned long)(vitp_os_now_ns() & 0xFFFFFFFFu));
-    bool ok;
-    if (n < 0 || (size_t)n >= sizeof temporary) return false;
+    char     temporary[VITP_PATH_MAX + 32];
+    uint64_t random = vitp_os_now_ns() ^ (uint64_t)vitp_os_thread_id() << 24;
+    bool     ok;
+    (void)vitp_os_random(&random, sizeof random);
+    if (!vitp_os_temporary_name(temporary, sizeof temporary, path, vitp_os_process_id(), random))
+        return false;
     ok = vitp_os_put_file(temporary, data, size);
     errno = 0;
     if (ok && only_new && (link(temporary, path) == 0 || errno == EEXIST)) {
@@ -4206,7 +4219,11 @@ static void vitp_json_real(vitp_json *j, double value)
 #define VITP_HEAD_INSIDE  0x10000000u /* pushed in the middle of another record of its thread */
 #define VITP_HEAD_REST    0xFFFFFFFFu /* number of what a smaller commit left over */
 #define VITP_HEAD_TAG(h)  (((h) >> 16) & 0x7Fu)
-#define VITP_HEAD_SIZE(h) ((h)&0xFFFFu)
+#define VITP_HEAD_COUNT(h) \
+    (((h) >> 23) & 0x1Fu) /* inside records of its thread before it, mod 32 */
+#define VITP_HEAD_COUNT_ONE  0x00800000u
+#define VITP_HEAD_COUNT_MASK 0x0F800000u
+#define VITP_HEAD_SIZE(h)    ((h)&0xFFFFu)
 
 typedef struct vitp_head {
     uint32_t what;   /* VITP_HEAD_*, tag of the thread's slot (0: none), size of the record */
@@ -4244,7 +4261,7 @@ typedef struct vitp_slot {
     uint32_t    word;   /* of the chunk, as the owner wrote it last */
     uint32_t    limit;  /* end of the chunk in terms of word, or VITP_LIMIT_* */
     uint32_t    number; /* of the next record: the owner */
-    uint32_t    tag;    /* number of the slot, from 1, where a head has it */
+    uint32_t    tag;    /* number of the slot from 1, and the count, where a head has them */
     uint32_t    unused[(64u - 2u * sizeof(void *) - 16u) / 4u];
 } vitp_slot;
 
@@ -4253,6 +4270,7 @@ typedef struct vitp_cursor {
     uint32_t noted;    /* bytes that are in segments or holes, or released */
     uint32_t released; /* bytes */
     uint32_t waiting;  /* passes for which the next record has waited for an earlier one */
+    bool     gap;      /* in this pass it does */
     bool     holed;    /* it had a hole: the chunk's own `released` stays before it */
     bool     done;     /* sealed, and all of it noted: in this pass */
 } vitp_cursor;
@@ -4290,6 +4308,7 @@ struct vit_queue {
     uint32_t  hole_count;
     vitp_hole holes[VITP_QUEUE_HOLES];
     uint32_t  expected[VITP_QUEUE_SLOTS + 1u]; /* by tag: number of its next record */
+    uint32_t  inside[VITP_QUEUE_SLOTS + 1u];   /* by tag: inside records so far, modulo 32 */
 };
 
 #define VITP_QUEUE_ALIGN(n)      (((size_t)(n) + 63u) & ~(size_t)63u)
@@ -4384,14 +4403,17 @@ static VITP_INLINE vitp_head *vitp_queue_head(vitp_chunk *c, uint32_t at)
 
 static uint32_t vitp_pool_name(vitp_pool *p, const vitp_chunk *c)
 {
-    return c->ticket << 16 | (vitp_pool_index(p, c) + 1u);
+    return VITP_ATOMIC_LOAD(&c->ticket) << 16 | (vitp_pool_index(p, c) + 1u);
 }
 
-/* Room in the shared chunk that is open, or NULL: there is none, or it is not for this record. */
+/* Room in the shared chunk that is named, or NULL: there is none, or it is not for this record.
+   The chunk may be in use anew, even as a shared one that has no name yet: then its ticket is
+   another. */
 static vitp_head *vitp_queue_append(vitp_pool *p, uint32_t name, uint32_t need, bool important)
 {
     vitp_chunk *c = vitp_pool_chunk(p, (name & 0xFFFFu) - 1u);
     uint32_t    word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word);
+    if (vitp_pool_name(p, c) != name) return NULL;
     while ((word & (VITP_WORD_SHARED | VITP_WORD_SEALED)) == VITP_WORD_SHARED) {
         if (!important && VITP_ATOMIC_LOAD(&c->important)) return NULL;
         if (VITP_WORD_BYTES(word) + need > p->data_bytes) {
@@ -4416,7 +4438,7 @@ static bool vitp_queue_open_shared(vitp_pool *p, uint32_t name, bool important)
     memset(c + 1, 0, p->data_bytes); /* a head that is 0 is not reserved yet */
     c->before = before;
     VITP_ATOMIC_STORE(&c->important, reserve ? 1u : 0u);
-    /* From here on it may be filled, closed and even recycled by others, who come by an old name. */
+    /* From here on others who come by an old name may fill it, close it, and see it recycled. */
     VITP_ATOMIC_STORE_RELEASE(&c->word, (VITP_ATOMIC_LOAD(&c->word) & VITP_WORD_GENERATION) |
                                             VITP_WORD_SHARED);
     if (!VITP_ATOMIC_CAS(&p->shared, &name, own)) vitp_pool_close(c);
@@ -4441,6 +4463,7 @@ static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_sl
         name = VITP_ATOMIC_LOAD_ACQUIRE(&p->shared);
         if (name) head = vitp_queue_append(p, name, need, important);
         if (head) break;
+        if (VITP_ATOMIC_LOAD(&p->shared) != name) continue; /* an old one */
         if (!vitp_queue_open_shared(p, name, important) && VITP_ATOMIC_LOAD(&p->shared) == name)
             return NULL;
     }
@@ -4450,6 +4473,9 @@ static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_sl
     VITP_ATOMIC_STORE_RELEASE(&head->what, VITP_HEAD_PENDING | (inside ? VITP_HEAD_INSIDE : 0u) |
                                                (slot ? slot->tag : 0u) | size);
     VITP_ATOMIC_LIGHT_BARRIER(); /* the head comes before the payload: recovery can skip it */
+    if (inside && slot)
+        slot->tag = (slot->tag & ~VITP_HEAD_COUNT_MASK) |
+                    ((slot->tag + VITP_HEAD_COUNT_ONE) & VITP_HEAD_COUNT_MASK);
     return head;
 }
 
@@ -4645,6 +4671,31 @@ static VITP_NOINLINE vitp_place vitp_queue_place(vit_queue *q, uint32_t size, bo
     return place;
 }
 
+/* The same, without a call in the frequent case. */
+static VITP_INLINE vitp_place vitp_queue_begin(vit_queue *q, uint32_t size)
+{
+    uintptr_t  self = VITP_OS_THREAD_POINTER();
+    vitp_place place;
+    place.slot = vitp_queue_slot(q, self);
+    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD_PTR(&place.slot->owner) != self))
+        return vitp_queue_place(q, size, false);
+    place.head = vitp_queue_begin_own(place.slot, self, vitp_queue_need(size));
+    if (VITP_UNLIKELY(!place.head))
+        place = vitp_queue_reserve_own(q, place.slot, self, size, false);
+    return place;
+}
+
+/* size 0: nothing after all. */
+static VITP_INLINE void vitp_queue_end(vitp_place place, uint32_t size)
+{
+    uintptr_t self = VITP_OS_THREAD_POINTER();
+    if (!place.slot) vitp_queue_commit_shared(place.head, size);
+    else if (size == 0) VITP_ATOMIC_STORE_PTR_RELEASE(&place.slot->owner, self);
+    else
+        vitp_queue_commit_own(place.slot, place.slot->chunk, place.head, place.slot->word, size,
+                              self);
+}
+
 /* Every case but the frequent one. */
 static VITP_NOINLINE bool vitp_queue_push_slow(vit_queue *q, const void *record, uint32_t size,
                                                bool important)
@@ -4758,15 +4809,19 @@ static bool vitp_queue_must_wait(vit_queue *q, vitp_chunk *c, uint32_t place)
     return false;
 }
 
-/* A record of a thread is handed out after those with lower numbers, but does not wait for ever for
-   one that may never come (a thread may die anywhere). One that was pushed inside another has that
-   one's number, or the next, and takes none: a signal handler may come between load and store. */
+/* A record of a thread is handed out after those with lower numbers, and after the inside ones that
+   it counted, but does not wait for ever: a thread may die anywhere. An inside record takes no
+   number, since a signal handler may come between load and store of it. */
 static bool vitp_queue_is_next(vit_queue *q, uint32_t waiting, uint32_t what, uint32_t number)
 {
-    uint32_t *expected = &q->expected[VITP_HEAD_TAG(what)];
-    int32_t   ahead = (int32_t)(number - *expected);
-    if (ahead > 0 && waiting < VITP_QUEUE_PATIENCE) return false;
-    if (ahead >= 0 && !(what & VITP_HEAD_INSIDE)) *expected = number + 1u;
+    uint32_t tag = VITP_HEAD_TAG(what), count = VITP_HEAD_COUNT(what);
+    int32_t  ahead = (int32_t)(number - q->expected[tag]);
+    uint32_t missing = (count - q->inside[tag]) & 31u; /* 16 and more: it is late itself */
+    if ((ahead > 0 || (missing > 0 && missing < 16u)) && waiting < VITP_QUEUE_PATIENCE)
+        return false;
+    if (what & VITP_HEAD_INSIDE) count++;
+    else if (ahead >= 0) q->expected[tag] = number + 1u;
+    if (missing < 16u) q->inside[tag] = count & 31u;
     return true;
 }
 
@@ -4875,17 +4930,19 @@ static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
     vitp_cursor *cursor = &q->cursors[index];
     uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word), bytes = VITP_WORD_BYTES(word);
     bool         shared = (word & VITP_WORD_SHARED) != 0, news = false;
-    cursor->done = false;
+    cursor->done = cursor->gap = false;
     if (shared && vitp_queue_must_wait(q, c, place)) {
         q->blocked = true;
         return false;
     }
     while (cursor->noted < bytes) {
         vitp_head *head = vitp_queue_head(c, cursor->noted);
-        vitp_look look = vitp_queue_look_at(q, head, shared, cursor->waiting, q->hole_count, &need);
-        uint32_t  end = cursor->noted + need;
-        bool      wait = look == VITP_LOOK_WAIT;
-        if (wait && !shared) return news; /* only this thread's records wait */
+        vitp_look  look =
+            vitp_queue_look_at(q, head, shared, shared ? 0 : cursor->waiting, q->hole_count, &need);
+        uint32_t end = cursor->noted + need;
+        bool     wait = look == VITP_LOOK_WAIT;
+        cursor->gap = wait && !shared;
+        if (cursor->gap) return news; /* only this thread's records wait */
         if (look == VITP_LOOK_STOP || (wait && !vitp_queue_add_hole(q, index, cursor->noted, need)))
             break;
         if (!wait) vitp_queue_note(q, index, cursor->noted, end);
@@ -4906,7 +4963,10 @@ static void vitp_queue_wait(vit_queue *q)
     uint32_t passes = q->blocked ? 0u : 1u, i;
     if (q->gap_since_ns == 0) q->gap_since_ns = now_ns;
     if (now_ns - q->gap_since_ns > VITP_QUEUE_STALLED_NS) passes = VITP_QUEUE_PATIENCE;
-    for (i = 0; i < q->active_count; i++) q->cursors[q->active[i]].waiting += passes;
+    for (i = 0; i < q->active_count; i++) {
+        vitp_cursor *cursor = &q->cursors[q->active[i]];
+        cursor->waiting = cursor->gap ? cursor->waiting + passes : 0;
+    }
     for (i = 0; i < q->hole_count; i++) q->holes[i].waiting += passes;
 }
 
@@ -4958,7 +5018,7 @@ static void vitp_queue_recycle(vit_queue *q)
             q->active[kept++] = index;
             continue;
         }
-        c->ticket = freed;
+        VITP_ATOMIC_STORE(&c->ticket, freed);
         VITP_ATOMIC_STORE(&c->released, (word + VITP_WORD_NEXT) & VITP_WORD_GENERATION);
         VITP_ATOMIC_STORE_RELEASE(&c->word, (word + VITP_WORD_NEXT) & VITP_WORD_GENERATION);
         VITP_ATOMIC_STORE(&vitp_pool_free_list(p)[freed & (p->chunk_count - 1u)], index);
@@ -4977,7 +5037,8 @@ static void vitp_queue_revoke(vit_queue *q)
         s = &q->slots[i];
         limit = VITP_ATOMIC_LOAD(&s->limit);
         if (limit > VITP_LIMIT_SEALING && VITP_ATOMIC_CAS(&s->limit, &limit, VITP_LIMIT_WANTED))
-            wanted++;
+            limit = VITP_LIMIT_WANTED;
+        if (limit == VITP_LIMIT_WANTED) wanted++; /* also one that was busy the last time */
     }
     if (wanted == 0 || !VITP_ATOMIC_HEAVY_BARRIER()) return;
     for (i = 0; i < VITP_QUEUE_SLOTS; i++) {
@@ -5057,10 +5118,11 @@ static size_t vitp_queue_release_from(vit_queue *q, vitp_segment *segment, size_
 void vit_queue_release(vit_queue *q, size_t records)
 {
     if (!q || !q->pool) return;
-    while (q->segment_count > 0) {
+    for (;;) {
         vitp_segment *first = &q->segments[q->segment_first];
-        size_t        count = vitp_queue_release_from(q, first, records);
-        records -= count;
+        if (q->segment_count == 0 && records > 0) vitp_queue_look(q); /* never peeked at */
+        if (q->segment_count == 0) break;
+        records -= vitp_queue_release_from(q, first, records);
         if (first->begin < first->end) break;
         q->segment_first = (q->segment_first + 1u) % q->segment_max;
         q->segment_count--;
@@ -5188,6 +5250,7 @@ typedef struct vitp_seed {
 typedef struct vitp_type {
     uintptr_t schema;  /* const vit_schema *; claimed once by compare-and-swap */
     uint32_t  verdict; /* cached: turn of the seed, rate, kind of seed, kept (VITP_VERDICT_*) */
+    uint32_t  bound;   /* bytes that a record never exceeds; 0: not known (yet), or large */
 } vitp_type;
 
 #define VITP_VERDICT_KEEP      1u
@@ -5247,6 +5310,7 @@ typedef struct vitp_recorder {
     uintptr_t    disabled, sampled, full, invalid, truncated;
 } vitp_recorder;
 
+#define VITP_RECORD_IN_PLACE   512u /* larger records are put together on the stack */
 #define VITP_RECORD_ADHOC      0xFFFFu
 #define VITP_RECORD_CORRELATED 1u
 #define VITP_RECORD_ERROR      2u
@@ -5260,8 +5324,7 @@ typedef struct vitp_record_head {
     uint16_t      type;  /* index of types, or VITP_RECORD_ADHOC */
     uint8_t       flags; /* VITP_RECORD_* */
     uint8_t       seed_kind;
-    uint8_t       name_size;
-    uint8_t       unused[7];
+    uint32_t      name_size;
 } vitp_record_head;
 
 #define VITP_RECORD_ABSENT 0xFFFFu /* size of a text that is not there */
@@ -5673,24 +5736,32 @@ static uint32_t vitp_sample_by_flow(uint32_t verdict, const char *name, double r
     return vit_should_sample(name, rate, text) ? verdict | VITP_VERDICT_KEEP : verdict;
 }
 
-/* True: record it; head gets the rate and what chose. cache: of a declared event, else NULL. */
-static bool vitp_sample(vitp_recorder *r, vitp_record_head *head, uint32_t *cache, const char *name,
-                        double default_rate)
+typedef struct vitp_choice {
+    bool    keep;
+    uint8_t seed_kind; /* VITP_SEED_* */
+    double  rate;
+} vitp_choice;
+
+/* cache: of a declared event, else NULL. id: correlation id, or NULL. */
+static vitp_choice vitp_sample(const vitp_recorder *r, uint32_t *cache, const char *name,
+                               double default_rate, const unsigned char *id)
 {
-    uint32_t turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn) & VITP_VERDICT_TURN_MASK;
-    uint32_t verdict = cache ? VITP_ATOMIC_LOAD(cache) : 0;
-    double   rate;
+    uint32_t    turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn) & VITP_VERDICT_TURN_MASK;
+    uint32_t    verdict = cache ? VITP_ATOMIC_LOAD(cache) : 0;
+    vitp_choice choice = { true, VITP_SEED_NONE, 1.0 };
+    double      rate;
     if (!cache || VITP_VERDICT_TURN(verdict) != turn) {
         verdict = vitp_sample_decide(r, name, default_rate);
         if (cache) VITP_ATOMIC_STORE(cache, verdict);
     }
     rate = vitp_sample_rate(r, verdict, default_rate);
-    if (rate >= 1.0) return true;
-    if (r->sampling == VIT_SAMPLE_FLOW && (head->flags & VITP_RECORD_CORRELATED))
-        verdict = vitp_sample_by_flow(verdict, name, rate, head->correlation_id);
-    head->rate = rate;
-    head->seed_kind = (uint8_t)VITP_VERDICT_KIND(verdict);
-    return (verdict & VITP_VERDICT_KEEP) != 0;
+    if (rate >= 1.0) return choice;
+    if (r->sampling == VIT_SAMPLE_FLOW && id)
+        verdict = vitp_sample_by_flow(verdict, name, rate, id);
+    choice.keep = (verdict & VITP_VERDICT_KEEP) != 0;
+    choice.seed_kind = (uint8_t)VITP_VERDICT_KIND(verdict);
+    choice.rate = rate;
+    return choice;
 }
 
 /* ---- types: slots for the schemas that were used ----------------------------------------- */
@@ -5744,26 +5815,47 @@ static bool vitp_type_is_valid(const vit_schema *schema)
     return true;
 }
 
-/* The slot of a schema, which takes one at its first event. VITP_RECORD_ADHOC: none is left, or the
-   schema is malformed. */
-static uint32_t vitp_type_of(vitp_recorder *r, const vit_schema *schema)
+/* Bytes that a record never exceeds, or 0: it holds text, for which it is not worth to keep so much
+   room. */
+static uint32_t vitp_type_bound(const vit_schema *schema)
+{
+    uint32_t bound = (uint32_t)sizeof(vitp_record_head), i;
+    for (i = 0; i < schema->member_count; i++) {
+        vit_kind kind = schema->members[i].kind;
+        if (kind == VIT_TEXT || kind == VIT_TRACE || kind == VIT_FRAME) return 0;
+        bound += kind == VIT_LABEL || kind == VIT_FILE ? 2u + VITP_LABEL_MAX : 17u;
+    }
+    return schema->flags & VIT_ROW_AT_LINE || bound > VITP_RECORD_IN_PLACE ? 0 : bound;
+}
+
+/* Gives a free slot to a schema, unless it is malformed or another takes the slot. */
+static bool vitp_type_take(vitp_recorder *r, vitp_type *type, const vit_schema *schema)
+{
+    uintptr_t held = 0;
+    if (!vitp_type_is_valid(schema)) {
+        vitp_log_note(&r->log, VIT_LOG_KEY_INVALID);
+        return false;
+    }
+    if (VITP_ATOMIC_CAS_PTR(&type->schema, &held, (uintptr_t)schema))
+        VITP_ATOMIC_STORE_RELEASE(&type->bound, vitp_type_bound(schema));
+    return true;
+}
+
+/* The slot of a schema, which takes one at its first event. NULL: none is left, or the schema is
+   malformed. */
+static vitp_type *vitp_type_of(vitp_recorder *r, const vit_schema *schema)
 {
     uintptr_t key = (uintptr_t)schema;
-    uint32_t  slot = (uint32_t)(key >> 3) * 0x9E3779B1u >> 16, i;
+    uint32_t  first = (uint32_t)(key >> 3) * 0x9E3779B1u >> 16, i;
     for (i = 0; i < VITP_TYPES_MAX; i++) {
-        vitp_type *type = &r->types[(slot + i) & (VITP_TYPES_MAX - 1u)];
-        uintptr_t  held = VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema);
-        if (held == 0) {
-            if (!vitp_type_is_valid(schema)) {
-                vitp_log_note(&r->log, VIT_LOG_KEY_INVALID);
-                return VITP_RECORD_ADHOC;
-            }
-            if (VITP_ATOMIC_CAS_PTR(&type->schema, &held, key)) held = key;
-        }
-        if (held == key) return (slot + i) & (VITP_TYPES_MAX - 1u);
+        vitp_type *type = &r->types[(first + i) & (VITP_TYPES_MAX - 1u)];
+        if (VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema) == key) return type;
+        if (VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema) == 0 && !vitp_type_take(r, type, schema))
+            return NULL;
+        if (VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema) == key) return type;
     }
     vitp_log_note(&r->log, VIT_LOG_TYPES_FULL);
-    return VITP_RECORD_ADHOC;
+    return NULL;
 }
 
 /* ---- the way of an event ----------------------------------------------------------------- */
@@ -5785,29 +5877,21 @@ static bool vitp_record_allowed(const vitp_recorder *r)
     return (VITP_ATOMIC_LOAD(&r->permission) & VITP_MAY_RECORD) && !vitp_os_page_forked(&r->page);
 }
 
-/* A head with the op's id, if there is one: what sampling needs. */
-static void vitp_record_begin(vitp_record_head *head, const vit_op *op)
+/* id: correlation id, or NULL. name_size: of a name behind the head, or 0. */
+static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_head *head,
+                                         const vitp_choice *choice, const unsigned char *id,
+                                         uint32_t type, uint32_t flags, uint32_t name_size)
 {
-    memset(head, 0, sizeof *head);
-    head->rate = 1.0;
-    head->type = VITP_RECORD_ADHOC;
-    if (!op) return;
-    memcpy(head->correlation_id, op->correlation_id, 16);
-    head->flags = VITP_RECORD_CORRELATED;
-}
-
-/* Makes an id where there is none. */
-static void vitp_record_correlate(vitp_recorder *r, vitp_record_head *head)
-{
-    if (head->flags & VITP_RECORD_CORRELATED) return;
-    vitp_id_next(r->ids, head->correlation_id);
-    head->flags |= VITP_RECORD_CORRELATED;
-}
-
-static void vitp_record_stamp(vitp_recorder *r, vitp_record_head *head)
-{
+    static const unsigned char none[16] = { 0 };
     head->time_ns = vitp_os_coarse_ns();
+    head->rate = choice->rate;
+    memcpy(head->correlation_id, id ? id : none, 16);
     head->context = VITP_ATOMIC_LOAD(&r->context);
+    head->type = (uint16_t)type;
+    head->flags = (uint8_t)(flags | (id ? VITP_RECORD_CORRELATED : 0u) |
+                            (name_size ? VITP_RECORD_NAMED : 0u));
+    head->seed_kind = choice->seed_kind;
+    head->name_size = name_size;
 }
 
 /* Wakes the consumer when half of the queue is in use: looked at without a shared write. */
@@ -5819,15 +5903,10 @@ static void vitp_record_wake(vitp_recorder *r)
         vitp_os_wake_set(&r->wake);
 }
 
-/* Puts the finished record into the queue. */
-static vit_status vitp_record_end(vitp_encoder *e, bool important)
+/* What becomes of a record that is in the queue. */
+static vit_status vitp_record_accepted(const vitp_encoder *e)
 {
     vitp_recorder *r = e->recorder;
-    bool           pushed;
-    if (e->bad) return vitp_record_refuse(r, VIT_INVALID);
-    pushed = important ? vit_queue_push_important(r->queue, e->data, e->size)
-                       : vit_queue_push(r->queue, e->data, e->size);
-    if (!pushed) return vitp_record_refuse(r, VIT_QUEUE_FULL);
     vitp_record_wake(r);
     if (!e->cut && !e->closed) return VIT_OK;
     (void)VITP_ATOMIC_ADD_PTR(&r->truncated, 1u);
@@ -5836,40 +5915,95 @@ static vit_status vitp_record_end(vitp_encoder *e, bool important)
     return VIT_TRUNCATED;
 }
 
-/* Puts the head, and the name where the event has one of its own. */
-static void vitp_record_open(vitp_encoder *e, const vitp_record_head *head, const char *name)
+/* Puts the finished record into the queue. */
+static vit_status vitp_record_end(vitp_encoder *e, bool important)
 {
-    vitp_record_put(e, head, sizeof *head);
-    if (head->flags & VITP_RECORD_NAMED) vitp_record_put(e, name, head->name_size);
+    vitp_recorder *r = e->recorder;
+    bool           pushed;
+    if (e->bad) return vitp_record_refuse(r, VIT_INVALID);
+    pushed = important ? vit_queue_push_important(r->queue, e->data, e->size)
+                       : vit_queue_push(r->queue, e->data, e->size);
+    return pushed ? vitp_record_accepted(e) : vitp_record_refuse(r, VIT_QUEUE_FULL);
+}
+
+/* What a declared event is recorded from. */
+typedef struct vitp_source {
+    vitp_recorder       *recorder;
+    const vit_schema    *schema;
+    const void          *event;
+    const char          *name; /* in place of the schema's, or NULL */
+    const vit_op        *op;
+    const unsigned char *id; /* correlation id, or NULL */
+    uint32_t             type;
+    vitp_choice          choice;
+} vitp_source;
+
+/* Encodes it into memory that is aligned to 8. */
+static VITP_INLINE void vitp_record_encode(vitp_encoder *e, const vitp_source *from, void *memory,
+                                           uint32_t capacity)
+{
+    uint32_t name_size = from->name ? vitp_text_name_size(from->name) : 0;
+    e->recorder = from->recorder;
+    e->data = (unsigned char *)memory;
+    e->capacity = capacity;
+    e->cut = e->closed = e->bad = false;
+    e->name = from->name ? from->name : from->schema->name;
+    e->op = from->op;
+    e->schema = from->schema;
+    vitp_record_fill(from->recorder, (vitp_record_head *)memory, &from->choice, from->id,
+                     from->type, from->schema->flags & VIT_ROW_ERROR ? VITP_RECORD_ERROR : 0u,
+                     name_size);
+    e->size = (uint32_t)sizeof(vitp_record_head);
+    vitp_record_put(e, from->name, name_size);
     e->begin = e->size;
+    vitp_record_members(e, from->schema, from->event);
+}
+
+/* Straight into the queue, where there is room for the largest record of the type. */
+static vit_status vitp_record_in_place(const vitp_source *from, vitp_place place, uint32_t bound)
+{
+    vitp_encoder e;
+    vitp_record_encode(&e, from, place.head + 1, bound);
+    vitp_queue_end(place, e.bad ? 0 : e.size);
+    return e.bad ? vitp_record_refuse(from->recorder, VIT_INVALID) : vitp_record_accepted(&e);
+}
+
+static VITP_NOINLINE vit_status vitp_record_on_stack(const vitp_source *from)
+{
+    uint64_t     memory[VITP_RECORD_MAX / 8u];
+    vitp_encoder e;
+    vitp_record_encode(&e, from, memory, sizeof memory);
+    return vitp_record_end(&e, (from->schema->flags & VIT_ROW_ERROR) != 0);
 }
 
 /* Records a declared event; name: in place of the schema's, or NULL. */
 static vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema, const char *name,
                                     const void *event)
 {
-    uint64_t         memory[VITP_RECORD_MAX / 8u];
-    vitp_record_head head;
-    const vit_op    *op = *(const vit_op *const *)event;
-    vitp_encoder     e = { r,     (unsigned char *)memory,    0,  sizeof memory, false, false,
-                           false, name ? name : schema->name, op, schema,        0 };
-    uint32_t         type = vitp_type_of(r, schema);
-    bool             correlated = (schema->flags & VIT_ROW_CORRELATED) != 0;
-    bool             error = (schema->flags & VIT_ROW_ERROR) != 0;
-    if (type == VITP_RECORD_ADHOC) return vitp_record_refuse(r, VIT_INVALID);
-    vitp_record_begin(&head, op);
-    if (correlated && r->sampling == VIT_SAMPLE_FLOW) vitp_record_correlate(r, &head);
-    if (!error && !vitp_sample(r, &head, &r->types[type].verdict, schema->name, schema->rate))
-        return vitp_record_refuse(r, VIT_SAMPLED_OUT);
-    if (correlated) vitp_record_correlate(r, &head);
-    vitp_record_stamp(r, &head);
-    head.type = (uint16_t)type;
-    head.name_size = (uint8_t)(name ? vitp_text_name_size(name) : 0u);
-    if (name) head.flags |= VITP_RECORD_NAMED;
-    if (error) head.flags |= VITP_RECORD_ERROR;
-    vitp_record_open(&e, &head, name);
-    vitp_record_members(&e, schema, event);
-    return vitp_record_end(&e, error);
+    unsigned char own_id[16];
+    vitp_place    place = { NULL, NULL };
+    vitp_type    *type = vitp_type_of(r, schema);
+    vitp_source   from = { r,
+                           schema,
+                           event,
+                           name,
+                           *(const vit_op *const *)event,
+                           NULL,
+                           0,
+                           { true, VITP_SEED_NONE, 1.0 } };
+    bool          error = (schema->flags & VIT_ROW_ERROR) != 0;
+    bool          make_id = !from.op && (schema->flags & VIT_ROW_CORRELATED);
+    uint32_t      bound;
+    if (!type) return vitp_record_refuse(r, VIT_INVALID);
+    if (from.op) from.id = from.op->correlation_id;
+    if (make_id && r->sampling == VIT_SAMPLE_FLOW) vitp_id_next(r->ids, own_id), from.id = own_id;
+    if (!error) from.choice = vitp_sample(r, &type->verdict, schema->name, schema->rate, from.id);
+    if (!from.choice.keep) return vitp_record_refuse(r, VIT_SAMPLED_OUT);
+    if (make_id && !from.id) vitp_id_next(r->ids, own_id), from.id = own_id;
+    from.type = (uint32_t)(type - r->types);
+    bound = name || error ? 0 : VITP_ATOMIC_LOAD_ACQUIRE(&type->bound);
+    if (bound) place = vitp_queue_begin(r->queue, bound);
+    return place.head ? vitp_record_in_place(&from, place, bound) : vitp_record_on_stack(&from);
 }
 
 /* ============================================================================================
@@ -8166,8 +8300,10 @@ static void vitp_event_fail(vitp_event *v, vit_log_item item)
 
 void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op *op)
 {
-    vitp_event      *v = (vitp_event *)(void *)e;
-    vitp_record_head head;
+    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
+    vitp_event              *v = (vitp_event *)(void *)e;
+    vitp_record_head         head;
+    uint32_t                 name_size = vitp_text_name_size(name);
     if (!v) return;
     memset(v, 0, sizeof *v);
     v->state = VITP_EVENT_OPEN;
@@ -8176,21 +8312,21 @@ void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op
         v->status = VIT_DISABLED;
         return;
     }
-    if (!vitp_text_name_size(name)) {
+    if (!name_size) {
         vitp_event_fail(v, VIT_LOG_NAME_INVALID);
         return;
     }
     (void)vitp_text_copy(v->name, sizeof v->name, name);
     v->has_op = op != NULL;
     if (op) v->op = *op;
-    vitp_record_begin(&head, op);
-    vitp_record_stamp(&t->recorder, &head);
-    head.flags |= VITP_RECORD_NAMED;
-    head.name_size = (uint8_t)strlen(v->name);
     v->encoder.recorder = &t->recorder;
     v->encoder.data = v->data;
     v->encoder.capacity = (uint32_t)(sizeof(vit_event) - offsetof(vitp_event, data));
-    vitp_record_open(&v->encoder, &head, v->name);
+    vitp_record_fill(&t->recorder, &head, &always, op ? op->correlation_id : NULL,
+                     VITP_RECORD_ADHOC, 0, name_size);
+    vitp_record_put(&v->encoder, &head, sizeof head);
+    vitp_record_put(&v->encoder, v->name, name_size);
+    v->encoder.begin = v->encoder.size;
 }
 
 /* Writes kind and key, as it is on the wire. False: it is malformed, or the event is full or
@@ -8313,13 +8449,19 @@ static bool vitp_event_sample(vitp_event *v)
 {
     const vit_schema *row = vitp_event_row(v->name);
     vitp_record_head  head;
-    bool              keep;
+    vitp_choice       choice;
     memcpy(&head, v->data, sizeof head);
     if (row && (row->flags & VIT_ROW_ERROR)) head.flags |= VITP_RECORD_ERROR;
-    keep = (head.flags & VITP_RECORD_ERROR) ||
-           vitp_sample(v->encoder.recorder, &head, NULL, v->name, row ? row->rate : 1.0);
+    if (head.flags & VITP_RECORD_ERROR) {
+        memcpy(v->data, &head, sizeof head);
+        return true;
+    }
+    choice = vitp_sample(v->encoder.recorder, NULL, v->name, row ? row->rate : 1.0,
+                         v->has_op ? v->op.correlation_id : NULL);
+    head.rate = choice.rate;
+    head.seed_kind = choice.seed_kind;
     memcpy(v->data, &head, sizeof head);
-    return keep;
+    return choice.keep;
 }
 
 vit_status vit_event_send(vit_event *e)
@@ -8439,6 +8581,9 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_HEAD_INSIDE
 #undef VITP_HEAD_REST
 #undef VITP_HEAD_TAG
+#undef VITP_HEAD_COUNT
+#undef VITP_HEAD_COUNT_ONE
+#undef VITP_HEAD_COUNT_MASK
 #undef VITP_HEAD_SIZE
 #undef VITP_QUEUE_ALIGN
 #undef VITP_QUEUE_SEGMENTS_EACH
@@ -8450,6 +8595,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_VERDICT_TURN
 #undef VITP_VERDICT_TURN_MASK
 #undef VITP_VERDICT_DEFAULT
+#undef VITP_RECORD_IN_PLACE
 #undef VITP_RECORD_ADHOC
 #undef VITP_RECORD_CORRELATED
 #undef VITP_RECORD_ERROR
