@@ -4299,10 +4299,8 @@ struct vit_queue {
     /* the consumer */
     uint32_t  active_count, seen; /* seen: tickets below it are active or done */
     uint32_t  segment_first, segment_count;
-    uintptr_t noted;       /* records so far */
-    uint32_t  given_up;    /* reserved and committed with 0 bytes */
-    uintptr_t shown_noted; /* the same two, for other threads: stored after each look */
-    uint32_t  shown_given_up;
+    uintptr_t noted;        /* records so far */
+    uintptr_t shown_noted;  /* the same, for other threads: stored after each look */
     bool      blocked, gap; /* in this pass: something could not be looked at; a record waits */
     uint64_t  gap_since_ns; /* 0: no record waits */
     uint32_t  hole_count;
@@ -4467,34 +4465,55 @@ static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_sl
         if (!vitp_queue_open_shared(p, name, important) && VITP_ATOMIC_LOAD(&p->shared) == name)
             return NULL;
     }
-    head->number = slot ? slot->number : vitp_queue_thread(VITP_OS_THREAD_POINTER());
-    if (slot && !inside) VITP_ATOMIC_STORE(&slot->number, head->number + 1u);
-    else VITP_ATOMIC_ADD(&p->untagged, 1u);
+    head->number = vitp_queue_thread(VITP_OS_THREAD_POINTER());
     VITP_ATOMIC_STORE_RELEASE(&head->what, VITP_HEAD_PENDING | (inside ? VITP_HEAD_INSIDE : 0u) |
                                                (slot ? slot->tag : 0u) | size);
     VITP_ATOMIC_LIGHT_BARRIER(); /* the head comes before the payload: recovery can skip it */
-    if (inside && slot)
-        slot->tag = (slot->tag & ~VITP_HEAD_COUNT_MASK) |
-                    ((slot->tag + VITP_HEAD_COUNT_ONE) & VITP_HEAD_COUNT_MASK);
     return head;
 }
 
-/* Commits a reserved record; what is left of its room, or all of it when size is 0, is skipped. */
-static void vitp_queue_commit_shared(vitp_head *head, uint32_t size)
+/* Gives a record its number. One that is pushed inside another takes none of the thread's, which
+   may be between load and store of it, but is counted. Returns what its head says of it. */
+static uint32_t vitp_queue_number(vit_queue *q, vitp_head *head, uint32_t what)
 {
-    uint32_t what = VITP_ATOMIC_LOAD(&head->what);
-    uint32_t room = vitp_queue_need(VITP_HEAD_SIZE(what)), need = vitp_queue_need(size);
-    what = (what & ~(VITP_HEAD_PENDING | 0xFFFFu)) | VITP_HEAD_DONE;
-    if (size == 0) {
-        size = room - (uint32_t)sizeof(vitp_head);
-        what |= VITP_HEAD_SKIP;
-    } else if (need < room) {
-        vitp_head *rest = (vitp_head *)(void *)((char *)head + need);
-        rest->number = VITP_HEAD_REST;
-        VITP_ATOMIC_STORE(&rest->what, VITP_HEAD_DONE | VITP_HEAD_SKIP |
-                                           (room - need - (uint32_t)sizeof(vitp_head)));
+    vitp_slot *slot = VITP_HEAD_TAG(what) ? &q->slots[VITP_HEAD_TAG(what) - 1u] : NULL;
+    uint32_t   tag = slot ? slot->tag : 0;
+    VITP_ATOMIC_LIGHT_BARRIER(); /* as in vitp_queue_commit_own */
+    if (slot) head->number = slot->number;
+    if (slot && !(what & VITP_HEAD_INSIDE)) {
+        VITP_ATOMIC_STORE(&slot->number, head->number + 1u);
+        return tag;
     }
-    VITP_ATOMIC_STORE_RELEASE(&head->what, what | size);
+    VITP_ATOMIC_ADD(&q->pool->untagged, 1u);
+    if (!slot) return 0;
+    slot->tag =
+        (tag & ~VITP_HEAD_COUNT_MASK) | ((tag + VITP_HEAD_COUNT_ONE) & VITP_HEAD_COUNT_MASK);
+    return tag | VITP_HEAD_INSIDE;
+}
+
+/* Commits a record of the shared chunk. What is left of its room, or all of it when size is 0, is
+   skipped. A thread that has a slot was busy since it reserved. */
+static void vitp_queue_commit_shared(vit_queue *q, vitp_head *head, uint32_t size)
+{
+    uintptr_t self = VITP_OS_THREAD_POINTER();
+    uint32_t  what = VITP_ATOMIC_LOAD(&head->what), tag = VITP_HEAD_TAG(what), flags;
+    uint32_t  room = vitp_queue_need(VITP_HEAD_SIZE(what)), need = vitp_queue_need(size);
+    if (size == 0) {
+        head->number = VITP_HEAD_REST;
+        size = room - (uint32_t)sizeof(vitp_head);
+        flags = VITP_HEAD_SKIP;
+    } else {
+        if (need < room) {
+            vitp_head *rest = (vitp_head *)(void *)((char *)head + need);
+            rest->number = VITP_HEAD_REST;
+            VITP_ATOMIC_STORE(&rest->what, VITP_HEAD_DONE | VITP_HEAD_SKIP |
+                                               (room - need - (uint32_t)sizeof(vitp_head)));
+        }
+        flags = vitp_queue_number(q, head, what);
+    }
+    VITP_ATOMIC_STORE_RELEASE(&head->what, VITP_HEAD_DONE | flags | size);
+    if (tag && !(what & VITP_HEAD_INSIDE))
+        VITP_ATOMIC_STORE_PTR_RELEASE(&q->slots[tag - 1u].owner, self);
 }
 
 /* ---- a thread's own chunk ---------------------------------------------------------------- */
@@ -4555,16 +4574,18 @@ static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t s
     }
     place.slot = NULL;
     place.head = vitp_queue_reserve_shared(q, size, s, false, important);
-    VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
+    if (!place.head)
+        VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self); /* else busy until the commit */
     return place;
 }
 
 static VITP_INLINE void vitp_queue_commit_own(vitp_slot *s, vitp_chunk *c, vitp_head *head,
                                               uint32_t word, uint32_t size, uintptr_t self)
 {
-    uint32_t number = s->number;
+    uint32_t number = s->number, tag = s->tag;
+    VITP_ATOMIC_LIGHT_BARRIER(); /* a signal handler that sees the next number is not counted */
     VITP_ATOMIC_STORE(&s->number, number + 1u);
-    VITP_ATOMIC_STORE(&head->what, s->tag | size); /* atomic: else two stores become one slow one */
+    VITP_ATOMIC_STORE(&head->what, tag | size); /* atomic: else two stores become one slow one */
     VITP_ATOMIC_STORE(&head->number, number);
     word += vitp_queue_need(size);
     s->word = word;
@@ -4634,24 +4655,22 @@ static vitp_slot *vitp_queue_find(vit_queue *q, uintptr_t self, bool *inside)
     return NULL;
 }
 
-/* Takes a free slot; NULL: there is none, or a signal handler of this thread was faster. */
+/* Takes a free slot, unless a signal handler of this thread was faster: then that one. NULL:
+   there is none. */
 static vitp_slot *vitp_queue_claim(vit_queue *q, uintptr_t self)
 {
     uint32_t   first = (uint32_t)(vitp_queue_slot(q, self) - q->slots), i;
     bool       inside;
-    vitp_slot *s;
+    vitp_slot *s, *found;
     for (i = 0; i < VITP_QUEUE_PROBES; i++) {
         uintptr_t none = 0;
         s = &q->slots[(first + i) & (VITP_QUEUE_SLOTS - 1u)];
         if (VITP_ATOMIC_LOAD_PTR(&s->owner) != 0) continue;
         if (!VITP_ATOMIC_CAS_PTR(&s->owner, &none, self | 1u)) continue;
-        if (vitp_queue_find(q, self, &inside) == s) {
-            s->tag = (uint32_t)(s - q->slots + 1) << 16;
-            VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
-            return s;
-        }
-        VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, (uintptr_t)0);
-        return NULL;
+        found = vitp_queue_find(q, self, &inside);
+        if (found == s) s->tag = (uint32_t)(s - q->slots + 1) << 16;
+        VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, found == s ? self : (uintptr_t)0);
+        return found;
     }
     return NULL;
 }
@@ -4686,10 +4705,10 @@ static VITP_INLINE vitp_place vitp_queue_begin(vit_queue *q, uint32_t size)
 }
 
 /* size 0: nothing after all. */
-static VITP_INLINE void vitp_queue_end(vitp_place place, uint32_t size)
+static VITP_INLINE void vitp_queue_end(vit_queue *q, vitp_place place, uint32_t size)
 {
     uintptr_t self = VITP_OS_THREAD_POINTER();
-    if (!place.slot) vitp_queue_commit_shared(place.head, size);
+    if (!place.slot) vitp_queue_commit_shared(q, place.head, size);
     else if (size == 0) VITP_ATOMIC_STORE_PTR_RELEASE(&place.slot->owner, self);
     else
         vitp_queue_commit_own(place.slot, place.slot->chunk, place.head, place.slot->word, size,
@@ -4707,7 +4726,7 @@ static VITP_NOINLINE bool vitp_queue_push_slow(vit_queue *q, const void *record,
     if (place.slot)
         vitp_queue_commit_own(place.slot, place.slot->chunk, place.head, place.slot->word, size,
                               VITP_OS_THREAD_POINTER());
-    else vitp_queue_commit_shared(place.head, size);
+    else vitp_queue_commit_shared(q, place.head, size);
     return true;
 }
 
@@ -4722,7 +4741,7 @@ static VITP_NOINLINE bool vitp_queue_push_long(vit_queue *q, vitp_slot *s, const
     if (!place.head) return false;
     memcpy(place.head + 1, record, size);
     if (place.slot) vitp_queue_commit_own(s, s->chunk, place.head, s->word, size, self);
-    else vitp_queue_commit_shared(place.head, size);
+    else vitp_queue_commit_shared(q, place.head, size);
     return true;
 }
 
@@ -4783,7 +4802,7 @@ void vit_queue_commit(vit_queue *q, void *record, uint32_t size)
     room = VITP_HEAD_SIZE(what);
     if (size > room) size = room;
     if (what & VITP_HEAD_PENDING) {
-        vitp_queue_commit_shared(head, size);
+        vitp_queue_commit_shared(q, head, size);
         return;
     }
     s = vitp_queue_find(q, self, &inside);
@@ -4810,8 +4829,8 @@ static bool vitp_queue_must_wait(vit_queue *q, vitp_chunk *c, uint32_t place)
 }
 
 /* A record of a thread is handed out after those with lower numbers, and after the inside ones that
-   it counted, but does not wait for ever: a thread may die anywhere. An inside record takes no
-   number, since a signal handler may come between load and store of it. */
+   it counted (15 in one record at most: more lose their place before it), but does not wait for
+   ever: a thread may die anywhere. */
 static bool vitp_queue_is_next(vit_queue *q, uint32_t waiting, uint32_t what, uint32_t number)
 {
     uint32_t tag = VITP_HEAD_TAG(what), count = VITP_HEAD_COUNT(what);
@@ -4826,13 +4845,17 @@ static bool vitp_queue_is_next(vit_queue *q, uint32_t waiting, uint32_t what, ui
 }
 
 /* A thread without a slot has no numbers: its records stand in their order, and wait while one
-   before them is a hole. holes: how many to look at. */
-static bool vitp_queue_is_clear(const vit_queue *q, uint32_t waiting, uint32_t holes,
-                                uint32_t thread)
+   before them is a hole that is committed by now. One that is still pending has this one inside
+   it. holes: how many to look at. */
+static bool vitp_queue_is_clear(vit_queue *q, uint32_t holes, uint32_t thread)
 {
     uint32_t i;
-    for (i = 0; i < holes && waiting < VITP_QUEUE_PATIENCE; i++)
-        if (q->holes[i].thread == thread) return false;
+    for (i = 0; i < holes; i++) {
+        const vitp_hole *h = &q->holes[i];
+        vitp_head       *head = vitp_queue_head(vitp_pool_chunk(q->pool, h->index), h->at);
+        if (h->thread == thread && (VITP_ATOMIC_LOAD_ACQUIRE(&head->what) & VITP_HEAD_DONE))
+            return false;
+    }
     return true;
 }
 
@@ -4865,22 +4888,15 @@ static vitp_look vitp_queue_look_at(vit_queue *q, const vitp_head *head, bool sh
     bool     next;
     *need = vitp_queue_need(VITP_HEAD_SIZE(what));
     if (what == 0 || q->segment_count == q->segment_max) return VITP_LOOK_STOP;
-    if ((what & VITP_HEAD_SKIP) && head->number == VITP_HEAD_REST) return VITP_LOOK_SKIP;
+    if (what & VITP_HEAD_SKIP) return VITP_LOOK_SKIP;
     if (!(what & VITP_HEAD_DONE)) {
         q->blocked = true;
         return VITP_LOOK_WAIT;
     }
     next = VITP_HEAD_TAG(what) ? vitp_queue_is_next(q, waiting, what, head->number)
-                               : vitp_queue_is_clear(q, waiting, holes, head->number);
+                               : vitp_queue_is_clear(q, holes, head->number);
     q->gap = q->gap || !next;
-    return !next ? VITP_LOOK_WAIT : what & VITP_HEAD_SKIP ? VITP_LOOK_SKIP : VITP_LOOK_NEW;
-}
-
-/* What a smaller commit left over never counted as a record. */
-static void vitp_queue_count(vit_queue *q, const vitp_head *head, vitp_look look)
-{
-    if (look == VITP_LOOK_NEW) q->noted++;
-    if (look == VITP_LOOK_SKIP && head->number != VITP_HEAD_REST) q->given_up++;
+    return next ? VITP_LOOK_NEW : VITP_LOOK_WAIT;
 }
 
 /* Looks at the holes again. True: something new. */
@@ -4897,7 +4913,7 @@ static bool vitp_queue_look_holes(vit_queue *q)
             continue;
         }
         vitp_queue_note(q, h->index, h->at, h->at + h->need);
-        vitp_queue_count(q, head, look);
+        if (look == VITP_LOOK_NEW) q->noted++;
         news = true;
     }
     q->hole_count = kept;
@@ -4947,7 +4963,7 @@ static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
             break;
         if (!wait) vitp_queue_note(q, index, cursor->noted, end);
         news = news || look == VITP_LOOK_NEW;
-        vitp_queue_count(q, head, look);
+        if (look == VITP_LOOK_NEW) q->noted++;
         cursor->noted = end;
         cursor->waiting = 0;
     }
@@ -4990,7 +5006,6 @@ static void vitp_queue_look(vit_queue *q)
     if (q->gap) vitp_queue_wait(q);
     else q->gap_since_ns = 0;
     VITP_ATOMIC_STORE_PTR(&q->shown_noted, q->noted);
-    VITP_ATOMIC_STORE(&q->shown_given_up, q->given_up);
 }
 
 /* Records pushed so far: what was noted, and what the threads' numbers say is not yet. Any
@@ -4999,7 +5014,7 @@ static uintptr_t vitp_queue_pushed(const vit_queue *q)
 {
     uintptr_t noted = VITP_ATOMIC_LOAD_PTR(&q->shown_noted);
     uint32_t  waiting = VITP_ATOMIC_LOAD(&q->pool->untagged), i;
-    waiting -= (uint32_t)noted + VITP_ATOMIC_LOAD(&q->shown_given_up);
+    waiting -= (uint32_t)noted;
     for (i = 0; i < VITP_QUEUE_SLOTS; i++) waiting += VITP_ATOMIC_LOAD(&q->slots[i].number);
     return noted + ((int32_t)waiting > 0 ? waiting : 0u);
 }
@@ -5964,7 +5979,7 @@ static vit_status vitp_record_in_place(const vitp_source *from, vitp_place place
 {
     vitp_encoder e;
     vitp_record_encode(&e, from, place.head + 1, bound);
-    vitp_queue_end(place, e.bad ? 0 : e.size);
+    vitp_queue_end(from->recorder->queue, place, e.bad ? 0 : e.size);
     return e.bad ? vitp_record_refuse(from->recorder, VIT_INVALID) : vitp_record_accepted(&e);
 }
 
