@@ -19,7 +19,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples
+        examples bench-peers deps-peers
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -33,8 +33,15 @@ test: deps $(UNITBIN) $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/t
 check: deps deps-check ## the tests, then compilers, sanitizers and lint: what CI runs
 	@sh tests/check.sh
 
-bench: $(B)/bench/record ## cost of an event, of its parts, and of the consumer
+bench: $(B)/bench/record $(B)/bench/queue $(B)/bench/queue_module.so ## cost of an event and its parts, and of the queue
 	@$(B)/bench/record
+	@$(B)/bench/queue
+
+bench-peers: deps-peers ## the queue beside others (installs them), with a chart in build/bench/
+	@$(MAKE) --no-print-directory $(B)/bench/peers
+	@$(B)/bench/peers
+	@awk -f bench/chart.awk $(B)/bench/peers.tsv >$(B)/bench/peers.svg
+	@echo "chart: $(B)/bench/peers.svg"
 
 asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
@@ -66,6 +73,10 @@ deps:
 	@sh tests/need.sh cmocka.h:libcmocka-dev curl/curl.h:libcurl4-openssl-dev
 deps-check:
 	@sh tests/need.sh clang:clang clang++:clang clang-tidy:clang-tidy cppcheck:cppcheck g++:g++
+
+deps-peers:
+	@sh tests/need.sh dpkg:libconcurrentqueue-dev dpkg:libatomic-queue-dev dpkg:libboost-dev \
+	    dpkg:libck-dev dpkg:libdpdk-dev
 
 # ---- programs ----------------------------------------------------------------------------------
 
@@ -106,3 +117,16 @@ $(B)/tests/smoke: tests/smoke.c vitelemetry.h
 $(B)/bench/record: bench/record.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 $(CWARN) -O2 -I. $< -o $@ -pthread
+
+$(B)/bench/queue: bench/queue.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(CWARN) -O2 -I. $< -o $@ -pthread -ldl
+
+$(B)/bench/queue_module.so: bench/queue.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(CWARN) -O2 -fPIC -shared -DBENCH_MODULE -I. $< -o $@ -pthread
+
+RTE = -isystem /usr/include/dpdk -isystem /usr/include/$(shell $(CC) -print-multiarch)/dpdk
+$(B)/bench/peers: bench/peers.cpp vitelemetry.h
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -Wall -Wextra -O2 -I. $(RTE) $< -o $@ -pthread -lrte_ring -lrte_eal

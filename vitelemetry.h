@@ -94,10 +94,10 @@ MACROS: where the implementation is (I), or the same in every file (E)
 
 LIMITS
     event name 64 bytes, key 64, LABEL 64, TEXT 1 KiB of the first 4 KiB, hashed value 4 KiB, one
-    event 2.5 KiB as a record and 16 KiB as JSON, 128 declared event types and 64 names with a
-    rate of their own a client, 16 registered secrets of 128 bytes, 60 changes of context while
-    events wait. Events wait in memory only: what is not delivered when vit_destroy returns is
-    dropped and counted. options.spool_bytes_max, spool_days_max, crash_handler and audit have no
+    event 2.5 KiB as a record and 32 KiB as JSON, 128 members, 128 declared event types and 64
+    names with a rate of their own a client, 16 registered secrets of 128 bytes, 60 changes of
+    context while events wait. Events wait in memory only: what is not delivered when vit_destroy
+    returns is dropped. options.spool_bytes_max, spool_days_max, crash_handler and audit have no
     effect in this version, nor have VIT_WIRE_OTLP (vit_create refuses it) and
     vit_crashed_last_run (false).
 
@@ -333,7 +333,7 @@ typedef struct vit_options {
     uint32_t      flush_ms;        /* 5000; an event waits no longer before it is sent */
     uint32_t      timeout_ms;      /* 5000; of one request */
     uint32_t      batch_events;    /* 1 (EVENT) or 100 */
-    uint32_t      batch_bytes;     /* 256 KiB; at least 16 KiB */
+    uint32_t      batch_bytes;     /* 256 KiB; at least 32 KiB */
     uint32_t      spool_bytes_max; /* 4 MiB; reserved */
     uint32_t      spool_days_max;  /* 30; 7 to 30; reserved */
     bool          no_thread;       /* false; true: you call vit_pump */
@@ -938,7 +938,8 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_TRACE_LINES_MAX 32u
 #define VITP_RECORD_MAX      2560u /* two full texts, four labels, a name and the head fit */
 #define VITP_EVENT_JSON_MAX \
-    16384u /* a record of which each byte becomes \u00XX, and the envelope */
+    16384u                    /* a record of which each byte becomes \u00XX, and the envelope */
+#define VITP_MEMBERS_MAX 128u /* of a declared event: with their keys they fit the JSON */
 #ifndef VITP_TYPES_MAX
 #define VITP_TYPES_MAX 128u /* power of two: slots of a hash table */
 #endif
@@ -1653,7 +1654,11 @@ static void vitp_os_wake_set(vitp_os_wake *w)
 
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
 {
-    struct timespec t = vitp_os_timespec((uint64_t)ms * VITP_MS);
+    struct {
+        long s, ns; /* what this call takes, also where time_t is wider */
+    } t;
+    t.s = (long)(ms / 1000u);
+    t.ns = (long)(ms % 1000u) * 1000000L;
     if (__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE) != 0u) return;
     (void)syscall(SYS_futex, &w->set, FUTEX_WAIT_PRIVATE, 0, &t, NULL, 0);
     (void)__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE);
@@ -2327,8 +2332,9 @@ void vit_op_text(const vit_op *op, char out[37])
 
 bool vit_should_sample(const char *event_name, double rate, const char *seed)
 {
-    vitp_sha256   s;
-    unsigned char digest[32];
+    vitp_sha256     s;
+    unsigned char   digest[32];
+    volatile double quotient; /* rounded to double, also where registers are wider */
     if (rate >= 1.0) return true;
     if (!(rate > 0.0)) return false;
     vitp_sha256_begin(&s);
@@ -2336,7 +2342,8 @@ bool vit_should_sample(const char *event_name, double rate, const char *seed)
     vitp_sha256_add(&s, ":", 1);
     vitp_sha256_add_text(&s, event_name);
     vitp_sha256_end(&s, digest);
-    return (double)vitp_sha256_word(digest) / 4294967295.0 < rate;
+    quotient = (double)vitp_sha256_word(digest) / 4294967295.0;
+    return quotient < rate;
 }
 
 /* First 8 bytes of sha256(value + salt). */
@@ -2432,15 +2439,16 @@ static void vitp_id_add_normalised(vitp_sha256 *s, const char *text, size_t size
     vitp_sha256_add(s, text + literal, size - literal);
 }
 
-static void vitp_id_error_hash(unsigned char out[8], const char *type, const char *message,
-                               size_t size, const char *frame, size_t frame_size)
+static void vitp_id_error_hash(unsigned char out[8], const char *type, size_t type_size,
+                               const char *message, size_t size, const char *frame,
+                               size_t frame_size)
 {
     vitp_sha256   s;
     unsigned char digest[32];
     while (size > 0 && vitp_text_is_space(message[0])) message++, size--;
     while (size > 0 && vitp_text_is_space(message[size - 1])) size--;
     vitp_sha256_begin(&s);
-    vitp_sha256_add_text(&s, type);
+    vitp_sha256_add(&s, type, type_size);
     vitp_sha256_add(&s, "|", 1);
     vitp_sha256_add(&s, frame, frame_size);
     vitp_sha256_add(&s, "|", 1);
@@ -2453,8 +2461,9 @@ void vit_error_hash(char out[17], const char *type, const char *message, const c
 {
     unsigned char hash[8];
     if (!out) return;
-    vitp_id_error_hash(hash, type, message ? message : "", message ? strlen(message) : 0,
-                       top_frame ? top_frame : "", top_frame ? strlen(top_frame) : 0);
+    vitp_id_error_hash(hash, type ? type : "", type ? strlen(type) : 0, message ? message : "",
+                       message ? strlen(message) : 0, top_frame ? top_frame : "",
+                       top_frame ? strlen(top_frame) : 0);
     vitp_text_hex(out, hash, 8);
 }
 
@@ -4141,9 +4150,11 @@ static void vitp_json_shortest(char text[40], double value)
 /* The decimal point is the locale's, whatever it is, and becomes a dot. */
 static void vitp_json_real(vitp_json *j, double value)
 {
-    char   text[40], clean[40];
-    size_t i, n = 0;
-    if (!(value - value == 0.0)) { /* NaN or infinite */
+    char     text[40], clean[40];
+    size_t   i, n = 0;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits >> 52 & 0x7FFu) == 0x7FFu) { /* NaN or infinite, also under -ffast-math */
         vitp_json_text(j, "null");
         return;
     }
@@ -4619,9 +4630,11 @@ static VITP_INLINE void vitp_queue_copy(void *record, const void *source, size_t
 {
     char       *to = (char *)record;
     const char *from = (const char *)source;
-    if (size > 32) {
+    if (size > 64) {
+        vitp_queue_copy_four(to, from, 16, 32, 48);
+        vitp_queue_copy_four(to + size - 64, from + size - 64, 16, 32, 48);
+    } else if (size > 32) {
         vitp_queue_copy_four(to, from, 16, size - 32, size - 16);
-        if (size > 64) vitp_queue_copy_four(to + 32, from + 32, 16, size - 96, size - 80);
     } else if (size >= 16) {
         vitp_block first, last;
         memcpy(&first, from, 16);
@@ -4672,7 +4685,7 @@ static vitp_slot *vitp_queue_claim(vit_queue *q, uintptr_t self)
         VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, found == s ? self : (uintptr_t)0);
         return found;
     }
-    return NULL;
+    return vitp_queue_find(q, self, &inside); /* the handler's may be the last of them */
 }
 
 /* place.head NULL: full. */
@@ -5076,6 +5089,12 @@ static uint32_t vitp_pool_free_count(const vitp_pool *p)
     return (int32_t)(freed - taken) > 0 ? freed - taken : 0;
 }
 
+/* Half of the chunks are in use. */
+static bool vitp_queue_is_filling(const vit_queue *q)
+{
+    return vitp_pool_free_count(q->pool) < q->pool->chunk_count / 2u;
+}
+
 typedef bool (*vitp_record_fn)(const void *record, uint32_t size, void *user);
 
 /* Hands out records of a segment. False: record_fn wants no more. */
@@ -5311,6 +5330,7 @@ typedef struct vitp_recorder {
     uint32_t          permission; /* VITP_MAY_* */
     uint32_t          decision;   /* vit_consent, and vit_gate << 8 */
     uint32_t          context;    /* number of the context in force */
+    uint32_t          identity;   /* advances with hwid and salt */
     vitp_cell         seed;       /* vitp_seed */
     vitp_cell         salt;       /* 32 hex digits */
     vitp_rate         rates[VITP_RATES_MAX];
@@ -5339,7 +5359,8 @@ typedef struct vitp_record_head {
     uint16_t      type;  /* index of types, or VITP_RECORD_ADHOC */
     uint8_t       flags; /* VITP_RECORD_* */
     uint8_t       seed_kind;
-    uint32_t      name_size;
+    uint16_t      name_size;
+    uint16_t      identity; /* low half of the recorder's */
 } vitp_record_head;
 
 #define VITP_RECORD_ABSENT 0xFFFFu /* size of a text that is not there */
@@ -5381,26 +5402,6 @@ static void vitp_record_put_text(vitp_encoder *e, const char *text, uint32_t siz
     if (text) vitp_record_put(e, text, size);
 }
 
-/* Measures and copies in one pass: labels are short, and a call for each would cost more. */
-static VITP_INLINE void vitp_record_label(vitp_encoder *e, const char *text)
-{
-    unsigned char *out = e->data + e->size;
-    size_t         size = 0;
-    uint16_t       mark = VITP_RECORD_ABSENT;
-    if (!vitp_record_room(e, text ? 2u + VITP_LABEL_MAX : 2u)) return;
-    if (text) {
-        for (; size < VITP_LABEL_MAX && text[size]; size++)
-            out[2 + size] = (unsigned char)text[size];
-        if (size == VITP_LABEL_MAX && text[size]) {
-            size = vitp_text_cut(text, size);
-            e->cut = true;
-        }
-        mark = (uint16_t)size;
-    }
-    memcpy(out, &mark, 2);
-    e->size += 2u + (uint32_t)size;
-}
-
 /* Bytes of an encoded value. */
 static uint32_t vitp_record_value_size(vit_kind kind, const unsigned char *value)
 {
@@ -5424,7 +5425,8 @@ static uint32_t vitp_record_value_size(vit_kind kind, const unsigned char *value
 }
 
 /* The value of a member that the record has already, or NULL. */
-static const unsigned char *vitp_record_find(const vitp_encoder *e, const char *key, uint32_t size)
+static const unsigned char *vitp_record_find(const vitp_encoder *e, const char *key, uint32_t size,
+                                             vit_kind *found)
 {
     const unsigned char *at = e->data + e->begin, *end = e->data + e->size;
     uint32_t             i;
@@ -5434,6 +5436,7 @@ static const unsigned char *vitp_record_find(const vitp_encoder *e, const char *
         uint32_t    name_size = e->schema ? (uint32_t)strlen(name) : at[1];
         if (!e->schema) at += 2u + name_size;
         if (at >= end) break; /* the member that is being added */
+        *found = kind;
         if (name_size == size && memcmp(name, key, size) == 0) return at;
         at += vitp_record_value_size(kind, at);
     }
@@ -5443,22 +5446,33 @@ static const unsigned char *vitp_record_find(const vitp_encoder *e, const char *
 /* The same of a text; "" where there is none. */
 static const char *vitp_record_find_text(const vitp_encoder *e, const char *key, uint16_t *size)
 {
-    const unsigned char *value = vitp_record_find(e, key, (uint32_t)strlen(key));
+    vit_kind             kind = VIT_INT;
+    const unsigned char *value = vitp_record_find(e, key, (uint32_t)strlen(key), &kind);
     *size = 0;
-    if (value) memcpy(size, value, 2);
+    if (!value || (kind != VIT_LABEL && kind != VIT_TEXT && kind != VIT_FILE)) return "";
+    memcpy(size, value, 2);
     if (*size == VITP_RECORD_ABSENT) *size = 0;
-    return value ? (const char *)value + 2 : "";
+    return (const char *)value + 2;
 }
 
 /* How much of a text is looked at. A word that is open at the edge may be half a secret: it is
    left out (size is where it begins). */
 static size_t vitp_record_readable(vitp_encoder *e, const char *text)
 {
-    size_t size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u);
+    const vitp_secret_store *store = &e->recorder->secrets;
+    size_t                   size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u), there, begin;
+    uint32_t                 i, count = VITP_ATOMIC_LOAD_ACQUIRE(&store->count);
     if (size <= VITP_TEXT_READ_MAX) return size;
     e->cut = true;
     size = VITP_TEXT_READ_MAX;
     while (size > 0 && !vitp_text_is_space(text[size - 1])) size--;
+    there = size + vitp_text_size(text + size, VITP_SECRET_MAX);
+    begin = size > VITP_SECRET_MAX ? size - VITP_SECRET_MAX : 0;
+    for (; begin < size; begin++) /* a secret with blanks in it may lie across the edge */
+        for (i = 0; i < count; i++)
+            if (begin + store->values[i].size > size && begin + store->values[i].size <= there &&
+                memcmp(text + begin, store->values[i].text, store->values[i].size) == 0)
+                return begin;
     return size;
 }
 
@@ -5472,6 +5486,35 @@ static size_t vitp_record_scrub(vitp_encoder *e, char *out, size_t capacity, con
     vitp_scrub_values_init(&values, store->values, VITP_ATOMIC_LOAD_ACQUIRE(&store->count));
     if (vitp_scrub_text(out, capacity, text, size, &values, &kept) > kept) e->cut = true;
     return kept;
+}
+
+/* A label that is too long is treated as text before it is cut: the cut could leave half a name or
+   half a secret that no scan knows. Returns its size. */
+static VITP_NOINLINE size_t vitp_record_long_label(vitp_encoder *e, const char *text,
+                                                   unsigned char *out)
+{
+    char   clean[VITP_LABEL_MAX + 1u];
+    size_t size = vitp_record_scrub(e, clean, sizeof clean, text, vitp_record_readable(e, text));
+    memcpy(out, clean, size);
+    e->cut = true;
+    return size;
+}
+
+/* Measures and copies in one pass: labels are short, and a call for each would cost more. */
+static VITP_INLINE void vitp_record_label(vitp_encoder *e, const char *text)
+{
+    unsigned char *out = e->data + e->size;
+    size_t         size = 0;
+    uint16_t       mark = VITP_RECORD_ABSENT;
+    if (!vitp_record_room(e, text ? 2u + VITP_LABEL_MAX : 2u)) return;
+    if (text) {
+        for (; size < VITP_LABEL_MAX && text[size]; size++)
+            out[2 + size] = (unsigned char)text[size];
+        if (size == VITP_LABEL_MAX && text[size]) size = vitp_record_long_label(e, text, out + 2);
+        mark = (uint16_t)size;
+    }
+    memcpy(out, &mark, 2);
+    e->size += 2u + (uint32_t)size;
 }
 
 static void vitp_record_text(vitp_encoder *e, const char *text)
@@ -5521,6 +5564,23 @@ static size_t vitp_record_line_mark(const char *line, size_t size, size_t *digit
     return size;
 }
 
+/* A name that ends as source files do: `host:5432` and `user:17` are no frames. */
+static bool vitp_record_is_source(const char *name, size_t size)
+{
+    static const char ends[] =
+        " c cc cpp cxx m mm h hh hpp hxx inl ipp py pyx rs go java kt scala cs fs "
+        "vb js mjs cjs ts tsx jsx vue rb php swift lua pl r jl d zig pas f90 qml ";
+    char   end[8];
+    size_t dot = size;
+    while (dot > 0 && name[dot - 1] != '.') dot--;
+    if (dot < 2 || size - dot == 0 || size - dot > sizeof end - 3) return false;
+    end[0] = ' ';
+    memcpy(end + 1, name + dot, size - dot);
+    end[size - dot + 1] = ' ';
+    end[size - dot + 2] = 0;
+    return strstr(ends, end) != NULL;
+}
+
 /* A line of a stack trace as `file:line` without the folders. Returns its size, 0: it names none.
    */
 static size_t vitp_record_frame(const char *line, size_t size, char out[VITP_LABEL_MAX + 16u])
@@ -5529,7 +5589,8 @@ static size_t vitp_record_frame(const char *line, size_t size, char out[VITP_LAB
     if (mark == size) return 0;
     for (end = digits; end < size && end < digits + 9 && vitp_text_is_digit(line[end]);) end++;
     while (begin > 0 && !strchr(" \t(\"<[/\\", line[begin - 1])) begin--;
-    if (begin == mark || mark - begin > VITP_LABEL_MAX) return 0;
+    if (mark - begin > VITP_LABEL_MAX || !vitp_record_is_source(line + begin, mark - begin))
+        return 0;
     return (size_t)snprintf(out, VITP_LABEL_MAX + 16u, "%.*s:%.*s", (int)(mark - begin),
                             line + begin, (int)(end - digits), line + digits);
 }
@@ -5592,16 +5653,14 @@ static void vitp_record_hash(vitp_encoder *e, vit_kind kind, const char *text)
 static void vitp_record_error_hash(vitp_encoder *e, const char *frame, size_t frame_size,
                                    bool by_name)
 {
-    char          type[VITP_LABEL_MAX + 1u];
     unsigned char hash[8];
     uint16_t      size, type_size;
     const char   *message = vitp_record_find_text(e, "message", &size);
-    const char   *text = vitp_record_find_text(e, "exception_type", &type_size);
+    const char   *type = vitp_record_find_text(e, "exception_type", &type_size);
+    bool          named = by_name || type_size == 0;
     if (e->closed) return;
-    memcpy(type, text, type_size);
-    type[type_size] = 0;
-    vitp_id_error_hash(hash, type_size && !by_name ? type : e->name, message, size, frame,
-                       frame_size);
+    vitp_id_error_hash(hash, named ? e->name : type, named ? strlen(e->name) : type_size, message,
+                       size, frame, frame_size);
     vitp_record_put_hash(e, hash);
 }
 
@@ -5619,10 +5678,11 @@ static void vitp_record_at_line(vitp_encoder *e)
     char                 frame[VITP_LABEL_MAX + 24u];
     uint16_t             file_size;
     const char          *file = vitp_record_find_text(e, "file", &file_size);
-    const unsigned char *value = vitp_record_find(e, "line", 4);
+    vit_kind             kind = VIT_LABEL;
+    const unsigned char *value = vitp_record_find(e, "line", 4, &kind);
     int64_t              line = 0;
     int                  size = 0;
-    if (value) memcpy(&line, value, 8);
+    if (value && kind == VIT_INT) memcpy(&line, value, 8);
     if (file_size)
         size = snprintf(frame, sizeof frame, "%.*s:%ld", (int)file_size, file, (long)line);
     vitp_record_error_hash(e, frame, size > 0 ? (size_t)size : 0, true);
@@ -5817,6 +5877,7 @@ static bool vitp_type_is_valid(const vit_schema *schema)
     char     key[VITP_NAME_MAX + 1u], other[VITP_NAME_MAX + 1u];
     uint32_t i, k;
     if (!vitp_text_name_size(schema->name) || !schema->members) return false;
+    if (schema->member_count > VITP_MEMBERS_MAX) return false;
     for (i = 0; i < schema->member_count; i++) {
         const vit_member *m = &schema->members[i];
         if (m->kind < VIT_LABEL || m->kind > VIT_UUID) return false;
@@ -5906,14 +5967,14 @@ static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_hea
     head->flags = (uint8_t)(flags | (id ? VITP_RECORD_CORRELATED : 0u) |
                             (name_size ? VITP_RECORD_NAMED : 0u));
     head->seed_kind = choice->seed_kind;
-    head->name_size = name_size;
+    head->name_size = (uint16_t)name_size;
+    head->identity = (uint16_t)VITP_ATOMIC_LOAD(&r->identity);
 }
 
 /* Wakes the consumer when half of the queue is in use: looked at without a shared write. */
 static void vitp_record_wake(vitp_recorder *r)
 {
-    const vitp_pool *pool = r->queue->pool;
-    if (vitp_pool_free_count(pool) < pool->chunk_count / 2u && VITP_ATOMIC_LOAD(&r->sleeping) &&
+    if (vitp_queue_is_filling(r->queue) && VITP_ATOMIC_LOAD(&r->sleeping) &&
         VITP_ATOMIC_EXCHANGE(&r->sleeping, 0u))
         vitp_os_wake_set(&r->wake);
 }
@@ -5969,7 +6030,7 @@ static VITP_INLINE void vitp_record_encode(vitp_encoder *e, const vitp_source *f
                      from->type, from->schema->flags & VIT_ROW_ERROR ? VITP_RECORD_ERROR : 0u,
                      name_size);
     e->size = (uint32_t)sizeof(vitp_record_head);
-    vitp_record_put(e, from->name, name_size);
+    if (name_size) vitp_record_put(e, from->name, name_size);
     e->begin = e->size;
     vitp_record_members(e, from->schema, from->event);
 }
@@ -6049,7 +6110,8 @@ typedef enum vitp_wire_result {
     VITP_WIRE_WRITTEN,
     VITP_WIRE_FULL,
     VITP_WIRE_CORRUPT,
-    VITP_WIRE_SECRET
+    VITP_WIRE_SECRET,
+    VITP_WIRE_STALE /* recorded under an identity that is gone */
 } vitp_wire_result;
 
 /* One event in the making. */
@@ -6335,6 +6397,8 @@ static vitp_wire_result vitp_wire_event(vitp_wire *wire, vitp_json *json, const 
     const unsigned char *p = vitp_wire_take(&w, sizeof head);
     if (!p) return VITP_WIRE_CORRUPT;
     memcpy(&head, p, sizeof head);
+    if (head.identity != (uint16_t)VITP_ATOMIC_LOAD(&wire->recorder->identity))
+        return VITP_WIRE_STALE;
     schema = vitp_wire_schema(wire, &head);
     name = schema ? schema->name : "";
     name_size = strlen(name);
@@ -6700,10 +6764,18 @@ uint32_t vit_retry_after(const char *header_value, int64_t now_s)
                                                         : (uint32_t)wait_s;
 }
 
+/* Of a request: free, not wanted any more, or handed over. Whoever changes it from free first
+   decides whether it is sent. */
+enum {
+    VITP_CANCEL_FREE,
+    VITP_CANCEL_WANTED,
+    VITP_CANCEL_SENT
+};
+
 bool vit_request_cancelled(const vit_request *request)
 {
     return request && request->vitp_cancel &&
-           VITP_ATOMIC_LOAD((const uint32_t *)request->vitp_cancel) != 0;
+           VITP_ATOMIC_LOAD((const uint32_t *)request->vitp_cancel) == VITP_CANCEL_WANTED;
 }
 
 /* ============================================================================================
@@ -6944,8 +7016,9 @@ static bool vitp_consent_ci(vitp_consent_env_fn env_fn)
 /* The records at the head of the queue that one request carries; kept until there is an answer. */
 typedef struct vitp_batch {
     bool     ready;
-    size_t   records, events, corrupt, secret; /* records = events + corrupt + secret */
-    size_t   size;                             /* bytes of body */
+    uint32_t turn;                                    /* body_turn when it was built */
+    size_t   records, events, corrupt, secret, stale; /* records: the sum of the others */
+    size_t   size;                                    /* bytes of body */
     uint32_t attempts;
     char     key[33];
 } vitp_batch;
@@ -6973,7 +7046,7 @@ struct vit_client {
     uintptr_t     lock_owner; /* thread that holds lock, 0: none */
     uintptr_t     sender;     /* thread that is in send_fn, 0: none */
     uintptr_t     worker;     /* the client's own thread, 0: none */
-    uint32_t      cancel;     /* 1: the request in flight is not wanted any more */
+    uint32_t      cancel;     /* of the request in flight: VITP_CANCEL_* */
 
     /* under lock */
     vitp_consent_inputs inputs;
@@ -6985,9 +7058,12 @@ struct vit_client {
     vitp_backoff        backoff;
     vitp_batch          batch;
     uint32_t            batch_limit; /* events; smaller while a rejected batch is searched */
-    uint32_t            purge_turn;
-    uint64_t            deadline_ns; /* of vit_destroy; 0: none */
-    bool                sending, pending, hurry, halted, stopping;
+    uint32_t            purge_turn;  /* advances when what waits is forgotten */
+    uint32_t body_turn;   /* advances when a body that was built may not be sent any more */
+    uint64_t deadline_ns; /* of vit_destroy; 0: none */
+    bool     sending, hurry, halted, stopping;
+    bool     pending; /* the transport said "not yet": the body is its */
+    bool     orphan;  /* and what it sends is not wanted: until it answers */
 #ifndef VITELEMETRY_NO_THREADS
     vitp_os_thread thread;
 #endif
@@ -7112,7 +7188,9 @@ static void vitp_worker_store(vit_client *t, bool only_new)
     size_t        size;
     if (!t->settings_path[0]) return;
     if (!only_new && vitp_worker_load(t, &theirs)) t->settings.off = theirs.off; /* the user's */
-    size = vitp_settings_print(&t->settings, text);
+    theirs = t->settings;
+    if (t->consent < VIT_CONSENT_GRANTED) theirs.has_hwid = theirs.has_salt = false;
+    size = vitp_settings_print(&theirs, text);
     if (!vitp_os_make_folder(t->settings_folder)) {
         vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
         return;
@@ -7132,12 +7210,16 @@ static void vitp_worker_erase(vit_client *t)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings kept;
+    bool          refusal;
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
-    if ((kept.off || kept.has_consent) &&
+    if (kept.unreadable) kept.off = true; /* it refuses, and goes on to do so */
+    refusal = kept.off || kept.has_consent;
+    if (refusal &&
         vitp_os_write_file(t->settings_path, text, vitp_settings_print(&kept, text), false))
         return;
-    vitp_os_remove_file(t->settings_path);
+    if (refusal) vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+    else vitp_os_remove_file(t->settings_path);
 }
 
 /* folder: options.data_dir. */
@@ -7179,19 +7261,30 @@ static void vitp_worker_purge(vit_client *t, vit_drop reason)
         (void)VITP_ATOMIC_ADD_PTR(&t->released, (uintptr_t)n);
         (void)VITP_ATOMIC_ADD_PTR(&t->dropped[reason], (uintptr_t)n);
     }
-    t->batch.ready = false;
-    t->pending = false;
     t->purge_turn++;
-    if (t->sending) VITP_ATOMIC_STORE(&t->cancel, 1u);
+    t->body_turn++;
+    if (t->sending || t->pending) VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
+    t->orphan = t->orphan || t->pending;
+}
+
+/* Nothing that was recorded under the old identity goes out under the new one. */
+static void vitp_worker_change_identity(vit_client *t)
+{
+    VITP_ATOMIC_STORE(&t->recorder.identity, VITP_ATOMIC_LOAD(&t->recorder.identity) + 1u);
+    memset(t->wire.contexts, 0, sizeof t->wire.contexts);
+    t->context.collection_hash[0] = 0;
+    if (t->context.session_id[0]) vit_uuid4(t->context.session_id);
+    vitp_worker_use_context(t);
+    vitp_worker_use_identity(t);
+    t->body_turn++;
 }
 
 static void vitp_worker_forget_identity(vit_client *t)
 {
     vitp_worker_erase(t);
     t->settings.has_hwid = t->settings.has_salt = false;
-    memset(t->context.collection_hash, 0, sizeof t->context.collection_hash);
     vitp_worker_make_identity(t);
-    vitp_worker_use_context(t);
+    vitp_worker_change_identity(t);
 }
 
 /* Decides anew and makes it so: permission first, so that no record comes after the purge. */
@@ -7199,7 +7292,9 @@ static void vitp_worker_decide(vit_client *t)
 {
     static const uint32_t may[] = { VITP_MAY_RECORD, 0, VITP_MAY_RECORD | VITP_MAY_SEND,
                                     VITP_MAY_RECORD | VITP_MAY_SEND | VITP_MAY_TRACE };
+    vit_consent           before = t->consent;
     t->consent = vitp_consent_decide(&t->inputs, &t->gate);
+    if (t->consent != before) t->body_turn++;
     VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, may[(uint32_t)t->consent]);
     VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)t->gate << 8);
     if (t->consent == VIT_CONSENT_UNKNOWN) vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
@@ -7207,6 +7302,19 @@ static void vitp_worker_decide(vit_client *t)
     vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_REFUSED);
     vitp_worker_purge(t, VIT_DROP_CONSENT);
     if (t->gate == VIT_GATE_CONSENT || t->gate == VIT_GATE_SETTING) vitp_worker_forget_identity(t);
+}
+
+/* Another process changed the identity: it becomes ours, and what was hashed under the old one
+   is not sent. */
+static void vitp_worker_adopt_identity(vit_client *t, const vitp_settings *theirs)
+{
+    if (!theirs->has_hwid || !theirs->has_salt) return;
+    if (strcmp(theirs->hwid, t->settings.hwid) == 0 && strcmp(theirs->salt, t->settings.salt) == 0)
+        return;
+    vitp_worker_purge(t, VIT_DROP_CONSENT);
+    memcpy(t->settings.hwid, theirs->hwid, sizeof t->settings.hwid);
+    memcpy(t->settings.salt, theirs->salt, sizeof t->settings.salt);
+    vitp_worker_change_identity(t);
 }
 
 /* Right before bytes leave: did the user, or another process, turn it off in the settings? */
@@ -7220,6 +7328,7 @@ static void vitp_worker_recheck(vit_client *t)
         t->inputs.has_stored = true;
         t->inputs.stored = now.consent;
     }
+    vitp_worker_adopt_identity(t, &now);
     vitp_worker_decide(t);
 }
 
@@ -7250,6 +7359,7 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     switch (vitp_wire_event(&b->client->wire, &b->json, record, size, b->now_ns)) {
     case VITP_WIRE_WRITTEN: batch->events++; break;
     case VITP_WIRE_SECRET: batch->secret++, b->json.size = mark; break;
+    case VITP_WIRE_STALE: batch->stale++, b->json.size = mark; break;
     case VITP_WIRE_CORRUPT: batch->corrupt++, b->json.size = mark; break;
     case VITP_WIRE_FULL:
         b->json.size = mark;
@@ -7288,6 +7398,7 @@ static void vitp_batch_finish(vit_client *t, uintptr_t *counter)
     (void)VITP_ATOMIC_ADD_PTR(counter, (uintptr_t)t->batch.events);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CORRUPT], (uintptr_t)t->batch.corrupt);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_SECRET], (uintptr_t)t->batch.secret);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CONSENT], (uintptr_t)t->batch.stale);
     if (t->batch.corrupt) vitp_log_note(&t->recorder.log, VIT_LOG_RECORD_CORRUPT);
     if (t->batch.secret) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_STOPPED);
     memset(&t->batch, 0, sizeof t->batch);
@@ -7299,8 +7410,10 @@ static bool vitp_batch_build(vit_client *t, uint64_t now_ns)
 {
     const vitp_wire_form *form = vitp_wire_form_of(t->form);
     vitp_batch_builder    b;
+    uint32_t              attempts = t->batch.attempts;
     memset(&t->batch, 0, sizeof t->batch);
     memset(&b, 0, sizeof b);
+    t->batch.attempts = attempts;
     b.client = t;
     b.now_ns = now_ns;
     b.json.data = t->body;
@@ -7312,12 +7425,14 @@ static bool vitp_batch_build(vit_client *t, uint64_t now_ns)
         return false;
     }
     if (t->batch.events == 0) t->hurry = false;
+    b.full = b.full || vitp_queue_is_filling(t->recorder.queue);
     if (!b.full && !t->hurry && now_ns < b.first_ns + (uint64_t)t->flush_ms * VITP_MS) return false;
     if (t->batch.events == 0) return false;
     b.json.capacity = t->body_capacity;
     vitp_json_text(&b.json, form->close);
     t->batch.size = b.json.size;
     t->batch.ready = true;
+    t->batch.turn = t->body_turn;
     vitp_batch_key(t);
     return true;
 }
@@ -7328,15 +7443,16 @@ static bool vitp_batch_build(vit_client *t, uint64_t now_ns)
 static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
 {
     if (t->sending || t->stopping) return false;
-    if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD)) {
+    if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD))
         vitp_worker_purge(t, VIT_DROP_CONSENT); /* what a producer was about to commit */
-        return false;
-    }
+    if (t->orphan) return true;
     if (!vitp_worker_may_send(t)) return false;
-    if (!vitp_backoff_is_due(&t->backoff, now_ns, t->hurry)) return false;
+    if (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry)) return false;
     if (!t->batch.ready && !vitp_batch_build(t, now_ns)) return false;
     vitp_worker_recheck(t);
-    return vitp_worker_may_send(t) && t->batch.ready;
+    if (t->orphan) return true;
+    if (!vitp_worker_may_send(t)) return false;
+    return t->pending || t->batch.turn == t->body_turn || vitp_batch_build(t, now_ns);
 }
 
 static void vitp_worker_describe(vit_client *t, vit_request *request,
@@ -7350,8 +7466,8 @@ static void vitp_worker_describe(vit_client *t, vit_request *request,
     request->url = t->endpoint;
     request->content_type = vitp_wire_form_of(t->form)->content_type;
     request->headers = headers;
-    request->body = t->body;
-    request->body_size = t->batch.size;
+    request->body = t->orphan ? "" : t->body;
+    request->body_size = t->orphan ? 0 : t->batch.size;
     request->timeout_ms = t->timeout_ms;
     request->vitp_cancel = &t->cancel;
     if (t->deadline_ns && left_ms < t->timeout_ms) request->timeout_ms = (uint32_t)left_ms + 1u;
@@ -7415,6 +7531,29 @@ static void vitp_worker_count_request(vit_client *t)
     (void)VITP_ATOMIC_ADD_PTR(&t->bytes_sent, (uintptr_t)t->batch.size);
 }
 
+/* Calls the transport, unless the request was cancelled before: then nothing of it was seen. A
+   request that is pending was handed over before. */
+static vit_response vitp_worker_hand_over(vit_client *t, const vit_request *request, bool orphan)
+{
+    vit_response answer = { 0, 0 };
+    uint32_t     state = VITP_CANCEL_FREE;
+    if (!VITP_ATOMIC_CAS(&t->cancel, &state, (uint32_t)VITP_CANCEL_SENT) && !orphan &&
+        state == VITP_CANCEL_WANTED)
+        return answer;
+    VITP_ATOMIC_STORE_PTR(&t->sender, vitp_os_thread_id());
+    answer = t->transport.send_fn(request, t->transport.user);
+    VITP_ATOMIC_STORE_PTR(&t->sender, (uintptr_t)0);
+    return answer;
+}
+
+/* The answer to what nobody wants any more. */
+static void vitp_worker_bury(vit_client *t, vit_response answer)
+{
+    if (answer.http_status == VIT_HTTP_PENDING) return;
+    t->orphan = t->pending = false;
+    memset(&t->batch, 0, sizeof t->batch);
+}
+
 /* One request at most. True: look again at once. */
 static bool vitp_worker_step(vit_client *t)
 {
@@ -7423,7 +7562,7 @@ static bool vitp_worker_step(vit_client *t)
     vit_response answer;
     uint64_t     now_ns = vitp_os_now_ns();
     uint32_t     turn;
-    bool         again = false;
+    bool         again = false, orphan;
     if (!vitp_worker_enter(t)) return false;
     if (!vitp_worker_prepare(t, now_ns)) {
         vitp_worker_leave(t);
@@ -7432,15 +7571,16 @@ static bool vitp_worker_step(vit_client *t)
     vitp_worker_describe(t, &request, headers, now_ns);
     vitp_worker_count_request(t);
     turn = t->purge_turn;
+    orphan = t->orphan;
     t->sending = true;
-    VITP_ATOMIC_STORE(&t->cancel, 0u);
+    if (!t->pending) VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_FREE);
     vitp_worker_leave(t);
-    VITP_ATOMIC_STORE_PTR(&t->sender, vitp_os_thread_id());
-    answer = t->transport.send_fn(&request, t->transport.user);
-    VITP_ATOMIC_STORE_PTR(&t->sender, (uintptr_t)0);
+    answer = vitp_worker_hand_over(t, &request, orphan);
     if (!vitp_worker_enter(t)) return false; /* a child that forked in send_fn */
     t->sending = false;
-    if (turn == t->purge_turn) again = vitp_worker_answered(t, answer);
+    if (orphan) vitp_worker_bury(t, answer);
+    else if (turn == t->purge_turn) again = vitp_worker_answered(t, answer);
+    else t->orphan = t->pending = answer.http_status == VIT_HTTP_PENDING;
     vitp_os_broadcast(&t->progress);
     vitp_worker_leave(t);
     return again;
@@ -7872,8 +8012,9 @@ static vit_client *vitp_client_take_memory(const vit_options *o)
 {
     size_t      own = (sizeof(vit_client) + 63u) & ~(size_t)63u;
     size_t      queue = vit_queue_bytes(o->queue_bytes), at;
-    size_t      total = 64u + own + queue + o->batch_bytes + VITP_EVENT_JSON_MAX;
-    void       *block = o->allocator.alloc_fn(total, o->allocator.user);
+    uint64_t    wanted = (uint64_t)64u + own + queue + o->batch_bytes + VITP_EVENT_JSON_MAX;
+    size_t      total = (size_t)wanted;
+    void       *block = total == wanted ? o->allocator.alloc_fn(total, o->allocator.user) : NULL;
     char       *bytes = (char *)block;
     vit_client *t;
     if (!block) return NULL;
@@ -8086,7 +8227,7 @@ static bool vitp_client_stop(vit_client *t)
     bool     ended = !t->has_thread;
     if (!vitp_worker_enter(t)) return false;
     t->stopping = true;
-    VITP_ATOMIC_STORE(&t->cancel, 1u);
+    VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
     vitp_worker_leave(t);
     if (!t->has_thread) return true;
     vitp_os_wake_set(&t->recorder.wake);
@@ -8121,20 +8262,6 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
     return false;
 }
 
-/* Stores what the user decided: a refusal without an identity, a grant with it, and that there is
-   no decision where one is stored. A grant that another gate overrules is not stored. */
-static void vitp_client_store_consent(vit_client *t, bool stored)
-{
-    vitp_settings *s = &t->settings;
-    if (s->consent == VIT_CONSENT_DENIED) {
-        s->has_hwid = s->has_salt = false; /* on disk; what is in memory now was never sent */
-        vitp_worker_store(t, false);
-        s->has_hwid = s->has_salt = true;
-    } else if (t->consent >= VIT_CONSENT_GRANTED || (s->consent == VIT_CONSENT_UNKNOWN && stored)) {
-        vitp_worker_store(t, false);
-    }
-}
-
 void vit_set_consent(vit_client *t, vit_consent consent)
 {
     vitp_settings *s, now;
@@ -8142,7 +8269,10 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     if (!t || (uint32_t)consent > (uint32_t)VIT_CONSENT_VERBOSE || !vitp_worker_enter(t)) return;
     s = &t->settings;
     stored = vitp_worker_load(t, &now);
-    if (stored) s->off = now.off;
+    if (stored) {
+        s->off = now.off;
+        vitp_worker_adopt_identity(t, &now);
+    }
     s->unreadable = false;
     s->has_consent = consent != VIT_CONSENT_UNKNOWN;
     s->consent = consent;
@@ -8151,7 +8281,11 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     t->inputs.stored = consent;
     t->inputs.host_default = VIT_CONSENT_UNKNOWN; /* the user has spoken */
     vitp_worker_decide(t);
-    vitp_client_store_consent(t, stored);
+    /* A refusal is stored, a grant unless another gate overrules it, and no decision where there
+       was one. */
+    if (consent == VIT_CONSENT_DENIED || t->consent >= VIT_CONSENT_GRANTED ||
+        (consent == VIT_CONSENT_UNKNOWN && stored))
+        vitp_worker_store(t, false);
     vitp_worker_leave(t);
     if (t->has_thread) vitp_os_wake_set(&t->recorder.wake);
 }
@@ -8173,7 +8307,7 @@ bool vit_register_secret(vit_client *t, const char *text, size_t size)
     if (taken) t->recorder.secrets.secrets++;
     else vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_REFUSED);
     memset(t->wire.clean, 0, sizeof t->wire.clean); /* labels are scanned anew, */
-    if (!t->sending) t->batch.ready = false;        /* and what was about to leave */
+    t->body_turn++;                                 /* and what was about to leave */
     vitp_worker_leave(t);
     return taken;
 }
@@ -8349,9 +8483,10 @@ void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op
 static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
 {
     char          wire[VITP_NAME_MAX + 1u];
+    vit_kind      found;
     unsigned char head[2];
     uint32_t      size = vitp_type_wire_key(wire, kind, key);
-    if (size == 0 || vitp_record_find(&v->encoder, wire, size)) {
+    if (size == 0 || vitp_record_find(&v->encoder, wire, size, &found)) {
         vitp_event_fail(v, VIT_LOG_KEY_INVALID);
         return false;
     }
@@ -8505,6 +8640,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_TRACE_LINES_MAX
 #undef VITP_RECORD_MAX
 #undef VITP_EVENT_JSON_MAX
+#undef VITP_MEMBERS_MAX
 #undef VITP_TYPES_MAX
 #undef VITP_RATES_MAX
 #undef VITP_RATE_VALUES_MAX

@@ -25,7 +25,7 @@ cell() {
     shift 2
     case $std in c++*) source=build/matrix/smoke.cpp warn= ;; *) source=tests/smoke.c warn=-Wstrict-prototypes ;; esac
     if $compiler -std="$std" -Werror $W $warn "$@" -Itests -I. $source -o build/matrix/smoke -pthread >build/matrix/log 2>&1 &&
-        build/matrix/smoke 2>>build/matrix/log | grep -q 'smoke: ok'; then
+        build/matrix/smoke >build/matrix/out 2>>build/matrix/log && grep -q 'smoke: ok' build/matrix/out; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
@@ -41,14 +41,14 @@ matrix() {
     before=$((passed + failed))
     cp tests/smoke.c build/matrix/smoke.cpp
     for c in gcc clang clang-19; do
-        command -v $c >/dev/null 2>&1 || continue
+        command -v $c >/dev/null 2>&1 || { echo "not here: $c"; continue; }
         for std in c99 c11 c2x; do
             for o in -O0 -O2; do cell $c $std $o; done
             for s in STATIC NO_THREADS NO_FILES; do cell $c $std -O1 -DVITELEMETRY_$s; done
         done
     done
     for c in g++ clang++ clang++-19; do
-        command -v $c >/dev/null 2>&1 || continue
+        command -v $c >/dev/null 2>&1 || { echo "not here: $c"; continue; }
         for std in c++11 c++14 c++17 c++20; do
             for o in -O0 -O2; do cell $c $std $o; done
             cell $c $std -O1 -fno-exceptions -fno-rtti

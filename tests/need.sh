@@ -1,10 +1,12 @@
 #!/bin/sh
-# need.sh THING:PACKAGE ... installs the Debian package of each command or C header that is missing,
-# when it may (root); otherwise prints the command that would, and fails.
+# need.sh THING:PACKAGE ... installs the Debian package of each command or C header that is missing
+# (dpkg:PACKAGE: if the package itself is), when it may (root); otherwise it prints the command that
+# would, and fails.
 missing=
 for pair in "$@"; do
     thing=${pair%%:*} package=${pair#*:}
     case $thing in
+    dpkg) dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package" ;;
     *.h) printf '#include <stddef.h>\n#include <stdarg.h>\n#include <setjmp.h>\n#include <stdint.h>\n#include <%s>\n' "$thing" |
         ${CC:-cc} -E -x c - >/dev/null 2>&1 || missing="$missing $package" ;;
     *) command -v "$thing" >/dev/null 2>&1 || missing="$missing $package" ;;

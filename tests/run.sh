@@ -21,6 +21,7 @@ for program in "$@"; do
     # cmocka names each failure twice: where it happens, and in the summary
     [ -n "$line" ] || f=$(grep '^\[  FAILED  \] [A-Za-z_0-9]*$' "$log" | sort -u | wc -l)
     [ $status != 0 ] && [ "$f" = 0 ] && f=1
+    [ "$p$f" = 00 ] && f=1 # nothing ran
     printf '%-28s %4d passed %3d failed  %3d s\n' "$(basename "$program")" "$p" "$f" \
         $(($(date +%s) - start))
     passed=$((passed + p)) failed=$((failed + f))
