@@ -674,7 +674,7 @@ VIT_API void vit_qt_message(vit_client *t, int type, const char *file, int line,
    handed to the transport, and what was waiting, the hwid and the salt are gone. */
 VIT_API void vit_set_consent(vit_client *t, vit_consent consent);
 /* The permission in force. why (may be NULL): the gate that refuses, VIT_GATE_NONE when none does.
-   NULL client: DENIED, by none. */
+   NULL client, and in a forked child: DENIED, by none. */
 VIT_API vit_consent vit_get_consent(const vit_client *t, vit_gate *why);
 
 /* Goes into every later event: db_provider (a LABEL) and collection_name_hash (a HASH). NULL:
@@ -1847,14 +1847,15 @@ static bool vitp_os_make_folder(const char *path)
     char        part[VITP_PATH_MAX];
     struct stat s;
     size_t      i, size = strlen(path);
+    while (size > 1 && path[size - 1] == '/') size--; /* lstat would follow a link that ends so */
     if (size == 0 || size >= sizeof part) return false;
     for (i = 1; i <= size; i++) {
-        if (path[i] != '/' && path[i] != 0) continue;
+        if (path[i] != '/' && i != size) continue;
         memcpy(part, path, i);
         part[i] = 0;
         (void)mkdir(part, 0700);
     }
-    return lstat(path, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() &&
+    return lstat(part, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() &&
            !(s.st_mode & 022) && access(path, W_OK | X_OK) == 0;
 }
 
@@ -2284,7 +2285,6 @@ static bool vitp_id_random(void *out, size_t size)
 static void vitp_id_seed(vitp_id_source *s)
 {
     s->weak = !vitp_id_random(s->key, sizeof s->key);
-    s->alive = 1;
     VITP_ATOMIC_STORE_RELEASE(&s->seeded, 1u);
 }
 
@@ -4510,7 +4510,7 @@ static void vitp_queue_commit_shared(vit_queue *q, vitp_head *head, uint32_t siz
     uint32_t  what = VITP_ATOMIC_LOAD(&head->what), tag = VITP_HEAD_TAG(what), flags;
     uint32_t  room = vitp_queue_need(VITP_HEAD_SIZE(what)), need = vitp_queue_need(size);
     if (size == 0) {
-        head->number = VITP_HEAD_REST;
+        VITP_ATOMIC_STORE(&head->number, VITP_HEAD_REST); /* the consumer may look at a hole */
         size = room - (uint32_t)sizeof(vitp_head);
         flags = VITP_HEAD_SKIP;
     } else {
@@ -4939,8 +4939,9 @@ static bool vitp_queue_add_hole(vit_queue *q, uint32_t index, uint32_t at, uint3
     const vitp_head *head = vitp_queue_head(vitp_pool_chunk(q->pool, index), at);
     vitp_hole       *h = &q->holes[q->hole_count];
     if (q->hole_count == VITP_QUEUE_HOLES) return false;
-    h->thread =
-        VITP_HEAD_TAG(VITP_ATOMIC_LOAD_ACQUIRE(&head->what)) ? VITP_HEAD_REST : head->number;
+    h->thread = VITP_HEAD_TAG(VITP_ATOMIC_LOAD_ACQUIRE(&head->what))
+                    ? VITP_HEAD_REST
+                    : VITP_ATOMIC_LOAD(&head->number);
     h->index = index;
     h->at = at;
     h->need = need;
@@ -5688,10 +5689,16 @@ static void vitp_record_at_line(vitp_encoder *e)
     vitp_record_error_hash(e, frame, size > 0 ? (size_t)size : 0, true);
 }
 
+/* 0: there is no op, or its clock was another's. */
+static int64_t vitp_record_since(const vit_op *op)
+{
+    uint64_t now_ns = vitp_os_now_ns();
+    return op && op->begin_ns < now_ns ? (int64_t)((now_ns - op->begin_ns) / VITP_MS) : 0;
+}
+
 static void vitp_record_ms(vitp_encoder *e, int64_t ms)
 {
-    if (ms == VIT_SINCE_OP)
-        ms = e->op ? (int64_t)((vitp_os_now_ns() - e->op->begin_ns) / VITP_MS) : 0;
+    if (ms == VIT_SINCE_OP) ms = vitp_record_since(e->op);
     vitp_record_put(e, &ms, 8);
 }
 
@@ -6880,7 +6887,8 @@ static void vitp_curl_describe(CURL *curl, vitp_curl *c, struct curl_slist *head
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body);
     (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+                           (long)(r->timeout_ms < 0x7FFFFFFFu ? r->timeout_ms : 0x7FFFFFFFu));
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, vitp_curl_on_body);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, c);
     (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, vitp_curl_on_header);
@@ -6926,13 +6934,18 @@ typedef struct vitp_consent_inputs {
     vit_consent host_default; /* options.consent */
 } vitp_consent_inputs;
 
-/* Any refusal wins; the first that refuses is named. Only then does the user's decision count,
-   and before there is one, the host's default; a host that says DENIED is obeyed whatever is
-   stored. */
+/* What the user decided, or before that, the host's default; a host that says DENIED is obeyed
+   whatever is stored. */
+static vit_consent vitp_consent_of(const vitp_consent_inputs *in)
+{
+    if (in->host_default == VIT_CONSENT_DENIED) return VIT_CONSENT_DENIED;
+    return in->has_stored ? in->stored : in->host_default;
+}
+
+/* Any refusal wins; the first that refuses is named. */
 static vit_consent vitp_consent_decide(const vitp_consent_inputs *in, vit_gate *why)
 {
-    vit_consent consent = in->has_stored ? in->stored : in->host_default;
-    if (in->host_default == VIT_CONSENT_DENIED) consent = VIT_CONSENT_DENIED;
+    vit_consent consent = vitp_consent_of(in);
     *why = in->admin_refuses               ? VIT_GATE_ADMIN
            : in->environment_refuses       ? VIT_GATE_ENVIRONMENT
            : in->in_ci && !in->allow_in_ci ? VIT_GATE_CI
@@ -7064,6 +7077,7 @@ struct vit_client {
     bool     sending, hurry, halted, stopping;
     bool     pending; /* the transport said "not yet": the body is its */
     bool     orphan;  /* and what it sends is not wanted: until it answers */
+    bool     unsaved; /* what the user decided is not what the file says */
 #ifndef VITELEMETRY_NO_THREADS
     vitp_os_thread thread;
 #endif
@@ -7191,12 +7205,15 @@ static void vitp_worker_store(vit_client *t, bool only_new)
     theirs = t->settings;
     if (t->consent < VIT_CONSENT_GRANTED) theirs.has_hwid = theirs.has_salt = false;
     size = vitp_settings_print(&theirs, text);
+    t->unsaved = true;
     if (!vitp_os_make_folder(t->settings_folder)) {
         vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
         return;
     }
-    if (vitp_os_write_file(t->settings_path, text, size, only_new)) return;
+    t->unsaved = !vitp_os_write_file(t->settings_path, text, size, only_new);
+    if (!t->unsaved) return;
     if (only_new && vitp_worker_load(t, &theirs) && theirs.has_hwid && theirs.has_salt) {
+        t->unsaved = false;
         t->settings = theirs;
         vitp_worker_use_identity(t);
         return;
@@ -7301,7 +7318,9 @@ static void vitp_worker_decide(vit_client *t)
     if (t->consent != VIT_CONSENT_DENIED) return;
     vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_REFUSED);
     vitp_worker_purge(t, VIT_DROP_CONSENT);
-    if (t->gate == VIT_GATE_CONSENT || t->gate == VIT_GATE_SETTING) vitp_worker_forget_identity(t);
+    /* The user's or the host's refusal, whatever gate is named first; the others come and go. */
+    if (vitp_consent_of(&t->inputs) == VIT_CONSENT_DENIED || t->inputs.setting_refuses)
+        vitp_worker_forget_identity(t);
 }
 
 /* Another process changed the identity: it becomes ours, and what was hashed under the old one
@@ -7323,8 +7342,8 @@ static void vitp_worker_recheck(vit_client *t)
     vitp_settings now;
     if (!vitp_worker_load(t, &now)) return;
     t->settings.off = now.off;
-    t->inputs.setting_refuses = now.off || now.unreadable;
-    if (now.has_consent) {
+    t->inputs.setting_refuses = now.off || (now.unreadable && !t->unsaved);
+    if (now.has_consent && !t->unsaved) {
         t->inputs.has_stored = true;
         t->inputs.stored = now.consent;
     }
@@ -8073,17 +8092,25 @@ static bool vitp_client_add_secret(vitp_recorder *r, const char *text, size_t si
     return true;
 }
 
-/* Names that are common words, and would be taken from every sentence. */
+/* Names that are common words or constants of the catalogue: to take them from every text would
+   spoil it, and tell the name. In any case of the letters. */
 static bool vitp_client_is_common(const char *text)
 {
-    static const char *const words[] = { "root",    "admin",   "user",   "users",  "home",
-                                         "guest",   "test",    "host",   "local",  "localhost",
-                                         "default", "data",    "server", "debian", "ubuntu",
-                                         "linux",   "windows", "desktop" };
-    size_t                   i;
-    for (i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcmp(words[i], text) == 0) return true;
-    return false;
+    static const char words[] =
+        " root admin administrator user users home guest test host local localhost default data "
+        "server"
+        " debian ubuntu linux windows darwin desktop laptop normal crash forced_close vector "
+        "metadata"
+        " similarity umap pca tsne critical fatal error success session launch ";
+    char   lower[32];
+    size_t i, size = vitp_text_size(text, sizeof lower - 2);
+    if (size == sizeof lower - 2) return false;
+    lower[0] = ' ';
+    for (i = 0; i < size; i++)
+        lower[1 + i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i]);
+    lower[1 + size] = ' ';
+    lower[2 + size] = 0;
+    return strstr(words, lower) != NULL;
 }
 
 static void vitp_client_learn(vitp_recorder *r, const char *text, const char *marker)
@@ -8292,7 +8319,9 @@ void vit_set_consent(vit_client *t, vit_consent consent)
 
 vit_consent vit_get_consent(const vit_client *t, vit_gate *why)
 {
-    uint32_t decision = t ? VITP_ATOMIC_LOAD(&t->recorder.decision) : (uint32_t)VIT_CONSENT_DENIED;
+    bool     ours = t && !vitp_os_page_forked(&t->recorder.page);
+    uint32_t decision =
+        ours ? VITP_ATOMIC_LOAD(&t->recorder.decision) : (uint32_t)VIT_CONSENT_DENIED;
     if (why) *why = (vit_gate)(decision >> 8);
     return (vit_consent)(decision & 0xFFu);
 }
@@ -8594,7 +8623,8 @@ static const vit_schema *vitp_event_row(const char *name)
     return NULL;
 }
 
-/* An ad-hoc event has the rate of its name in the catalogue, else 1; vit_set_rate changes both. */
+/* An ad-hoc event has the rate of its name in the catalogue, else 1, and a correlation id where
+   that row has one; vit_set_rate changes both rates. */
 static bool vitp_event_sample(vitp_event *v)
 {
     const vit_schema *row = vitp_event_row(v->name);
@@ -8602,12 +8632,16 @@ static bool vitp_event_sample(vitp_event *v)
     vitp_choice       choice;
     memcpy(&head, v->data, sizeof head);
     if (row && (row->flags & VIT_ROW_ERROR)) head.flags |= VITP_RECORD_ERROR;
+    if (row && (row->flags & VIT_ROW_CORRELATED) && !v->has_op) {
+        vitp_id_next(v->encoder.recorder->ids, head.correlation_id);
+        head.flags |= VITP_RECORD_CORRELATED;
+    }
     if (head.flags & VITP_RECORD_ERROR) {
         memcpy(v->data, &head, sizeof head);
         return true;
     }
     choice = vitp_sample(v->encoder.recorder, NULL, v->name, row ? row->rate : 1.0,
-                         v->has_op ? v->op.correlation_id : NULL);
+                         head.flags & VITP_RECORD_CORRELATED ? head.correlation_id : NULL);
     head.rate = choice.rate;
     head.seed_kind = choice.seed_kind;
     memcpy(v->data, &head, sizeof head);
