@@ -19,7 +19,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples bench-peers deps-peers
+        examples explore bench-peers deps-peers
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -51,6 +51,9 @@ TSAN_UNIT = queue ids worker sampling consent
 tsan: deps ## the threaded tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
+
+explore: ## the queue in all interleavings of small scenarios (long; a draft, not part of check)
+	@sh tests/explore.sh
 
 lint: deps-check ## the header's own rules, clang-tidy and cppcheck
 	@sh tests/lint.sh tools
