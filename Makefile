@@ -52,7 +52,7 @@ tsan: deps ## the threaded tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 
-explore: ## the queue in all interleavings of small scenarios (long; a draft, not part of check)
+explore: ## the queue in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)
 	@sh tests/explore.sh
 
 lint: deps-check ## the header's own rules, clang-tidy and cppcheck

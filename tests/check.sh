@@ -1,5 +1,6 @@
 #!/bin/sh
-# What CI runs: `make test`, every compiler and standard, the sanitizers, lint. Counts add up.
+# What CI runs: `make test`, every compiler and standard, the sanitizers, the explorer, lint. Counts
+# add up.
 set -u
 passed=0 failed=0
 MAKE="${MAKE:-make} --no-print-directory"
@@ -62,6 +63,7 @@ step 'make test' $MAKE test
 matrix
 step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
 step 'ThreadSanitizer' $MAKE tsan
+step 'explorer of the queue' $MAKE explore
 step 'lint' sh tests/lint.sh tools
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -117,7 +117,7 @@ plant 'no light barrier, limit read early' 3 10 "$(within vitp_queue_push \
 s/> VITP_ATOMIC_LOAD(&s->limit)/> limit/')"
 plant 'no predecessor rule' 2 '6 7' \
     "$(change vitp_queue_look_chunk 'shared && vitp_queue_must_wait(q, c, place)' '0')"
-plant 'numbers ignored' 2 3 "$(change vitp_queue_is_next 'return false' 'return true')"
+plant 'numbers ignored' 2 13 "$(change vitp_queue_is_next 'return false' 'return true')"
 plant 'holes ignored' 2 6 "$(change vitp_queue_is_clear 'return false' 'return true')"
 plant 'the loser leaves its chunk open' 2 '5 6' \
     "$(change vitp_queue_open_shared 'own)) vitp_pool_close(c)' 'own))')"
