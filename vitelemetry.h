@@ -30,7 +30,7 @@ WHAT IT DOES
     A host thread encodes an event into a lock-free queue and goes on: no allocation, no lock, no
     I/O. One consumer (a thread of the client's own, or your loop by vit_pump) turns records into
     JSON and hands them to the transport. A record leaves the queue only when the server has
-    answered 2xx.
+    taken it (2xx) or refuses it for good, or when the user refuses or forgets it.
 
         host threads -> allowed? sampled? -> typed record -> queue -> consumer -> JSON -> transport
 
@@ -39,9 +39,9 @@ WHAT LEAVES YOUR MACHINE
     hardware), event_name, app_version, client_type, and metadata: the members of the event as the
     table of kinds below says, correlation_id, session_id, and what was set by vit_set_context.
     Free text is scrubbed of addresses, paths, names and secrets before it enters the queue.
-    Identifiers leave as salted hashes. Nothing leaves, and nothing is written to disk, before
-    consent is granted. The request carries no cookie, no identity in a header, and what your
-    transport adds (the server sees an IP address).
+    Identifiers leave as salted hashes. Before consent is granted nothing leaves, and nothing but
+    a refusal is written to disk. The request carries no cookie, no identity in a header, and what
+    your transport adds (the server sees an IP address).
 
 THREADS
     vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any
@@ -2006,18 +2006,6 @@ static size_t vitp_text_size(const char *text, size_t most)
 {
     const char *end = text ? (const char *)memchr(text, 0, most) : text;
     return !text ? 0 : end ? (size_t)(end - text) : most;
-}
-
-/* The largest size <= size that does not end inside a character. */
-static size_t vitp_text_cut(const char *text, size_t size)
-{
-    size_t at = size, back;
-    for (back = 0; back < 3 && at > 0 && ((unsigned char)text[at - 1] & 0xC0u) == 0x80u; back++)
-        at--;
-    if (at == 0) return size;
-    if ((unsigned char)text[at - 1] < 0xC0u) return size; /* ASCII, or no character begins here */
-    back = (unsigned char)text[at - 1] >= 0xF0u ? 4 : (unsigned char)text[at - 1] >= 0xE0u ? 3 : 2;
-    return size - (at - 1) >= back ? size : at - 1;
 }
 
 static bool vitp_text_copy(char *out, size_t capacity, const char *text)
@@ -4529,19 +4517,15 @@ static void vitp_queue_commit_shared(vit_queue *q, vitp_head *head, uint32_t siz
 
 /* ---- a thread's own chunk ---------------------------------------------------------------- */
 
-typedef enum vitp_room {
-    VITP_ROOM_OWN,
-    VITP_ROOM_SHARED
-} vitp_room;
-
-/* The slot's chunk has no room for a record: seals it and takes the next one. Inside busy. */
-static vitp_room vitp_queue_next(vit_queue *q, vitp_slot *s, uint32_t need)
+/* The slot's chunk has no room for a record: seals it and takes the next one. False: there is none,
+   or the consumer takes the old one away; then there is the shared one. Inside busy. */
+static bool vitp_queue_next(vit_queue *q, vitp_slot *s, uint32_t need)
 {
     vitp_pool *p = q->pool;
     uint32_t   limit = VITP_ATOMIC_LOAD_ACQUIRE(&s->limit), top;
-    if (limit == VITP_LIMIT_SEALING) return VITP_ROOM_SHARED;
+    if (limit == VITP_LIMIT_SEALING) return false;
     if (limit == VITP_LIMIT_WANTED && !VITP_ATOMIC_CAS(&s->limit, &limit, VITP_LIMIT_NONE))
-        return VITP_ROOM_SHARED; /* too late: the consumer has it. Else: I live, it stays mine */
+        return false; /* too late: the consumer has it. Else: I live, it stays mine */
     top = (s->word & VITP_WORD_GENERATION) | p->data_bytes;
     if (!s->chunk || s->word + need > top) {
         if (s->chunk) VITP_ATOMIC_STORE_RELEASE(&s->chunk->word, s->word | VITP_WORD_SEALED);
@@ -4552,7 +4536,7 @@ static vitp_room vitp_queue_next(vit_queue *q, vitp_slot *s, uint32_t need)
     limit = VITP_ATOMIC_LOAD(&s->limit);
     while (limit != VITP_LIMIT_SEALING && limit != top)
         if (VITP_ATOMIC_CAS(&s->limit, &limit, top)) break; /* a wish of the consumer ends, too */
-    return limit == VITP_LIMIT_SEALING || !s->chunk ? VITP_ROOM_SHARED : VITP_ROOM_OWN;
+    return limit != VITP_LIMIT_SEALING && s->chunk;
 }
 
 /* Where a record is being written; slot: NULL in the shared chunk. */
@@ -4579,7 +4563,7 @@ static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t s
     place.slot = s;
     place.head = vitp_queue_begin_own(s, self, vitp_queue_need(size));
     if (place.head) return place;
-    if (vitp_queue_next(q, s, vitp_queue_need(size)) == VITP_ROOM_OWN) {
+    if (vitp_queue_next(q, s, vitp_queue_need(size))) {
         place.head = vitp_queue_head(s->chunk, VITP_WORD_BYTES(s->word));
         return place;
     }
@@ -4655,14 +4639,15 @@ static VITP_INLINE vitp_slot *vitp_queue_slot(vit_queue *q, uintptr_t self)
                                  (hash & ((VITP_QUEUE_SLOTS - 1u) * (uint32_t)sizeof(vitp_slot))));
 }
 
-/* The slot of this thread, or NULL. inside: it is in the middle of a record. */
+/* The slot of this thread, or NULL. inside: there is one, and the thread is in the middle of a
+   record. */
 static vitp_slot *vitp_queue_find(vit_queue *q, uintptr_t self, bool *inside)
 {
     uint32_t first = (uint32_t)(vitp_queue_slot(q, self) - q->slots), i;
     for (i = 0; i < VITP_QUEUE_PROBES; i++) {
         vitp_slot *s = &q->slots[(first + i) & (VITP_QUEUE_SLOTS - 1u)];
         uintptr_t  owner = VITP_ATOMIC_LOAD_PTR(&s->owner);
-        *inside = (owner & 1u) != 0;
+        *inside = owner == (self | 1u);
         if ((owner & ~(uintptr_t)1u) == self) return s;
     }
     return NULL;
@@ -4736,10 +4721,7 @@ static VITP_NOINLINE bool vitp_queue_push_slow(vit_queue *q, const void *record,
     if (record && size > 0 && size <= q->record_max) place = vitp_queue_place(q, size, important);
     if (!place.head) return false;
     memcpy(place.head + 1, record, size);
-    if (place.slot)
-        vitp_queue_commit_own(place.slot, place.slot->chunk, place.head, place.slot->word, size,
-                              VITP_OS_THREAD_POINTER());
-    else vitp_queue_commit_shared(q, place.head, size);
+    vitp_queue_end(q, place, size);
     return true;
 }
 
@@ -4747,14 +4729,12 @@ static VITP_NOINLINE bool vitp_queue_push_slow(vit_queue *q, const void *record,
 static VITP_NOINLINE bool vitp_queue_push_long(vit_queue *q, vitp_slot *s, const void *record,
                                                uint32_t size, bool important)
 {
-    uintptr_t  self = VITP_OS_THREAD_POINTER();
     vitp_place place;
     if (!record || size > q->record_max) return false;
-    place = vitp_queue_reserve_own(q, s, self, size, important);
+    place = vitp_queue_reserve_own(q, s, VITP_OS_THREAD_POINTER(), size, important);
     if (!place.head) return false;
     memcpy(place.head + 1, record, size);
-    if (place.slot) vitp_queue_commit_own(s, s->chunk, place.head, s->word, size, self);
-    else vitp_queue_commit_shared(q, place.head, size);
+    vitp_queue_end(q, place, size);
     return true;
 }
 
@@ -4805,23 +4785,18 @@ void *vit_queue_reserve(vit_queue *q, uint32_t size)
 
 void vit_queue_commit(vit_queue *q, void *record, uint32_t size)
 {
-    vitp_head *head = record ? (vitp_head *)record - 1 : NULL;
-    uintptr_t  self = VITP_OS_THREAD_POINTER();
-    uint32_t   what, room;
-    vitp_slot *s;
-    bool       inside;
-    if (!q || !head) return;
-    what = VITP_ATOMIC_LOAD(&head->what);
-    room = VITP_HEAD_SIZE(what);
-    if (size > room) size = room;
-    if (what & VITP_HEAD_PENDING) {
-        vitp_queue_commit_shared(q, head, size);
-        return;
+    vitp_place place = { NULL, NULL };
+    uint32_t   what;
+    bool       inside = false;
+    if (!q || !record) return;
+    place.head = (vitp_head *)record - 1;
+    what = VITP_ATOMIC_LOAD(&place.head->what);
+    if (size > VITP_HEAD_SIZE(what)) size = VITP_HEAD_SIZE(what);
+    if (!(what & VITP_HEAD_PENDING)) {
+        place.slot = vitp_queue_find(q, VITP_OS_THREAD_POINTER(), &inside);
+        if (!inside) return;
     }
-    s = vitp_queue_find(q, self, &inside);
-    if (!s || !inside) return;
-    if (size == 0) VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
-    else vitp_queue_commit_own(s, s->chunk, head, s->word, size, self);
+    vitp_queue_end(q, place, size);
 }
 
 /* ---- the consumer ------------------------------------------------------------------------ */
@@ -5966,6 +5941,7 @@ static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_hea
                                          uint32_t type, uint32_t flags, uint32_t name_size)
 {
     static const unsigned char none[16] = { 0 };
+    head->identity = (uint16_t)VITP_ATOMIC_LOAD_ACQUIRE(&r->identity); /* before the salt */
     head->time_ns = vitp_os_coarse_ns();
     head->rate = choice->rate;
     memcpy(head->correlation_id, id ? id : none, 16);
@@ -5975,7 +5951,6 @@ static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_hea
                             (name_size ? VITP_RECORD_NAMED : 0u));
     head->seed_kind = choice->seed_kind;
     head->name_size = (uint16_t)name_size;
-    head->identity = (uint16_t)VITP_ATOMIC_LOAD(&r->identity);
 }
 
 /* Wakes the consumer when half of the queue is in use: looked at without a shared write. */
@@ -7284,15 +7259,16 @@ static void vitp_worker_purge(vit_client *t, vit_drop reason)
     t->orphan = t->orphan || t->pending;
 }
 
-/* Nothing that was recorded under the old identity goes out under the new one. */
+/* Nothing that was recorded under the old identity goes out under the new one: a record that bears
+   the new number was made with the new salt and context. */
 static void vitp_worker_change_identity(vit_client *t)
 {
-    VITP_ATOMIC_STORE(&t->recorder.identity, VITP_ATOMIC_LOAD(&t->recorder.identity) + 1u);
     memset(t->wire.contexts, 0, sizeof t->wire.contexts);
     t->context.collection_hash[0] = 0;
     if (t->context.session_id[0]) vit_uuid4(t->context.session_id);
     vitp_worker_use_context(t);
     vitp_worker_use_identity(t);
+    VITP_ATOMIC_STORE_RELEASE(&t->recorder.identity, VITP_ATOMIC_LOAD(&t->recorder.identity) + 1u);
     t->body_turn++;
 }
 
@@ -7768,22 +7744,27 @@ void vit_session_end(vit_client *t, vit_exit reason)
     vitp_worker_leave(t);
 }
 
+/* A text that events carry. One that is too long is scrubbed before it is cut, as a label is. */
+static void vitp_session_text(vit_client *t, char out[VITP_LABEL_MAX + 1u], const char *text)
+{
+    vitp_encoder e;
+    size_t       size = vitp_text_size(text, VITP_LABEL_MAX + 1u);
+    memset(&e, 0, sizeof e);
+    e.recorder = &t->recorder;
+    if (size > VITP_LABEL_MAX) size = vitp_record_long_label(&e, text, (unsigned char *)out);
+    else if (size > 0) memcpy(out, text, size);
+    out[size] = 0;
+}
+
 void vit_session_begin(vit_client *t, const char *session_id, const char *launch_source)
 {
     vit_session_start event = { 0, 0, 0 };
-    size_t            size;
     if (!t) return;
     vit_session_end(t, VIT_EXIT_NORMAL);
     event.launch_source = launch_source;
     if (!vitp_worker_enter(t)) return;
-    size = vitp_text_size(session_id, VITP_LABEL_MAX + 1u);
-    if (size > VITP_LABEL_MAX) size = vitp_text_cut(session_id, VITP_LABEL_MAX);
-    if (size == 0) {
-        vit_uuid4(t->context.session_id);
-    } else {
-        memcpy(t->context.session_id, session_id, size);
-        t->context.session_id[size] = 0;
-    }
+    vitp_session_text(t, t->context.session_id, session_id);
+    if (!t->context.session_id[0]) vit_uuid4(t->context.session_id);
     t->session_begin_ns = vitp_os_now_ns();
     vitp_worker_use_context(t);
     vitp_worker_reseed(t);
@@ -7801,11 +7782,8 @@ void vit_set_context(vit_client *t, const char *provider, const char *collection
 {
     unsigned char hash[8];
     char          salt[33] = { 0 };
-    size_t        size = vitp_text_size(provider, VITP_LABEL_MAX + 1u);
     if (!t || !vitp_worker_enter(t)) return;
-    if (size > VITP_LABEL_MAX) size = vitp_text_cut(provider, VITP_LABEL_MAX);
-    if (size) memcpy(t->context.provider, provider, size);
-    t->context.provider[size] = 0;
+    vitp_session_text(t, t->context.provider, provider);
     t->context.collection_hash[0] = 0;
     if (collection) {
         (void)vitp_cell_read(&t->recorder.salt, salt, 32);

@@ -1343,8 +1343,9 @@ VIT_EVENT_DEFINE(file_opened, "file.opened", 1.0, APP_FILE_OPENED)
     X(VIT_TEXT, text)                                                                              \
     X(VIT_HASH, host)                                                                              \
     X(VIT_GROUP, team)                                                                             \
-    X(VIT_ROW, record) X(VIT_TRACE, trace) X(VIT_FRAME, frame) X(VIT_FILE, file) X(VIT_INT, whole) \
-        X(VIT_REAL, share) X(VIT_FLAG, flag) X(VIT_MS, took_ms) X(VIT_UUID, uuid)
+    X(VIT_ROW, record)                                                                             \
+    X(VIT_TRACE, trace) X(VIT_FRAME, frame) X(VIT_FILE, file) X(VIT_INT, whole) X(VIT_REAL, share) \
+        X(VIT_FLAG, flag) X(VIT_MS, took_ms) X(VIT_UUID, uuid)
 VIT_EVENT_DECLARE(everything, APP_EVERYTHING);
 VIT_EVENT_DEFINE(everything, "every.thing", 1.0, APP_EVERYTHING)
 
@@ -1644,6 +1645,28 @@ static void test_session(void **state)
     end(t);
 }
 
+/* A long id or provider is scrubbed before it is cut: no half of an address is left. */
+static void test_long_context_texts(void **state)
+{
+    vit_client *t = client();
+    char        text[128];
+    lines       l;
+    (void)state;
+    memset(text, 'x', 50);
+    strcpy(text + 50, " jane.doe.of.the.office@example.org");
+    vit_session_begin(t, text, NULL);
+    vit_set_context(t, text, NULL);
+    vit_purge(t);
+    vit_session_end(t, VIT_EXIT_NORMAL);
+    l = lines_of(t);
+    assert_int_equal(l.count, 1);
+    assert_null(strstr(l.text[0], "jane"));
+    assert_non_null(strstr(json_at(l.text[0], "metadata/session_id"), "xxx [email]\""));
+    assert_non_null(strstr(json_at(l.text[0], "metadata/db_provider"), "xxx [email]\""));
+    lines_free(&l);
+    end(t);
+}
+
 static void test_op(void **state)
 {
     vit_op a = vit_op_begin(), b = vit_op_begin();
@@ -1727,6 +1750,7 @@ int main(void)
         cmocka_unit_test(test_delay),
         cmocka_unit_test(test_session),
         cmocka_unit_test(test_op),
+        cmocka_unit_test(test_long_context_texts),
         cmocka_unit_test(test_correlation_ids),
     };
     environment_clear();
