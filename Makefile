@@ -19,7 +19,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples explore bench-peers deps-peers
+        examples explore bench-peers deps-peers crash-loop
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -47,13 +47,18 @@ asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
 	@COLLECTOR=$(B)/asan/examples/collector sh tests/run.sh $(UNIT:%=$(B)/asan/tests/test_%)
 
-TSAN_UNIT = queue ids worker sampling consent
+TSAN_UNIT = queue pool ids worker sampling consent
 tsan: deps ## the threaded tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 
 explore: ## the queue in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)
 	@sh tests/explore.sh
+
+N = 500
+crash-loop: $(B)/tests/crash_loop ## a program is killed N times (N=500) while it records and delivers
+	@$(B)/tests/crash_loop $(N) 1
+	@$(B)/tests/crash_loop $(N) 2
 
 lint: deps-check ## the header's own rules, clang-tidy and cppcheck
 	@sh tests/lint.sh tools
@@ -114,6 +119,10 @@ $(B)/tests/test_%: tests/test_%.c $(wildcard tests/*.h) vitelemetry.h
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) -I. $< -o $@ -lcmocka -pthread -lm
 
 $(B)/tests/smoke: tests/smoke.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+$(B)/tests/crash_loop: tests/crash_loop.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 

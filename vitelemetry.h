@@ -32,6 +32,14 @@ WHAT IT DOES
     JSON and hands them to the transport. A record leaves the queue only when the server has
     taken it (2xx) or refuses it for good, or when the user refuses or forgets it.
 
+    With consent the queue lies in a file in memory (Linux: $XDG_RUNTIME_DIR or /dev/shm; Windows:
+    the data folder) that outlives the process. What a killed process had accepted, and what
+    vit_destroy could not deliver in time, is taken over by the next vit_create of the same program
+    and data folder, in the words of the run that recorded it, and a request that was under way is
+    repeated under its Idempotency-Key. A log-out or a reboot ends that. Where no file is safe (a
+    full, network or copy-on-write file system; macOS and BSD) the queue is plain memory, and
+    vit_stats.crash_surviving is false.
+
         host threads -> allowed? sampled? -> typed record -> queue -> consumer -> JSON -> transport
 
 WHAT LEAVES YOUR MACHINE
@@ -47,7 +55,8 @@ THREADS
     vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any
     time and never wait. The other calls may be called from any thread; they take a lock that is
     never held while your callbacks run, except by vit_export. vit_create and vit_destroy bracket
-    them all. A forked child records nothing (VIT_DISABLED). Callbacks may track; vit_flush from a
+    them all. A forked child records into its parent's queue where crash_surviving is true, else
+    nothing (VIT_DISABLED); all other calls do nothing in it. Callbacks may track; vit_flush from a
     callback returns false at once.
 
 ERRORS
@@ -96,9 +105,9 @@ LIMITS
     event name 64 bytes, key 64, LABEL 64, TEXT 1 KiB of the first 4 KiB, hashed value 4 KiB, one
     event 2.5 KiB as a record and 32 KiB as JSON, 128 members, 128 declared event types and 64
     names with a rate of their own a client, 16 registered secrets of 128 bytes, 60 changes of
-    context while events wait. Events wait in memory only: what is not delivered when vit_destroy
-    returns is dropped. options.spool_bytes_max, spool_days_max, crash_handler and audit have no
-    effect in this version, nor have VIT_WIRE_OTLP (vit_create refuses it) and
+    context while events wait, 32 KiB of schemas. A child that is killed while it records keeps a
+    piece of the queue until the client ends. options.spool_bytes_max, spool_days_max, crash_handler
+    and audit have no effect in this version, nor have VIT_WIRE_OTLP (vit_create refuses it) and
     vit_crashed_last_run (false).
 
 LICENCE
@@ -160,7 +169,7 @@ typedef struct vit_schema vit_schema;
 typedef enum vit_status {
     VIT_OK = 0,
     VIT_TRUNCATED,   /* accepted, but a text was cut or a member did not fit */
-    VIT_DISABLED,    /* NULL client, consent or a switch refuses, or a forked child */
+    VIT_DISABLED,    /* NULL client, consent or a switch refuses, or a forked child (THREADS) */
     VIT_SAMPLED_OUT, /* not chosen at this event's rate */
     VIT_QUEUE_FULL,  /* refused: the consumer does not keep up, or the server is away */
     VIT_INVALID      /* malformed call: see the log */
@@ -259,6 +268,10 @@ typedef enum vit_log_level {
     X(SETTINGS_NOT_SAVED, WARNING,                                                                 \
       "the settings could not be saved: identity and consent last for this run")                   \
     X(RANDOM_WEAK, WARNING, "the system gave no random bytes: ids are unique but guessable")       \
+    X(POOL_PLAIN, INFO,                                                                            \
+      "no safe place for a file in memory: what waits is lost when the process is killed")         \
+    X(POOL_CORRUPT, WARNING, "what a killed process left could not be read in part or at all")     \
+    X(POOL_FOREIGN, INFO, "what a killed process left is of another version: it is not touched")   \
     X(RECORD_CORRUPT, ERROR, "a record could not be read and was dropped")                         \
     X(SERVER_PAUSED, WARNING,                                                                      \
       "the server refused us (401, 403): nothing more is sent in this run")                        \
@@ -277,9 +290,9 @@ typedef enum vit_log_item {
 } vit_log_item;
 #undef VIT_LOG_ENUM_
 
-/* Memory comes once, in vit_create, and goes once, in vit_destroy. Both or none; malloc and free
-   by default. alloc_fn gives memory aligned as malloc's; NULL is allowed and makes vit_create
-   fail. */
+/* Memory comes in vit_create, and goes in vit_destroy. Both or none; malloc and free by default.
+   alloc_fn gives memory aligned as malloc's; NULL is allowed and makes vit_create fail. The
+   consumer takes some more for each queue of a killed process, one at a time, and gives it back. */
 typedef struct vit_allocator {
     void *(*alloc_fn)(size_t size, void *user);
     void (*free_fn)(void *memory, void *user);
@@ -376,7 +389,7 @@ typedef struct vit_stats {
     uint64_t accepted, adopted, delivered, queued, spooled, handed_over, dropped[VIT_DROP_COUNT];
     uint64_t refused_disabled, refused_sampled, refused_full, refused_invalid, truncated;
     uint64_t requests, retries, bytes_sent;
-    bool     crash_surviving; /* false in this version: the queue is plain memory */
+    bool     crash_surviving; /* what waits outlives the process, see the top */
 } vit_stats;
 
 /* ---- schema of a declared event ---------------------------------------------------------- */
@@ -674,7 +687,7 @@ VIT_API void vit_qt_message(vit_client *t, int type, const char *file, int line,
    handed to the transport, and what was waiting, the hwid and the salt are gone. */
 VIT_API void vit_set_consent(vit_client *t, vit_consent consent);
 /* The permission in force. why (may be NULL): the gate that refuses, VIT_GATE_NONE when none does.
-   NULL client, and in a forked child: DENIED, by none. */
+   NULL client, and in a forked child that records nothing: DENIED, by none. */
 VIT_API vit_consent vit_get_consent(const vit_client *t, vit_gate *why);
 
 /* Goes into every later event: db_provider (a LABEL) and collection_name_hash (a HASH). NULL:
@@ -1092,6 +1105,8 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_heavy_barrier         see >>atomics; it does not reach other processes
    vitp_os_page                  memory that tells a forked child from its parent
    vitp_os_read_file and others  whole small files, private to the user, no links followed
+   vitp_os_pool                  a file in memory that outlives the process, and a lock on it that
+                                 does not
    ============================================================================================ */
 
 typedef enum vitp_os_read {
@@ -1099,7 +1114,22 @@ typedef enum vitp_os_read {
     VITP_OS_READ_ABSENT,
     VITP_OS_READ_REFUSED
 } vitp_os_read;
+typedef enum vitp_os_found {
+    VITP_OS_FOUND_OURS,   /* open, and locked by this process */
+    VITP_OS_FOUND_BUSY,   /* its process lives, or it is gone meanwhile */
+    VITP_OS_FOUND_REFUSED /* a link, somebody else's, too large */
+} vitp_os_found;
 typedef void (*vitp_os_thread_fn)(void *argument);
+/* False: no more of them. */
+typedef bool (*vitp_os_name_fn)(const char *folder, const char *name, void *user);
+#define VITP_POOL_PATH_MAX (VITP_PATH_MAX + 128u)
+
+#ifdef VITELEMETRY_NO_FILES
+typedef struct vitp_os_pool {
+    void *memory;
+    bool  open;
+} vitp_os_pool;
+#endif
 
 #if defined(VITELEMETRY_NO_THREADS) && !defined(VITP_OS_THREAD_POINTER)
 #define VITP_OS_THREAD_POINTER() ((uintptr_t)64u)
@@ -1426,25 +1456,187 @@ static void vitp_os_remove_file(const char *path)
     wchar_t wide[VITP_PATH_MAX];
     if (vitp_os_wide(wide, path)) (void)DeleteFileW(wide);
 }
+
+/* The share mode is the lock: nobody else can open the file while its process lives. */
+typedef struct vitp_os_pool {
+    void    *memory; /* NULL: not mapped */
+    uint64_t size;
+    HANDLE   file, mapping;
+    bool     open;
+    char     path[VITP_POOL_PATH_MAX];
+} vitp_os_pool;
+
+static bool vitp_os_pool_base(uint32_t which, char *out, size_t size)
+{
+    (void)which, (void)out, (void)size; /* the data folder is all there is */
+    return false;
+}
+
+static void vitp_os_pool_close(vitp_os_pool *m)
+{
+    if (m->memory) UnmapViewOfFile(m->memory);
+    if (m->mapping) CloseHandle(m->mapping);
+    if (m->open) CloseHandle(m->file);
+    m->memory = NULL;
+    m->mapping = NULL;
+    m->open = false;
+}
+
+static void vitp_os_pool_remove(vitp_os_pool *m)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    if (!m->open) return;
+    vitp_os_pool_close(m);
+    if (vitp_os_wide(wide, m->path)) DeleteFileW(wide);
+}
+
+static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *data, size_t size)
+{
+    LARGE_INTEGER at;
+    DWORD         n = 0;
+    at.QuadPart = (LONGLONG)offset;
+    return SetFilePointerEx(m->file, at, NULL, FILE_BEGIN) &&
+           WriteFile(m->file, data, (DWORD)size, &n, NULL) && n == size;
+}
+
+static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_t size)
+{
+    LARGE_INTEGER at;
+    DWORD         n = 0;
+    at.QuadPart = (LONGLONG)offset;
+    return SetFilePointerEx(m->file, at, NULL, FILE_BEGIN) &&
+           ReadFile(m->file, out, (DWORD)size, &n, NULL) && n == size;
+}
+
+/* A local drive, neither compressed nor sparse: a store into the mapping cannot fail. */
+static bool vitp_os_pool_is_safe(const wchar_t *path)
+{
+    wchar_t root[VITP_PATH_MAX];
+    DWORD   attributes = GetFileAttributesW(path);
+    return GetVolumePathNameW(path, root, VITP_PATH_MAX) && GetDriveTypeW(root) == DRIVE_FIXED &&
+           attributes != INVALID_FILE_ATTRIBUTES &&
+           !(attributes & (FILE_ATTRIBUTE_COMPRESSED | FILE_ATTRIBUTE_SPARSE_FILE |
+                           FILE_ATTRIBUTE_REPARSE_POINT));
+}
+
+/* Written to its end, so that its space is there. */
+static bool vitp_os_pool_fill(vitp_os_pool *m, size_t size)
+{
+    static const char zeros[4096] = { 0 };
+    uint64_t          at;
+    for (at = 0; at < size; at += sizeof zeros)
+        if (!vitp_os_pool_write(m, at, zeros,
+                                size - at < sizeof zeros ? (size_t)(size - at) : sizeof zeros))
+            return false;
+    return true;
+}
+
+static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    memset(m, 0, sizeof *m);
+    if (snprintf(m->path, sizeof m->path, "%s", path) >= (int)sizeof m->path ||
+        !vitp_os_wide(wide, path))
+        return false;
+    m->file = CreateFileW(wide, GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_NEW,
+                          FILE_ATTRIBUTE_NORMAL | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED, NULL);
+    m->open = m->file != INVALID_HANDLE_VALUE;
+    if (!m->open) return false;
+    m->size = size;
+    if (vitp_os_pool_is_safe(wide) && vitp_os_pool_fill(m, size))
+        m->mapping = CreateFileMappingW(m->file, NULL, PAGE_READWRITE, 0, 0, NULL);
+    if (m->mapping) m->memory = MapViewOfFile(m->mapping, FILE_MAP_ALL_ACCESS, 0, 0, 0);
+    if (m->memory) return true;
+    vitp_os_pool_remove(m);
+    return false;
+}
+
+static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
+{
+    wchar_t       wide[VITP_PATH_MAX];
+    LARGE_INTEGER size;
+    DWORD         attributes;
+    memset(m, 0, sizeof *m);
+    if (snprintf(m->path, sizeof m->path, "%s", path) >= (int)sizeof m->path ||
+        !vitp_os_wide(wide, path))
+        return VITP_OS_FOUND_REFUSED;
+    attributes = GetFileAttributesW(wide);
+    if (attributes == INVALID_FILE_ATTRIBUTES) return VITP_OS_FOUND_BUSY;
+    if (attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT))
+        return VITP_OS_FOUND_REFUSED;
+    m->file = CreateFileW(wide, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
+    m->open = m->file != INVALID_HANDLE_VALUE;
+    if (!m->open) return VITP_OS_FOUND_BUSY;
+    if (GetFileSizeEx(m->file, &size)) m->size = (uint64_t)size.QuadPart;
+    return VITP_OS_FOUND_OURS;
+}
+
+/* The open handle is the lock already; a new name would say no more. */
+static bool vitp_os_pool_rename(vitp_os_pool *m, const char *path)
+{
+    (void)m, (void)path;
+    return true;
+}
+
+static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
+{
+    char             pattern[VITP_PATH_MAX], name[VITP_PATH_MAX];
+    wchar_t          wide[VITP_PATH_MAX];
+    WIN32_FIND_DATAW found;
+    HANDLE           search;
+    if (snprintf(pattern, sizeof pattern, "%s/*", folder) >= (int)sizeof pattern ||
+        !vitp_os_wide(wide, pattern))
+        return;
+    search = FindFirstFileW(wide, &found);
+    if (search == INVALID_HANDLE_VALUE) return;
+    do {
+        if (!vitp_os_from_wide(name, sizeof name, found.cFileName)) continue;
+        if (!name_fn(folder, name, user)) break;
+    } while (FindNextFileW(search, &found));
+    FindClose(search);
+}
+
+static bool vitp_os_process_is_gone(uint32_t process)
+{
+    HANDLE handle = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)process);
+    if (handle) CloseHandle(handle);
+    return !handle && GetLastError() == ERROR_INVALID_PARAMETER;
+}
+
+/* When a process began, 0: it is gone, or not to be asked. */
+static uint64_t vitp_os_process_start(uint32_t process)
+{
+    FILETIME begin, ignored[3];
+    uint64_t start = 0;
+    HANDLE   handle = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)process);
+    if (!handle) return 0;
+    if (GetProcessTimes(handle, &begin, &ignored[0], &ignored[1], &ignored[2]))
+        start = (uint64_t)begin.dwHighDateTime << 32 | begin.dwLowDateTime;
+    CloseHandle(handle);
+    return start;
+}
 #endif /* !VITELEMETRY_NO_FILES */
 
 #else /* POSIX */
 
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <signal.h>
 #include <unistd.h>
 #ifndef VITELEMETRY_NO_THREADS
 #include <pthread.h>
-#include <signal.h>
 #endif
 #if defined(__linux__)
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #elif defined(__APPLE__)
 #include <dispatch/dispatch.h>
 #include <sys/sysctl.h>
@@ -1918,6 +2110,188 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
 }
 
 static void vitp_os_remove_file(const char *path) { (void)unlink(path); }
+
+/* A file whose flock tells that its process lives, or a child of it that was forked. */
+typedef struct vitp_os_pool {
+    void    *memory; /* NULL: not mapped */
+    uint64_t size;
+    int      file;
+    bool     open;
+    char     path[VITP_POOL_PATH_MAX];
+} vitp_os_pool;
+
+/* Where a mapping may lie beside the data folder. False: nowhere. */
+static bool vitp_os_pool_base(uint32_t which, char *out, size_t size)
+{
+#if defined(__linux__)
+    char run[VITP_PATH_MAX];
+    int  n = -1;
+    if (which == 0 && vitp_os_copy_env(run, sizeof run, "XDG_RUNTIME_DIR") && run[0] == '/')
+        n = snprintf(out, size, "%s/vitelemetry", run);
+    if (which == 1) n = snprintf(out, size, "/dev/shm/vitelemetry-%lu", (unsigned long)geteuid());
+    return n > 0 && (size_t)n < size;
+#else
+    (void)which, (void)out, (void)size;
+    return false;
+#endif
+}
+
+static void vitp_os_pool_close(vitp_os_pool *m)
+{
+    if (m->memory) munmap(m->memory, (size_t)m->size);
+    if (m->open) close(m->file);
+    m->memory = NULL;
+    m->open = false;
+}
+
+static void vitp_os_pool_remove(vitp_os_pool *m)
+{
+    if (m->open) (void)unlink(m->path);
+    vitp_os_pool_close(m);
+}
+
+static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *data, size_t size)
+{
+    const char *at = (const char *)data;
+    while (size > 0) {
+        ssize_t n = pwrite(m->file, at, size, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_t size)
+{
+    char *at = (char *)out;
+    while (size > 0) {
+        ssize_t n = pread(m->file, at, size, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+#ifndef VITP_OS_POOL_KEEPS_SPACE
+#define VITP_OS_POOL_KEEPS_SPACE(file, size) vitp_os_pool_keeps_space((file), (size))
+#endif
+
+/* Takes the space now, so that no later store can meet a full disk, which would be a SIGBUS. True
+   on file systems that then keep it: memory, and those that do not copy on write. */
+static bool vitp_os_pool_keeps_space(int file, size_t size)
+{
+#if defined(__linux__)
+    struct statfs s;
+    if (fstatfs(file, &s) != 0) return false;
+    switch ((uint32_t)s.f_type) {
+    case 0x01021994u:                                                 /* tmpfs */
+    case 0x0000EF53u:                                                 /* ext4 */
+    case 0x58465342u: return fallocate(file, 0, 0, (off_t)size) == 0; /* xfs */
+    default: return false;
+    }
+#else
+    (void)file, (void)size;
+    return false;
+#endif
+}
+
+/* What path names is this file. */
+static bool vitp_os_pool_is_at(const vitp_os_pool *m, const char *path)
+{
+    struct stat own, there;
+    return fstat(m->file, &own) == 0 && lstat(path, &there) == 0 && own.st_dev == there.st_dev &&
+           own.st_ino == there.st_ino;
+}
+
+static bool vitp_os_pool_rename(vitp_os_pool *m, const char *path)
+{
+    if (!vitp_os_pool_is_at(m, m->path) || rename(m->path, path) != 0) return false;
+    return snprintf(m->path, sizeof m->path, "%s", path) < (int)sizeof m->path &&
+           vitp_os_pool_is_at(m, path);
+}
+
+/* Under a temporary name first, which ends in .new: whoever sees the last name sees it locked. */
+static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
+{
+    void *memory = MAP_FAILED;
+    memset(m, 0, sizeof *m);
+    if (snprintf(m->path, sizeof m->path, "%s.new", path) >= (int)sizeof m->path) return false;
+    m->file = open(m->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    m->open = m->file >= 0;
+    if (!m->open) return false;
+    m->size = size;
+    if (fchmod(m->file, 0600) == 0 && flock(m->file, LOCK_EX | LOCK_NB) == 0 &&
+        VITP_OS_POOL_KEEPS_SPACE(m->file, size))
+        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->file, 0);
+    if (memory != MAP_FAILED) m->memory = memory;
+    if (m->memory && vitp_os_pool_rename(m, path)) return true;
+    vitp_os_pool_remove(m);
+    return false;
+}
+
+static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
+{
+    struct stat   s;
+    vitp_os_found found = VITP_OS_FOUND_REFUSED;
+    memset(m, 0, sizeof *m);
+    if (snprintf(m->path, sizeof m->path, "%s", path) >= (int)sizeof m->path) return found;
+    m->file = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    m->open = m->file >= 0;
+    if (!m->open) return errno == ENOENT ? VITP_OS_FOUND_BUSY : found;
+    if (fstat(m->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
+        !(s.st_mode & 022) && s.st_nlink == 1 && s.st_size >= 0) {
+        m->size = (uint64_t)s.st_size;
+        found = flock(m->file, LOCK_EX | LOCK_NB) == 0 && vitp_os_pool_is_at(m, path)
+                    ? VITP_OS_FOUND_OURS
+                    : VITP_OS_FOUND_BUSY;
+    }
+    if (found != VITP_OS_FOUND_OURS) vitp_os_pool_close(m);
+    return found;
+}
+
+static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
+{
+    DIR           *d = opendir(folder);
+    struct dirent *entry;
+    if (!d) return;
+    while ((entry = readdir(d)) && name_fn(folder, entry->d_name, user)) {}
+    closedir(d);
+}
+
+static bool vitp_os_process_is_gone(uint32_t process)
+{
+    return process > 0 && kill((pid_t)process, 0) != 0 && errno == ESRCH;
+}
+
+/* When a process began, in a unit of the system's; 0: it is gone, or there is nothing to ask. */
+static uint64_t vitp_os_process_start(uint32_t process)
+{
+    uint64_t    start = 0;
+#if defined(__linux__)
+    char        path[32], text[1024];
+    const char *at;
+    ssize_t     n;
+    int         fd, field;
+    (void)snprintf(path, sizeof path, "/proc/%lu/stat", (unsigned long)process);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    at = strrchr(text, ')'); /* behind the name, which may hold anything: fields from the third */
+    for (field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
+    if (at) start = strtoull(at, NULL, 10);
+#else
+    (void)process;
+#endif
+    return start;
+}
 #endif /* !VITELEMETRY_NO_FILES */
 
 #endif /* POSIX */
@@ -2040,23 +2414,34 @@ static size_t vitp_text_decode(const char *text, size_t size, uint32_t *code)
     return n;
 }
 
-/* Size of an event name, or 0: [A-Za-z0-9_.]{1,64}. */
-static uint32_t vitp_text_name_size(const char *text)
+static bool vitp_text_is_name(const char *text, size_t size)
 {
-    size_t size = vitp_text_size(text, VITP_NAME_MAX + 1u), i;
-    if (size > VITP_NAME_MAX) return 0;
+    size_t i;
     for (i = 0; i < size; i++)
-        if (!vitp_text_is_alnum(text[i]) && text[i] != '_' && text[i] != '.') return 0;
-    return (uint32_t)size;
+        if (!vitp_text_is_alnum(text[i]) && text[i] != '_' && text[i] != '.') return false;
+    return size > 0 && size <= VITP_NAME_MAX;
 }
 
-/* Size of a key, or 0: [a-z0-9_.]{1,64}. */
+/* A name without capitals. */
+static bool vitp_text_is_key(const char *text, size_t size)
+{
+    size_t i;
+    for (i = 0; i < size; i++)
+        if (text[i] >= 'A' && text[i] <= 'Z') return false;
+    return vitp_text_is_name(text, size);
+}
+
+/* Bytes of an event name, 0: malformed. */
+static uint32_t vitp_text_name_size(const char *text)
+{
+    size_t size = vitp_text_size(text, VITP_NAME_MAX + 1u);
+    return vitp_text_is_name(text, size) ? (uint32_t)size : 0;
+}
+
 static uint32_t vitp_text_key_size(const char *text)
 {
-    uint32_t size = vitp_text_name_size(text), i;
-    for (i = 0; i < size; i++)
-        if (text[i] >= 'A' && text[i] <= 'Z') return 0;
-    return size;
+    size_t size = vitp_text_size(text, VITP_NAME_MAX + 1u);
+    return vitp_text_is_key(text, size) ? (uint32_t)size : 0;
 }
 
 static bool vitp_text_is_printable(const char *text, size_t most)
@@ -4289,7 +4674,7 @@ typedef struct vitp_segment {
 struct vit_queue {
     vitp_slot slots[VITP_QUEUE_SLOTS]; /* first: aligned, and found without an offset */
     /* constant */
-    vitp_pool    *pool; /* 0 in a child that finds this memory wiped */
+    vitp_pool    *pool;
     uint32_t      record_max;
     uint32_t      segment_max;
     vitp_cursor  *cursors;  /* by index of the chunk */
@@ -4302,6 +4687,7 @@ struct vit_queue {
     uintptr_t shown_noted;  /* the same, for other threads: stored after each look */
     bool      blocked, gap; /* in this pass: something could not be looked at; a record waits */
     uint64_t  gap_since_ns; /* 0: no record waits */
+    bool      closed;       /* nobody adds records any more: none is waited for */
     uint32_t  hole_count;
     vitp_hole holes[VITP_QUEUE_HOLES];
     uint32_t  expected[VITP_QUEUE_SLOTS + 1u]; /* by tag: number of its next record */
@@ -4961,6 +5347,36 @@ static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
     return news;
 }
 
+/* The record comes before what waits of its thread. */
+static bool vitp_queue_is_before(uint32_t what, uint32_t number, const vitp_head *other)
+{
+    uint32_t inside = what & VITP_HEAD_INSIDE,
+             later = (VITP_HEAD_COUNT(other->what) - VITP_HEAD_COUNT(what)) & 31u;
+    if (number != other->number) return (int32_t)(number - other->number) < 0;
+    if (inside != (other->what & VITP_HEAD_INSIDE)) return inside != 0;
+    return later > 0 && later < 16u;
+}
+
+/* Nobody adds records any more, so the first that waits of each thread is its next. */
+static bool vitp_queue_go_on(vit_queue *q)
+{
+    const vitp_head *first[VITP_QUEUE_SLOTS + 1u] = { NULL };
+    uint32_t         i, all = q->hole_count + q->active_count;
+    for (i = 0; i < all; i++) {
+        uint32_t index = i < q->hole_count ? q->holes[i].index : q->active[i - q->hole_count];
+        uint32_t at = i < q->hole_count ? q->holes[i].at : q->cursors[index].noted;
+        const vitp_head *head = vitp_queue_head(vitp_pool_chunk(q->pool, index), at);
+        uint32_t         tag;
+        if (i >= q->hole_count && !q->cursors[index].gap) continue;
+        tag = VITP_HEAD_TAG(head->what);
+        if (first[tag] && !vitp_queue_is_before(head->what, head->number, first[tag])) continue;
+        first[tag] = head;
+        q->expected[tag] = head->number;
+        q->inside[tag] = VITP_HEAD_COUNT(head->what);
+    }
+    return true;
+}
+
 /* Records wait for earlier ones of their thread: one pass more. */
 static void vitp_queue_wait(vit_queue *q)
 {
@@ -4985,13 +5401,16 @@ static void vitp_queue_look(vit_queue *q)
     for (; q->seen != taken; q->seen++) {
         index = VITP_ATOMIC_LOAD(&vitp_pool_free_list(p)[q->seen & (p->chunk_count - 1u)]);
         memset(&q->cursors[index], 0, sizeof q->cursors[index]);
+        q->cursors[index].noted = q->cursors[index].released =
+            VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&vitp_pool_chunk(p, index)->released));
         q->active[q->active_count++] = index;
     }
     do {
         q->blocked = q->gap = false;
         news = vitp_queue_look_holes(q);
         for (i = 0; i < q->active_count; i++) news = vitp_queue_look_chunk(q, i) || news;
-    } while (news && q->gap); /* what is new may be what a record waits for */
+        /* what is new may be what a record waits for */
+    } while (q->gap && (news || (q->closed && vitp_queue_go_on(q))));
     if (q->gap) vitp_queue_wait(q);
     else q->gap_since_ns = 0;
     VITP_ATOMIC_STORE_PTR(&q->shown_noted, q->noted);
@@ -5112,10 +5531,13 @@ static size_t vitp_queue_release_from(vit_queue *q, vitp_segment *segment, size_
     uint32_t     generation = VITP_ATOMIC_LOAD(&c->word) & VITP_WORD_GENERATION, what, need;
     size_t       count = 0;
     while (segment->begin < segment->end) {
-        what = VITP_ATOMIC_LOAD(&vitp_queue_head(c, segment->begin)->what);
+        vitp_head *head = vitp_queue_head(c, segment->begin);
+        what = VITP_ATOMIC_LOAD(&head->what);
         if (!(what & VITP_HEAD_SKIP)) {
             if (count == records) break;
             count++;
+            /* behind a hole: recovery knows it by nothing else */
+            if (cursor->holed) VITP_ATOMIC_STORE(&head->what, what | VITP_HEAD_SKIP);
         }
         need = vitp_queue_need(VITP_HEAD_SIZE(what));
         segment->begin += need;
@@ -5176,7 +5598,7 @@ static vit_queue *vitp_queue_attach(void *memory, vitp_pool *p, uint32_t capacit
     q->pool = p;
     q->record_max = p->data_bytes - (uint32_t)sizeof(vitp_head);
     q->segment_max = vitp_queue_segment_max(capacity);
-    q->seen = VITP_QUEUE_FIRST;
+    q->seen = p->taken;
     q->cursors = (vitp_cursor *)(void *)at;
     at += VITP_QUEUE_ALIGN(p->chunk_count * sizeof(vitp_cursor));
     q->active = (uint32_t *)(void *)at;
@@ -5205,6 +5627,378 @@ vit_queue *vit_queue_init(void *memory, size_t bytes)
 }
 
 uint32_t vit_queue_record_max(const vit_queue *q) { return q ? q->record_max : 0; }
+
+/* ---- a forked child: its parent's slots are not its own, but the pool may be shared ------- */
+
+static bool vitp_queue_push_in_child(vit_queue *q, const void *record, uint32_t size,
+                                     bool important)
+{
+    vitp_head *head;
+    if (size == 0 || size > q->record_max) return false;
+    head = vitp_queue_reserve_shared(q, size, NULL, false, important);
+    if (!head) return false;
+    memcpy(head + 1, record, size);
+    vitp_queue_commit_shared(q, head, size);
+    return true;
+}
+
+#ifndef VITELEMETRY_NO_FILES
+/* ---- recovery: of a pool whose process is gone, in a copy. Nothing in it is trusted. ------
+
+   Authoritative are each chunk's word, released and ticket, and the heads of records; the rest is
+   made anew. A process that is killed has done all of its stores up to some point of each thread,
+   and none after it. */
+
+typedef struct vitp_recovered {
+    uint32_t records, torn; /* torn: places where no record could be read */
+} vitp_recovered;
+
+static void vitp_recover_skip(vitp_head *head, uint32_t bytes)
+{
+    head->what = VITP_HEAD_DONE | VITP_HEAD_SKIP | (bytes - (uint32_t)sizeof *head);
+    head->number = VITP_HEAD_REST;
+}
+
+/* Bytes of what stands at `at`, made readable; 0: no record begins so. A reserved one whose head
+   was not written yet is all zeros but its number, up to the next head. */
+static uint32_t vitp_recover_record(vitp_chunk *c, uint32_t at, uint32_t end, bool shared)
+{
+    vitp_head *head = vitp_queue_head(c, at);
+    uint32_t   need = vitp_queue_need(VITP_HEAD_SIZE(head->what)), gap = (uint32_t)sizeof *head;
+    if (shared && head->what == 0) {
+        while (at + gap < end && vitp_queue_head(c, at + gap)->what == 0)
+            gap += (uint32_t)sizeof *head;
+        vitp_recover_skip(head, gap);
+        return gap;
+    }
+    if (need > end - at) return 0;
+    if (VITP_HEAD_SIZE(head->what) == 0 && !(head->what & VITP_HEAD_SKIP)) return 0;
+    if (shared && !(head->what & VITP_HEAD_DONE)) vitp_recover_skip(head, need);
+    if (VITP_HEAD_TAG(head->what) > VITP_QUEUE_SLOTS) head->what &= ~(0x7Fu << 16);
+    return need;
+}
+
+/* Makes a chunk readable from what was released to what was committed. An empty one has 0 bytes
+   then. */
+static void vitp_recover_chunk(vitp_pool *p, vitp_chunk *c, vitp_recovered *found)
+{
+    uint32_t at = VITP_WORD_BYTES(c->released), end = VITP_WORD_BYTES(c->word), need;
+    bool     shared = (c->word & VITP_WORD_SHARED) != 0;
+    if ((c->released ^ c->word) & VITP_WORD_GENERATION) at = end; /* was about to be emptied */
+    if (at > end || end > p->data_bytes || ((at | end) & 7u)) {
+        found->torn++;
+        at = end;
+    }
+    if (at == end) at = end = 0;
+    c->word = (c->word & (VITP_WORD_GENERATION | VITP_WORD_SHARED)) | VITP_WORD_SEALED | end;
+    c->released = (c->word & VITP_WORD_GENERATION) | at;
+    for (; at < end; at += need) {
+        need = vitp_recover_record(c, at, end, shared);
+        if (need == 0) {
+            need = end - at;
+            vitp_recover_skip(vitp_queue_head(c, at), need);
+            found->torn++;
+        }
+        if (!(vitp_queue_head(c, at)->what & VITP_HEAD_SKIP)) found->records++;
+    }
+}
+
+/* Sorts indexes of chunks by their tickets: Shell's way, without a call and in place. */
+static void vitp_recover_sort(vitp_pool *p, uint32_t *list, uint32_t count)
+{
+    uint32_t gap, i, k, index, ticket;
+    for (gap = count / 2u; gap > 0; gap = gap == 2u ? 1u : gap * 5u / 11u)
+        for (i = gap; i < count; i++) {
+            index = list[i];
+            ticket = vitp_pool_chunk(p, index)->ticket;
+            for (k = i; k >= gap; k -= gap) {
+                if ((int32_t)(vitp_pool_chunk(p, list[k - gap])->ticket - ticket) <= 0) break;
+                list[k] = list[k - gap];
+            }
+            list[k] = index;
+        }
+}
+
+/* The name of the chunk before this one, as index + 1; 0: it has nothing to be read. */
+static uint32_t vitp_recover_before(vitp_pool *p, const vitp_chunk *c)
+{
+    uint32_t    index = c->before & 0xFFFFu;
+    vitp_chunk *b;
+    if (!(c->word & VITP_WORD_SHARED) || index == 0 || index > p->chunk_count) return 0;
+    b = vitp_pool_chunk(p, index - 1u);
+    return VITP_WORD_BYTES(b->word) && vitp_pool_name(p, b) == c->before ? index : 0;
+}
+
+/* Numbers the chunks that hold something anew, from 0. */
+static void vitp_recover_order(vitp_pool *p)
+{
+    uint32_t *list = vitp_pool_free_list(p), i, count = 0;
+    for (i = 0; i < p->chunk_count; i++)
+        if (VITP_WORD_BYTES(vitp_pool_chunk(p, i)->word)) list[count++] = i;
+    vitp_recover_sort(p, list, count);
+    for (i = 0; i < count; i++)
+        vitp_pool_chunk(p, list[i])->before = vitp_recover_before(p, vitp_pool_chunk(p, list[i]));
+    for (i = 0; i < count; i++) vitp_pool_chunk(p, list[i])->ticket = i;
+    for (i = 0; i < count; i++) {
+        vitp_chunk *c = vitp_pool_chunk(p, list[i]);
+        if (c->before) c->before = vitp_pool_name(p, vitp_pool_chunk(p, c->before - 1u));
+    }
+    p->taken = count;
+    p->freed = p->chunk_count;
+    p->shared = p->untagged = 0;
+}
+
+/* Makes a queue, for its consumer only, of the copy of a pool; memory: vitp_queue_own_bytes. NULL:
+   it is no pool of that capacity. */
+static vit_queue *vitp_recover(void *memory, vitp_pool *p, uint32_t capacity, vitp_recovered *found)
+{
+    vit_queue *q;
+    uint32_t   i, taken;
+    memset(found, 0, sizeof *found);
+    if (p->chunk_bytes != vitp_pool_chunk_bytes(capacity) ||
+        p->data_bytes != p->chunk_bytes - (uint32_t)sizeof(vitp_chunk) ||
+        p->chunk_count != capacity / p->chunk_bytes)
+        return NULL;
+    for (i = 0; i < p->chunk_count; i++) vitp_recover_chunk(p, vitp_pool_chunk(p, i), found);
+    vitp_recover_order(p);
+    taken = p->taken;
+    p->taken = 0; /* where the consumer begins */
+    q = vitp_queue_attach(memory, p, capacity);
+    p->taken = taken;
+    q->closed = true;
+    return q;
+}
+#endif /* !VITELEMETRY_NO_FILES */
+
+/* ============================================================================================
+   >>ledger: what lies beside the pool, so that whoever finds it can read the records: who wrote
+   them, the contexts and the schemas that they name, and the request that was under way.
+
+   ledger | journal[segment_max] | pool, in one piece of memory: plain, or a file that outlives the
+   process. Members have fixed sizes; another layout has another version.
+   ============================================================================================ */
+
+#define VITP_LEDGER_MAGIC   "vitpool\n"
+#define VITP_LEDGER_VERSION 1u
+#define VITP_LEDGER_ORDER   0x01020304u
+#define VITP_LEDGER_SCHEMAS 32768u /* bytes: a hundred declared events of usual size */
+
+/* What vit_set_context and the session put into events; each record carries the number of its
+   own. */
+typedef struct vitp_context {
+    uint32_t number; /* 0: the slot was never used */
+    char     session_id[VITP_LABEL_MAX + 1u], provider[VITP_LABEL_MAX + 1u], collection_hash[17];
+} vitp_context;
+
+/* Records of one chunk that a request carries. */
+typedef struct vitp_journal {
+    uint32_t index, generation, begin, end;
+} vitp_journal;
+
+enum {
+    VITP_BATCH_NONE,
+    VITP_BATCH_SENT, /* its request may have been received */
+    VITP_BATCH_DONE  /* it was answered: its records are released, in the pool or not yet */
+};
+
+typedef struct vitp_writer {
+    char          magic[8]; /* written last */
+    uint32_t      version, order, bytes, capacity;
+    uint64_t      process_start;
+    uint32_t      process;  /* 0: it has ended in order */
+    uint32_t      closed;   /* 1: vit_destroy has begun: a forked child records no more */
+    uint64_t      begin_ns; /* monotonic clock */
+    int64_t       begin_s;  /* Unix time then */
+    unsigned char run_id[16];
+    char          app_version[VITP_LABEL_MAX + 1u], client_type[VITP_LABEL_MAX + 1u];
+} vitp_writer;
+
+typedef struct vitp_ledger {
+    vitp_writer writer;
+    /* under the client's lock; read by all, forked children too */
+    uint32_t permission; /* VITP_MAY_* */
+    uint32_t context;    /* number of the one in force */
+    uint32_t identity;   /* advances with hwid and salt */
+    /* the consumer */
+    uint32_t     batch_state, batch_segments, batch_records;
+    char         batch_key[36];
+    vitp_context contexts[VITP_CONTEXTS_MAX];
+    /* written by all, each once */
+    uint32_t      schemas_used;
+    uint32_t      schemas[VITP_TYPES_MAX]; /* by type: where its schema begins, + 1 */
+    unsigned char schema_bytes[VITP_LEDGER_SCHEMAS];
+} vitp_ledger;
+
+static size_t vitp_ledger_bytes(uint32_t capacity)
+{
+    return VITP_QUEUE_ALIGN(sizeof(vitp_ledger)) +
+           VITP_QUEUE_ALIGN(vitp_queue_segment_max(capacity) * sizeof(vitp_journal));
+}
+
+static vitp_journal *vitp_ledger_journal(vitp_ledger *l)
+{
+    return (vitp_journal *)(void *)((char *)l + VITP_QUEUE_ALIGN(sizeof *l));
+}
+
+static vitp_pool *vitp_ledger_pool(vitp_ledger *l, uint32_t capacity)
+{
+    return (vitp_pool *)(void *)((char *)l + vitp_ledger_bytes(capacity));
+}
+
+/* ---- schemas: size of the name, name, number of members, and for each its kind, size of its
+   key on the wire, key ---------------------------------------------------------------------- */
+
+/* Names that the envelope and the sampling members have for themselves. */
+static bool vitp_ledger_is_reserved(const char *key)
+{
+    static const char *const names[] = {
+        "hwid",          "event_name",         "app_version",      "client_type",
+        "sampling_rate", "sampling_seed_type", "sampling_version", "delay_s"
+    };
+    size_t i;
+    for (i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], key) == 0) return true;
+    return false;
+}
+
+static bool vitp_ledger_is_hashed(vit_kind kind)
+{
+    return kind == VIT_HASH || kind == VIT_GROUP || kind == VIT_ROW;
+}
+
+/* The member's key as it is on the wire; 0: malformed. */
+static uint32_t vitp_ledger_key(char out[VITP_NAME_MAX + 1u], vit_kind kind, const char *name)
+{
+    uint32_t size = vitp_text_key_size(name), extra = vitp_ledger_is_hashed(kind) ? 5u : 0u;
+    if (size == 0 || size + extra > VITP_NAME_MAX) return 0;
+    memcpy(out, name, size + 1u);
+    if (extra) memcpy(out + size, "_hash", 6);
+    if (kind == VIT_FRAME) memcpy(out, "error_hash", size = sizeof "error_hash");
+    if (kind == VIT_FRAME) size--;
+    return vitp_ledger_is_reserved(out) ? 0 : size + extra;
+}
+
+/* Measures, writes or compares a schema in one way. */
+typedef struct vitp_schema_pen {
+    unsigned char       *out;  /* NULL: writes nothing */
+    const unsigned char *like; /* NULL: compares with nothing */
+    uint32_t             size;
+    bool                 same;
+} vitp_schema_pen;
+
+static void vitp_schema_put(vitp_schema_pen *pen, const void *data, uint32_t size)
+{
+    if (pen->out) memcpy(pen->out + pen->size, data, size);
+    if (pen->same && pen->like) pen->same = memcmp(pen->like + pen->size, data, size) == 0;
+    pen->size += size;
+}
+
+static void vitp_schema_member(vitp_schema_pen *pen, vit_kind kind, const char *name)
+{
+    char          key[VITP_NAME_MAX + 1u];
+    unsigned char head[2];
+    head[0] = (unsigned char)kind;
+    head[1] = (unsigned char)vitp_ledger_key(key, kind, name);
+    vitp_schema_put(pen, head, 2);
+    vitp_schema_put(pen, key, head[1]);
+}
+
+static void vitp_schema_write(vitp_schema_pen *pen, const vit_schema *schema)
+{
+    unsigned char size = (unsigned char)strlen(schema->name), count;
+    bool          at_line = (schema->flags & VIT_ROW_AT_LINE) != 0;
+    uint32_t      i;
+    count = (unsigned char)(schema->member_count + (at_line ? 1u : 0u));
+    pen->size = 0;
+    pen->same = true;
+    vitp_schema_put(pen, &size, 1);
+    vitp_schema_put(pen, schema->name, size);
+    vitp_schema_put(pen, &count, 1);
+    for (i = 0; i < schema->member_count; i++)
+        vitp_schema_member(pen, schema->members[i].kind, schema->members[i].name);
+    if (at_line) vitp_schema_member(pen, VIT_FRAME, "error_hash");
+}
+
+typedef enum vitp_published {
+    VITP_PUBLISHED,
+    VITP_PUBLISHED_OTHER, /* the place is another schema's: a forked child took it */
+    VITP_PUBLISHED_NONE   /* no room */
+} vitp_published;
+
+/* Takes room for a schema. 0: there is none. */
+static uint32_t vitp_ledger_room(vitp_ledger *l, uint32_t size)
+{
+    uint32_t used = VITP_ATOMIC_LOAD(&l->schemas_used);
+    do {
+        if (size > VITP_LEDGER_SCHEMAS - used) return 0;
+    } while (!VITP_ATOMIC_CAS(&l->schemas_used, &used, used + size));
+    return used + 1u;
+}
+
+/* Writes the schema of a type where every reader of the pool finds it, before the first record
+   that names it. Any thread and any process may do it; the first one's stands. */
+static vitp_published vitp_ledger_publish(vitp_ledger *l, uint32_t type, const vit_schema *schema)
+{
+    vitp_schema_pen pen = { NULL, NULL, 0, true };
+    uint32_t        at = VITP_ATOMIC_LOAD_ACQUIRE(&l->schemas[type]), own;
+    vitp_schema_write(&pen, schema);
+    if (at == 0) {
+        own = vitp_ledger_room(l, pen.size);
+        if (own == 0) return VITP_PUBLISHED_NONE;
+        pen.out = l->schema_bytes + own - 1u;
+        vitp_schema_write(&pen, schema);
+        if (VITP_ATOMIC_CAS(&l->schemas[type], &at, own)) return VITP_PUBLISHED;
+    }
+    if (pen.size > VITP_LEDGER_SCHEMAS - (at - 1u)) return VITP_PUBLISHED_OTHER;
+    pen.out = NULL;
+    pen.like = l->schema_bytes + at - 1u;
+    vitp_schema_write(&pen, schema);
+    return pen.same ? VITP_PUBLISHED : VITP_PUBLISHED_OTHER;
+}
+
+/* Reads a schema; nothing in it is trusted. */
+typedef struct vitp_schema_reader {
+    const vitp_ledger *ledger;
+    uint32_t           at, left; /* left: members */
+} vitp_schema_reader;
+
+/* NULL: beyond the end. */
+static const char *vitp_schema_take(vitp_schema_reader *r, uint32_t size)
+{
+    const unsigned char *p = r->ledger->schema_bytes + r->at;
+    if (size > VITP_LEDGER_SCHEMAS - r->at) return NULL;
+    r->at += size;
+    return (const char *)p;
+}
+
+/* The name of a type, of *size bytes, or NULL: there is no such type. */
+static const char *vitp_schema_open(vitp_schema_reader *r, const vitp_ledger *l, uint32_t type,
+                                    uint32_t *size)
+{
+    const char *head, *name, *count;
+    memset(r, 0, sizeof *r);
+    r->ledger = l;
+    r->at = type < VITP_TYPES_MAX ? VITP_ATOMIC_LOAD_ACQUIRE(&l->schemas[type]) : 0;
+    if (r->at == 0 || r->at > VITP_LEDGER_SCHEMAS) return NULL;
+    r->at--;
+    if (!(head = vitp_schema_take(r, 1))) return NULL;
+    *size = (unsigned char)head[0];
+    name = vitp_schema_take(r, *size);
+    count = name ? vitp_schema_take(r, 1) : NULL;
+    r->left = count ? (unsigned char)count[0] : 0;
+    return count ? name : NULL;
+}
+
+/* The next member's key, of *size bytes, or NULL: it is no schema. */
+static const char *vitp_schema_next(vitp_schema_reader *r, vit_kind *kind, uint32_t *size)
+{
+    const char *head = vitp_schema_take(r, 2);
+    if (!head) return NULL;
+    r->left--;
+    *kind = (vit_kind)head[0];
+    *size = (unsigned char)head[1];
+    return vitp_schema_take(r, *size);
+}
 
 /* ============================================================================================
    >>record: from a call to a record in the queue. All of it runs on the host's threads.
@@ -5297,16 +6091,16 @@ typedef struct vitp_secret_store {
 typedef struct vitp_recorder {
     /* constant after vit_create */
     vit_queue      *queue;
+    vitp_ledger    *ledger;
     vitp_id_source *ids;
     vitp_os_page    page;
+    bool            outlives; /* the pool is a mapping: a forked child shares it */
     vit_sampling    sampling;
     char            group_salt[VITP_KEY_MAX + 1u];
     vitp_machine    machine;
     /* written under the client's lock, read by all */
     uint32_t          permission; /* VITP_MAY_* */
     uint32_t          decision;   /* vit_consent, and vit_gate << 8 */
-    uint32_t          context;    /* number of the context in force */
-    uint32_t          identity;   /* advances with hwid and salt */
     vitp_cell         seed;       /* vitp_seed */
     vitp_cell         salt;       /* 32 hex digits */
     vitp_rate         rates[VITP_RATES_MAX];
@@ -5336,7 +6130,7 @@ typedef struct vitp_record_head {
     uint8_t       flags; /* VITP_RECORD_* */
     uint8_t       seed_kind;
     uint16_t      name_size;
-    uint16_t      identity; /* low half of the recorder's */
+    uint16_t      identity; /* low half of the ledger's */
 } vitp_record_head;
 
 #define VITP_RECORD_ABSENT 0xFFFFu /* size of a text that is not there */
@@ -5823,36 +6617,6 @@ static vitp_choice vitp_sample(const vitp_recorder *r, uint32_t *cache, const ch
 
 /* ---- types: slots for the schemas that were used ----------------------------------------- */
 
-/* Names that the envelope and the sampling members have for themselves. */
-static bool vitp_type_is_reserved(const char *key)
-{
-    static const char *const names[] = {
-        "hwid",          "event_name",         "app_version",      "client_type",
-        "sampling_rate", "sampling_seed_type", "sampling_version", "delay_s"
-    };
-    size_t i;
-    for (i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i], key) == 0) return true;
-    return false;
-}
-
-static bool vitp_type_is_hashed(vit_kind kind)
-{
-    return kind == VIT_HASH || kind == VIT_GROUP || kind == VIT_ROW;
-}
-
-/* The member's key as it is on the wire; 0: malformed. */
-static uint32_t vitp_type_wire_key(char out[VITP_NAME_MAX + 1u], vit_kind kind, const char *name)
-{
-    uint32_t size = vitp_text_key_size(name), extra = vitp_type_is_hashed(kind) ? 5u : 0u;
-    if (size == 0 || size + extra > VITP_NAME_MAX) return 0;
-    memcpy(out, name, size + 1u);
-    if (extra) memcpy(out + size, "_hash", 6);
-    if (kind == VIT_FRAME) memcpy(out, "error_hash", size = sizeof "error_hash");
-    if (kind == VIT_FRAME) size--;
-    return vitp_type_is_reserved(out) ? 0 : size + extra;
-}
-
 /* Every key is well-formed and there once. */
 static bool vitp_type_is_valid(const vit_schema *schema)
 {
@@ -5863,10 +6627,10 @@ static bool vitp_type_is_valid(const vit_schema *schema)
     for (i = 0; i < schema->member_count; i++) {
         const vit_member *m = &schema->members[i];
         if (m->kind < VIT_LABEL || m->kind > VIT_UUID) return false;
-        if (!vitp_type_wire_key(key, m->kind, m->name)) return false;
+        if (!vitp_ledger_key(key, m->kind, m->name)) return false;
         if ((schema->flags & VIT_ROW_AT_LINE) && strcmp(key, "error_hash") == 0) return false;
         for (k = 0; k < i; k++)
-            if (vitp_type_wire_key(other, schema->members[k].kind, schema->members[k].name) &&
+            if (vitp_ledger_key(other, schema->members[k].kind, schema->members[k].name) &&
                 strcmp(key, other) == 0)
                 return false;
     }
@@ -5886,15 +6650,25 @@ static uint32_t vitp_type_bound(const vit_schema *schema)
     return schema->flags & VIT_ROW_AT_LINE || bound > VITP_RECORD_IN_PLACE ? 0 : bound;
 }
 
+#define VITP_TYPE_FOREIGN ((uintptr_t)1u) /* in place of a schema: another process has the slot */
+
 /* Gives a free slot to a schema, unless it is malformed or another takes the slot. */
 static bool vitp_type_take(vitp_recorder *r, vitp_type *type, const vit_schema *schema)
 {
-    uintptr_t held = 0;
+    uintptr_t      held = 0;
+    vitp_published published;
     if (!vitp_type_is_valid(schema)) {
         vitp_log_note(&r->log, VIT_LOG_KEY_INVALID);
         return false;
     }
-    if (VITP_ATOMIC_CAS_PTR(&type->schema, &held, (uintptr_t)schema))
+    published = vitp_ledger_publish(r->ledger, (uint32_t)(type - r->types), schema);
+    if (published == VITP_PUBLISHED_NONE) {
+        vitp_log_note(&r->log, VIT_LOG_TYPES_FULL);
+        return false;
+    }
+    if (published == VITP_PUBLISHED_OTHER)
+        (void)VITP_ATOMIC_CAS_PTR(&type->schema, &held, VITP_TYPE_FOREIGN);
+    else if (VITP_ATOMIC_CAS_PTR(&type->schema, &held, (uintptr_t)schema))
         VITP_ATOMIC_STORE_RELEASE(&type->bound, vitp_type_bound(schema));
     return true;
 }
@@ -5930,9 +6704,17 @@ static vit_status vitp_record_refuse(vitp_recorder *r, vit_status status)
     return status;
 }
 
+/* A forked child may record what the parent, or the next start, delivers. */
+static VITP_NOINLINE bool vitp_record_allowed_in_child(const vitp_recorder *r)
+{
+    return r->outlives && (VITP_ATOMIC_LOAD(&r->ledger->permission) & VITP_MAY_RECORD) &&
+           !VITP_ATOMIC_LOAD(&r->ledger->writer.closed);
+}
+
 static bool vitp_record_allowed(const vitp_recorder *r)
 {
-    return (VITP_ATOMIC_LOAD(&r->permission) & VITP_MAY_RECORD) && !vitp_os_page_forked(&r->page);
+    if (VITP_UNLIKELY(vitp_os_page_forked(&r->page))) return vitp_record_allowed_in_child(r);
+    return (VITP_ATOMIC_LOAD(&r->permission) & VITP_MAY_RECORD) != 0;
 }
 
 /* id: correlation id, or NULL. name_size: of a name behind the head, or 0. */
@@ -5941,11 +6723,11 @@ static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_hea
                                          uint32_t type, uint32_t flags, uint32_t name_size)
 {
     static const unsigned char none[16] = { 0 };
-    head->identity = (uint16_t)VITP_ATOMIC_LOAD_ACQUIRE(&r->identity); /* before the salt */
+    head->identity = (uint16_t)VITP_ATOMIC_LOAD_ACQUIRE(&r->ledger->identity); /* first */
     head->time_ns = vitp_os_coarse_ns();
     head->rate = choice->rate;
     memcpy(head->correlation_id, id ? id : none, 16);
-    head->context = VITP_ATOMIC_LOAD(&r->context);
+    head->context = VITP_ATOMIC_LOAD(&r->ledger->context);
     head->type = (uint16_t)type;
     head->flags = (uint8_t)(flags | (id ? VITP_RECORD_CORRELATED : 0u) |
                             (name_size ? VITP_RECORD_NAMED : 0u));
@@ -5953,11 +6735,12 @@ static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_hea
     head->name_size = (uint16_t)name_size;
 }
 
-/* Wakes the consumer when half of the queue is in use: looked at without a shared write. */
+/* Wakes the consumer when half of the queue is in use: looked at without a shared write. A child
+   has a copy of the flag, and wakes nobody. */
 static void vitp_record_wake(vitp_recorder *r)
 {
     if (vitp_queue_is_filling(r->queue) && VITP_ATOMIC_LOAD(&r->sleeping) &&
-        VITP_ATOMIC_EXCHANGE(&r->sleeping, 0u))
+        VITP_ATOMIC_EXCHANGE(&r->sleeping, 0u) && !vitp_os_page_forked(&r->page))
         vitp_os_wake_set(&r->wake);
 }
 
@@ -5979,8 +6762,11 @@ static vit_status vitp_record_end(vitp_encoder *e, bool important)
     vitp_recorder *r = e->recorder;
     bool           pushed;
     if (e->bad) return vitp_record_refuse(r, VIT_INVALID);
-    pushed = important ? vit_queue_push_important(r->queue, e->data, e->size)
-                       : vit_queue_push(r->queue, e->data, e->size);
+    if (VITP_UNLIKELY(vitp_os_page_forked(&r->page)))
+        pushed = vitp_queue_push_in_child(r->queue, e->data, e->size, important);
+    else
+        pushed = important ? vit_queue_push_important(r->queue, e->data, e->size)
+                           : vit_queue_push(r->queue, e->data, e->size);
     return pushed ? vitp_record_accepted(e) : vitp_record_refuse(r, VIT_QUEUE_FULL);
 }
 
@@ -6060,7 +6846,7 @@ static vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema, 
     if (make_id && !from.id) vitp_id_next(r->ids, own_id), from.id = own_id;
     from.type = (uint32_t)(type - r->types);
     bound = name || error ? 0 : VITP_ATOMIC_LOAD_ACQUIRE(&type->bound);
-    if (bound) place = vitp_queue_begin(r->queue, bound);
+    if (bound && !vitp_os_page_forked(&r->page)) place = vitp_queue_begin(r->queue, bound);
     return place.head ? vitp_record_in_place(&from, place, bound) : vitp_record_on_stack(&from);
 }
 
@@ -6069,13 +6855,6 @@ static vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema, 
    lock.
    ============================================================================================ */
 
-/* What vit_set_context and the session put into events; each record carries the number of its
-   own. */
-typedef struct vitp_context {
-    uint32_t number; /* 0: the slot was never used */
-    char     session_id[VITP_LABEL_MAX + 1u], provider[VITP_LABEL_MAX + 1u], collection_hash[17];
-} vitp_context;
-
 typedef struct vitp_label {
     uint8_t size;
     char    text[VITP_LABEL_MAX];
@@ -6083,8 +6862,7 @@ typedef struct vitp_label {
 
 typedef struct vitp_wire {
     vitp_recorder *recorder;
-    char           hwid[37], app_version[VITP_LABEL_MAX + 1u], client_type[VITP_LABEL_MAX + 1u];
-    vitp_context   contexts[VITP_CONTEXTS_MAX];
+    char           hwid[37];
     vitp_label     clean[VITP_LABEL_CACHE]; /* labels in which the scrubber found nothing */
 } vitp_wire;
 
@@ -6099,6 +6877,7 @@ typedef enum vitp_wire_result {
 /* One event in the making. */
 typedef struct vitp_event_writer {
     vitp_wire           *wire;
+    vitp_ledger         *ledger;
     vitp_json           *json;
     const unsigned char *data;
     uint32_t             size, at;
@@ -6124,7 +6903,7 @@ static const unsigned char *vitp_wire_take(vitp_event_writer *w, uint32_t size)
     return p;
 }
 
-static void vitp_wire_key(vitp_event_writer *w, const char *name, uint32_t size, const char *suffix)
+static void vitp_wire_key(vitp_event_writer *w, const char *name, uint32_t size)
 {
     static const struct {
         const char *name;
@@ -6134,12 +6913,12 @@ static void vitp_wire_key(vitp_event_writer *w, const char *name, uint32_t size,
                 { "db_provider", VITP_OWN_PROVIDER },
                 { "collection_name_hash", VITP_OWN_COLLECTION } };
     size_t i;
+    if (!vitp_text_is_key(name, size)) w->corrupt = true;
     for (i = 0; i < sizeof own / sizeof own[0]; i++)
         if (size == strlen(own[i].name) && memcmp(name, own[i].name, size) == 0)
             w->own |= own[i].bit;
     vitp_json_text(w->json, w->first ? "\"" : ",\"");
     vitp_json_raw(w->json, name, size);
-    vitp_json_text(w->json, suffix);
     vitp_json_text(w->json, "\":");
     w->first = false;
 }
@@ -6201,7 +6980,7 @@ static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name
         w->corrupt = true;
         return;
     }
-    vitp_wire_key(w, name, name_size, "");
+    vitp_wire_key(w, name, name_size);
     if (kind == VIT_LABEL || kind == VIT_FILE) vitp_wire_label(w, (const char *)p, size);
     else if (vitp_wire_passes(w, (const char *)p, size))
         vitp_json_string(w->json, (const char *)p, size);
@@ -6212,16 +6991,14 @@ static void vitp_wire_string(vitp_event_writer *w, const char *text)
     vitp_json_string(w->json, text, strlen(text));
 }
 
-/* suffix: of the key, "" where the record's key has it already. */
 static void vitp_wire_hash(vitp_event_writer *w, vit_kind kind, const char *name,
-                           uint32_t name_size, const char *suffix)
+                           uint32_t name_size)
 {
     const unsigned char *p = vitp_wire_take(w, 1);
     char                 hex[17];
     if (!p || !*p || !(p = vitp_wire_take(w, 8))) return;
     vitp_text_hex(hex, p, kind == VIT_ROW ? 6 : 8);
-    if (kind == VIT_FRAME) vitp_wire_key(w, "error_hash", 10, "");
-    else vitp_wire_key(w, name, name_size, suffix);
+    vitp_wire_key(w, name, name_size);
     vitp_wire_string(w, hex);
 }
 
@@ -6231,7 +7008,7 @@ static void vitp_wire_uuid(vitp_event_writer *w, const char *name, uint32_t name
     char                 text[37];
     if (!p || !*p || !(p = vitp_wire_take(w, 16))) return;
     vitp_text_uuid(text, p);
-    vitp_wire_key(w, name, name_size, "");
+    vitp_wire_key(w, name, name_size);
     vitp_wire_string(w, text);
 }
 
@@ -6242,7 +7019,7 @@ static void vitp_wire_number(vitp_event_writer *w, vit_kind kind, const char *na
     int64_t              integer;
     double               real;
     if (!p) return;
-    vitp_wire_key(w, name, name_size, "");
+    vitp_wire_key(w, name, name_size);
     if (kind == VIT_FLAG) {
         vitp_json_text(w->json, *p ? "true" : "false");
     } else if (kind == VIT_REAL) {
@@ -6255,7 +7032,7 @@ static void vitp_wire_number(vitp_event_writer *w, vit_kind kind, const char *na
 }
 
 static void vitp_wire_member(vitp_event_writer *w, vit_kind kind, const char *name,
-                             uint32_t name_size, const char *suffix)
+                             uint32_t name_size)
 {
     switch (kind) {
     case VIT_LABEL:
@@ -6265,7 +7042,7 @@ static void vitp_wire_member(vitp_event_writer *w, vit_kind kind, const char *na
     case VIT_HASH:
     case VIT_GROUP:
     case VIT_ROW:
-    case VIT_FRAME: vitp_wire_hash(w, kind, name, name_size, suffix); break;
+    case VIT_FRAME: vitp_wire_hash(w, kind, name, name_size); break;
     case VIT_UUID: vitp_wire_uuid(w, name, name_size); break;
     case VIT_INT:
     case VIT_REAL:
@@ -6276,15 +7053,16 @@ static void vitp_wire_member(vitp_event_writer *w, vit_kind kind, const char *na
 }
 
 /* Values of a declared event; one that was cut ends early. */
-static void vitp_wire_declared(vitp_event_writer *w, const vit_schema *schema)
+static void vitp_wire_declared(vitp_event_writer *w, vitp_schema_reader *schema)
 {
-    uint32_t i;
-    for (i = 0; i < schema->member_count && w->at < w->size; i++)
-        vitp_wire_member(w, schema->members[i].kind, schema->members[i].name,
-                         (uint32_t)strlen(schema->members[i].name), "_hash");
-    if ((schema->flags & VIT_ROW_AT_LINE) && w->at < w->size)
-        vitp_wire_member(w, VIT_FRAME, "", 0, "");
-    if (w->at != w->size) w->corrupt = true;
+    const char *key = "";
+    uint32_t    size;
+    vit_kind    kind = VIT_INT;
+    while (key && schema->left > 0 && w->at < w->size) {
+        key = vitp_schema_next(schema, &kind, &size);
+        if (key) vitp_wire_member(w, kind, key, size);
+    }
+    if (!key || w->at != w->size) w->corrupt = true;
 }
 
 static void vitp_wire_adhoc(vitp_event_writer *w)
@@ -6292,28 +7070,28 @@ static void vitp_wire_adhoc(vitp_event_writer *w)
     while (w->at < w->size && !w->corrupt) {
         const unsigned char *head = vitp_wire_take(w, 2);
         const unsigned char *name = head ? vitp_wire_take(w, head[1]) : NULL;
-        if (name) vitp_wire_member(w, (vit_kind)head[0], (const char *)name, head[1], "");
+        if (name) vitp_wire_member(w, (vit_kind)head[0], (const char *)name, head[1]);
     }
 }
 
 static void vitp_wire_context(vitp_event_writer *w, uint32_t number)
 {
-    const vitp_context *c = &w->wire->contexts[number & (VITP_CONTEXTS_MAX - 1u)];
+    const vitp_context *c = &w->ledger->contexts[number & (VITP_CONTEXTS_MAX - 1u)];
     if (number == 0) return;
     if (c->number != number) {
         vitp_log_note(&w->wire->recorder->log, VIT_LOG_CONTEXT_LOST);
         return;
     }
     if (c->session_id[0] && !(w->own & VITP_OWN_SESSION)) {
-        vitp_wire_key(w, "session_id", 10, "");
+        vitp_wire_key(w, "session_id", 10);
         vitp_wire_label(w, c->session_id, strlen(c->session_id));
     }
     if (c->provider[0] && !(w->own & VITP_OWN_PROVIDER)) {
-        vitp_wire_key(w, "db_provider", 11, "");
+        vitp_wire_key(w, "db_provider", 11);
         vitp_wire_label(w, c->provider, strlen(c->provider));
     }
     if (c->collection_hash[0] && !(w->own & VITP_OWN_COLLECTION)) {
-        vitp_wire_key(w, "collection_name_hash", 20, "");
+        vitp_wire_key(w, "collection_name_hash", 20);
         vitp_wire_string(w, c->collection_hash);
     }
 }
@@ -6327,20 +7105,20 @@ static void vitp_wire_common(vitp_event_writer *w, const vitp_record_head *head,
     char     id[37];
     if ((head->flags & VITP_RECORD_CORRELATED) && !(w->own & VITP_OWN_CORRELATION)) {
         vitp_text_uuid(id, head->correlation_id);
-        vitp_wire_key(w, "correlation_id", 14, "");
+        vitp_wire_key(w, "correlation_id", 14);
         vitp_wire_string(w, id);
     }
     vitp_wire_context(w, head->context);
     if (head->rate < 1.0) {
-        vitp_wire_key(w, "sampling_rate", 13, "");
+        vitp_wire_key(w, "sampling_rate", 13);
         vitp_json_real(w->json, head->rate);
-        vitp_wire_key(w, "sampling_seed_type", 18, "");
+        vitp_wire_key(w, "sampling_seed_type", 18);
         vitp_wire_string(w, seeds[head->seed_kind & 3u]);
-        vitp_wire_key(w, "sampling_version", 16, "");
+        vitp_wire_key(w, "sampling_version", 16);
         vitp_wire_string(w, "1");
     }
     if (delay_s > VITP_DELAY_MIN_S) {
-        vitp_wire_key(w, "delay_s", 7, "");
+        vitp_wire_key(w, "delay_s", 7);
         vitp_json_int(w->json, (int64_t)delay_s);
     }
 }
@@ -6352,46 +7130,45 @@ static void vitp_wire_envelope(vitp_event_writer *w, const char *name, size_t na
     vitp_json_text(w->json, ",\"event_name\":");
     vitp_json_string(w->json, name, name_size);
     vitp_json_text(w->json, ",\"app_version\":");
-    vitp_wire_string(w, w->wire->app_version);
+    vitp_wire_string(w, w->ledger->writer.app_version);
     vitp_json_text(w->json, ",\"client_type\":");
-    vitp_wire_string(w, w->wire->client_type);
+    vitp_wire_string(w, w->ledger->writer.client_type);
     vitp_json_text(w->json, ",\"metadata\":{");
 }
 
-static const vit_schema *vitp_wire_schema(const vitp_wire *wire, const vitp_record_head *head)
+/* The event's name, behind which its members begin; NULL: there is none. */
+static const char *vitp_wire_name(vitp_event_writer *w, const vitp_record_head *head,
+                                  vitp_schema_reader *schema, uint32_t *size)
 {
-    if (head->type >= VITP_TYPES_MAX) return NULL;
-    return (const vit_schema *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(
-        &wire->recorder->types[head->type].schema);
+    const char *name = vitp_schema_open(schema, w->ledger, head->type, size);
+    if (!name && head->type != VITP_RECORD_ADHOC) return NULL;
+    if (head->flags & VITP_RECORD_NAMED) {
+        *size = head->name_size;
+        name = (const char *)vitp_wire_take(w, *size);
+    }
+    return name && vitp_text_is_name(name, *size) ? name : NULL;
 }
 
-/* Appends one event to json, or leaves json as it was. */
-static vitp_wire_result vitp_wire_event(vitp_wire *wire, vitp_json *json, const void *record,
-                                        uint32_t size, uint64_t now_ns)
+/* Appends one event to json, or leaves json as it was. now_ns: of the writer's clock. */
+static vitp_wire_result vitp_wire_event(vitp_wire *wire, vitp_ledger *ledger, vitp_json *json,
+                                        const void *record, uint32_t size, uint64_t now_ns)
 {
     size_t               mark = json->size;
     vitp_record_head     head;
-    const vit_schema    *schema;
+    vitp_schema_reader   schema;
     const char          *name;
-    size_t               name_size;
-    vitp_event_writer    w = { wire,  json, (const unsigned char *)record, size, 0, 0, true,
-                               false, false };
+    uint32_t             name_size = 0;
+    vitp_event_writer    w = { wire, ledger, json, (const unsigned char *)record, size, 0, 0,
+                               true, false,  false };
     const unsigned char *p = vitp_wire_take(&w, sizeof head);
     if (!p) return VITP_WIRE_CORRUPT;
     memcpy(&head, p, sizeof head);
-    if (head.identity != (uint16_t)VITP_ATOMIC_LOAD(&wire->recorder->identity))
-        return VITP_WIRE_STALE;
-    schema = vitp_wire_schema(wire, &head);
-    name = schema ? schema->name : "";
-    name_size = strlen(name);
-    if (head.flags & VITP_RECORD_NAMED) {
-        name_size = head.name_size;
-        name = (const char *)vitp_wire_take(&w, head.name_size);
-    }
-    if (!name || name_size == 0) return VITP_WIRE_CORRUPT;
+    if (head.identity != (uint16_t)VITP_ATOMIC_LOAD(&ledger->identity)) return VITP_WIRE_STALE;
+    name = vitp_wire_name(&w, &head, &schema, &name_size);
+    if (!name) return VITP_WIRE_CORRUPT;
     vitp_wire_envelope(&w, name, name_size);
-    if (schema) vitp_wire_declared(&w, schema);
-    else vitp_wire_adhoc(&w);
+    if (head.type == VITP_RECORD_ADHOC) vitp_wire_adhoc(&w);
+    else vitp_wire_declared(&w, &schema);
     vitp_wire_common(&w, &head, now_ns);
     vitp_json_text(json, "}}");
     if (!json->full && !w.corrupt && !w.secret) return VITP_WIRE_WRITTEN;
@@ -6993,6 +7770,254 @@ static bool vitp_consent_ci(vitp_consent_env_fn env_fn)
 }
 
 /* ============================================================================================
+   >>stock: a pool with its ledger, and the way of its records out: this client's own, or one that
+   a killed process left, which is read into memory and whose file is kept up to date.
+
+   Before a request starts, its records and its key are written into the ledger; its answer is
+   written there before they are released. Whoever finds the pool then repeats the request as it
+   was, or not at all. All of it runs in the consumer, under the lock.
+   ============================================================================================ */
+
+typedef struct vitp_stock {
+    vit_queue   *queue; /* NULL: there is none */
+    vitp_ledger *ledger;
+    vitp_os_pool file;    /* memory: the ledger itself; not mapped: what the ledger is a copy of */
+    void        *block;   /* what alloc_fn gave for queue, and for the ledger where it is plain */
+    uint64_t     skew_ns; /* this monotonic clock, less the writer's; wraps */
+    bool         again;   /* the request that was under way is repeated first */
+} vitp_stock;
+
+/* What changed in the copy goes into its file. */
+static void vitp_stock_save(vitp_stock *s, const void *what, size_t size)
+{
+#ifndef VITELEMETRY_NO_FILES
+    if (s->file.open && !s->file.memory)
+        (void)vitp_os_pool_write(&s->file, (uint64_t)((const char *)what - (const char *)s->ledger),
+                                 what, size);
+#else
+    (void)s, (void)what, (void)size;
+#endif
+}
+
+static void vitp_stock_set_state(vitp_stock *s, uint32_t state)
+{
+    VITP_ATOMIC_STORE_RELEASE(&s->ledger->batch_state, state);
+    VITP_ATOMIC_LIGHT_BARRIER(); /* a process can be killed between two stores, not reorder them */
+    vitp_stock_save(s, &s->ledger->batch_state, sizeof s->ledger->batch_state);
+}
+
+/* Position of the first record in the run, for ever: where it lies in the pool, once a generation.
+   */
+static uint64_t vitp_stock_first(const vitp_journal *j)
+{
+    return ~((uint64_t)j->index << 32 | j->generation | j->begin);
+}
+
+/* Writes down what the next request carries: the segments of the queue up to the record `last`. */
+static uint32_t vitp_stock_note(vitp_stock *s, const void *last)
+{
+    vit_queue    *q = s->queue;
+    vitp_journal *j = vitp_ledger_journal(s->ledger);
+    const char   *head = (const char *)last - sizeof(vitp_head);
+    uint32_t      i, size = VITP_HEAD_SIZE(((const vitp_head *)(const void *)head)->what);
+    for (i = 0; i < q->segment_count; i++, j++) {
+        const vitp_segment *from = &q->segments[(q->segment_first + i) % q->segment_max];
+        vitp_chunk         *c = vitp_pool_chunk(q->pool, from->index);
+        const char         *data = (const char *)(c + 1);
+        j->index = from->index;
+        j->generation = VITP_ATOMIC_LOAD(&c->word) & VITP_WORD_GENERATION;
+        j->begin = from->begin;
+        j->end = from->end;
+        if (head < data + from->begin || head >= data + from->end) continue;
+        j->end = (uint32_t)(head - data) + vitp_queue_need(size);
+        return i + 1u;
+    }
+    return 0;
+}
+
+/* Writes down which records the next request carries. */
+static void vitp_stock_write_down(vitp_stock *s, const void *last, size_t records)
+{
+    vitp_ledger *l = s->ledger;
+    vitp_stock_set_state(s, VITP_BATCH_NONE);
+    l->batch_segments = vitp_stock_note(s, last);
+    l->batch_records = (uint32_t)records;
+    vitp_stock_save(s, vitp_ledger_journal(l), l->batch_segments * sizeof(vitp_journal));
+    vitp_stock_save(s, &l->batch_segments, sizeof l->batch_segments + sizeof l->batch_records);
+}
+
+/* Its request may start. */
+static void vitp_stock_begin(vitp_stock *s, const char key[33])
+{
+    memcpy(s->ledger->batch_key, key, 33);
+    vitp_stock_save(s, s->ledger->batch_key, sizeof s->ledger->batch_key);
+    vitp_stock_set_state(s, VITP_BATCH_SENT);
+}
+
+/* What was written down is not sent in this form again. */
+static void vitp_stock_abandon(vitp_stock *s)
+{
+    s->again = false;
+    vitp_stock_set_state(s, VITP_BATCH_NONE);
+}
+
+/* Makes nothing of the records that the journal names: in a copy, and in its file. */
+static void vitp_stock_skip(vitp_stock *s)
+{
+    const vitp_journal *j = vitp_ledger_journal(s->ledger);
+    uint32_t            i, at;
+    for (i = 0; i < s->ledger->batch_segments; i++, j++) {
+        vitp_chunk *c = vitp_pool_chunk(s->queue->pool, j->index);
+        vitp_head  *head;
+        for (at = j->begin; at < j->end; at += vitp_queue_need(VITP_HEAD_SIZE(head->what))) {
+            head = vitp_queue_head(c, at);
+            head->what |= VITP_HEAD_DONE | VITP_HEAD_SKIP;
+        }
+        vitp_stock_save(s, vitp_queue_head(c, j->begin), j->end - j->begin);
+    }
+}
+
+/* Frees the oldest records: a request was answered, or they are dropped. */
+static void vitp_stock_release(vitp_stock *s, size_t records)
+{
+    bool noted = VITP_ATOMIC_LOAD(&s->ledger->batch_state) == VITP_BATCH_SENT;
+    if (noted) vitp_stock_set_state(s, VITP_BATCH_DONE);
+    if (!s->again) vit_queue_release(s->queue, records);
+    if (noted && s->queue->closed) vitp_stock_skip(s); /* after it: it counts what is no skip */
+    if (noted) vitp_stock_abandon(s);
+}
+
+/* The records of the request that is repeated, or all. */
+static size_t vitp_stock_peek(vitp_stock *s, vitp_record_fn record_fn, void *user)
+{
+    const vitp_journal *j = vitp_ledger_journal(s->ledger);
+    size_t              count = 0;
+    uint32_t            i;
+    if (!s->again) return vit_queue_peek(s->queue, record_fn, user, (size_t)-1);
+    for (i = 0; i < s->ledger->batch_segments; i++, j++) {
+        vitp_segment segment = { j->index, j->begin, j->end };
+        if (!vitp_queue_hand_out(s->queue, &segment, record_fn, user, (size_t)-1, &count)) break;
+    }
+    return count;
+}
+
+static bool vitp_stock_count_one(const void *record, uint32_t size, void *user)
+{
+    (void)record, (void)size, (void)user;
+    return true;
+}
+
+static bool vitp_stock_stop(const void *record, uint32_t size, void *user)
+{
+    (void)record, (void)size, (void)user;
+    return false;
+}
+
+static bool vitp_stock_is_empty(vitp_stock *s)
+{
+    return vitp_stock_peek(s, vitp_stock_stop, NULL) == 0;
+}
+
+/* Drops all that waits. Returns how many. */
+static size_t vitp_stock_drain(vitp_stock *s)
+{
+    size_t n, count = 0;
+    if (!s->queue) return 0;
+    vitp_stock_abandon(s);
+    while ((n = vit_queue_drain(s->queue, vitp_stock_count_one, NULL, 1024)) > 0) count += n;
+    return count;
+}
+
+#ifndef VITELEMETRY_NO_FILES
+/* ---- a pool that was found --------------------------------------------------------------- */
+
+/* Records of a journal's segment that lies in its chunk, between whole records; false: it does
+   not. */
+static bool vitp_stock_walk(vitp_pool *p, const vitp_journal *j, uint32_t *records)
+{
+    vitp_chunk *c;
+    uint32_t    at, what;
+    if (j->index >= p->chunk_count || j->begin >= j->end) return false;
+    c = vitp_pool_chunk(p, j->index);
+    if ((c->word & VITP_WORD_GENERATION) != j->generation) return false;
+    if (j->end > VITP_WORD_BYTES(c->word)) return false;
+    for (at = VITP_WORD_BYTES(c->released); at < j->end;) {
+        what = vitp_queue_head(c, at)->what;
+        if (at >= j->begin && !(what & VITP_HEAD_SKIP)) ++*records;
+        if (at < j->begin && at + vitp_queue_need(VITP_HEAD_SIZE(what)) > j->begin) return false;
+        at += vitp_queue_need(VITP_HEAD_SIZE(what));
+    }
+    return at == j->end && j->begin >= VITP_WORD_BYTES(c->released);
+}
+
+/* Keeps the segments that can be read, of which a request that was answered may have lost some.
+   Returns their records. */
+static uint32_t vitp_stock_check_journal(vitp_stock *s)
+{
+    vitp_ledger  *l = s->ledger;
+    vitp_journal *j = vitp_ledger_journal(l);
+    uint32_t      i, kept = 0, records = 0;
+    if (l->batch_segments > s->queue->segment_max) l->batch_segments = 0;
+    for (i = 0; i < l->batch_segments; i++)
+        if (vitp_stock_walk(s->queue->pool, &j[i], &records)) j[kept++] = j[i];
+    if (kept < l->batch_segments && l->batch_state == VITP_BATCH_SENT) l->batch_state = 0;
+    l->batch_segments = kept;
+    return records;
+}
+
+/* Settles the request that was under way when the writer died. Returns how many records need not
+   be sent any more. */
+static uint32_t vitp_stock_resume(vitp_stock *s)
+{
+    vitp_ledger *l = s->ledger;
+    uint32_t     records = vitp_stock_check_journal(s);
+    if (l->batch_state == VITP_BATCH_DONE) {
+        vitp_stock_skip(s);
+        vitp_stock_set_state(s, VITP_BATCH_NONE);
+        return records;
+    }
+    s->again = l->batch_state == VITP_BATCH_SENT && records > 0 && records == l->batch_records &&
+               vitp_text_is_printable(l->batch_key, 32);
+    if (!s->again) vitp_stock_set_state(s, VITP_BATCH_NONE);
+    return 0;
+}
+
+typedef enum vitp_stock_kind {
+    VITP_STOCK_READABLE,
+    VITP_STOCK_FOREIGN, /* another layout: of another version of this header, or another machine */
+    VITP_STOCK_CORRUPT
+} vitp_stock_kind;
+
+static vitp_stock_kind vitp_stock_judge(const vitp_writer *w, uint64_t size)
+{
+    if (memcmp(w->magic, VITP_LEDGER_MAGIC, 8) != 0) return VITP_STOCK_CORRUPT;
+    if (w->order != VITP_LEDGER_ORDER || w->version != VITP_LEDGER_VERSION ||
+        w->bytes != sizeof(vitp_ledger))
+        return VITP_STOCK_FOREIGN;
+    if (w->capacity < VITP_QUEUE_CAPACITY_MIN || w->capacity > VITP_QUEUE_CAPACITY_MAX ||
+        (w->capacity & (w->capacity - 1u)) != 0 ||
+        size != vitp_ledger_bytes(w->capacity) + vitp_pool_bytes(w->capacity))
+        return VITP_STOCK_CORRUPT;
+    if (!vitp_text_is_printable(w->app_version, VITP_LABEL_MAX) ||
+        !vitp_text_is_printable(w->client_type, VITP_LABEL_MAX))
+        return VITP_STOCK_CORRUPT;
+    return VITP_STOCK_READABLE;
+}
+
+/* The copied texts end. */
+static void vitp_stock_end_texts(vitp_ledger *l)
+{
+    uint32_t i;
+    l->batch_key[32] = 0;
+    for (i = 0; i < VITP_CONTEXTS_MAX; i++) {
+        vitp_context *c = &l->contexts[i];
+        c->session_id[VITP_LABEL_MAX] = c->provider[VITP_LABEL_MAX] = 0;
+        c->collection_hash[16] = 0;
+    }
+}
+#endif /* !VITELEMETRY_NO_FILES */
+
+/* ============================================================================================
    >>worker: the client, its consent and identity, and the consumer that delivers.
 
    One lock guards all of it but the recorder. It is held while a batch is built, never while it
@@ -7003,12 +8028,13 @@ static bool vitp_consent_ci(vitp_consent_env_fn env_fn)
 
 /* The records at the head of the queue that one request carries; kept until there is an answer. */
 typedef struct vitp_batch {
-    bool     ready;
-    uint32_t turn;                                    /* body_turn when it was built */
-    size_t   records, events, corrupt, secret, stale; /* records: the sum of the others */
-    size_t   size;                                    /* bytes of body */
-    uint32_t attempts;
-    char     key[33];
+    bool        ready;
+    vitp_stock *stock;
+    uint32_t    turn;                                    /* body_turn when it was built */
+    size_t      records, events, corrupt, secret, stale; /* records: the sum of the others */
+    size_t      size;                                    /* bytes of body */
+    uint32_t    attempts;
+    char        key[33];
 } vitp_batch;
 
 struct vit_client {
@@ -7025,9 +8051,9 @@ struct vit_client {
     size_t        body_capacity;
     char         *body;    /* of the request; written only while none is in flight */
     char         *scratch; /* VITP_EVENT_JSON_MAX bytes, for vit_export */
+    char          app_version[VITP_LABEL_MAX + 1u], client_type[VITP_LABEL_MAX + 1u];
     char          endpoint[VITP_PATH_MAX + 1u], headers_key[VITP_KEY_MAX + 1u];
     char          settings_path[VITP_PATH_MAX + 64u], settings_folder[VITP_PATH_MAX]; /* "": none */
-    unsigned char run_id[16];
 
     vitp_os_mutex lock;
     vitp_os_cond  progress;   /* signalled after each answer and at the end of the thread */
@@ -7044,6 +8070,8 @@ struct vit_client {
     vitp_context        context;  /* the one in force */
     uint64_t            session_begin_ns;
     vitp_backoff        backoff;
+    vitp_stock          own, adopted;
+    bool                alone; /* no pool of a killed process is left */
     vitp_batch          batch;
     uint32_t            batch_limit; /* events; smaller while a rejected batch is searched */
     uint32_t            purge_turn;  /* advances when what waits is forgotten */
@@ -7059,7 +8087,8 @@ struct vit_client {
     bool has_thread, thread_done;
 
     /* counters, written under lock, read by all */
-    uintptr_t released, delivered, dropped[VIT_DROP_COUNT], requests, retries, bytes_sent;
+    uintptr_t released, adopted_records, adopted_released, delivered, dropped[VIT_DROP_COUNT];
+    uintptr_t requests, retries, bytes_sent;
 };
 
 /* False: the lock is this thread's already (a call from vit_export's callback), or the process
@@ -7133,8 +8162,8 @@ static void vitp_worker_use_context(vit_client *t)
 {
     t->context.number++;
     if (t->context.number == 0) t->context.number = 1;
-    t->wire.contexts[t->context.number & (VITP_CONTEXTS_MAX - 1u)] = t->context;
-    VITP_ATOMIC_STORE(&t->recorder.context, t->context.number);
+    t->own.ledger->contexts[t->context.number & (VITP_CONTEXTS_MAX - 1u)] = t->context;
+    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->context, t->context.number);
 }
 
 /* ---- settings on disk -------------------------------------------------------------------- */
@@ -7169,6 +8198,21 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     return true;
 }
 
+/* A temporary file whose process is gone: it was killed before the file got its name. */
+static bool vitp_worker_sweep_one(const char *folder, const char *name, void *user)
+{
+    static const char begin[] = "telemetry.conf.";
+    char              path[VITP_POOL_PATH_MAX];
+    uint32_t          process;
+    (void)user;
+    if (strncmp(name, begin, sizeof begin - 1) != 0) return true;
+    process = (uint32_t)strtoul(name + sizeof begin - 1, NULL, 10);
+    if (vitp_os_process_is_gone(process) &&
+        snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path)
+        vitp_os_remove_file(path);
+    return true;
+}
+
 /* Saves the settings. only_new: where another process was faster, its identity becomes ours. */
 static void vitp_worker_store(vit_client *t, bool only_new)
 {
@@ -7185,6 +8229,7 @@ static void vitp_worker_store(vit_client *t, bool only_new)
         vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
         return;
     }
+    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
     t->unsaved = !vitp_os_write_file(t->settings_path, text, size, only_new);
     if (!t->unsaved) return;
     if (only_new && vitp_worker_load(t, &theirs) && theirs.has_hwid && theirs.has_salt) {
@@ -7203,6 +8248,7 @@ static void vitp_worker_erase(vit_client *t)
     char          text[VITP_SETTINGS_MAX];
     vitp_settings kept;
     bool          refusal;
+    if (t->settings_folder[0]) vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
     if (kept.unreadable) kept.off = true; /* it refuses, and goes on to do so */
@@ -7224,7 +8270,7 @@ static void vitp_worker_find_folder(vit_client *t, const char *folder)
     } else {
         n = vitp_os_state_folder(base, sizeof base)
                 ? snprintf(t->settings_folder, sizeof t->settings_folder, "%s/%s", base,
-                           t->wire.client_type)
+                           t->client_type)
                 : -1;
     }
     if (folder && !folder[0]) return;
@@ -7237,38 +8283,250 @@ static void vitp_worker_find_folder(vit_client *t, const char *folder)
 }
 #endif
 
-/* ---- consent ----------------------------------------------------------------------------- */
-
-static bool vitp_worker_count_one(const void *record, uint32_t size, void *user)
+#ifdef VITELEMETRY_NO_FILES
+static void vitp_worker_remove_pools(vit_client *t) { (void)t; }
+static bool vitp_worker_adopt(vit_client *t)
 {
-    (void)record, (void)size, (void)user;
+    (void)t;
+    return false;
+}
+static void vitp_worker_put_down(vit_client *t, bool remove) { (void)t, (void)remove; }
+static bool vitp_worker_map_pool(vit_client *t, uint32_t capacity)
+{
+    (void)t, (void)capacity;
+    return false;
+}
+#else
+
+/* ---- pools that outlive their process ---------------------------------------------------- */
+
+/* The folders in which pools may lie, the best first. False: no more of them. */
+static bool vitp_worker_pool_folder(const vit_client *t, uint32_t which, char out[VITP_PATH_MAX])
+{
+    if (which < 2u && !vitp_os_pool_base(which, out, VITP_PATH_MAX)) out[0] = 0;
+    if (which == 2u) (void)vitp_text_copy(out, VITP_PATH_MAX, t->settings_folder);
+    return which < 3u;
+}
+
+/* `<client type>-<hash of the data folder>.`: pools of one identity. */
+static void vitp_worker_pool_prefix(const vit_client *t, char out[VITP_LABEL_MAX + 32u])
+{
+    unsigned char digest[32];
+    char          hex[17];
+    vit_sha256(digest, t->settings_folder, strlen(t->settings_folder));
+    vitp_text_hex(hex, digest, 8);
+    (void)snprintf(out, VITP_LABEL_MAX + 32u, "%s-%s.", t->client_type, hex);
+}
+
+static bool vitp_worker_pool_path(const vit_client *t, const char *folder,
+                                  char out[VITP_POOL_PATH_MAX])
+{
+    char          prefix[VITP_LABEL_MAX + 32u], hex[17];
+    unsigned char random[8];
+    int           n;
+    if (!vitp_id_random(random, sizeof random)) return false;
+    vitp_text_hex(hex, random, 8);
+    vitp_worker_pool_prefix(t, prefix);
+    n = snprintf(out, VITP_POOL_PATH_MAX, "%s/%s%s.pool", folder, prefix, hex);
+    return n > 0 && (size_t)n < VITP_POOL_PATH_MAX - 8u;
+}
+
+/* Makes the file in which this client's pool lies. False: nowhere is it safe. */
+static bool vitp_worker_map_pool(vit_client *t, uint32_t capacity)
+{
+    char     folder[VITP_PATH_MAX], path[VITP_POOL_PATH_MAX];
+    size_t   size = vitp_ledger_bytes(capacity) + vitp_pool_bytes(capacity);
+    uint32_t i;
+    if (!t->settings_folder[0]) return false;
+    for (i = 0; vitp_worker_pool_folder(t, i, folder); i++)
+        if (folder[0] && vitp_os_make_folder(folder) && vitp_worker_pool_path(t, folder, path) &&
+            vitp_os_pool_create(&t->own.file, path, size))
+            return true;
+    return false;
+}
+
+/* What is done with each pool that is found unlocked. */
+typedef struct vitp_pool_search {
+    vit_client *client;
+    char        prefix[VITP_LABEL_MAX + 32u];
+    bool        remove; /* all of them; else one is adopted */
+} vitp_pool_search;
+
+/* Its writer is gone, by all that can be known. */
+static bool vitp_worker_is_orphan(const vitp_writer *w)
+{
+    return w->process == 0 || w->process_start == 0 ||
+           vitp_os_process_start(w->process) != w->process_start;
+}
+
+/* Reads a pool into memory of ours. False: no memory, or the file is shorter by now. */
+static bool vitp_worker_copy_pool(vit_client *t, vitp_stock *s, uint32_t capacity)
+{
+    size_t own = vitp_queue_own_bytes(capacity);
+    char  *at;
+    s->block = t->allocator.alloc_fn(64u + own + (size_t)s->file.size, t->allocator.user);
+    if (!s->block) return false;
+    at = (char *)s->block + (64u - ((size_t)(uintptr_t)s->block & 63u));
+    s->ledger = (vitp_ledger *)(void *)(at + own);
+    s->queue = (vit_queue *)(void *)at;
+    return vitp_os_pool_read(&s->file, 0, s->ledger, (size_t)s->file.size);
+}
+
+static void vitp_worker_count_adopted(vit_client *t, const vitp_recovered *found, uint32_t settled)
+{
+    (void)VITP_ATOMIC_ADD_PTR(&t->adopted_records,
+                              (uintptr_t)(found->records + found->torn - settled));
+    (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, (uintptr_t)found->torn);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CORRUPT], (uintptr_t)found->torn);
+    if (found->torn) vitp_log_note(&t->recorder.log, VIT_LOG_POOL_CORRUPT);
+}
+
+/* Takes over what is in s->file. */
+static bool vitp_worker_take_over(vit_client *t, vitp_stock *s, uint32_t capacity)
+{
+    vitp_recovered found;
+    if (!vitp_worker_copy_pool(t, s, capacity)) return false;
+    vitp_stock_end_texts(s->ledger);
+    s->queue = vitp_recover(s->queue, vitp_ledger_pool(s->ledger, capacity), capacity, &found);
+    if (!s->queue) {
+        memset(&found, 0, sizeof found);
+        found.torn = 1;
+    }
+    s->skew_ns =
+        vitp_os_now_ns() - s->ledger->writer.begin_ns -
+        ((uint64_t)vitp_os_wall_s() - (uint64_t)s->ledger->writer.begin_s) * 1000u * VITP_MS;
+    vitp_worker_count_adopted(t, &found, s->queue ? vitp_stock_resume(s) : 0);
     return true;
 }
+
+/* Ends with the adopted pool. */
+static void vitp_worker_put_down(vit_client *t, bool remove)
+{
+    vitp_stock *s = &t->adopted;
+    if (remove) vitp_os_pool_remove(&s->file);
+    else vitp_os_pool_close(&s->file);
+    if (s->block) t->allocator.free_fn(s->block, t->allocator.user);
+    memset(s, 0, sizeof *s);
+}
+
+/* Of a pool that is open and locked. */
+static vitp_stock_kind vitp_worker_judge(vitp_stock *s, vitp_writer *w)
+{
+    memset(w, 0, sizeof *w);
+    if (s->file.size < sizeof *w || !vitp_os_pool_read(&s->file, 0, w, sizeof *w))
+        return VITP_STOCK_CORRUPT;
+    return vitp_stock_judge(w, s->file.size);
+}
+
+/* Adopts the pool in t->adopted.file. */
+static void vitp_worker_adopt_file(vit_client *t, const char *folder)
+{
+    vitp_stock    *s = &t->adopted;
+    vitp_writer    w;
+    char           path[VITP_POOL_PATH_MAX];
+    vitp_recovered none = { 0, 1 };
+    switch (vitp_worker_judge(s, &w)) {
+    case VITP_STOCK_FOREIGN:
+        vitp_log_note(&t->recorder.log, VIT_LOG_POOL_FOREIGN);
+        vitp_worker_put_down(t, false);
+        break;
+    case VITP_STOCK_CORRUPT:
+        vitp_worker_count_adopted(t, &none, 0);
+        vitp_worker_put_down(t, true);
+        break;
+    case VITP_STOCK_READABLE:
+        if (!vitp_worker_is_orphan(&w) || !vitp_worker_pool_path(t, folder, path) ||
+            !vitp_os_pool_rename(&s->file, path) || !vitp_worker_take_over(t, s, w.capacity))
+            vitp_worker_put_down(t, false);
+        else if (!s->queue) vitp_worker_put_down(t, true);
+        break;
+    }
+}
+
+/* False: ends the search. */
+static bool vitp_worker_found(const char *folder, const char *name, void *user)
+{
+    vitp_pool_search *search = (vitp_pool_search *)user;
+    vit_client       *t = search->client;
+    vitp_stock       *s = &t->adopted;
+    char              path[VITP_POOL_PATH_MAX];
+    size_t            size = strlen(name);
+    bool              unfinished = size > 4 && strcmp(name + size - 4, ".new") == 0;
+    if (strncmp(name, search->prefix, strlen(search->prefix)) != 0 ||
+        (!unfinished && (size < 5 || strcmp(name + size - 5, ".pool") != 0)) ||
+        snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path ||
+        vitp_os_pool_open(&s->file, path) != VITP_OS_FOUND_OURS)
+        return true;
+    if (search->remove || unfinished) vitp_worker_put_down(t, true);
+    else vitp_worker_adopt_file(t, folder);
+    return !s->queue;
+}
+
+static void vitp_worker_search(vit_client *t, bool remove)
+{
+    vitp_pool_search search;
+    char             folder[VITP_PATH_MAX];
+    uint32_t         i;
+    search.client = t;
+    search.remove = remove;
+    if (!t->settings_folder[0]) return;
+    vitp_worker_pool_prefix(t, search.prefix);
+    for (i = 0; !t->adopted.queue && vitp_worker_pool_folder(t, i, folder); i++)
+        if (folder[0]) vitp_os_each_file(folder, vitp_worker_found, &search);
+}
+
+/* True: there is a pool of a process that is gone, to be delivered before our own. */
+static bool vitp_worker_adopt(vit_client *t)
+{
+    while (!t->adopted.queue && !t->alone) {
+        vitp_worker_search(t, false);
+        t->alone = !t->adopted.queue;
+        if (t->adopted.queue && vitp_stock_is_empty(&t->adopted)) vitp_worker_put_down(t, true);
+    }
+    return t->adopted.queue != NULL;
+}
+
+/* The user refuses: what others left goes, and this client's own file, whose memory it keeps. */
+static void vitp_worker_remove_pools(vit_client *t)
+{
+    if (t->adopted.queue) vitp_worker_put_down(t, true);
+    vitp_worker_search(t, true);
+}
+#endif /* !VITELEMETRY_NO_FILES */
+
+/* ---- consent ----------------------------------------------------------------------------- */
 
 /* Forgets what waits, and the answer to what is in flight. */
 static void vitp_worker_purge(vit_client *t, vit_drop reason)
 {
-    size_t n;
-    while ((n = vit_queue_drain(t->recorder.queue, vitp_worker_count_one, NULL, 1024)) > 0) {
-        (void)VITP_ATOMIC_ADD_PTR(&t->released, (uintptr_t)n);
-        (void)VITP_ATOMIC_ADD_PTR(&t->dropped[reason], (uintptr_t)n);
-    }
+    size_t own = vitp_stock_drain(&t->own), adopted = vitp_stock_drain(&t->adopted);
+    (void)VITP_ATOMIC_ADD_PTR(&t->released, (uintptr_t)own);
+    (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, (uintptr_t)adopted);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[reason], (uintptr_t)(own + adopted));
     t->purge_turn++;
     t->body_turn++;
     if (t->sending || t->pending) VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
     t->orphan = t->orphan || t->pending;
 }
 
+/* The same with what killed processes left. */
+static void vitp_worker_purge_all(vit_client *t)
+{
+    vitp_worker_purge(t, VIT_DROP_CONSENT);
+    vitp_worker_remove_pools(t);
+}
+
 /* Nothing that was recorded under the old identity goes out under the new one: a record that bears
    the new number was made with the new salt and context. */
 static void vitp_worker_change_identity(vit_client *t)
 {
-    memset(t->wire.contexts, 0, sizeof t->wire.contexts);
+    memset(t->own.ledger->contexts, 0, sizeof t->own.ledger->contexts);
     t->context.collection_hash[0] = 0;
     if (t->context.session_id[0]) vit_uuid4(t->context.session_id);
     vitp_worker_use_context(t);
     vitp_worker_use_identity(t);
-    VITP_ATOMIC_STORE_RELEASE(&t->recorder.identity, VITP_ATOMIC_LOAD(&t->recorder.identity) + 1u);
+    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->identity,
+                              VITP_ATOMIC_LOAD(&t->own.ledger->identity) + 1u);
     t->body_turn++;
 }
 
@@ -7280,6 +8538,15 @@ static void vitp_worker_forget_identity(vit_client *t)
     vitp_worker_change_identity(t);
 }
 
+/* This client's own pool has no name any more, and does not outlive the process. */
+static void vitp_worker_disown_file(vit_client *t)
+{
+#ifndef VITELEMETRY_NO_FILES
+    if (t->own.file.open && t->recorder.outlives) vitp_os_remove_file(t->own.file.path);
+#endif
+    t->recorder.outlives = false;
+}
+
 /* Decides anew and makes it so: permission first, so that no record comes after the purge. */
 static void vitp_worker_decide(vit_client *t)
 {
@@ -7289,14 +8556,17 @@ static void vitp_worker_decide(vit_client *t)
     t->consent = vitp_consent_decide(&t->inputs, &t->gate);
     if (t->consent != before) t->body_turn++;
     VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, may[(uint32_t)t->consent]);
+    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, may[(uint32_t)t->consent]);
     VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)t->gate << 8);
     if (t->consent == VIT_CONSENT_UNKNOWN) vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
     if (t->consent != VIT_CONSENT_DENIED) return;
     vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_REFUSED);
     vitp_worker_purge(t, VIT_DROP_CONSENT);
     /* The user's or the host's refusal, whatever gate is named first; the others come and go. */
-    if (vitp_consent_of(&t->inputs) == VIT_CONSENT_DENIED || t->inputs.setting_refuses)
-        vitp_worker_forget_identity(t);
+    if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED && !t->inputs.setting_refuses) return;
+    vitp_worker_remove_pools(t);
+    vitp_worker_disown_file(t);
+    vitp_worker_forget_identity(t);
 }
 
 /* Another process changed the identity: it becomes ours, and what was hashed under the old one
@@ -7306,7 +8576,7 @@ static void vitp_worker_adopt_identity(vit_client *t, const vitp_settings *their
     if (!theirs->has_hwid || !theirs->has_salt) return;
     if (strcmp(theirs->hwid, t->settings.hwid) == 0 && strcmp(theirs->salt, t->settings.salt) == 0)
         return;
-    vitp_worker_purge(t, VIT_DROP_CONSENT);
+    vitp_worker_purge_all(t);
     memcpy(t->settings.hwid, theirs->hwid, sizeof t->settings.hwid);
     memcpy(t->settings.salt, theirs->salt, sizeof t->settings.salt);
     vitp_worker_change_identity(t);
@@ -7337,8 +8607,11 @@ static bool vitp_worker_may_send(const vit_client *t)
 
 typedef struct vitp_batch_builder {
     vit_client *client;
+    vitp_stock *stock;
     vitp_json   json;
     uint64_t    now_ns, first_ns; /* first_ns: when the oldest event was recorded */
+    const void *last;             /* record */
+    size_t      limit;            /* events */
     bool        full;
 } vitp_batch_builder;
 
@@ -7348,10 +8621,11 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     vitp_batch           *batch = &b->client->batch;
     const vitp_wire_form *form = vitp_wire_form_of(b->client->form);
     size_t                mark = b->json.size;
-    if (batch->events >= b->client->batch_limit) return false;
+    if (batch->events >= b->limit) return false;
     if (batch->records == 0 && size >= 8) memcpy(&b->first_ns, record, 8);
     if (batch->events > 0) vitp_json_text(&b->json, form->separator);
-    switch (vitp_wire_event(&b->client->wire, &b->json, record, size, b->now_ns)) {
+    switch (vitp_wire_event(&b->client->wire, b->stock->ledger, &b->json, record, size,
+                            b->now_ns - b->stock->skew_ns)) {
     case VITP_WIRE_WRITTEN: batch->events++; break;
     case VITP_WIRE_SECRET: batch->secret++, b->json.size = mark; break;
     case VITP_WIRE_STALE: batch->stale++, b->json.size = mark; break;
@@ -7365,21 +8639,24 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
         break;
     }
     batch->records++;
-    b->full = batch->events >= b->client->batch_limit;
+    b->last = record;
+    b->full = batch->events >= b->limit;
     return !b->full;
 }
 
-/* The same for each try of the same records, and for no others: of this run, the number of the
-   first record, and how many. */
+/* The same for each try of the same records, and for no others: of their run, where the first one
+   lies, and how many. */
 static void vitp_batch_key(vit_client *t)
 {
+    vitp_ledger  *l = t->batch.stock->ledger;
     vitp_sha256   s;
     uint64_t      number[2];
     unsigned char digest[32];
-    number[0] = (uint64_t)VITP_ATOMIC_LOAD_PTR(&t->released);
+    number[0] = t->batch.stock == &t->own ? (uint64_t)VITP_ATOMIC_LOAD_PTR(&t->released)
+                                          : vitp_stock_first(vitp_ledger_journal(l));
     number[1] = (uint64_t)t->batch.records;
     vitp_sha256_begin(&s);
-    vitp_sha256_add(&s, t->run_id, sizeof t->run_id);
+    vitp_sha256_add(&s, l->writer.run_id, sizeof l->writer.run_id);
     vitp_sha256_add(&s, number, sizeof number);
     vitp_sha256_end(&s, digest);
     vitp_text_hex(t->batch.key, digest, 16);
@@ -7388,20 +8665,40 @@ static void vitp_batch_key(vit_client *t)
 /* Frees the batch's records. */
 static void vitp_batch_finish(vit_client *t, uintptr_t *counter)
 {
-    vit_queue_release(t->recorder.queue, t->batch.records);
-    (void)VITP_ATOMIC_ADD_PTR(&t->released, (uintptr_t)t->batch.records);
-    (void)VITP_ATOMIC_ADD_PTR(counter, (uintptr_t)t->batch.events);
-    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CORRUPT], (uintptr_t)t->batch.corrupt);
-    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_SECRET], (uintptr_t)t->batch.secret);
-    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CONSENT], (uintptr_t)t->batch.stale);
-    if (t->batch.corrupt) vitp_log_note(&t->recorder.log, VIT_LOG_RECORD_CORRUPT);
-    if (t->batch.secret) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_STOPPED);
-    memset(&t->batch, 0, sizeof t->batch);
+    vitp_batch *b = &t->batch;
+    vitp_stock_release(b->stock, b->records);
+    (void)VITP_ATOMIC_ADD_PTR(b->stock == &t->own ? &t->released : &t->adopted_released,
+                              (uintptr_t)b->records);
+    (void)VITP_ATOMIC_ADD_PTR(counter, (uintptr_t)b->events);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CORRUPT], (uintptr_t)b->corrupt);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_SECRET], (uintptr_t)b->secret);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CONSENT], (uintptr_t)b->stale);
+    if (b->corrupt) vitp_log_note(&t->recorder.log, VIT_LOG_RECORD_CORRUPT);
+    if (b->secret) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_STOPPED);
+    memset(b, 0, sizeof *b);
 }
 
-/* Puts the oldest records into the body. True: there is a batch to send now: it is full, its
-   first event has waited for flush_ms, or somebody is in a hurry. */
-static bool vitp_batch_build(vit_client *t, uint64_t now_ns)
+/* The batch is what is sent next: it is written down. */
+static void vitp_batch_close(vit_client *t, vitp_batch_builder *b)
+{
+    vitp_stock *s = t->batch.stock;
+    b->json.capacity = t->body_capacity;
+    vitp_json_text(&b->json, vitp_wire_form_of(t->form)->close);
+    t->batch.size = b->json.size;
+    t->batch.ready = true;
+    t->batch.turn = t->body_turn;
+    if (s->again) {
+        memcpy(t->batch.key, s->ledger->batch_key, 33);
+        return;
+    }
+    vitp_stock_write_down(s, b->last, t->batch.records);
+    vitp_batch_key(t);
+    vitp_stock_begin(s, t->batch.key);
+}
+
+/* Puts the oldest records of a stock into the body. True: there is a batch to send now: it is
+   full, its first event has waited for flush_ms or for a new process, or somebody is in a hurry. */
+static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
 {
     const vitp_wire_form *form = vitp_wire_form_of(t->form);
     vitp_batch_builder    b;
@@ -7409,27 +8706,38 @@ static bool vitp_batch_build(vit_client *t, uint64_t now_ns)
     memset(&t->batch, 0, sizeof t->batch);
     memset(&b, 0, sizeof b);
     t->batch.attempts = attempts;
+    t->batch.stock = b.stock = stock;
     b.client = t;
     b.now_ns = now_ns;
+    b.limit = stock->again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     b.json.data = t->body;
     b.json.capacity = t->body_capacity - strlen(form->close);
     vitp_json_text(&b.json, form->open);
-    (void)vit_queue_peek(t->recorder.queue, vitp_batch_add, &b, (size_t)-1);
+    (void)vitp_stock_peek(stock, vitp_batch_add, &b);
+    if (stock->again && t->batch.records != stock->ledger->batch_records) {
+        vitp_stock_abandon(stock); /* it does not fit this client's requests */
+        return vitp_batch_build(t, stock, now_ns);
+    }
     if (t->batch.records > 0 && t->batch.events == 0) {
         vitp_batch_finish(t, &t->delivered); /* by none */
         return false;
     }
-    if (t->batch.events == 0) t->hurry = false;
-    b.full = b.full || vitp_queue_is_filling(t->recorder.queue);
+    if (t->batch.events == 0 && stock == &t->own) t->hurry = false;
+    b.full = b.full || stock != &t->own || vitp_queue_is_filling(t->recorder.queue);
     if (!b.full && !t->hurry && now_ns < b.first_ns + (uint64_t)t->flush_ms * VITP_MS) return false;
     if (t->batch.events == 0) return false;
-    b.json.capacity = t->body_capacity;
-    vitp_json_text(&b.json, form->close);
-    t->batch.size = b.json.size;
-    t->batch.ready = true;
-    t->batch.turn = t->body_turn;
-    vitp_batch_key(t);
+    vitp_batch_close(t, &b);
     return true;
+}
+
+/* What killed processes left is older, and goes first. */
+static bool vitp_batch_next(vit_client *t, uint64_t now_ns)
+{
+    while (vitp_worker_adopt(t)) {
+        if (vitp_batch_build(t, &t->adopted, now_ns)) return true;
+        if (vitp_stock_is_empty(&t->adopted)) vitp_worker_put_down(t, true);
+    }
+    return vitp_batch_build(t, &t->own, now_ns);
 }
 
 /* ---- delivery ---------------------------------------------------------------------------- */
@@ -7443,11 +8751,11 @@ static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
     if (t->orphan) return true;
     if (!vitp_worker_may_send(t)) return false;
     if (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry)) return false;
-    if (!t->batch.ready && !vitp_batch_build(t, now_ns)) return false;
+    if (!t->batch.ready && !vitp_batch_next(t, now_ns)) return false;
     vitp_worker_recheck(t);
     if (t->orphan) return true;
     if (!vitp_worker_may_send(t)) return false;
-    return t->pending || t->batch.turn == t->body_turn || vitp_batch_build(t, now_ns);
+    return t->pending || t->batch.turn == t->body_turn || vitp_batch_next(t, now_ns);
 }
 
 static void vitp_worker_describe(vit_client *t, vit_request *request,
@@ -7484,6 +8792,7 @@ static void vitp_worker_rejected(vit_client *t)
     if (t->batch.events > 1) {
         t->batch_limit = (uint32_t)(t->batch.events / 2);
         t->batch.ready = false;
+        vitp_stock_abandon(t->batch.stock);
         return;
     }
     vitp_batch_finish(t, &t->dropped[VIT_DROP_REJECTED]);
@@ -7594,7 +8903,8 @@ static uintptr_t vitp_worker_target(vit_client *t)
 
 static bool vitp_worker_is_done(const vit_client *t, uintptr_t target)
 {
-    return (intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - target) >= 0;
+    return (intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - target) >= 0 &&
+           VITP_ATOMIC_LOAD_PTR(&t->adopted_released) == VITP_ATOMIC_LOAD_PTR(&t->adopted_records);
 }
 
 #ifndef VITELEMETRY_NO_THREADS
@@ -7619,6 +8929,7 @@ static uint32_t vitp_worker_rest_ms(vit_client *t)
     else if (!vitp_worker_may_send(t)) ms = t->flush_ms;
     else if (!vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))
         ms = vitp_worker_ms_until(t->backoff.until_ns, now_ns);
+    else if (t->adopted.queue) ms = 1;
     else if (vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) > 0)
         ms = vitp_worker_ms_until(oldest_ns + (uint64_t)t->flush_ms * VITP_MS, now_ns);
     return (uint32_t)(ms < t->flush_ms ? ms : t->flush_ms);
@@ -7987,6 +9298,7 @@ static bool vitp_client_is_plain(const char *url)
 static void vitp_client_defaults(vit_options *o)
 {
     uint32_t events = o->wire == VIT_WIRE_EVENT ? 1u : VITP_CLIENT_BATCH_EVENTS;
+    uint32_t capacity = VITP_CLIENT_QUEUE_BYTES_MIN;
     o->endpoint = vitp_client_text_or(o->endpoint, "");
     o->app_version = vitp_client_text_or(o->app_version, "0.0.0");
     o->client_type = vitp_client_text_or(o->client_type, "vector-inspector");
@@ -7995,7 +9307,8 @@ static void vitp_client_defaults(vit_options *o)
     o->timeout_ms = vitp_client_or(o->timeout_ms, VITP_CLIENT_TIMEOUT_MS);
     o->batch_events = o->wire == VIT_WIRE_EVENT ? 1u : vitp_client_or(o->batch_events, events);
     o->batch_bytes = vitp_client_or(o->batch_bytes, VITP_CLIENT_BATCH_BYTES);
-    if (o->queue_bytes < VITP_CLIENT_QUEUE_BYTES_MIN) o->queue_bytes = VITP_CLIENT_QUEUE_BYTES_MIN;
+    while (capacity < o->queue_bytes) capacity *= 2u;
+    o->queue_bytes = capacity;
     if (o->wire == VIT_WIRE_EVENT || o->batch_bytes < VITP_EVENT_JSON_MAX)
         o->batch_bytes = VITP_EVENT_JSON_MAX;
     if (!o->allocator.alloc_fn) {
@@ -8004,11 +9317,11 @@ static void vitp_client_defaults(vit_options *o)
     }
 }
 
-/* All of the client's memory in one piece: itself, the queue, the body, the scratch. */
+/* The client's memory in one piece: itself, the queue without its pool, the body, the scratch. */
 static vit_client *vitp_client_take_memory(const vit_options *o)
 {
     size_t      own = (sizeof(vit_client) + 63u) & ~(size_t)63u;
-    size_t      queue = vit_queue_bytes(o->queue_bytes), at;
+    size_t      queue = vitp_queue_own_bytes(o->queue_bytes), at;
     uint64_t    wanted = (uint64_t)64u + own + queue + o->batch_bytes + VITP_EVENT_JSON_MAX;
     size_t      total = (size_t)wanted;
     void       *block = total == wanted ? o->allocator.alloc_fn(total, o->allocator.user) : NULL;
@@ -8020,7 +9333,7 @@ static vit_client *vitp_client_take_memory(const vit_options *o)
     memset(t, 0, own);
     t->block = block;
     t->allocator = o->allocator;
-    t->recorder.queue = vit_queue_init(bytes + at + own, queue);
+    t->recorder.queue = (vit_queue *)(void *)(bytes + at + own);
     t->body = bytes + at + own + queue;
     t->body_capacity = o->batch_bytes;
     t->scratch = t->body + o->batch_bytes;
@@ -8037,8 +9350,8 @@ static void vitp_client_take_options(vit_client *t, const vit_options *o)
     t->flush_ms = o->flush_ms;
     t->timeout_ms = o->timeout_ms;
     t->batch_events = t->batch_limit = o->batch_events;
-    (void)vitp_text_copy(t->wire.app_version, sizeof t->wire.app_version, o->app_version);
-    (void)vitp_text_copy(t->wire.client_type, sizeof t->wire.client_type, o->client_type);
+    (void)vitp_text_copy(t->app_version, sizeof t->app_version, o->app_version);
+    (void)vitp_text_copy(t->client_type, sizeof t->client_type, o->client_type);
     (void)vitp_text_copy(t->endpoint, sizeof t->endpoint, o->endpoint);
     (void)vitp_text_copy(t->headers_key, sizeof t->headers_key, o->telemetry_key);
     (void)vitp_text_copy(t->recorder.group_salt, sizeof t->recorder.group_salt, o->group_salt);
@@ -8091,6 +9404,51 @@ static bool vitp_client_is_common(const char *text)
     return strstr(words, lower) != NULL;
 }
 
+static void vitp_client_write_ledger(vit_client *t, uint32_t capacity)
+{
+    vitp_ledger *l = t->own.ledger;
+    vitp_writer *w = &l->writer;
+    memset(l, 0, vitp_ledger_bytes(capacity));
+    w->version = VITP_LEDGER_VERSION;
+    w->order = VITP_LEDGER_ORDER;
+    w->bytes = (uint32_t)sizeof *l;
+    w->capacity = capacity;
+    w->process = vitp_os_process_id();
+#ifndef VITELEMETRY_NO_FILES
+    w->process_start = vitp_os_process_start(w->process);
+#endif
+    w->begin_ns = vitp_os_now_ns();
+    w->begin_s = vitp_os_wall_s();
+    vitp_id_next(t->recorder.ids, w->run_id);
+    (void)vitp_text_copy(w->app_version, sizeof w->app_version, t->app_version);
+    (void)vitp_text_copy(w->client_type, sizeof w->client_type, t->client_type);
+    VITP_ATOMIC_LIGHT_BARRIER();
+    memcpy(w->magic, VITP_LEDGER_MAGIC, 8);
+}
+
+/* outlive: the pool in a file, where that is safe. False: no memory. */
+static bool vitp_client_take_pool(vit_client *t, uint32_t capacity, bool outlive)
+{
+    vitp_stock *s = &t->own;
+    char       *at;
+    vitp_pool  *pool;
+    t->recorder.outlives = outlive && vitp_worker_map_pool(t, capacity);
+    if (t->recorder.outlives) {
+        at = (char *)s->file.memory;
+    } else {
+        size_t bytes = 64u + vitp_ledger_bytes(capacity) + vitp_pool_bytes(capacity);
+        if (outlive) vitp_log_note(&t->recorder.log, VIT_LOG_POOL_PLAIN);
+        s->block = t->allocator.alloc_fn(bytes, t->allocator.user);
+        if (!s->block) return false;
+        at = (char *)s->block + (64u - ((size_t)(uintptr_t)s->block & 63u));
+    }
+    s->ledger = t->recorder.ledger = (vitp_ledger *)(void *)at;
+    pool = vitp_pool_init(vitp_ledger_pool(s->ledger, capacity), capacity);
+    s->queue = t->recorder.queue = vitp_queue_attach(t->recorder.queue, pool, capacity);
+    vitp_client_write_ledger(t, capacity);
+    return true;
+}
+
 static void vitp_client_learn(vitp_recorder *r, const char *text, const char *marker)
 {
     if (!vitp_client_is_common(text))
@@ -8121,20 +9479,34 @@ static void vitp_client_learn_machine(vitp_recorder *r)
         r->machine.ram_gb *= 2; /* to the nearest power of two */
 }
 
-static void vitp_client_consent(vit_client *t, const vit_options *o)
+/* Asks all gates. True: something is stored. */
+static bool vitp_client_consent(vit_client *t, const vit_options *o)
 {
     bool stored = vitp_worker_load(t, &t->settings);
-    bool complete = t->settings.has_hwid && t->settings.has_salt;
     t->inputs.host_default = o->consent;
     t->inputs.allow_in_ci = o->allow_in_ci;
     t->inputs.in_ci = vitp_consent_ci(vitp_os_env);
-    t->inputs.environment_refuses = vitp_consent_environment(vitp_os_env, t->wire.client_type);
+    t->inputs.environment_refuses = vitp_consent_environment(vitp_os_env, t->client_type);
     t->inputs.setting_refuses = t->settings.off || t->settings.unreadable;
     t->inputs.has_stored = t->settings.has_consent;
     t->inputs.stored = t->settings.consent;
+    return stored;
+}
+
+/* With consent the pool is one that outlives the process, and what others left is taken over.
+   False: no memory. */
+static bool vitp_client_begin(vit_client *t, const vit_options *o)
+{
+    bool     stored = vitp_client_consent(t, o);
+    bool     complete = t->settings.has_hwid && t->settings.has_salt;
+    vit_gate gate;
+    bool     granted = vitp_consent_decide(&t->inputs, &gate) >= VIT_CONSENT_GRANTED;
+    if (!vitp_client_take_pool(t, o->queue_bytes, granted && t->settings_folder[0])) return false;
     vitp_worker_make_identity(t);
     vitp_worker_decide(t);
-    if (t->consent >= VIT_CONSENT_GRANTED && !complete) vitp_worker_store(t, !stored);
+    if (granted && !complete) vitp_worker_store(t, !stored);
+    if (granted) (void)vitp_worker_adopt(t);
+    return true;
 }
 
 static bool vitp_client_take_system(vit_client *t)
@@ -8144,7 +9516,6 @@ static bool vitp_client_take_system(vit_client *t)
     r->ids = (vitp_id_source *)r->page.memory;
     vitp_id_seed(r->ids);
     if (r->ids->weak) vitp_log_note(&r->log, VIT_LOG_RANDOM_WEAK);
-    vitp_id_next(r->ids, t->run_id);
     if (vitp_os_mutex_init(&t->lock)) {
         if (vitp_os_cond_init(&t->progress)) {
             if (vitp_os_wake_init(&r->wake)) return true;
@@ -8154,6 +9525,21 @@ static bool vitp_client_take_system(vit_client *t)
     }
     vitp_os_page_free(&r->page);
     return false;
+}
+
+/* What was not delivered stays in the file for the next start. ours: else it is the parent's. */
+static void vitp_client_leave_pools(vit_client *t, bool ours)
+{
+#ifndef VITELEMETRY_NO_FILES
+    vitp_stock *s = &t->own;
+    bool        keep = !ours || (s->queue && !vitp_stock_is_empty(s));
+    if (t->adopted.queue) vitp_worker_put_down(t, false);
+    if (s->file.memory && ours) VITP_ATOMIC_STORE_RELEASE(&s->ledger->writer.process, 0u);
+    if (t->recorder.outlives && !keep) vitp_os_pool_remove(&s->file);
+    else vitp_os_pool_close(&s->file);
+#else
+    (void)t, (void)ours;
+#endif
 }
 
 /* locks: they are ours to take down, and not those of the process that we were forked from. */
@@ -8168,7 +9554,9 @@ static void vitp_client_give_back(vit_client *t, bool locks)
         if (t->curl) curl_easy_cleanup(t->curl);
 #endif
     }
+    vitp_client_leave_pools(t, locks);
     vitp_os_page_free(&t->recorder.page);
+    if (t->own.block) allocator.free_fn(t->own.block, allocator.user);
     allocator.free_fn(t->block, allocator.user);
 }
 
@@ -8219,7 +9607,10 @@ vit_client *vit_create(const vit_options *options)
     (void)vitp_session_rate_value(&t->recorder, 0.0); /* these two are always to be had */
     (void)vitp_session_rate_value(&t->recorder, 1.0);
     vitp_worker_find_folder(t, options ? options->data_dir : NULL);
-    vitp_client_consent(t, &o);
+    if (!vitp_client_begin(t, &o)) {
+        vitp_client_give_back(t, true);
+        return vitp_client_fail(&o, VIT_LOG_NO_MEMORY);
+    }
     vitp_client_start(t, &o);
     vitp_log_tell(&t->recorder.log);
     return t;
@@ -8257,6 +9648,7 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
         return true;
     }
     if (vitp_worker_in_callback(t)) return false;
+    VITP_ATOMIC_STORE(&t->own.ledger->writer.closed, 1u);
     if (!t->stopping) (void)vitp_worker_deliver(t, deadline_ns, true);
     if (vitp_client_stop(t)) {
         vitp_client_give_back(t, true);
@@ -8297,7 +9689,8 @@ void vit_set_consent(vit_client *t, vit_consent consent)
 
 vit_consent vit_get_consent(const vit_client *t, vit_gate *why)
 {
-    bool     ours = t && !vitp_os_page_forked(&t->recorder.page);
+    bool     ours = t && (!vitp_os_page_forked(&t->recorder.page) ||
+                      vitp_record_allowed_in_child(&t->recorder));
     uint32_t decision =
         ours ? VITP_ATOMIC_LOAD(&t->recorder.decision) : (uint32_t)VIT_CONSENT_DENIED;
     if (why) *why = (vit_gate)(decision >> 8);
@@ -8321,6 +9714,7 @@ bool vit_register_secret(vit_client *t, const char *text, size_t size)
 
 typedef struct vitp_exporter {
     vit_client *client;
+    vitp_stock *stock;
     void (*line_fn)(const char *json, size_t size, void *user);
     void    *user;
     uint64_t now_ns;
@@ -8331,7 +9725,8 @@ static bool vitp_client_export_one(const void *record, uint32_t size, void *user
 {
     vitp_exporter *e = (vitp_exporter *)user;
     vitp_json      json = { e->client->scratch, 0, VITP_EVENT_JSON_MAX, false };
-    if (vitp_wire_event(&e->client->wire, &json, record, size, e->now_ns) == VITP_WIRE_WRITTEN) {
+    if (vitp_wire_event(&e->client->wire, e->stock->ledger, &json, record, size,
+                        e->now_ns - e->stock->skew_ns) == VITP_WIRE_WRITTEN) {
         e->line_fn(json.data, json.size, e->user);
         e->count++;
     }
@@ -8342,13 +9737,17 @@ size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, 
                   void       *user)
 {
     vitp_exporter e;
+    uint32_t      i;
     if (!t || !line_fn || !vitp_worker_enter(t)) return 0;
     e.client = t;
     e.line_fn = line_fn;
     e.user = user;
     e.now_ns = vitp_os_now_ns();
     e.count = 0;
-    (void)vit_queue_peek(t->recorder.queue, vitp_client_export_one, &e, (size_t)-1);
+    for (i = 0; i < 2; i++) {
+        e.stock = i == 0 ? &t->adopted : &t->own;
+        (void)vit_queue_peek(e.stock->queue, vitp_client_export_one, &e, (size_t)-1);
+    }
     vitp_worker_leave(t);
     return e.count;
 }
@@ -8356,14 +9755,14 @@ size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, 
 void vit_purge(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
-    vitp_worker_purge(t, VIT_DROP_CONSENT);
+    vitp_worker_purge_all(t);
     vitp_worker_leave(t);
 }
 
 void vit_reset_identity(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
-    vitp_worker_purge(t, VIT_DROP_CONSENT);
+    vitp_worker_purge_all(t);
     vitp_worker_forget_identity(t);
     if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_store(t, false);
     vitp_worker_leave(t);
@@ -8373,14 +9772,17 @@ vit_stats vit_get_stats(const vit_client *t)
 {
     vit_stats            s;
     const vitp_recorder *r;
-    uint64_t             released;
+    uint64_t             released, all;
     uint32_t             i;
     memset(&s, 0, sizeof s);
     if (!t) return s;
     r = &t->recorder;
-    released = VITP_ATOMIC_LOAD_PTR(&t->released);
+    released = VITP_ATOMIC_LOAD_PTR(&t->released) + VITP_ATOMIC_LOAD_PTR(&t->adopted_released);
     s.accepted = vitp_queue_pushed(r->queue);
-    s.queued = s.accepted > released ? s.accepted - released : 0; /* one may just be counted */
+    s.adopted = VITP_ATOMIC_LOAD_PTR(&t->adopted_records);
+    s.crash_surviving = r->outlives;
+    all = s.accepted + s.adopted;
+    s.queued = all > released ? all - released : 0; /* one may just be counted */
     s.delivered = VITP_ATOMIC_LOAD_PTR(&t->delivered);
     for (i = 0; i < VIT_DROP_COUNT; i++) s.dropped[i] = VITP_ATOMIC_LOAD_PTR(&t->dropped[i]);
     s.refused_disabled = VITP_ATOMIC_LOAD_PTR(&r->disabled);
@@ -8492,7 +9894,7 @@ static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
     char          wire[VITP_NAME_MAX + 1u];
     vit_kind      found;
     unsigned char head[2];
-    uint32_t      size = vitp_type_wire_key(wire, kind, key);
+    uint32_t      size = vitp_ledger_key(wire, kind, key);
     if (size == 0 || vitp_record_find(&v->encoder, wire, size, &found)) {
         vitp_event_fail(v, VIT_LOG_KEY_INVALID);
         return false;
@@ -8685,7 +10087,9 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_ATOMIC_CAS_PTR
 #undef VITP_ATOMIC_LIGHT_BARRIER
 #undef VITP_ATOMIC_HEAVY_BARRIER
+#undef VITP_POOL_PATH_MAX
 #undef VITP_OS_THREAD_POINTER
+#undef VITP_OS_POOL_KEEPS_SPACE
 #undef VITP_TEXT_BAD
 #undef VITP_SCRUB_SET
 #undef VITP_SCRUB_LOWER
@@ -8751,6 +10155,10 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_QUEUE_ALIGN
 #undef VITP_QUEUE_SEGMENTS_EACH
 #undef VITP_QUEUE_SHORT
+#undef VITP_LEDGER_MAGIC
+#undef VITP_LEDGER_VERSION
+#undef VITP_LEDGER_ORDER
+#undef VITP_LEDGER_SCHEMAS
 #undef VITP_CELL_WORDS
 #undef VITP_VERDICT_KEEP
 #undef VITP_VERDICT_KIND
@@ -8764,6 +10172,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_RECORD_ERROR
 #undef VITP_RECORD_NAMED
 #undef VITP_RECORD_ABSENT
+#undef VITP_TYPE_FOREIGN
 #undef VITP_DELAY_MIN_S
 #undef VITP_BACKOFF_FIRST_MS
 #undef VITP_BACKOFF_MAX_MS

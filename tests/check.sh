@@ -1,6 +1,6 @@
 #!/bin/sh
-# What CI runs: `make test`, every compiler and standard, the sanitizers, the explorer, lint. Counts
-# add up.
+# What CI runs: `make test`, every compiler and standard, the sanitizers, the explorer, the crash
+# loop, lint. Counts add up.
 set -u
 passed=0 failed=0
 MAKE="${MAKE:-make} --no-print-directory"
@@ -64,6 +64,7 @@ matrix
 step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
 step 'ThreadSanitizer' $MAKE tsan
 step 'explorer of the queue' $MAKE explore
+step 'killed, again and again' $MAKE crash-loop N=250
 step 'lint' sh tests/lint.sh tools
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -520,6 +520,16 @@ TEST_FN void folder_remove(const char *path)
     (void)nftw(path, folder_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Where pools lie that no test looks at. */
+TEST_FN const char *folder_run(void)
+{
+    static char path[PATH_MAX];
+    (void)mkdir("build", 0755);
+    (void)mkdir("build/run", 0700);
+    if (!realpath("build/run", path)) abort();
+    return path;
+}
+
 /* A fresh folder of mode 0700. */
 TEST_FN void folder_make(char out[64])
 {
@@ -608,6 +618,7 @@ TEST_FN void environment_clear(void)
     setenv("USER", "zq.tester", 1);
     setenv("LOGNAME", "zq.tester", 1);
     setenv("HOME", "/nonexistent/zq.tester", 1);
+    setenv("XDG_RUNTIME_DIR", folder_run(), 1); /* pools do not lie beside those of programs */
 }
 
 #endif /* TESTS_COMMON_H */

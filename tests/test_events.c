@@ -1338,14 +1338,16 @@ static void test_trace_taken_back(void **state)
 VIT_EVENT_DECLARE(file_opened, APP_FILE_OPENED);
 VIT_EVENT_DEFINE(file_opened, "file.opened", 1.0, APP_FILE_OPENED)
 
-#define APP_EVERYTHING(X)                                                                          \
-    X(VIT_LABEL, label)                                                                            \
-    X(VIT_TEXT, text)                                                                              \
-    X(VIT_HASH, host)                                                                              \
-    X(VIT_GROUP, team)                                                                             \
-    X(VIT_ROW, record)                                                                             \
-    X(VIT_TRACE, trace) X(VIT_FRAME, frame) X(VIT_FILE, file) X(VIT_INT, whole) X(VIT_REAL, share) \
-        X(VIT_FLAG, flag) X(VIT_MS, took_ms) X(VIT_UUID, uuid)
+#define APP_EVERYTHING(X)                                                                       \
+    X(VIT_LABEL, label)                                                                         \
+    X(VIT_TEXT, text)                                                                           \
+    X(VIT_HASH, host)                                                                           \
+    X(VIT_GROUP, team)                                                                          \
+    X(VIT_ROW, record)                                                                          \
+    X(VIT_TRACE, trace)                                                                         \
+    X(VIT_FRAME, frame)                                                                         \
+    X(VIT_FILE, file) X(VIT_INT, whole) X(VIT_REAL, share) X(VIT_FLAG, flag) X(VIT_MS, took_ms) \
+        X(VIT_UUID, uuid)
 VIT_EVENT_DECLARE(everything, APP_EVERYTHING);
 VIT_EVENT_DEFINE(everything, "every.thing", 1.0, APP_EVERYTHING)
 

@@ -1,0 +1,476 @@
+/* crash_loop.c: a program that records and delivers is killed at a random moment, again and again.
+
+   Usage: crash_loop [ROUNDS] [SEED]
+
+   In each round a child makes a client, which takes over what the round before left, and records
+   from one to three threads and sometimes from a process that it forks. It reports each event that
+   was accepted through a pipe, and its transport tells through another one what a server would
+   have received; now and then the server is busy. After some milliseconds all of it is killed. In
+   the end a last run delivers the rest. Then:
+
+     - every event that was reported has been received;
+     - one that was received twice came under one Idempotency-Key;
+     - each says the version and session of the run that recorded it, and the text of its number.
+
+   Build: cc -std=c99 -O1 -g -I. tests/crash_loop.c -o build/tests/crash_loop -pthread */
+
+#define VITELEMETRY_IMPLEMENTATION
+#include "../vitelemetry.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CRASH_NUMBER(X) X(VIT_INT, n) X(VIT_LABEL, text) X(VIT_HASH, host) X(VIT_FLAG, even)
+VIT_EVENT_DECLARE(crash_number, CRASH_NUMBER);
+VIT_EVENT_DEFINE(crash_number, "crash.number", 1.0, CRASH_NUMBER)
+
+#define THREADS  4u /* the last is of the forked process */
+#define EACH_MAX 65536u
+#define BODY_MAX (512u * 1024u)
+
+static char folder[64];
+static bool
+    single; /* one event a request; the same in all rounds: else no request can be repeated */
+
+static uint32_t mix(uint32_t x)
+{
+    x = (x ^ (x >> 16)) * 0x7FEB352Du;
+    x = (x ^ (x >> 15)) * 0x846CA68Bu;
+    return x ^ (x >> 16);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void sleep_us(uint32_t us)
+{
+    struct timespec t;
+    t.tv_sec = (time_t)(us / 1000000u);
+    t.tv_nsec = (long)(us % 1000000u) * 1000L;
+    (void)nanosleep(&t, NULL);
+}
+
+static void must(bool ok, const char *what)
+{
+    if (ok) return;
+    perror(what);
+    exit(2);
+}
+
+/* ---- what is known of each event ------------------------------------------------------------- */
+
+typedef struct fact {
+    uint8_t  reported, received;
+    uint32_t key; /* number in keys, of the first request that brought it */
+} fact;
+
+typedef struct facts {
+    fact    *rows;
+    uint32_t count;
+} facts;
+
+static facts *events; /* [round * THREADS + thread] */
+static char (*keys)[36];
+static size_t   key_count, key_capacity;
+static uint32_t rounds, errors;
+static uint64_t reported_count, received_count, twice_count, request_count;
+
+static void complain(const char *what, uint64_t n, const char *detail)
+{
+    if (++errors > 20) return;
+    printf("WRONG: %s: round %u, thread %u, event %u %s\n", what, (unsigned)(n >> 20),
+           (unsigned)(n >> 17 & 7u), (unsigned)(n & 0x1FFFFu), detail);
+}
+
+static fact *fact_of(uint64_t n)
+{
+    uint64_t round = n >> 20, thread = n >> 17 & 7u, i = n & 0x1FFFFu;
+    facts   *f;
+    if (round >= rounds || thread >= THREADS || i >= EACH_MAX) return NULL;
+    f = &events[round * THREADS + thread];
+    if (i >= f->count) {
+        uint32_t count = f->count ? f->count : 64u;
+        while (count <= i) count *= 2u;
+        f->rows = (fact *)realloc(f->rows, count * sizeof *f->rows);
+        must(f->rows != NULL, "realloc");
+        memset(f->rows + f->count, 0, (count - f->count) * sizeof *f->rows);
+        f->count = count;
+    }
+    return &f->rows[i];
+}
+
+static void text_of(uint64_t n, char out[32])
+{
+    snprintf(out, 32, "t%08x", (unsigned)mix((uint32_t)n));
+}
+
+/* One line of a body. */
+static void receive_event(const char *line, size_t size, uint32_t key)
+{
+    char        copy[2048], want[512], text[32], detail[600];
+    const char *at;
+    uint64_t    n;
+    fact       *f;
+    if (size >= sizeof copy) size = sizeof copy - 1;
+    memcpy(copy, line, size);
+    copy[size] = 0;
+    if (strstr(copy, "\"event_name\":\"session.start\"")) return;
+    at = strstr(copy, "\"metadata\":{\"n\":");
+    n = at ? strtoull(at + 16, NULL, 10) : (uint64_t)-1;
+    f = fact_of(n);
+    snprintf(detail, sizeof detail, "%.590s", copy);
+    if (!f) {
+        complain("not an event of ours", 0, detail);
+        return;
+    }
+    text_of(n, text);
+    snprintf(
+        want, sizeof want,
+        "\"event_name\":\"crash.number\",\"app_version\":\"r%u\",\"client_type\":\"crash-loop\","
+        "\"metadata\":{\"n\":%llu,\"text\":\"%s\",\"host_hash\":\"",
+        (unsigned)(n >> 20), (unsigned long long)n, text);
+    at = strstr(copy, want);
+    snprintf(want, sizeof want, "\",\"even\":%s,\"session_id\":\"s%u\"", n % 2 ? "false" : "true",
+             (unsigned)(n >> 20));
+    if (!at || !strstr(at, want)) complain("corrupt, or of another run", n, detail);
+    received_count++;
+    if (f->received == 0) {
+        f->key = key;
+    } else {
+        twice_count++;
+        if (strcmp(keys[f->key], keys[key]) != 0) complain("twice, by two keys", n, keys[key]);
+    }
+    if (f->received < 255) f->received++;
+}
+
+static void receive_request(const char *key, const char *body, size_t size)
+{
+    size_t at = 0;
+    request_count++;
+    if (key_count == key_capacity) {
+        key_capacity = key_capacity ? 2 * key_capacity : 1024;
+        keys = realloc(keys, key_capacity * sizeof *keys);
+        must(keys != NULL, "realloc");
+    }
+    snprintf(keys[key_count], sizeof keys[0], "%.32s", key);
+    while (at < size) {
+        const char *end = (const char *)memchr(body + at, '\n', size - at);
+        size_t      line = end ? (size_t)(end - body) - at : size - at;
+        receive_event(body + at, line, (uint32_t)key_count);
+        at += line + 1;
+    }
+    key_count++;
+}
+
+/* ---- the program that is killed -------------------------------------------------------------- */
+
+typedef struct frame {
+    uint32_t size;
+    char     key[36];
+} frame;
+
+typedef struct player {
+    vit_client *t;
+    uint32_t    round, thread, seed;
+    int         report;
+} player;
+
+static int server_end; /* of the pipe to the server */
+
+static bool write_all(int fd, const void *data, size_t size)
+{
+    const char *at = (const char *)data;
+    while (size > 0) {
+        ssize_t n = write(fd, at, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+static void find_key(char out[36], const char *headers)
+{
+    const char *at = strstr(headers, "Idempotency-Key: ");
+    snprintf(out, 36, "%.32s", at ? at + 17 : "none");
+}
+
+static vit_response send_to_server(const vit_request *request, void *user)
+{
+    vit_response answer = { 200, 0 };
+    uint32_t    *seed = (uint32_t *)user;
+    frame        f;
+    memset(&f, 0, sizeof f);
+    *seed = mix(*seed + 1u);
+    if (*seed % 64u == 0) {
+        answer.http_status = 503;
+        return answer;
+    }
+    find_key(f.key, request->headers);
+    f.size = (uint32_t)request->body_size;
+    if (!write_all(server_end, &f, sizeof f) ||
+        !write_all(server_end, request->body, request->body_size))
+        answer.http_status = 0;
+    if (*seed % 16u == 1) sleep_us(*seed / 16u % 2000u);
+    return answer;
+}
+
+static void *play(void *player_)
+{
+    player  *p = (player *)player_;
+    uint32_t i, random = p->seed;
+    for (i = 0; i < EACH_MAX; i++) {
+        vit_crash_number event;
+        char             text[32];
+        uint64_t         n = (uint64_t)p->round << 20 | p->thread << 17 | i;
+        memset(&event, 0, sizeof event);
+        text_of(n, text);
+        event.n = (int64_t)n;
+        event.text = text;
+        event.host = "db.example.org";
+        event.even = n % 2 == 0;
+        if (vit_track_crash_number(p->t, &event) == VIT_OK && !write_all(p->report, &n, sizeof n))
+            break;
+        random = mix(random + i);
+        if (random % 8u == 0) sleep_us(random / 8u % 300u);
+    }
+    return NULL;
+}
+
+static vit_options options_for(uint32_t round, uint32_t *seed, char version[16])
+{
+    vit_options o;
+    memset(&o, 0, sizeof o);
+    snprintf(version, 16, "r%u", (unsigned)round);
+    o.endpoint = "https://telemetry.example";
+    o.app_version = version;
+    o.client_type = "crash-loop";
+    o.data_dir = folder;
+    o.consent = VIT_CONSENT_GRANTED;
+    o.allow_in_ci = true;
+    o.queue_bytes = 64u * 1024u << mix(*seed) % 3u;
+    o.flush_ms = 1 + mix(*seed) % 8u;
+    o.wire = single ? VIT_WIRE_EVENT : VIT_WIRE_NDJSON;
+    o.batch_events = 1 + mix(*seed + 2u) % 30u;
+    o.transport.send_fn = send_to_server;
+    o.transport.user = seed;
+    return o;
+}
+
+static void run(uint32_t round, uint32_t seed, int report)
+{
+    player      players[THREADS];
+    pthread_t   ids[THREADS];
+    char        version[16], session[16];
+    vit_options o = options_for(round, &seed, version);
+    vit_client *t = vit_create(&o);
+    uint32_t    i, threads = 1 + mix(seed + 3u) % (THREADS - 1u);
+    if (!t || !vit_get_stats(t).crash_surviving) {
+        fprintf(stderr, "crash_loop: no pool that outlives the process can be had here\n");
+        _exit(2);
+    }
+    snprintf(session, sizeof session, "s%u", (unsigned)round);
+    vit_session_begin(t, session, NULL);
+    for (i = 0; i < THREADS; i++) {
+        players[i].t = t;
+        players[i].round = round;
+        players[i].thread = i;
+        players[i].seed = mix(seed + i);
+        players[i].report = report;
+    }
+    if (seed % 4u == 0 && fork() == 0) (void)play(&players[THREADS - 1u]);
+    for (i = 0; i + 1u < threads; i++)
+        if (pthread_create(&ids[i], NULL, play, &players[i]) != 0) _exit(2);
+    (void)play(&players[threads - 1u]);
+    for (;;) sleep_us(1000000u);
+}
+
+/* ---- the one that kills ---------------------------------------------------------------------- */
+
+/* What came through a pipe and is not used yet. */
+typedef struct inlet {
+    int    fd;
+    char  *data;
+    size_t size;
+} inlet;
+
+/* Reads what is there. False: the end. */
+static bool inlet_read(inlet *in)
+{
+    ssize_t n = read(in->fd, in->data + in->size, BODY_MAX + sizeof(frame) - in->size);
+    if (n < 0 && errno == EINTR) return true;
+    if (n > 0) in->size += (size_t)n;
+    return n > 0;
+}
+
+static void inlet_drop(inlet *in, size_t size)
+{
+    memmove(in->data, in->data + size, in->size - size);
+    in->size -= size;
+}
+
+static void take_reports(inlet *in)
+{
+    size_t at;
+    for (at = 0; at + 8 <= in->size; at += 8) {
+        uint64_t n;
+        fact    *f;
+        memcpy(&n, in->data + at, 8);
+        f = fact_of(n);
+        if (!f) complain("a report of nothing", n, "");
+        else f->reported = 1;
+        reported_count++;
+    }
+    inlet_drop(in, at);
+}
+
+/* A request that was cut by the kill was not received. */
+static void take_requests(inlet *in)
+{
+    frame f;
+    while (in->size >= sizeof f) {
+        memcpy(&f, in->data, sizeof f);
+        if (in->size < sizeof f + f.size) break;
+        receive_request(f.key, in->data + sizeof f, f.size);
+        inlet_drop(in, sizeof f + f.size);
+    }
+}
+
+/* Reads both pipes until both have ended, and kills at the given time. */
+static void watch(inlet *reports, inlet *requests, pid_t group, uint64_t kill_ns)
+{
+    struct pollfd p[2];
+    bool          alive = true;
+    p[0].fd = reports->fd;
+    p[1].fd = requests->fd;
+    p[0].events = p[1].events = POLLIN;
+    while (p[0].fd >= 0 || p[1].fd >= 0) {
+        if (alive && now_ns() >= kill_ns) {
+            (void)kill(-group, SIGKILL);
+            alive = false;
+        }
+        if (poll(p, 2, 1) <= 0) continue;
+        if (p[0].revents) {
+            if (!inlet_read(reports)) p[0].fd = -1;
+            take_reports(reports);
+        }
+        if (p[1].revents) {
+            if (!inlet_read(requests)) p[1].fd = -1;
+            take_requests(requests);
+        }
+    }
+}
+
+static void play_round(uint32_t round, uint32_t seed)
+{
+    int   report[2], server[2], status = 0;
+    pid_t child;
+    inlet reports, requests;
+    must(pipe(report) == 0 && pipe(server) == 0, "pipe");
+    child = fork();
+    must(child >= 0, "fork");
+    if (child == 0) {
+        (void)setpgid(0, 0);
+        close(report[0]);
+        close(server[0]);
+        server_end = server[1];
+        run(round, seed, report[1]);
+    }
+    (void)setpgid(child, child);
+    close(report[1]);
+    close(server[1]);
+    memset(&reports, 0, sizeof reports);
+    memset(&requests, 0, sizeof requests);
+    reports.fd = report[0];
+    requests.fd = server[0];
+    reports.data = (char *)malloc(BODY_MAX + sizeof(frame));
+    requests.data = (char *)malloc(BODY_MAX + sizeof(frame));
+    must(reports.data && requests.data, "malloc");
+    watch(&reports, &requests, child, now_ns() + mix(seed + 9u) % 25000u * 1000u);
+    must(waitpid(child, &status, 0) == child, "waitpid");
+    if (WIFEXITED(status)) exit(2); /* it has said why */
+    close(report[0]);
+    close(server[0]);
+    free(reports.data);
+    free(requests.data);
+}
+
+static vit_response receive(const vit_request *request, void *user)
+{
+    vit_response answer = { 200, 0 };
+    char         key[36];
+    (void)user;
+    find_key(key, request->headers);
+    receive_request(key, request->body, request->body_size);
+    return answer;
+}
+
+/* The run that is not killed. */
+static void play_last(void)
+{
+    uint32_t    seed = 1;
+    char        version[16];
+    vit_options o = options_for(rounds, &seed, version);
+    vit_client *t;
+    vit_stats   s;
+    uint64_t    dropped = 0;
+    uint32_t    i;
+    o.no_thread = true;
+    o.transport.send_fn = receive;
+    t = vit_create(&o);
+    must(t != NULL, "vit_create");
+    while (vit_pump(t)) {}
+    s = vit_get_stats(t);
+    for (i = 0; i < VIT_DROP_COUNT; i++) dropped += s.dropped[i];
+    if (s.queued || dropped) complain("the last run left or dropped something", 0, "");
+    if (!vit_destroy(t, 0)) complain("vit_destroy", 0, "");
+}
+
+static void judge(void)
+{
+    uint32_t r, i;
+    for (r = 0; r < rounds * THREADS; r++)
+        for (i = 0; i < events[r].count; i++)
+            if (events[r].rows[i].reported && !events[r].rows[i].received)
+                complain("lost", (uint64_t)(r / THREADS) << 20 | (uint64_t)(r % THREADS) << 17 | i,
+                         "");
+}
+
+int main(int argc, char **argv)
+{
+    uint32_t seed = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 1u, i;
+    char     path[128];
+    single = seed % 2u == 0;
+    rounds = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 500u;
+    if (rounds == 0 || rounds > 1000000u) return 2;
+    (void)mkdir("build", 0755);
+    snprintf(folder, sizeof folder, "build/crash-XXXXXX");
+    must(mkdtemp(folder) != NULL, "mkdtemp");
+    events = (facts *)calloc((size_t)rounds * THREADS, sizeof *events);
+    must(events != NULL, "calloc");
+    for (i = 0; i < rounds; i++) play_round(i, mix(seed * 1000003u + i));
+    play_last();
+    judge();
+    printf("%u rounds: %llu events reported, %llu received, %llu of them again under the same key, "
+           "in %llu requests\n",
+           (unsigned)rounds, (unsigned long long)reported_count, (unsigned long long)received_count,
+           (unsigned long long)twice_count, (unsigned long long)request_count);
+    snprintf(path, sizeof path, "%s/telemetry.conf", folder);
+    if (unlink(path) != 0 || rmdir(folder) != 0) complain("the data folder holds more", 0, "");
+    printf("%u passed, %u failed\n", errors ? 0u : rounds, (unsigned)errors);
+    return errors ? 1 : 0;
+}
