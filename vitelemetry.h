@@ -5427,8 +5427,8 @@ static uintptr_t vitp_queue_pushed(const vit_queue *q)
     return noted + ((int32_t)waiting > 0 ? waiting : 0u);
 }
 
-/* Empties the chunks that are sealed and released, and makes them free. The order of the stores is
-   what recovery relies on: released, word, free list, freed. */
+/* Empties the chunks that are sealed and released, and makes them free. Between the stores released
+   and word are of two generations, by which recovery knows that nothing is in the chunk. */
 static void vitp_queue_recycle(vit_queue *q)
 {
     vitp_pool *p = q->pool;
@@ -5659,17 +5659,15 @@ static void vitp_recover_skip(vitp_head *head, uint32_t bytes)
     head->number = VITP_HEAD_REST;
 }
 
-/* Bytes of what stands at `at`, made readable; 0: no record begins so. A reserved one whose head
-   was not written yet is all zeros but its number, up to the next head. */
+/* Bytes of what stands at `at`, made readable; 0: no record begins so. Where a record was reserved
+   and its head not written yet, all is zeros but a number, up to the next head. */
 static uint32_t vitp_recover_record(vitp_chunk *c, uint32_t at, uint32_t end, bool shared)
 {
     vitp_head *head = vitp_queue_head(c, at);
-    uint32_t   need = vitp_queue_need(VITP_HEAD_SIZE(head->what)), gap = (uint32_t)sizeof *head;
+    uint32_t   need = vitp_queue_need(VITP_HEAD_SIZE(head->what));
     if (shared && head->what == 0) {
-        while (at + gap < end && vitp_queue_head(c, at + gap)->what == 0)
-            gap += (uint32_t)sizeof *head;
-        vitp_recover_skip(head, gap);
-        return gap;
+        vitp_recover_skip(head, (uint32_t)sizeof *head);
+        return (uint32_t)sizeof *head;
     }
     if (need > end - at) return 0;
     if (VITP_HEAD_SIZE(head->what) == 0 && !(head->what & VITP_HEAD_SKIP)) return 0;

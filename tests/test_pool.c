@@ -679,6 +679,80 @@ static void test_killed_while_adopting(void **state)
     stage_close(&b, t);
 }
 
+static uint32_t die_after; /* operations behind the answer */
+
+static void die_now(void *user)
+{
+    (void)user;
+    (void)raise(SIGKILL);
+}
+
+static vit_response answer_and_die(wire *w, const vit_request *request, size_t number)
+{
+    vit_response ok = { 200, 0 };
+    char         path[PATH_MAX];
+    FILE        *f;
+    (void)number, (void)request;
+    snprintf(path, sizeof path, "%.63s/request", ((stage *)w->user)->folder);
+    f = fopen(path, "w");
+    if (f) {
+        fprintf(f, "%s", request->headers);
+        fclose(f);
+    }
+    arm(die_now, NULL, die_after);
+    return ok;
+}
+
+static bool act_answered(stage *b, vit_client *t)
+{
+    b->w.user = b;
+    b->w.answer_fn = answer_and_die;
+    become(1);
+    if (!track_numbers(t, 0, 2)) return false;
+    become(2);
+    if (!track_numbers(t, 2, 5)) return false;
+    (void)vit_pump(t);
+    return true;
+}
+
+/* Killed at any operation after the answer to a request from two chunks: it comes again under its
+   key, or not at all, and the rest comes once. */
+static void test_killed_after_answer(void **state)
+{
+    unsigned repeated = 0, done = 0;
+    (void)state;
+    for (die_after = 1; die_after <= 120; die_after++) {
+        stage       b;
+        vit_client *t;
+        char        path[PATH_MAX];
+        size_t      i;
+        stage_make(&b);
+        b.o.wire = VIT_WIRE_NDJSON;
+        b.o.batch_events = 3;
+        killed(&b, "1.2.3", act_answered);
+        t = stage_client(&b);
+        while (vit_pump(t)) {}
+        snprintf(path, sizeof path, "%.63s/request", b.folder);
+        for (i = 0; i < 7; i++) {
+            char   text[16];
+            size_t k, times = 0;
+            if (i < 3)
+                for (k = 0; k < b.w.count; k++) {
+                    snprintf(text, sizeof text, "\"n\":%u}", (unsigned)i);
+                    if (!strstr(b.w.calls[k].body, text)) continue;
+                    times++;
+                    if (!strstr(file_read(path), b.w.calls[k].key))
+                        fail_msg("operation %u: another key", (unsigned)die_after);
+                }
+            snprintf(text, sizeof text, "\"n\":%u}", (unsigned)i);
+            if (i >= 3) assert_int_equal(wire_times(&b.w, text), 1);
+            if (i == 0) repeated += times == 1, done += times == 0;
+        }
+        stage_close(&b, t);
+    }
+    assert_true(repeated > 3 && done > 3);
+}
+
 /* The server refuses the repeated request for good: it is searched for the bad event. */
 static void test_repeated_is_rejected(void **state)
 {
@@ -1023,6 +1097,89 @@ static void test_unfinished(void **state)
     stage_close(&b, t);
 }
 
+/* What is wrong in it on purpose. */
+static void test_hostile_records(void **state)
+{
+    stage         b;
+    vitp_ledger  *l;
+    vitp_journal *j;
+    vitp_pool    *p;
+    vitp_chunk   *c;
+    vitp_head    *head;
+    vit_stats     s;
+    char         *text;
+    uint32_t      i;
+    (void)state;
+    stage_make(&b);
+    image_take(&b);
+    l = (vitp_ledger *)(void *)image;
+    j = vitp_ledger_journal(l);
+    p = vitp_ledger_pool(l, 65536);
+    for (i = 0; i < p->chunk_count; i++)
+        if (VITP_WORD_BYTES(vitp_pool_chunk(p, i)->word)) break;
+    c = vitp_pool_chunk(p, i);
+    head = vitp_queue_head(c, 0);
+    head->what |= 0x7Fu << 16; /* no such slot */
+    assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    head->what &= ~(0x7Fu << 16);
+    head->what |= VITP_HEAD_COUNT_MASK | VITP_HEAD_INSIDE;
+    assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    head->what &= 0xFFFFu;
+    head->what += 8; /* a size that swallows half of the next */
+    s = find(&b, image, image_size, false);
+    assert_true(s.dropped[VIT_DROP_CORRUPT] > 0);
+    head->what -= 8;
+    text = strstr((char *)(head + 1) + sizeof(vitp_record_head) + 6, "n");
+    assert_non_null(text);
+    *text = '"'; /* a key that would end the text */
+    s = find(&b, image, image_size, false);
+    assert_int_equal(s.dropped[VIT_DROP_CORRUPT], 1);
+    assert_int_equal(s.delivered, 9);
+    *text = 'n';
+    l->batch_state = VITP_BATCH_SENT; /* a request that begins in the middle of a record */
+    l->batch_segments = 1;
+    l->batch_records = 9;
+    memset(l->batch_key, 'a', 32);
+    j->index = i;
+    j->generation = c->word & VITP_WORD_GENERATION;
+    j->begin = 8;
+    j->end = VITP_WORD_BYTES(c->word);
+    assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    j->begin = 0;
+    j->end -= 8;
+    assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    j->end += 8;
+    l->batch_records = 10;
+    assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    j->index = 0xFFFFFFFFu;
+    assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    l->batch_segments = 0xFFFFFFFFu;
+    assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    for (i = 0; i < b.w.count; i++)
+        assert_true(json_is_valid(b.w.calls[i].body, b.w.calls[i].size));
+    free(image);
+    stage_end(&b);
+}
+
+/* The delay is measured by the wall clock: the other clock may be another boot's. */
+static void test_delay(void **state)
+{
+    stage        b;
+    vitp_ledger *l;
+    const char  *at;
+    (void)state;
+    stage_make(&b);
+    image_take(&b);
+    l = (vitp_ledger *)(void *)image;
+    l->writer.begin_s -= 5000;
+    (void)find(&b, image, image_size, false);
+    at = strstr(b.w.calls[0].body, "\"delay_s\":");
+    assert_non_null(at);
+    assert_in_range(strtol(at + 10, NULL, 10), 4998, 5010);
+    free(image);
+    stage_end(&b);
+}
+
 /* Bits change anywhere that is looked at: no crash, valid JSON, and the sum is right. */
 static void test_flips(void **state)
 {
@@ -1069,10 +1226,11 @@ static void wait_child(pid_t child, int want)
 /* A forked child's events leave with the parent's. */
 static void test_child(void **state)
 {
-    stage       b;
-    vit_client *t;
-    pid_t       child;
-    int         i;
+    stage              b;
+    vit_client        *t;
+    pid_t              child;
+    int                i;
+    vit_clustering_run run;
     (void)state;
     stage_make(&b);
     t = stage_client(&b);
@@ -1081,11 +1239,11 @@ static void test_child(void **state)
         child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            vit_embedding_request q; /* the parent never used this type */
+            vit_clustering_run q; /* the parent never used this type */
             memset(&q, 0, sizeof q);
-            q.provider = "local";
-            vit_set_rate(t, "embedding.request", 1.0); /* does nothing */
-            _exit(track_numbers(t, 10u * (unsigned)i + 10u, 5) &&
+            q.algorithm = "kmeans";
+            _exit(vit_track_clustering_run(t, &q) == VIT_OK &&
+                          track_numbers(t, 10u * (unsigned)i + 10u, 5) &&
                           vit_track_error(t, &(vit_error){ .message = "x" }) == VIT_OK &&
                           !vit_pump(t) && !vit_flush(t, 0) &&
                           vit_get_consent(t, NULL) == VIT_CONSENT_GRANTED
@@ -1095,9 +1253,14 @@ static void test_child(void **state)
         wait_child(child, 0);
     }
     assert_true(track_numbers(t, 40, 3));
-    assert_int_equal(vit_get_stats(t).accepted, 24);
+    memset(&run, 0, sizeof run);
+    run.algorithm = "dbscan";
+    assert_int_equal(vit_track_clustering_run(t, &run), VIT_OK);
+    assert_int_equal(vit_get_stats(t).accepted, 28);
     assert_true(vit_flush(t, 20000));
-    assert_int_equal(wire_count(&b.w), 24);
+    assert_int_equal(wire_count(&b.w), 28);
+    assert_int_equal(wire_times(&b.w, "kmeans"), 3);
+    assert_int_equal(wire_times(&b.w, "dbscan"), 1);
     for (i = 0; i < 3; i++) {
         char text[16];
         snprintf(text, sizeof text, "\"n\":%d}", 10 * i + 14);
@@ -1258,6 +1421,43 @@ static void test_publish(void **state)
     free(l);
 }
 
+/* A slot that another process gave to another schema is passed over. */
+static void test_foreign_type(void **state)
+{
+    stage             b;
+    vit_client       *t;
+    const vit_schema *a = vit_schema_query_executed(), *q = vit_schema_qt_error();
+    vitp_type        *type;
+    uint32_t          i;
+    (void)state;
+    stage_make(&b);
+    t = stage_client(&b);
+    for (i = 0; i < VITP_TYPES_MAX; i++)
+        if (i != 77) assert_int_equal(vitp_ledger_publish(t->own.ledger, i, q), VITP_PUBLISHED);
+    type = vitp_type_of(&t->recorder, a);
+    assert_ptr_equal(type, &t->recorder.types[77]);
+    assert_ptr_equal(vitp_type_of(&t->recorder, a), type);
+    stage_close(&b, t);
+}
+
+/* Memory-backed storage is used where there is no folder of the user's. */
+static void test_shm(void **state)
+{
+    stage         b;
+    vit_client   *t;
+    struct statfs s;
+    bool          there = statfs("/dev/shm", &s) == 0 && s.f_type == 0x01021994;
+    (void)state;
+    stage_make(&b);
+    unsetenv("XDG_RUNTIME_DIR");
+    t = stage_client(&b);
+    if (there) {
+        assert_true(vit_get_stats(t).crash_surviving);
+        assert_non_null(strstr(t->own.file.path, "/dev/shm/vitelemetry-"));
+    }
+    stage_close(&b, t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1269,6 +1469,7 @@ int main(void)
         cmocka_unit_test(test_smaller_requests),
         cmocka_unit_test(test_answered),
         cmocka_unit_test(test_killed_while_adopting),
+        cmocka_unit_test(test_killed_after_answer),
         cmocka_unit_test(test_repeated_is_rejected),
         cmocka_unit_test(test_no_file_without_consent),
         cmocka_unit_test(test_left_while_unknown),
@@ -1281,6 +1482,8 @@ int main(void)
         cmocka_unit_test(test_hostile_header),
         cmocka_unit_test(test_in_its_place),
         cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_hostile_records),
+        cmocka_unit_test(test_delay),
         cmocka_unit_test(test_flips),
         cmocka_unit_test(test_child),
         cmocka_unit_test(test_child_and_parent_killed),
@@ -1288,6 +1491,8 @@ int main(void)
         cmocka_unit_test(test_child_in_plain_memory),
         cmocka_unit_test(test_child_stopped),
         cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_foreign_type),
+        cmocka_unit_test(test_shm),
     };
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);
