@@ -4669,6 +4669,7 @@ typedef struct vitp_hole {
 /* Records of one chunk, in the order in which they are handed out. */
 typedef struct vitp_segment {
     uint32_t index, begin, end;
+    uint32_t records; /* what is no skip */
 } vitp_segment;
 
 struct vit_queue {
@@ -4684,6 +4685,7 @@ struct vit_queue {
     uint32_t  active_count, seen; /* seen: tickets below it are active or done */
     uint32_t  segment_first, segment_count;
     uintptr_t noted;        /* records so far */
+    size_t    held, wanted; /* noted and not released; as many are looked for */
     uintptr_t shown_noted;  /* the same, for other threads: stored after each look */
     bool      blocked, gap; /* in this pass: something could not be looked at; a record waits */
     uint64_t  gap_since_ns; /* 0: no record waits */
@@ -4941,6 +4943,25 @@ static VITP_INLINE vitp_head *vitp_queue_begin_own(vitp_slot *s, uintptr_t self,
     return vitp_queue_head(s->chunk, VITP_WORD_BYTES(s->word));
 }
 
+/* Nothing is to be had for a thread without a chunk: found by loads alone, so that a full queue
+   costs a refusal little. False where that is not sure. */
+static VITP_INLINE bool vitp_queue_is_full(vit_queue *q, const vitp_slot *s, bool important)
+{
+    vitp_pool  *p = q->pool;
+    uint32_t    name, taken;
+    vitp_chunk *c;
+    if (VITP_ATOMIC_LOAD(&s->limit) != VITP_LIMIT_NONE) return false;
+    taken = VITP_ATOMIC_LOAD(&p->taken);
+    if ((int32_t)(VITP_ATOMIC_LOAD_ACQUIRE(&p->freed) - taken) >
+        (important ? 0 : (int32_t)vitp_pool_kept(p)))
+        return false;
+    name = VITP_ATOMIC_LOAD_ACQUIRE(&p->shared);
+    if (name == 0) return true;
+    c = vitp_pool_chunk(p, (name & 0xFFFFu) - 1u);
+    return (VITP_ATOMIC_LOAD(&c->word) & VITP_WORD_SEALED) &&
+           (VITP_ATOMIC_LOAD(&c->ticket) << 16 ^ name) <= 0xFFFFu;
+}
+
 /* With a new chunk, or in the shared one. */
 static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t self, uint32_t size,
                                          bool important)
@@ -4949,12 +4970,15 @@ static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t s
     place.slot = s;
     place.head = vitp_queue_begin_own(s, self, vitp_queue_need(size));
     if (place.head) return place;
-    if (vitp_queue_next(q, s, vitp_queue_need(size))) {
-        place.head = vitp_queue_head(s->chunk, VITP_WORD_BYTES(s->word));
-        return place;
-    }
     place.slot = NULL;
-    place.head = vitp_queue_reserve_shared(q, size, s, false, important);
+    if (!vitp_queue_is_full(q, s, important)) {
+        if (vitp_queue_next(q, s, vitp_queue_need(size))) {
+            place.slot = s;
+            place.head = vitp_queue_head(s->chunk, VITP_WORD_BYTES(s->word));
+            return place;
+        }
+        place.head = vitp_queue_reserve_shared(q, size, s, false, important);
+    }
     if (!place.head)
         VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self); /* else busy until the commit */
     return place;
@@ -5124,6 +5148,16 @@ static VITP_NOINLINE bool vitp_queue_push_long(vit_queue *q, vitp_slot *s, const
     return true;
 }
 
+/* Its thread is busy, and its chunk has no room. */
+static VITP_NOINLINE bool vitp_queue_push_on(vit_queue *q, vitp_slot *s, const void *record,
+                                             uint32_t size, bool important)
+{
+    if (!vitp_queue_is_full(q, s, important))
+        return vitp_queue_push_long(q, s, record, size, important);
+    VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, VITP_OS_THREAD_POINTER());
+    return false;
+}
+
 /* The frequent case: this thread's slot is where its thread pointer leads, and its chunk has room
    for a short record. No call and no locked instruction. */
 static VITP_INLINE bool vitp_queue_push(vit_queue *q, const void *record, uint32_t size,
@@ -5142,7 +5176,7 @@ static VITP_INLINE bool vitp_queue_push(vit_queue *q, const void *record, uint32
     VITP_ATOMIC_LIGHT_BARRIER();
     word = s->word;
     if (VITP_UNLIKELY(word + vitp_queue_need(size) > VITP_ATOMIC_LOAD(&s->limit)))
-        return vitp_queue_push_long(q, s, record, size, important);
+        return vitp_queue_push_on(q, s, record, size, important);
     c = s->chunk; /* not before: the consumer may have taken it away */
     head = vitp_queue_head(c, VITP_WORD_BYTES(word));
     vitp_queue_copy(head + 1, record, size);
@@ -5234,7 +5268,8 @@ static bool vitp_queue_is_clear(vit_queue *q, uint32_t holes, uint32_t thread)
 }
 
 /* Adds to the last segment, or makes one; there is one to be had. */
-static void vitp_queue_note(vit_queue *q, uint32_t index, uint32_t begin, uint32_t end)
+static void vitp_queue_note(vit_queue *q, uint32_t index, uint32_t begin, uint32_t end,
+                            uint32_t records)
 {
     vitp_segment *last =
         &q->segments[(q->segment_first + q->segment_count + q->segment_max - 1u) % q->segment_max];
@@ -5242,9 +5277,13 @@ static void vitp_queue_note(vit_queue *q, uint32_t index, uint32_t begin, uint32
         last = &q->segments[(q->segment_first + q->segment_count) % q->segment_max];
         last->index = index;
         last->begin = begin;
+        last->records = 0;
         q->segment_count++;
     }
     last->end = end;
+    last->records += records;
+    q->noted += records;
+    q->held += records;
 }
 
 typedef enum vitp_look {
@@ -5286,8 +5325,7 @@ static bool vitp_queue_look_holes(vit_queue *q)
             q->holes[kept++] = *h;
             continue;
         }
-        vitp_queue_note(q, h->index, h->at, h->at + h->need);
-        if (look == VITP_LOOK_NEW) q->noted++;
+        vitp_queue_note(q, h->index, h->at, h->at + h->need, look == VITP_LOOK_NEW);
         news = true;
     }
     q->hole_count = kept;
@@ -5312,39 +5350,70 @@ static bool vitp_queue_add_hole(vit_queue *q, uint32_t index, uint32_t at, uint3
     return true;
 }
 
+/* The frequent case: records of a thread's own chunk that follow each other and wait for nothing,
+   from where the cursor is. */
+static void vitp_queue_look_run(vit_queue *q, vitp_chunk *c, uint32_t index, uint32_t bytes)
+{
+    uint32_t         at = q->cursors[index].noted, begin = at, tag, alike, next, first;
+    size_t           most = q->wanted - q->held;
+    const vitp_head *head = vitp_queue_head(c, at);
+    tag = VITP_HEAD_TAG(head->what);
+    alike = tag << 16 | q->inside[tag] << 23; /* all but the size */
+    first = next = q->expected[tag];
+    for (; at < bytes && next - first < most; next++) {
+        head = vitp_queue_head(c, at);
+        if ((head->what & 0xFFFF0000u) != alike || head->number != next) break;
+        at += vitp_queue_need(VITP_HEAD_SIZE(head->what));
+    }
+    if (at == begin) return;
+    q->expected[tag] = next;
+    q->cursors[index].noted = at;
+    q->cursors[index].waiting = 0;
+    vitp_queue_note(q, index, begin, at, next - first);
+}
+
+/* What is at the cursor is no such case. False: it cannot be passed. */
+static bool vitp_queue_look_one(vit_queue *q, vitp_chunk *c, uint32_t index, bool shared,
+                                bool *news)
+{
+    vitp_cursor *cursor = &q->cursors[index];
+    uint32_t     at = cursor->noted, need;
+    vitp_look    look = vitp_queue_look_at(q, vitp_queue_head(c, at), shared,
+                                        shared ? 0 : cursor->waiting, q->hole_count, &need);
+    bool         wait = look == VITP_LOOK_WAIT;
+    cursor->gap = wait && !shared; /* only this thread's records wait */
+    if (cursor->gap || look == VITP_LOOK_STOP) return false;
+    if (wait && !vitp_queue_add_hole(q, index, at, need)) return false;
+    if (!wait) vitp_queue_note(q, index, at, at + need, look == VITP_LOOK_NEW);
+    *news = *news || look == VITP_LOOK_NEW;
+    cursor->noted = at + need;
+    cursor->waiting = 0;
+    return true;
+}
+
 /* Notes what is new in a chunk. In a shared one, a record that has to wait becomes a hole. True:
    something new. */
 static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
 {
-    uint32_t     index = q->active[place], need;
+    uint32_t     index = q->active[place];
     vitp_chunk  *c = vitp_pool_chunk(q->pool, index);
     vitp_cursor *cursor = &q->cursors[index];
     uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word), bytes = VITP_WORD_BYTES(word);
     bool         shared = (word & VITP_WORD_SHARED) != 0, news = false;
+    size_t       held = q->held;
     cursor->done = cursor->gap = false;
     if (shared && vitp_queue_must_wait(q, c, place)) {
         q->blocked = true;
         return false;
     }
-    while (cursor->noted < bytes) {
-        vitp_head *head = vitp_queue_head(c, cursor->noted);
-        vitp_look  look =
-            vitp_queue_look_at(q, head, shared, shared ? 0 : cursor->waiting, q->hole_count, &need);
-        uint32_t end = cursor->noted + need;
-        bool     wait = look == VITP_LOOK_WAIT;
-        cursor->gap = wait && !shared;
-        if (cursor->gap) return news; /* only this thread's records wait */
-        if (look == VITP_LOOK_STOP || (wait && !vitp_queue_add_hole(q, index, cursor->noted, need)))
-            break;
-        if (!wait) vitp_queue_note(q, index, cursor->noted, end);
-        news = news || look == VITP_LOOK_NEW;
-        if (look == VITP_LOOK_NEW) q->noted++;
-        cursor->noted = end;
-        cursor->waiting = 0;
+    while (cursor->noted < bytes && q->held < q->wanted) {
+        uint32_t noted = cursor->noted;
+        if (!shared && q->segment_count < q->segment_max) vitp_queue_look_run(q, c, index, bytes);
+        if (cursor->noted == noted && !vitp_queue_look_one(q, c, index, shared, &news)) break;
     }
-    q->blocked = q->blocked || cursor->noted < bytes;
+    q->blocked = q->blocked || (cursor->noted < bytes && !cursor->gap);
     cursor->done = (word & VITP_WORD_SEALED) && cursor->noted == bytes;
-    return news;
+    return news || q->held > held;
 }
 
 /* The record comes before what waits of its thread. */
@@ -5391,13 +5460,16 @@ static void vitp_queue_wait(vit_queue *q)
     for (i = 0; i < q->hole_count; i++) q->holes[i].waiting += passes;
 }
 
-/* Notes what was committed so far. The ticket is read once and first: a chunk that was taken
-   later is not looked at, so that a thread's older chunk is never behind its newer one. */
-static void vitp_queue_look(vit_queue *q)
+/* Notes what was committed so far, until `most` records are held. The ticket is read once and
+   first: a chunk that was taken later is not looked at, so that a thread's older chunk is never
+   behind its newer one. */
+static void vitp_queue_look(vit_queue *q, size_t most)
 {
     vitp_pool *p = q->pool;
     uint32_t   taken = VITP_ATOMIC_LOAD_ACQUIRE(&p->taken), i, index;
     bool       news;
+    q->wanted = most;
+    if (q->held >= most) return;
     for (; q->seen != taken; q->seen++) {
         index = VITP_ATOMIC_LOAD(&vitp_pool_free_list(p)[q->seen & (p->chunk_count - 1u)]);
         memset(&q->cursors[index], 0, sizeof q->cursors[index]);
@@ -5408,9 +5480,11 @@ static void vitp_queue_look(vit_queue *q)
     do {
         q->blocked = q->gap = false;
         news = vitp_queue_look_holes(q);
-        for (i = 0; i < q->active_count; i++) news = vitp_queue_look_chunk(q, i) || news;
+        for (i = 0; i < q->active_count && q->held < most; i++)
+            news = vitp_queue_look_chunk(q, i) || news;
+        q->blocked = q->blocked || i < q->active_count;
         /* what is new may be what a record waits for */
-    } while (q->gap && (news || (q->closed && vitp_queue_go_on(q))));
+    } while (q->gap && q->held < most && (news || (q->closed && vitp_queue_go_on(q))));
     if (q->gap) vitp_queue_wait(q);
     else q->gap_since_ns = 0;
     VITP_ATOMIC_STORE_PTR(&q->shown_noted, q->noted);
@@ -5515,7 +5589,7 @@ size_t vit_queue_peek(vit_queue *q,
     uint32_t i;
     size_t   count = 0;
     if (!q || !q->pool || !record_fn) return 0;
-    vitp_queue_look(q);
+    vitp_queue_look(q, most);
     for (i = 0; i < q->segment_count && count < most; i++)
         if (!vitp_queue_hand_out(q, &q->segments[(q->segment_first + i) % q->segment_max],
                                  record_fn, user, most, &count))
@@ -5523,28 +5597,45 @@ size_t vit_queue_peek(vit_queue *q,
     return count;
 }
 
+/* The end of the first `records` of a segment. */
+static uint32_t vitp_queue_release_to(const vit_queue *q, const vitp_segment *segment,
+                                      size_t records)
+{
+    vitp_chunk *c = vitp_pool_chunk(q->pool, segment->index);
+    uint32_t    at = segment->begin, what;
+    if (records >= segment->records) return segment->end;
+    for (; at < segment->end; at += vitp_queue_need(VITP_HEAD_SIZE(what))) {
+        what = VITP_ATOMIC_LOAD(&vitp_queue_head(c, at)->what);
+        if (!(what & VITP_HEAD_SKIP) && records-- == 0) break;
+    }
+    return at;
+}
+
+/* Behind a hole recovery knows a released record by nothing else. */
+static void vitp_queue_mark_released(vitp_chunk *c, uint32_t at, uint32_t end)
+{
+    uint32_t what;
+    for (; at < end; at += vitp_queue_need(VITP_HEAD_SIZE(what))) {
+        what = VITP_ATOMIC_LOAD(&vitp_queue_head(c, at)->what);
+        VITP_ATOMIC_STORE(&vitp_queue_head(c, at)->what, what | VITP_HEAD_SKIP);
+    }
+}
+
 /* Frees the first records of a segment, at most `records`. Returns how many. */
 static size_t vitp_queue_release_from(vit_queue *q, vitp_segment *segment, size_t records)
 {
     vitp_chunk  *c = vitp_pool_chunk(q->pool, segment->index);
     vitp_cursor *cursor = &q->cursors[segment->index];
-    uint32_t     generation = VITP_ATOMIC_LOAD(&c->word) & VITP_WORD_GENERATION, what, need;
-    size_t       count = 0;
-    while (segment->begin < segment->end) {
-        vitp_head *head = vitp_queue_head(c, segment->begin);
-        what = VITP_ATOMIC_LOAD(&head->what);
-        if (!(what & VITP_HEAD_SKIP)) {
-            if (count == records) break;
-            count++;
-            /* behind a hole: recovery knows it by nothing else */
-            if (cursor->holed) VITP_ATOMIC_STORE(&head->what, what | VITP_HEAD_SKIP);
-        }
-        need = vitp_queue_need(VITP_HEAD_SIZE(what));
-        segment->begin += need;
-        cursor->released += need;
-    }
-    if (!cursor->holed) VITP_ATOMIC_STORE_RELEASE(&c->released, generation | segment->begin);
-    return count;
+    uint32_t     generation = VITP_ATOMIC_LOAD(&c->word) & VITP_WORD_GENERATION;
+    uint32_t     end = vitp_queue_release_to(q, segment, records);
+    if (records > segment->records) records = segment->records;
+    if (cursor->holed) vitp_queue_mark_released(c, segment->begin, end);
+    else VITP_ATOMIC_STORE_RELEASE(&c->released, generation | end);
+    cursor->released += end - segment->begin;
+    segment->begin = end;
+    segment->records -= (uint32_t)records;
+    q->held -= records;
+    return records;
 }
 
 void vit_queue_release(vit_queue *q, size_t records)
@@ -5552,7 +5643,7 @@ void vit_queue_release(vit_queue *q, size_t records)
     if (!q || !q->pool) return;
     for (;;) {
         vitp_segment *first = &q->segments[q->segment_first];
-        if (q->segment_count == 0 && records > 0) vitp_queue_look(q); /* never peeked at */
+        if (q->segment_count == 0 && records > 0) vitp_queue_look(q, records); /* never peeked at */
         if (q->segment_count == 0) break;
         records -= vitp_queue_release_from(q, first, records);
         if (first->begin < first->end) break;
@@ -7893,7 +7984,7 @@ static size_t vitp_stock_peek(vitp_stock *s, vitp_record_fn record_fn, void *use
     uint32_t            i;
     if (!s->again) return vit_queue_peek(s->queue, record_fn, user, (size_t)-1);
     for (i = 0; i < s->ledger->batch_segments; i++, j++) {
-        vitp_segment segment = { j->index, j->begin, j->end };
+        vitp_segment segment = { j->index, j->begin, j->end, 0 };
         if (!vitp_queue_hand_out(s->queue, &segment, record_fn, user, (size_t)-1, &count)) break;
     }
     return count;
@@ -8893,7 +8984,7 @@ static uintptr_t vitp_worker_target(vit_client *t)
 {
     uintptr_t target = 0;
     if (!vitp_worker_enter(t)) return 0;
-    vitp_queue_look(t->recorder.queue);
+    vitp_queue_look(t->recorder.queue, (size_t)-1);
     target = t->recorder.queue->noted;
     vitp_worker_leave(t);
     return target;
