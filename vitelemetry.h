@@ -56,7 +56,8 @@ THREADS
     time and never wait. The other calls may be called from any thread; they take a lock that is
     never held while your callbacks run, except by vit_export. vit_create and vit_destroy bracket
     them all. A forked child records into its parent's queue where crash_surviving is true, else
-    nothing (VIT_DISABLED); all other calls do nothing in it. Callbacks may track; vit_flush from a
+    nothing (VIT_DISABLED); all other calls do nothing in it (do not fork in a signal handler that
+    may interrupt a tracking call). Callbacks may track; vit_flush from a
     callback returns false at once.
 
 ERRORS
@@ -967,9 +968,12 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_PATH_MAX     1024u
 #define VITP_KEY_MAX      256u /* bytes of options.telemetry_key */
 #define VITP_HEADERS_MAX  (VITP_KEY_MAX + 128u)
-#define VITP_SETTINGS_MAX 4096u    /* bytes of the settings file that are accepted */
-#define VITP_MS           1000000u /* nanoseconds */
-#define VITP_CANCEL_MS    50u      /* how long vit_destroy waits for a cancelled transport */
+#define VITP_POOLS_MAX    16u     /* files in one folder: of runs that live, or could not deliver */
+#define VITP_POOL_OLD_S   2592000 /* 30 days: a pool that cannot be read is removed */
+#define VITP_POOL_MAX     67108864u /* bytes of a pool that is taken over */
+#define VITP_SETTINGS_MAX 4096u     /* bytes of the settings file that are accepted */
+#define VITP_MS           1000000u  /* nanoseconds */
+#define VITP_CANCEL_MS    50u       /* how long vit_destroy waits for a cancelled transport */
 
 /* ============================================================================================
    >>atomics: of uint32_t, and of uintptr_t (_PTR). Replaceable: a test may define them all first.
@@ -1116,7 +1120,7 @@ typedef enum vitp_os_read {
 } vitp_os_read;
 typedef enum vitp_os_found {
     VITP_OS_FOUND_OURS,   /* open, and locked by this process */
-    VITP_OS_FOUND_BUSY,   /* its process lives, or it is gone meanwhile */
+    VITP_OS_FOUND_BUSY,   /* its process lives, or it is gone meanwhile; it may be open */
     VITP_OS_FOUND_REFUSED /* a link, somebody else's, too large */
 } vitp_os_found;
 typedef void (*vitp_os_thread_fn)(void *argument);
@@ -1451,6 +1455,26 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
     return ok;
 }
 
+/* A folder of this user's that nobody else may write to: the profile's rights see to it. */
+static bool vitp_os_is_private(const char *path)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    DWORD   attributes =
+        vitp_os_wide(wide, path) ? GetFileAttributesW(wide) : INVALID_FILE_ATTRIBUTES;
+    return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) &&
+           !(attributes & FILE_ATTRIBUTE_REPARSE_POINT);
+}
+
+/* The host may change its folder later. */
+static bool vitp_os_make_absolute(char *path, size_t size)
+{
+    wchar_t wide[VITP_PATH_MAX], full[VITP_PATH_MAX];
+    DWORD   n;
+    if (!vitp_os_wide(wide, path)) return false;
+    n = GetFullPathNameW(wide, VITP_PATH_MAX, full, NULL);
+    return n > 0 && n < VITP_PATH_MAX && vitp_os_from_wide(path, size, full);
+}
+
 static void vitp_os_remove_file(const char *path)
 {
     wchar_t wide[VITP_PATH_MAX];
@@ -1463,6 +1487,7 @@ typedef struct vitp_os_pool {
     uint64_t size;
     HANDLE   file, mapping;
     bool     open;
+    int64_t  changed_s; /* Unix time */
     char     path[VITP_POOL_PATH_MAX];
 } vitp_os_pool;
 
@@ -1555,6 +1580,7 @@ static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
 {
     wchar_t       wide[VITP_PATH_MAX];
     LARGE_INTEGER size;
+    FILETIME      changed;
     DWORD         attributes;
     memset(m, 0, sizeof *m);
     if (snprintf(m->path, sizeof m->path, "%s", path) >= (int)sizeof m->path ||
@@ -1568,6 +1594,10 @@ static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
     m->open = m->file != INVALID_HANDLE_VALUE;
     if (!m->open) return VITP_OS_FOUND_BUSY;
     if (GetFileSizeEx(m->file, &size)) m->size = (uint64_t)size.QuadPart;
+    if (GetFileTime(m->file, NULL, NULL, &changed)) /* 100 ns since 1601 */
+        m->changed_s = (int64_t)(((uint64_t)changed.dwHighDateTime << 32 | changed.dwLowDateTime) /
+                                 10000000u) -
+                       11644473600;
     return VITP_OS_FOUND_OURS;
 }
 
@@ -2032,14 +2062,42 @@ static bool vitp_os_state_folder(char *out, size_t size)
     return n > 0 && (size_t)n < size;
 }
 
-/* Makes the missing parts of a path, private to the user. True: the last is a folder of this user's
-   that nobody else may write to. */
+/* A folder of this user's that nobody else may write to. */
+static bool vitp_os_is_private(const char *path)
+{
+    char        bare[VITP_PATH_MAX];
+    struct stat s;
+    size_t      size = strlen(path);
+    while (size > 1 && path[size - 1] == '/') size--; /* lstat would follow a link that ends so */
+    if (size == 0 || size >= sizeof bare) return false;
+    memcpy(bare, path, size);
+    bare[size] = 0;
+    return lstat(bare, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() &&
+           !(s.st_mode & 022);
+}
+
+/* The host may change its folder later. */
+static bool vitp_os_make_absolute(char *path, size_t size)
+{
+    char   full[VITP_PATH_MAX];
+    size_t base, own = strlen(path);
+    if (path[0] == '/') return true;
+    if (!getcwd(full, sizeof full)) return false;
+    base = strlen(full);
+    if (base + 1 + own >= size || base + 1 + own >= sizeof full) return false;
+    full[base] = '/';
+    memcpy(full + base + 1, path, own + 1);
+    memcpy(path, full, base + 1 + own + 1);
+    return true;
+}
+
+/* Makes the missing parts of a path, private to the user. True: the last is private and may be
+   written to. */
 static bool vitp_os_make_folder(const char *path)
 {
-    char        part[VITP_PATH_MAX];
-    struct stat s;
-    size_t      i, size = strlen(path);
-    while (size > 1 && path[size - 1] == '/') size--; /* lstat would follow a link that ends so */
+    char   part[VITP_PATH_MAX];
+    size_t i, size = strlen(path);
+    while (size > 1 && path[size - 1] == '/') size--;
     if (size == 0 || size >= sizeof part) return false;
     for (i = 1; i <= size; i++) {
         if (path[i] != '/' && i != size) continue;
@@ -2047,8 +2105,7 @@ static bool vitp_os_make_folder(const char *path)
         part[i] = 0;
         (void)mkdir(part, 0700);
     }
-    return lstat(part, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() &&
-           !(s.st_mode & 022) && access(path, W_OK | X_OK) == 0;
+    return vitp_os_is_private(part) && access(part, W_OK | X_OK) == 0;
 }
 
 static vitp_os_read vitp_os_read_file(const char *path, char *out, size_t capacity, size_t *size)
@@ -2117,6 +2174,7 @@ typedef struct vitp_os_pool {
     uint64_t size;
     int      file;
     bool     open;
+    int64_t  changed_s; /* Unix time */
     char     path[VITP_POOL_PATH_MAX];
 } vitp_os_pool;
 
@@ -2144,9 +2202,17 @@ static void vitp_os_pool_close(vitp_os_pool *m)
     m->open = false;
 }
 
+/* What path names is this file. */
+static bool vitp_os_pool_is_at(const vitp_os_pool *m, const char *path)
+{
+    struct stat own, there;
+    return fstat(m->file, &own) == 0 && lstat(path, &there) == 0 && own.st_dev == there.st_dev &&
+           own.st_ino == there.st_ino;
+}
+
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
-    if (m->open) (void)unlink(m->path);
+    if (m->open && vitp_os_pool_is_at(m, m->path)) (void)unlink(m->path);
     vitp_os_pool_close(m);
 }
 
@@ -2178,6 +2244,12 @@ static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_
     return true;
 }
 
+#ifdef MAP_POPULATE
+#define VITP_OS_POPULATE MAP_POPULATE /* all pages now: no fault on the record path */
+#else
+#define VITP_OS_POPULATE 0
+#endif
+
 #ifndef VITP_OS_POOL_KEEPS_SPACE
 #define VITP_OS_POOL_KEEPS_SPACE(file, size) vitp_os_pool_keeps_space((file), (size))
 #endif
@@ -2188,25 +2260,21 @@ static bool vitp_os_pool_keeps_space(int file, size_t size)
 {
 #if defined(__linux__)
     struct statfs s;
+    int           result;
     if (fstatfs(file, &s) != 0) return false;
     switch ((uint32_t)s.f_type) {
-    case 0x01021994u:                                                 /* tmpfs */
-    case 0x0000EF53u:                                                 /* ext4 */
-    case 0x58465342u: return fallocate(file, 0, 0, (off_t)size) == 0; /* xfs */
+    case 0x01021994u: /* tmpfs */
+    case 0x0000EF53u: /* ext4 */
+    case 0x58465342u: /* xfs */ break;
     default: return false;
     }
+    do result = fallocate(file, 0, 0, (off_t)size);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
 #else
     (void)file, (void)size;
     return false;
 #endif
-}
-
-/* What path names is this file. */
-static bool vitp_os_pool_is_at(const vitp_os_pool *m, const char *path)
-{
-    struct stat own, there;
-    return fstat(m->file, &own) == 0 && lstat(path, &there) == 0 && own.st_dev == there.st_dev &&
-           own.st_ino == there.st_ino;
 }
 
 static bool vitp_os_pool_rename(vitp_os_pool *m, const char *path)
@@ -2228,7 +2296,8 @@ static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
     m->size = size;
     if (fchmod(m->file, 0600) == 0 && flock(m->file, LOCK_EX | LOCK_NB) == 0 &&
         VITP_OS_POOL_KEEPS_SPACE(m->file, size))
-        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->file, 0);
+        memory =
+            mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | VITP_OS_POPULATE, m->file, 0);
     if (memory != MAP_FAILED) m->memory = memory;
     if (m->memory && vitp_os_pool_rename(m, path)) return true;
     vitp_os_pool_remove(m);
@@ -2247,12 +2316,12 @@ static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
     if (fstat(m->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
         !(s.st_mode & 022) && s.st_nlink == 1 && s.st_size >= 0) {
         m->size = (uint64_t)s.st_size;
-        found = flock(m->file, LOCK_EX | LOCK_NB) == 0 && vitp_os_pool_is_at(m, path)
-                    ? VITP_OS_FOUND_OURS
-                    : VITP_OS_FOUND_BUSY;
+        m->changed_s = (int64_t)s.st_mtime;
+        found = flock(m->file, LOCK_EX | LOCK_NB) == 0 ? VITP_OS_FOUND_OURS : VITP_OS_FOUND_BUSY;
     }
-    if (found != VITP_OS_FOUND_OURS) vitp_os_pool_close(m);
-    return found;
+    if (found != VITP_OS_FOUND_REFUSED && vitp_os_pool_is_at(m, path)) return found;
+    vitp_os_pool_close(m);
+    return found == VITP_OS_FOUND_REFUSED ? found : VITP_OS_FOUND_BUSY;
 }
 
 static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
@@ -2374,6 +2443,15 @@ static int vitp_text_hex_value(char c)
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
     return -1;
 }
+
+#ifndef VITELEMETRY_NO_FILES
+static bool vitp_text_is_hex(const char *text, size_t size)
+{
+    size_t i;
+    for (i = 0; i < size && vitp_text_hex_value(text[i]) >= 0;) i++;
+    return i == size;
+}
+#endif
 
 /* Length of a text, at most `most`: a longer one is not read to its end. */
 static size_t vitp_text_size(const char *text, size_t most)
@@ -4690,6 +4768,7 @@ struct vit_queue {
     bool      blocked, gap; /* in this pass: something could not be looked at; a record waits */
     uint64_t  gap_since_ns; /* 0: no record waits */
     bool      closed;       /* nobody adds records any more: none is waited for */
+    bool      wipes;        /* what is released leaves no trace in the memory */
     uint32_t  hole_count;
     vitp_hole holes[VITP_QUEUE_HOLES];
     uint32_t  expected[VITP_QUEUE_SLOTS + 1u]; /* by tag: number of its next record */
@@ -5515,6 +5594,7 @@ static void vitp_queue_recycle(vit_queue *q)
             q->active[kept++] = index;
             continue;
         }
+        if (q->wipes) memset(c + 1, 0, VITP_WORD_BYTES(word));
         VITP_ATOMIC_STORE(&c->ticket, freed);
         VITP_ATOMIC_STORE(&c->released, (word + VITP_WORD_NEXT) & VITP_WORD_GENERATION);
         VITP_ATOMIC_STORE_RELEASE(&c->word, (word + VITP_WORD_NEXT) & VITP_WORD_GENERATION);
@@ -5548,6 +5628,17 @@ static void vitp_queue_revoke(vit_queue *q)
                                   VITP_ATOMIC_LOAD(&s->chunk->word) | VITP_WORD_SEALED);
         s->chunk = NULL;
         VITP_ATOMIC_STORE_RELEASE(&s->limit, VITP_LIMIT_NONE);
+    }
+}
+
+/* What is released of chunks that are in use is overwritten. */
+static void vitp_queue_wipe(vit_queue *q)
+{
+    uint32_t i;
+    for (i = 0; i < q->active_count; i++) {
+        vitp_chunk *c = vitp_pool_chunk(q->pool, q->active[i]);
+        if (!q->cursors[q->active[i]].holed)
+            memset(c + 1, 0, VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&c->released)));
     }
 }
 
@@ -5879,6 +5970,8 @@ typedef struct vitp_context {
     char     session_id[VITP_LABEL_MAX + 1u], provider[VITP_LABEL_MAX + 1u], collection_hash[17];
 } vitp_context;
 
+#define VITP_JOURNAL_MAX 1024u /* pieces of a request that is repeated after a kill */
+
 /* Records of one chunk that a request carries. */
 typedef struct vitp_journal {
     uint32_t index, generation, begin, end;
@@ -5899,6 +5992,7 @@ typedef struct vitp_writer {
     uint64_t      begin_ns; /* monotonic clock */
     int64_t       begin_s;  /* Unix time then */
     unsigned char run_id[16];
+    unsigned char mark[8]; /* hash of hwid and salt: under another identity nothing is sent */
     char          app_version[VITP_LABEL_MAX + 1u], client_type[VITP_LABEL_MAX + 1u];
 } vitp_writer;
 
@@ -6183,13 +6277,14 @@ typedef struct vitp_recorder {
     vitp_ledger    *ledger;
     vitp_id_source *ids;
     vitp_os_page    page;
-    bool            outlives; /* the pool is a mapping: a forked child shares it */
     vit_sampling    sampling;
     char            group_salt[VITP_KEY_MAX + 1u];
     vitp_machine    machine;
     /* written under the client's lock, read by all */
     uint32_t          permission; /* VITP_MAY_* */
     uint32_t          decision;   /* vit_consent, and vit_gate << 8 */
+    uint32_t          identity;   /* as the ledger's; a child keeps that of its salt */
+    uint32_t          outlives;   /* 1: the pool is a mapping, which a forked child shares */
     vitp_cell         seed;       /* vitp_seed */
     vitp_cell         salt;       /* 32 hex digits */
     vitp_rate         rates[VITP_RATES_MAX];
@@ -6796,7 +6891,8 @@ static vit_status vitp_record_refuse(vitp_recorder *r, vit_status status)
 /* A forked child may record what the parent, or the next start, delivers. */
 static VITP_NOINLINE bool vitp_record_allowed_in_child(const vitp_recorder *r)
 {
-    return r->outlives && (VITP_ATOMIC_LOAD(&r->ledger->permission) & VITP_MAY_RECORD) &&
+    return VITP_ATOMIC_LOAD(&r->outlives) &&
+           (VITP_ATOMIC_LOAD(&r->ledger->permission) & VITP_MAY_RECORD) &&
            !VITP_ATOMIC_LOAD(&r->ledger->writer.closed);
 }
 
@@ -6812,7 +6908,7 @@ static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_hea
                                          uint32_t type, uint32_t flags, uint32_t name_size)
 {
     static const unsigned char none[16] = { 0 };
-    head->identity = (uint16_t)VITP_ATOMIC_LOAD_ACQUIRE(&r->ledger->identity); /* first */
+    head->identity = (uint16_t)VITP_ATOMIC_LOAD_ACQUIRE(&r->identity); /* before the salt */
     head->time_ns = vitp_os_coarse_ns();
     head->rate = choice->rate;
     memcpy(head->correlation_id, id ? id : none, 16);
@@ -7252,6 +7348,7 @@ static vitp_wire_result vitp_wire_event(vitp_wire *wire, vitp_ledger *ledger, vi
     const unsigned char *p = vitp_wire_take(&w, sizeof head);
     if (!p) return VITP_WIRE_CORRUPT;
     memcpy(&head, p, sizeof head);
+    if (head.time_ns == 0) return VITP_WIRE_CORRUPT; /* memory that was lost */
     if (head.identity != (uint16_t)VITP_ATOMIC_LOAD(&ledger->identity)) return VITP_WIRE_STALE;
     name = vitp_wire_name(&w, &head, &schema, &name_size);
     if (!name) return VITP_WIRE_CORRUPT;
@@ -7304,14 +7401,6 @@ static bool vitp_settings_is(const char *text, size_t size, const char *word)
     return size == strlen(word) && memcmp(text, word, size) == 0;
 }
 
-static bool vitp_settings_is_salt(const char *text, size_t size)
-{
-    size_t i;
-    for (i = 0; i < size; i++)
-        if (vitp_text_hex_value(text[i]) < 0) return false;
-    return size == 32;
-}
-
 /* A consent that cannot be read is a refusal; an identity that cannot is made anew. */
 static void vitp_settings_take(vitp_settings *s, const char *name, size_t name_size,
                                const char *value, size_t size)
@@ -7334,7 +7423,8 @@ static void vitp_settings_take(vitp_settings *s, const char *name, size_t name_s
         text[36] = 0;
         s->has_hwid = vitp_text_parse_uuid(id, text);
         if (s->has_hwid) vitp_text_uuid(s->hwid, id);
-    } else if (vitp_settings_is(name, name_size, "salt") && vitp_settings_is_salt(value, size)) {
+    } else if (vitp_settings_is(name, name_size, "salt") && size == 32 &&
+               vitp_text_is_hex(value, size)) {
         memcpy(s->salt, value, 32);
         s->salt[32] = 0;
         s->has_salt = true;
@@ -7890,16 +7980,10 @@ static void vitp_stock_save(vitp_stock *s, const void *what, size_t size)
 
 static void vitp_stock_set_state(vitp_stock *s, uint32_t state)
 {
+    if (VITP_ATOMIC_LOAD(&s->ledger->batch_state) == state) return;
     VITP_ATOMIC_STORE_RELEASE(&s->ledger->batch_state, state);
     VITP_ATOMIC_LIGHT_BARRIER(); /* a process can be killed between two stores, not reorder them */
     vitp_stock_save(s, &s->ledger->batch_state, sizeof s->ledger->batch_state);
-}
-
-/* Position of the first record in the run, for ever: where it lies in the pool, once a generation.
-   */
-static uint64_t vitp_stock_first(const vitp_journal *j)
-{
-    return ~((uint64_t)j->index << 32 | j->generation | j->begin);
 }
 
 /* Writes down what the next request carries: the segments of the queue up to the record `last`. */
@@ -7932,14 +8016,15 @@ static void vitp_stock_write_down(vitp_stock *s, const void *last, size_t record
     l->batch_segments = vitp_stock_note(s, last);
     l->batch_records = (uint32_t)records;
     vitp_stock_save(s, vitp_ledger_journal(l), l->batch_segments * sizeof(vitp_journal));
-    vitp_stock_save(s, &l->batch_segments, sizeof l->batch_segments + sizeof l->batch_records);
 }
 
 /* Its request may start. */
 static void vitp_stock_begin(vitp_stock *s, const char key[33])
 {
-    memcpy(s->ledger->batch_key, key, 33);
-    vitp_stock_save(s, s->ledger->batch_key, sizeof s->ledger->batch_key);
+    vitp_ledger *l = s->ledger;
+    memcpy(l->batch_key, key, 33);
+    vitp_stock_save(s, &l->batch_segments,
+                    sizeof l->batch_segments + sizeof l->batch_records + sizeof l->batch_key);
     vitp_stock_set_state(s, VITP_BATCH_SENT);
 }
 
@@ -8039,16 +8124,31 @@ static bool vitp_stock_walk(vitp_pool *p, const vitp_journal *j, uint32_t *recor
     return at == j->end && j->begin >= VITP_WORD_BYTES(c->released);
 }
 
+static bool vitp_stock_overlaps(const vitp_journal *kept, uint32_t count, const vitp_journal *j)
+{
+    uint32_t i;
+    for (i = 0; i < count; i++)
+        if (kept[i].index == j->index && kept[i].begin < j->end && j->begin < kept[i].end)
+            return true;
+    return false;
+}
+
 /* Keeps the segments that can be read, of which a request that was answered may have lost some.
    Returns their records. */
 static uint32_t vitp_stock_check_journal(vitp_stock *s)
 {
     vitp_ledger  *l = s->ledger;
     vitp_journal *j = vitp_ledger_journal(l);
-    uint32_t      i, kept = 0, records = 0;
-    if (l->batch_segments > s->queue->segment_max) l->batch_segments = 0;
-    for (i = 0; i < l->batch_segments; i++)
-        if (vitp_stock_walk(s->queue->pool, &j[i], &records)) j[kept++] = j[i];
+    uint32_t      i, kept = 0, records = 0, some;
+    if (l->batch_segments > s->queue->segment_max || l->batch_segments > VITP_JOURNAL_MAX)
+        l->batch_segments = 0;
+    for (i = 0; i < l->batch_segments; i++) {
+        some = 0;
+        if (!vitp_stock_walk(s->queue->pool, &j[i], &some) || vitp_stock_overlaps(j, kept, &j[i]))
+            continue;
+        records += some;
+        j[kept++] = j[i];
+    }
     if (kept < l->batch_segments && l->batch_state == VITP_BATCH_SENT) l->batch_state = 0;
     l->batch_segments = kept;
     return records;
@@ -8066,19 +8166,22 @@ static uint32_t vitp_stock_resume(vitp_stock *s)
         return records;
     }
     s->again = l->batch_state == VITP_BATCH_SENT && records > 0 && records == l->batch_records &&
-               vitp_text_is_printable(l->batch_key, 32);
+               vitp_text_is_hex(l->batch_key, 32);
     if (!s->again) vitp_stock_set_state(s, VITP_BATCH_NONE);
     return 0;
 }
 
 typedef enum vitp_stock_kind {
     VITP_STOCK_READABLE,
+    VITP_STOCK_UNBEGUN, /* killed before anything was in it */
     VITP_STOCK_FOREIGN, /* another layout: of another version of this header, or another machine */
     VITP_STOCK_CORRUPT
 } vitp_stock_kind;
 
 static vitp_stock_kind vitp_stock_judge(const vitp_writer *w, uint64_t size)
 {
+    static const char none[8] = { 0 };
+    if (memcmp(w->magic, none, 8) == 0) return VITP_STOCK_UNBEGUN;
     if (memcmp(w->magic, VITP_LEDGER_MAGIC, 8) != 0) return VITP_STOCK_CORRUPT;
     if (w->order != VITP_LEDGER_ORDER || w->version != VITP_LEDGER_VERSION ||
         w->bytes != sizeof(vitp_ledger))
@@ -8087,6 +8190,7 @@ static vitp_stock_kind vitp_stock_judge(const vitp_writer *w, uint64_t size)
         (w->capacity & (w->capacity - 1u)) != 0 ||
         size != vitp_ledger_bytes(w->capacity) + vitp_pool_bytes(w->capacity))
         return VITP_STOCK_CORRUPT;
+    if (size > VITP_POOL_MAX) return VITP_STOCK_FOREIGN;
     if (!vitp_text_is_printable(w->app_version, VITP_LABEL_MAX) ||
         !vitp_text_is_printable(w->client_type, VITP_LABEL_MAX))
         return VITP_STOCK_CORRUPT;
@@ -8098,6 +8202,7 @@ static void vitp_stock_end_texts(vitp_ledger *l)
 {
     uint32_t i;
     l->batch_key[32] = 0;
+    l->writer.app_version[VITP_LABEL_MAX] = l->writer.client_type[VITP_LABEL_MAX] = 0;
     for (i = 0; i < VITP_CONTEXTS_MAX; i++) {
         vitp_context *c = &l->contexts[i];
         c->session_id[VITP_LABEL_MAX] = c->provider[VITP_LABEL_MAX] = 0;
@@ -8227,6 +8332,8 @@ static void vitp_worker_reseed(vit_client *t)
 
 static void vitp_worker_use_identity(vit_client *t)
 {
+    vitp_id_hash(t->own.ledger->writer.mark, t->settings.hwid, strlen(t->settings.hwid),
+                 t->settings.salt);
     memcpy(t->wire.hwid, t->settings.hwid, sizeof t->wire.hwid);
     vitp_cell_write(&t->recorder.salt, t->settings.salt, 32);
     vitp_worker_reseed(t);
@@ -8363,6 +8470,7 @@ static void vitp_worker_find_folder(vit_client *t, const char *folder)
                 : -1;
     }
     if (folder && !folder[0]) return;
+    if (!vitp_os_make_absolute(t->settings_folder, sizeof t->settings_folder)) n = -1;
     if (n < 0 || (size_t)n >= sizeof t->settings_folder) {
         vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
         return;
@@ -8420,6 +8528,29 @@ static bool vitp_worker_pool_path(const vit_client *t, const char *folder,
     return n > 0 && (size_t)n < VITP_POOL_PATH_MAX - 8u;
 }
 
+typedef struct vitp_pool_count {
+    char     prefix[VITP_LABEL_MAX + 32u];
+    uint32_t count;
+} vitp_pool_count;
+
+static bool vitp_worker_count_pool(const char *folder, const char *name, void *user)
+{
+    vitp_pool_count *c = (vitp_pool_count *)user;
+    (void)folder;
+    if (strncmp(name, c->prefix, strlen(c->prefix)) == 0) c->count++;
+    return true;
+}
+
+/* There is room for one more: runs that cannot deliver do not fill the memory with theirs. */
+static bool vitp_worker_has_place(const vit_client *t, const char *folder)
+{
+    vitp_pool_count c;
+    c.count = 0;
+    vitp_worker_pool_prefix(t, c.prefix);
+    vitp_os_each_file(folder, vitp_worker_count_pool, &c);
+    return c.count < VITP_POOLS_MAX;
+}
+
 /* Makes the file in which this client's pool lies. False: nowhere is it safe. */
 static bool vitp_worker_map_pool(vit_client *t, uint32_t capacity)
 {
@@ -8428,8 +8559,8 @@ static bool vitp_worker_map_pool(vit_client *t, uint32_t capacity)
     uint32_t i;
     if (!t->settings_folder[0]) return false;
     for (i = 0; vitp_worker_pool_folder(t, i, folder); i++)
-        if (folder[0] && vitp_os_make_folder(folder) && vitp_worker_pool_path(t, folder, path) &&
-            vitp_os_pool_create(&t->own.file, path, size))
+        if (folder[0] && vitp_os_make_folder(folder) && vitp_worker_has_place(t, folder) &&
+            vitp_worker_pool_path(t, folder, path) && vitp_os_pool_create(&t->own.file, path, size))
             return true;
     return false;
 }
@@ -8446,6 +8577,18 @@ static bool vitp_worker_is_orphan(const vitp_writer *w)
 {
     return w->process == 0 || w->process_start == 0 ||
            vitp_os_process_start(w->process) != w->process_start;
+}
+
+/* A pool whose process is gone, but not a child that it forked: the child is to record no more.
+   True: it may be removed. */
+static bool vitp_worker_close_busy(vitp_stock *s)
+{
+    vitp_writer w;
+    if (!s->file.open || s->file.size < sizeof w || !vitp_os_pool_read(&s->file, 0, &w, sizeof w) ||
+        vitp_stock_judge(&w, s->file.size) != VITP_STOCK_READABLE || !vitp_worker_is_orphan(&w))
+        return false;
+    w.closed = 1u;
+    return vitp_os_pool_write(&s->file, offsetof(vitp_writer, closed), &w.closed, sizeof w.closed);
 }
 
 /* Reads a pool into memory of ours. False: no memory, or the file is shorter by now. */
@@ -8481,9 +8624,8 @@ static bool vitp_worker_take_over(vit_client *t, vitp_stock *s, uint32_t capacit
         memset(&found, 0, sizeof found);
         found.torn = 1;
     }
-    s->skew_ns =
-        vitp_os_now_ns() - s->ledger->writer.begin_ns -
-        ((uint64_t)vitp_os_wall_s() - (uint64_t)s->ledger->writer.begin_s) * 1000u * VITP_MS;
+    s->skew_ns = vitp_os_now_ns() - s->ledger->writer.begin_ns -
+                 ((uint64_t)vitp_os_wall_s() - (uint64_t)s->ledger->writer.begin_s) * 1000000000u;
     vitp_worker_count_adopted(t, &found, s->queue ? vitp_stock_resume(s) : 0);
     return true;
 }
@@ -8496,6 +8638,15 @@ static void vitp_worker_put_down(vit_client *t, bool remove)
     else vitp_os_pool_close(&s->file);
     if (s->block) t->allocator.free_fn(s->block, t->allocator.user);
     memset(s, 0, sizeof *s);
+}
+
+/* Drops what the adopted pool holds. */
+static void vitp_worker_discard(vit_client *t)
+{
+    uintptr_t n = (uintptr_t)vitp_stock_drain(&t->adopted);
+    (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, n);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CONSENT], n);
+    vitp_worker_put_down(t, true);
 }
 
 /* Of a pool that is open and locked. */
@@ -8517,7 +8668,7 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
     switch (vitp_worker_judge(s, &w)) {
     case VITP_STOCK_FOREIGN:
         vitp_log_note(&t->recorder.log, VIT_LOG_POOL_FOREIGN);
-        vitp_worker_put_down(t, false);
+        vitp_worker_put_down(t, vitp_os_wall_s() - s->file.changed_s > VITP_POOL_OLD_S);
         break;
     case VITP_STOCK_CORRUPT:
         vitp_worker_count_adopted(t, &none, 0);
@@ -8528,7 +8679,10 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
             !vitp_os_pool_rename(&s->file, path) || !vitp_worker_take_over(t, s, w.capacity))
             vitp_worker_put_down(t, false);
         else if (!s->queue) vitp_worker_put_down(t, true);
+        else if (memcmp(w.mark, t->own.ledger->writer.mark, sizeof w.mark) != 0)
+            vitp_worker_discard(t); /* hashed with another salt */
         break;
+    case VITP_STOCK_UNBEGUN: vitp_worker_put_down(t, true); break;
     }
 }
 
@@ -8543,11 +8697,18 @@ static bool vitp_worker_found(const char *folder, const char *name, void *user)
     bool              unfinished = size > 4 && strcmp(name + size - 4, ".new") == 0;
     if (strncmp(name, search->prefix, strlen(search->prefix)) != 0 ||
         (!unfinished && (size < 5 || strcmp(name + size - 5, ".pool") != 0)) ||
-        snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path ||
-        vitp_os_pool_open(&s->file, path) != VITP_OS_FOUND_OURS)
+        snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
         return true;
-    if (search->remove || unfinished) vitp_worker_put_down(t, true);
-    else vitp_worker_adopt_file(t, folder);
+    switch (vitp_os_pool_open(&s->file, path)) {
+    case VITP_OS_FOUND_OURS:
+        if (search->remove || unfinished) vitp_worker_put_down(t, true);
+        else vitp_worker_adopt_file(t, folder);
+        break;
+    case VITP_OS_FOUND_BUSY:
+        vitp_worker_put_down(t, search->remove && vitp_worker_close_busy(s));
+        break;
+    case VITP_OS_FOUND_REFUSED: break;
+    }
     return !s->queue;
 }
 
@@ -8561,7 +8722,8 @@ static void vitp_worker_search(vit_client *t, bool remove)
     if (!t->settings_folder[0]) return;
     vitp_worker_pool_prefix(t, search.prefix);
     for (i = 0; !t->adopted.queue && vitp_worker_pool_folder(t, i, folder); i++)
-        if (folder[0]) vitp_os_each_file(folder, vitp_worker_found, &search);
+        if (folder[0] && vitp_os_is_private(folder))
+            vitp_os_each_file(folder, vitp_worker_found, &search);
 }
 
 /* True: there is a pool of a process that is gone, to be delivered before our own. */
@@ -8589,6 +8751,7 @@ static void vitp_worker_remove_pools(vit_client *t)
 static void vitp_worker_purge(vit_client *t, vit_drop reason)
 {
     size_t own = vitp_stock_drain(&t->own), adopted = vitp_stock_drain(&t->adopted);
+    if (own > 0) vitp_queue_wipe(t->recorder.queue);
     (void)VITP_ATOMIC_ADD_PTR(&t->released, (uintptr_t)own);
     (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, (uintptr_t)adopted);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[reason], (uintptr_t)(own + adopted));
@@ -8614,8 +8777,8 @@ static void vitp_worker_change_identity(vit_client *t)
     if (t->context.session_id[0]) vit_uuid4(t->context.session_id);
     vitp_worker_use_context(t);
     vitp_worker_use_identity(t);
-    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->identity,
-                              VITP_ATOMIC_LOAD(&t->own.ledger->identity) + 1u);
+    VITP_ATOMIC_STORE(&t->own.ledger->identity, VITP_ATOMIC_LOAD(&t->recorder.identity) + 1u);
+    VITP_ATOMIC_STORE_RELEASE(&t->recorder.identity, VITP_ATOMIC_LOAD(&t->own.ledger->identity));
     t->body_turn++;
 }
 
@@ -8631,9 +8794,9 @@ static void vitp_worker_forget_identity(vit_client *t)
 static void vitp_worker_disown_file(vit_client *t)
 {
 #ifndef VITELEMETRY_NO_FILES
-    if (t->own.file.open && t->recorder.outlives) vitp_os_remove_file(t->own.file.path);
+    if (VITP_ATOMIC_LOAD(&t->recorder.outlives)) vitp_os_remove_file(t->own.file.path);
 #endif
-    t->recorder.outlives = false;
+    VITP_ATOMIC_STORE(&t->recorder.outlives, 0u);
 }
 
 /* Decides anew and makes it so: permission first, so that no record comes after the purge. */
@@ -8647,7 +8810,10 @@ static void vitp_worker_decide(vit_client *t)
     VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, may[(uint32_t)t->consent]);
     VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, may[(uint32_t)t->consent]);
     VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)t->gate << 8);
-    if (t->consent == VIT_CONSENT_UNKNOWN) vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
+    if (t->consent == VIT_CONSENT_UNKNOWN) {
+        vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
+        vitp_worker_disown_file(t); /* what waits from now on is in no file */
+    }
     if (t->consent != VIT_CONSENT_DENIED) return;
     vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_REFUSED);
     vitp_worker_purge(t, VIT_DROP_CONSENT);
@@ -8699,8 +8865,8 @@ typedef struct vitp_batch_builder {
     vitp_stock *stock;
     vitp_json   json;
     uint64_t    now_ns, first_ns; /* first_ns: when the oldest event was recorded */
-    const void *last;             /* record */
-    size_t      limit;            /* events */
+    const void *first, *last;     /* records */
+    size_t      limit, most;      /* events, records */
     bool        full;
 } vitp_batch_builder;
 
@@ -8711,6 +8877,8 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     const vitp_wire_form *form = vitp_wire_form_of(b->client->form);
     size_t                mark = b->json.size;
     if (batch->events >= b->limit) return false;
+    if (batch->records >= b->most) return false;
+    if (batch->records == 0) b->first = record;
     if (batch->records == 0 && size >= 8) memcpy(&b->first_ns, record, 8);
     if (batch->events > 0) vitp_json_text(&b->json, form->separator);
     switch (vitp_wire_event(&b->client->wire, b->stock->ledger, &b->json, record, size,
@@ -8733,16 +8901,17 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     return !b->full;
 }
 
-/* The same for each try of the same records, and for no others: of their run, where the first one
-   lies, and how many. */
-static void vitp_batch_key(vit_client *t)
+/* The same for each try of the same records, and for no others: of their run, which one is the
+   first, and how many. first: in an adopted pool, which nobody fills, where it lies tells that. */
+static void vitp_batch_key(vit_client *t, const void *first)
 {
     vitp_ledger  *l = t->batch.stock->ledger;
     vitp_sha256   s;
     uint64_t      number[2];
     unsigned char digest[32];
-    number[0] = t->batch.stock == &t->own ? (uint64_t)VITP_ATOMIC_LOAD_PTR(&t->released)
-                                          : vitp_stock_first(vitp_ledger_journal(l));
+    number[0] = t->batch.stock == &t->own
+                    ? (uint64_t)VITP_ATOMIC_LOAD_PTR(&t->released)
+                    : ~(uint64_t)((const char *)first - (const char *)(const void *)l);
     number[1] = (uint64_t)t->batch.records;
     vitp_sha256_begin(&s);
     vitp_sha256_add(&s, l->writer.run_id, sizeof l->writer.run_id);
@@ -8781,7 +8950,7 @@ static void vitp_batch_close(vit_client *t, vitp_batch_builder *b)
         return;
     }
     vitp_stock_write_down(s, b->last, t->batch.records);
-    vitp_batch_key(t);
+    vitp_batch_key(t, b->first);
     vitp_stock_begin(s, t->batch.key);
 }
 
@@ -8798,6 +8967,8 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     t->batch.stock = b.stock = stock;
     b.client = t;
     b.now_ns = now_ns;
+    b.most = stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records
+                                                           : (size_t)-1; /* a retry: as it was */
     b.limit = stock->again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     b.json.data = t->body;
     b.json.capacity = t->body_capacity - strlen(form->close);
@@ -9521,8 +9692,8 @@ static bool vitp_client_take_pool(vit_client *t, uint32_t capacity, bool outlive
     vitp_stock *s = &t->own;
     char       *at;
     vitp_pool  *pool;
-    t->recorder.outlives = outlive && vitp_worker_map_pool(t, capacity);
-    if (t->recorder.outlives) {
+    bool        mapped = outlive && vitp_worker_map_pool(t, capacity);
+    if (mapped) {
         at = (char *)s->file.memory;
     } else {
         size_t bytes = 64u + vitp_ledger_bytes(capacity) + vitp_pool_bytes(capacity);
@@ -9534,6 +9705,8 @@ static bool vitp_client_take_pool(vit_client *t, uint32_t capacity, bool outlive
     s->ledger = t->recorder.ledger = (vitp_ledger *)(void *)at;
     pool = vitp_pool_init(vitp_ledger_pool(s->ledger, capacity), capacity);
     s->queue = t->recorder.queue = vitp_queue_attach(t->recorder.queue, pool, capacity);
+    s->queue->wipes = mapped;
+    VITP_ATOMIC_STORE(&t->recorder.outlives, mapped ? 1u : 0u);
     vitp_client_write_ledger(t, capacity);
     return true;
 }
@@ -9594,6 +9767,7 @@ static bool vitp_client_begin(vit_client *t, const vit_options *o)
     vitp_worker_make_identity(t);
     vitp_worker_decide(t);
     if (granted && !complete) vitp_worker_store(t, !stored);
+    if (t->unsaved) vitp_worker_disown_file(t); /* the next start has another identity */
     if (granted) (void)vitp_worker_adopt(t);
     return true;
 }
@@ -9621,10 +9795,11 @@ static void vitp_client_leave_pools(vit_client *t, bool ours)
 {
 #ifndef VITELEMETRY_NO_FILES
     vitp_stock *s = &t->own;
-    bool        keep = !ours || (s->queue && !vitp_stock_is_empty(s));
+    bool        keep =
+        !ours || (s->queue && vitp_queue_pushed(s->queue) != VITP_ATOMIC_LOAD_PTR(&t->released));
     if (t->adopted.queue) vitp_worker_put_down(t, false);
     if (s->file.memory && ours) VITP_ATOMIC_STORE_RELEASE(&s->ledger->writer.process, 0u);
-    if (t->recorder.outlives && !keep) vitp_os_pool_remove(&s->file);
+    if (VITP_ATOMIC_LOAD(&t->recorder.outlives) && !keep) vitp_os_pool_remove(&s->file);
     else vitp_os_pool_close(&s->file);
 #else
     (void)t, (void)ours;
@@ -9869,7 +10044,7 @@ vit_stats vit_get_stats(const vit_client *t)
     released = VITP_ATOMIC_LOAD_PTR(&t->released) + VITP_ATOMIC_LOAD_PTR(&t->adopted_released);
     s.accepted = vitp_queue_pushed(r->queue);
     s.adopted = VITP_ATOMIC_LOAD_PTR(&t->adopted_records);
-    s.crash_surviving = r->outlives;
+    s.crash_surviving = VITP_ATOMIC_LOAD(&r->outlives) != 0;
     all = s.accepted + s.adopted;
     s.queued = all > released ? all - released : 0; /* one may just be counted */
     s.delivered = VITP_ATOMIC_LOAD_PTR(&t->delivered);
@@ -10154,6 +10329,9 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_PATH_MAX
 #undef VITP_KEY_MAX
 #undef VITP_HEADERS_MAX
+#undef VITP_POOLS_MAX
+#undef VITP_POOL_OLD_S
+#undef VITP_POOL_MAX
 #undef VITP_SETTINGS_MAX
 #undef VITP_MS
 #undef VITP_CANCEL_MS
@@ -10178,6 +10356,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_ATOMIC_HEAVY_BARRIER
 #undef VITP_POOL_PATH_MAX
 #undef VITP_OS_THREAD_POINTER
+#undef VITP_OS_POPULATE
 #undef VITP_OS_POOL_KEEPS_SPACE
 #undef VITP_TEXT_BAD
 #undef VITP_SCRUB_SET
@@ -10248,6 +10427,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_LEDGER_VERSION
 #undef VITP_LEDGER_ORDER
 #undef VITP_LEDGER_SCHEMAS
+#undef VITP_JOURNAL_MAX
 #undef VITP_CELL_WORDS
 #undef VITP_VERDICT_KEEP
 #undef VITP_VERDICT_KIND

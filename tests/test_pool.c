@@ -679,6 +679,68 @@ static void test_killed_while_adopting(void **state)
     stage_close(&b, t);
 }
 
+static vit_response keep_headers(wire *w, const vit_request *request, size_t number)
+{
+    vit_response ok = { 200, 0 };
+    char         path[PATH_MAX];
+    (void)number;
+    snprintf(path, sizeof path, "%.63s/request", ((stage *)w->user)->folder);
+    file_write(path, request->headers, strlen(request->headers), 0600);
+    return ok;
+}
+
+static bool act_deliver_one(stage *b, vit_client *t)
+{
+    b->w.user = b;
+    b->w.answer_fn = keep_headers;
+    return vit_pump(t);
+}
+
+/* What follows a batch that an earlier adopter delivered has a key of its own. */
+static void test_keys_of_adopters(void **state)
+{
+    stage       b;
+    vit_client *t;
+    char        path[PATH_MAX];
+    (void)state;
+    stage_make(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.batch_events = 5;
+    killed(&b, "1.0.0", act_numbers);
+    killed(&b, "1.0.1", act_deliver_one);
+    t = stage_client(&b);
+    while (vit_pump(t)) {}
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_int_equal(wire_events(&b.w), 5);
+    snprintf(path, sizeof path, "%.63s/request", b.folder);
+    assert_null(strstr(file_read(path), b.w.calls[0].key));
+    stage_close(&b, t);
+}
+
+/* A request that is built anew before it was answered keeps its records and its key. */
+static void test_retry_built_anew(void **state)
+{
+    static const int script[] = { 503 };
+    stage            b;
+    vit_client      *t;
+    (void)state;
+    stage_make(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.batch_events = 10;
+    wire_script(&b.w, script, 1);
+    t = stage_client(&b);
+    assert_true(track_numbers(t, 0, 3));
+    assert_false(vit_flush(t, 1));
+    assert_true(track_numbers(t, 3, 1));
+    assert_true(vit_register_secret(t, "swordfish", 0));
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 3);
+    assert_string_equal(b.w.calls[0].key, b.w.calls[1].key);
+    assert_string_equal(b.w.calls[0].body, b.w.calls[1].body);
+    assert_string_not_equal(b.w.calls[1].key, b.w.calls[2].key);
+    stage_close(&b, t);
+}
+
 static uint32_t die_after; /* operations behind the answer */
 
 static void die_now(void *user)
@@ -872,6 +934,134 @@ static void test_purge_and_reset(void **state)
     stage_end(&b);
 }
 
+static void test_unknown_again(void **state)
+{
+    stage       b;
+    vit_client *t;
+    (void)state;
+    stage_make(&b);
+    t = stage_client(&b);
+    assert_int_equal(pools(&b, NULL), 1);
+    vit_set_consent(t, VIT_CONSENT_UNKNOWN);
+    assert_false(vit_get_stats(t).crash_surviving);
+    assert_int_equal(pools(&b, NULL), 0);
+    assert_true(track_numbers(t, 0, 3));
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 3);
+    stage_close(&b, t);
+}
+
+/* Another process of the same installation forgot the identity meanwhile: what was hashed under
+   the old one is not sent. */
+static void test_reset_elsewhere(void **state)
+{
+    stage       b;
+    vit_client *t;
+    pid_t       child;
+    int         ready[2], i;
+    char        byte;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        stage_make(&b);
+        assert_int_equal(pipe(ready), 0);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            t = vit_create(&b.o);
+            (void)track_numbers(t, 0, 4);
+            (void)!write(ready[1], "x", 1);
+            for (;;) pause();
+        }
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        t = stage_client(&b);
+        if (i == 0) {
+            vit_reset_identity(t);
+        } else {
+            vit_set_consent(t, VIT_CONSENT_DENIED);
+            vit_set_consent(t, VIT_CONSENT_GRANTED);
+        }
+        assert_true(vit_destroy(t, 0));
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        t = stage_client(&b);
+        while (vit_pump(t)) {}
+        assert_int_equal(wire_count(&b.w), 0);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], 4);
+        close(ready[0]);
+        close(ready[1]);
+        stage_close(&b, t);
+    }
+}
+
+/* An identity that could not be stored ends with its run, and so does what it recorded. */
+static void test_settings_not_saved(void **state)
+{
+    stage       b;
+    vit_client *t;
+    char        path[PATH_MAX];
+    (void)state;
+    stage_make(&b);
+    snprintf(path, sizeof path, "%.63s/file", b.folder);
+    file_write(path, "", 0, 0600);
+    strcat(path, "/folder");
+    b.o.data_dir = path;
+    t = stage_client(&b);
+    assert_false(vit_get_stats(t).crash_surviving);
+    assert_int_equal(pools(&b, NULL), 0);
+    stage_close(&b, t);
+}
+
+/* What the user made us forget is nowhere in the file. */
+static void test_purge_wipes(void **state)
+{
+    stage       b;
+    vit_client *t;
+    const char *file;
+    uint32_t    i, k;
+    (void)state;
+    stage_make(&b);
+    t = stage_client(&b);
+    for (i = 0; i < 3; i++) {
+        for (k = 0; k < 300; k++) {
+            vit_event e;
+            vit_event_begin(&e, t, "x", NULL);
+            vit_add_label(&e, "text", "remembered");
+            assert_int_equal(vit_event_send(&e), VIT_OK);
+            if (i == 1 && k % 50 == 0)
+                while (vit_pump(t)) {}
+        }
+        vit_purge(t);
+        file = (const char *)t->own.file.memory;
+        for (k = 0; k + 10 < t->own.file.size; k++)
+            if (memcmp(file + k, "remembered", 10) == 0) fail_msg("at %u", (unsigned)k);
+    }
+    stage_close(&b, t);
+}
+
+/* A program that never gets rid of its events does not fill the memory with them. */
+static void test_too_many(void **state)
+{
+    stage       b;
+    vit_client *t;
+    uint32_t    i;
+    (void)state;
+    stage_make(&b);
+    b.o.transport.send_fn = NULL;
+    for (i = 0; i < 3u * VITP_POOLS_MAX + 2u; i++) { /* there are three folders at most */
+        t = stage_client(&b);
+        if (i < VITP_POOLS_MAX) assert_true(vit_get_stats(t).crash_surviving);
+        if (i >= 3u * VITP_POOLS_MAX) assert_false(vit_get_stats(t).crash_surviving);
+        assert_true(track_numbers(t, 0, 1));
+        assert_true(vit_destroy(t, 0));
+    }
+    assert_int_equal(pools(&b, NULL), VITP_POOLS_MAX);
+    b.o.consent = VIT_CONSENT_DENIED;
+    t = stage_client(&b);
+    assert_int_equal(pools(&b, NULL), 0);
+    stage_close(&b, t);
+}
+
 /* ---- where a mapping would not be safe ------------------------------------------------------- */
 
 static void test_unsafe_disks(void **state)
@@ -928,6 +1118,48 @@ static void test_folder_of_others(void **state)
     setenv("XDG_RUNTIME_DIR", "relative", 1);
     t = stage_client(&b);
     assert_int_equal(pools(&b, NULL), 0);
+    stage_close(&b, t);
+}
+
+/* Nor is it searched, nor one that a link leads to. */
+static void test_search_in_folder_of_others(void **state)
+{
+    stage       b;
+    vit_client *t;
+    char        moved[PATH_MAX];
+    (void)state;
+    stage_make(&b);
+    killed(&b, "1.0.0", act_numbers);
+    assert_int_equal(chmod(b.run, 0777), 0);
+    t = stage_client(&b);
+    assert_int_equal(vit_get_stats(t).adopted, 0);
+    assert_true(vit_destroy(t, 0));
+    assert_int_equal(chmod(b.run, 0700), 0);
+    snprintf(moved, sizeof moved, "%.4000s-moved", b.run);
+    assert_int_equal(rename(b.run, moved), 0);
+    assert_int_equal(symlink(moved, b.run), 0);
+    t = stage_client(&b);
+    assert_int_equal(vit_get_stats(t).adopted, 0);
+    assert_true(vit_destroy(t, 0));
+    assert_int_equal(unlink(b.run), 0);
+    assert_int_equal(rename(moved, b.run), 0);
+    t = stage_client(&b);
+    assert_int_equal(vit_get_stats(t).adopted, 10);
+    while (vit_pump(t)) {}
+    stage_close(&b, t);
+}
+
+/* A folder that is named from where the program stands is that folder for the whole run. */
+static void test_relative_folder(void **state)
+{
+    stage       b;
+    vit_client *t;
+    char        absolute[PATH_MAX];
+    (void)state;
+    stage_make(&b);
+    t = stage_client(&b);
+    assert_non_null(realpath(b.folder, absolute));
+    assert_string_equal(t->settings_folder, absolute);
     stage_close(&b, t);
 }
 
@@ -1009,6 +1241,10 @@ static void test_hostile_header(void **state)
     l = (vitp_ledger *)(void *)image;
     s = find(&b, image, image_size, false);
     assert_int_equal(s.delivered, 10);
+    memset(image, 0, 8); /* killed before it was one */
+    s = find(&b, image, image_size, false);
+    assert_int_equal(s.adopted, 0);
+    memcpy(image, VITP_LEDGER_MAGIC, 8);
     s = find(&b, "", 0, false);
     assert_int_equal(s.dropped[VIT_DROP_CORRUPT], 1);
     assert_int_equal(s.adopted, 1);
@@ -1108,7 +1344,7 @@ static void test_hostile_records(void **state)
     vitp_head    *head;
     vit_stats     s;
     char         *text;
-    uint32_t      i;
+    uint32_t      i, k, chunk;
     (void)state;
     stage_make(&b);
     image_take(&b);
@@ -1117,7 +1353,8 @@ static void test_hostile_records(void **state)
     p = vitp_ledger_pool(l, 65536);
     for (i = 0; i < p->chunk_count; i++)
         if (VITP_WORD_BYTES(vitp_pool_chunk(p, i)->word)) break;
-    c = vitp_pool_chunk(p, i);
+    chunk = i;
+    c = vitp_pool_chunk(p, chunk);
     head = vitp_queue_head(c, 0);
     head->what |= 0x7Fu << 16; /* no such slot */
     assert_int_equal(find(&b, image, image_size, false).delivered, 10);
@@ -1140,7 +1377,7 @@ static void test_hostile_records(void **state)
     l->batch_segments = 1;
     l->batch_records = 9;
     memset(l->batch_key, 'a', 32);
-    j->index = i;
+    j->index = chunk;
     j->generation = c->word & VITP_WORD_GENERATION;
     j->begin = 8;
     j->end = VITP_WORD_BYTES(c->word);
@@ -1155,6 +1392,17 @@ static void test_hostile_records(void **state)
     assert_int_equal(find(&b, image, image_size, false).delivered, 10);
     l->batch_segments = 0xFFFFFFFFu;
     assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    l->batch_segments = 4; /* the same four times */
+    for (k = 0; k < 4; k++) {
+        j[k].index = chunk;
+        j[k].generation = c->word & VITP_WORD_GENERATION;
+        j[k].begin = 0;
+        j[k].end = VITP_WORD_BYTES(c->word);
+    }
+    l->batch_records = 40;
+    assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    l->batch_state = VITP_BATCH_DONE;
+    assert_int_equal(find(&b, image, image_size, false).adopted, 0);
     for (i = 0; i < b.w.count; i++)
         assert_true(json_is_valid(b.w.calls[i].body, b.w.calls[i].size));
     free(image);
@@ -1387,6 +1635,123 @@ static void test_child_stopped(void **state)
     assert_true(stopped > 15);
 }
 
+/* A child is killed at any operation of a record: what others recorded arrives, at the latest with
+   the next start. */
+static void test_child_killed(void **state)
+{
+    uint32_t n;
+    (void)state;
+    for (n = 1; n < 70; n++) {
+        stage       b;
+        vit_client *t;
+        pid_t       child;
+        vit_stats   s;
+        stage_make(&b);
+        t = stage_client(&b);
+        assert_true(track_numbers(t, 0, 1));
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            arm(die_now, NULL, n);
+            (void)track_numbers(t, 1000, 1);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        child = fork(); /* through the same chunk, behind it */
+        if (child == 0) _exit(track_numbers(t, 1, 3) ? 0 : 1);
+        wait_child(child, 0);
+        while (vit_pump(t)) {}
+        assert_true(vit_destroy(t, 0));
+        t = stage_client(&b);
+        while (vit_pump(t)) {}
+        if (wire_count(&b.w) - wire_times(&b.w, "\"n\":1000}") != 4)
+            fail_msg("operation %u: %u events", (unsigned)n, (unsigned)wire_count(&b.w));
+        s = vit_get_stats(t);
+        assert_int_equal(s.queued, 0);
+        stage_close(&b, t);
+    }
+}
+
+/* The identity is reset while a child lives: it has the old salt; what it records is dropped. */
+static void test_child_after_reset(void **state)
+{
+    stage       b;
+    vit_client *t;
+    pid_t       child;
+    int         end[2];
+    char        byte;
+    (void)state;
+    stage_make(&b);
+    t = stage_client(&b);
+    assert_int_equal(pipe(end), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)!read(end[0], &byte, 1);
+        _exit(track_numbers(t, 0, 2) ? 0 : 1);
+    }
+    vit_reset_identity(t);
+    assert_int_equal(write(end[1], "x", 1), 1);
+    wait_child(child, 0);
+    assert_true(track_numbers(t, 2, 1));
+    while (vit_pump(t)) {}
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], 2);
+    close(end[0]);
+    close(end[1]);
+    stage_close(&b, t);
+}
+
+static int orphan_in[2], orphan_out[2];
+
+static bool act_leave_child(stage *b, vit_client *t)
+{
+    (void)b;
+    if (fork() == 0) {
+        char byte;
+        (void)!read(orphan_in[0], &byte, 1);
+        byte = vit_track_error(t, &(vit_error){ .message = "x" }) == VIT_DISABLED ? 'd' : 'r';
+        (void)!write(orphan_out[1], &byte, 1);
+        _exit(0);
+    }
+    return track_numbers(t, 0, 3);
+}
+
+/* The process is gone, its child is not: it keeps the lock. Nobody takes the pool over; a refusal
+   reaches both. */
+static void test_child_of_the_killed(void **state)
+{
+    stage       b;
+    vit_client *t;
+    int         i;
+    char        byte = 0;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        stage_make(&b);
+        assert_int_equal(pipe(orphan_in), 0);
+        assert_int_equal(pipe(orphan_out), 0);
+        killed(&b, "1.0.0", act_leave_child);
+        if (i) b.o.consent = VIT_CONSENT_DENIED;
+        t = stage_client(&b);
+        assert_int_equal(vit_get_stats(t).adopted, 0);
+        assert_int_equal(pools(&b, NULL), i ? 0 : 2);
+        assert_int_equal(write(orphan_in[1], "x", 1), 1);
+        assert_int_equal(read(orphan_out[0], &byte, 1), 1);
+        assert_int_equal(byte, i ? 'd' : 'r');
+        assert_true(vit_destroy(t, 0));
+        if (i == 0) {
+            do t = stage_client(&b); /* until the child is gone */
+            while (vit_get_stats(t).adopted == 0 && vit_destroy(t, 0));
+            assert_int_equal(vit_get_stats(t).adopted, 4);
+            while (vit_pump(t)) {}
+            assert_true(vit_destroy(t, 0));
+        }
+        close(orphan_in[0]), close(orphan_in[1]);
+        close(orphan_out[0]), close(orphan_out[1]);
+        stage_end(&b);
+    }
+}
+
 /* ---- schemas --------------------------------------------------------------------------------- */
 
 /* Two processes may take the same slot; each schema has one place, and is written once. */
@@ -1469,15 +1834,24 @@ int main(void)
         cmocka_unit_test(test_smaller_requests),
         cmocka_unit_test(test_answered),
         cmocka_unit_test(test_killed_while_adopting),
+        cmocka_unit_test(test_keys_of_adopters),
+        cmocka_unit_test(test_retry_built_anew),
         cmocka_unit_test(test_killed_after_answer),
         cmocka_unit_test(test_repeated_is_rejected),
         cmocka_unit_test(test_no_file_without_consent),
         cmocka_unit_test(test_left_while_unknown),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_purge_and_reset),
+        cmocka_unit_test(test_unknown_again),
+        cmocka_unit_test(test_reset_elsewhere),
+        cmocka_unit_test(test_settings_not_saved),
+        cmocka_unit_test(test_purge_wipes),
+        cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_unsafe_disks),
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_folder_of_others),
+        cmocka_unit_test(test_search_in_folder_of_others),
+        cmocka_unit_test(test_relative_folder),
         cmocka_unit_test(test_temporary_settings),
         cmocka_unit_test(test_hostile_header),
         cmocka_unit_test(test_in_its_place),
@@ -1490,6 +1864,9 @@ int main(void)
         cmocka_unit_test(test_child_after_refusal),
         cmocka_unit_test(test_child_in_plain_memory),
         cmocka_unit_test(test_child_stopped),
+        cmocka_unit_test(test_child_killed),
+        cmocka_unit_test(test_child_after_reset),
+        cmocka_unit_test(test_child_of_the_killed),
         cmocka_unit_test(test_publish),
         cmocka_unit_test(test_foreign_type),
         cmocka_unit_test(test_shm),
