@@ -19,7 +19,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples explore bench-peers deps-peers crash-loop
+        examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -60,6 +60,14 @@ crash-loop: $(B)/tests/crash_loop ## a program is killed N times (N=500) while i
 	@$(B)/tests/crash_loop $(N) 1
 	@$(B)/tests/crash_loop $(N) 2
 
+RECORDS = 100000000
+stress: $(B)/tests/stress ## the queue under load: RECORDS records from 4 and from 80 threads, order and sums
+	@$(B)/tests/stress $(RECORDS) 4
+	@$(B)/tests/stress $$(($(RECORDS) / 10)) 80
+
+emulate: deps-emulate ## 32-bit and big-endian machines, by qemu (installs it and cross compilers)
+	@sh tests/emulate.sh
+
 lint: deps-check ## the header's own rules, clang-tidy and cppcheck
 	@sh tests/lint.sh tools
 
@@ -81,6 +89,11 @@ deps:
 	@sh tests/need.sh cmocka.h:libcmocka-dev curl/curl.h:libcurl4-openssl-dev
 deps-check:
 	@sh tests/need.sh clang:clang clang++:clang clang-tidy:clang-tidy cppcheck:cppcheck g++:g++
+
+deps-emulate:
+	@sh tests/need.sh qemu-s390x:qemu-user dpkg:gcc-12-multilib dpkg:libc6-dev-i386 \
+	    dpkg:gcc-s390x-linux-gnu dpkg:libc6-dev-s390x-cross dpkg:gcc-mips-linux-gnu \
+	    dpkg:libc6-dev-mips-cross dpkg:gcc-aarch64-linux-gnu dpkg:libc6-dev-arm64-cross
 
 deps-peers:
 	@sh tests/need.sh dpkg:libconcurrentqueue-dev dpkg:libatomic-queue-dev dpkg:libboost-dev \
@@ -123,6 +136,10 @@ $(B)/tests/smoke: tests/smoke.c vitelemetry.h
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 
 $(B)/tests/crash_loop: tests/crash_loop.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+$(B)/tests/stress: tests/stress.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What CI runs: `make test`, every compiler and standard, the sanitizers, the explorer, the crash
-# loop, lint. Counts add up.
+# loop, the queue under load, other machines by emulation, lint. Counts add up.
 set -u
 passed=0 failed=0
 MAKE="${MAKE:-make} --no-print-directory"
@@ -65,6 +65,8 @@ step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
 step 'ThreadSanitizer' $MAKE tsan
 step 'explorer of the queue' $MAKE explore
 step 'killed, again and again' $MAKE crash-loop N=250
+step 'the queue under load' $MAKE stress RECORDS=50000000
+step 'other machines' $MAKE emulate
 step 'lint' sh tests/lint.sh tools
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
