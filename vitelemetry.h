@@ -4724,7 +4724,8 @@ typedef struct vitp_slot {
     uint32_t    limit;  /* end of the chunk in terms of word, or VITP_LIMIT_* */
     uint32_t    number; /* of the next record: the owner */
     uint32_t    tag;    /* number of the slot from 1, and the count, where a head has them */
-    uint32_t    unused[(64u - 2u * sizeof(void *) - 16u) / 4u];
+    uint32_t    filled; /* 1: the owner filled its last chunk, and has no other yet */
+    uint32_t    unused[(64u - 2u * sizeof(void *) - 20u) / 4u];
 } vitp_slot;
 
 /* How far the consumer is in a chunk. */
@@ -4825,8 +4826,8 @@ static vitp_pool *vitp_pool_init(void *memory, uint32_t capacity)
     return p;
 }
 
-/* What is kept back: an eighth for important records, and as much again for the shared chunk, so
-   that idle threads' chunks starve nobody. */
+/* What is kept back: an eighth for important records, and as much again from threads that have not
+   just filled a chunk, so that those of idle ones starve nobody. */
 static uint32_t vitp_pool_kept(const vitp_pool *p)
 {
     return p->chunk_count >= 16u ? p->chunk_count / 8u : 1u;
@@ -4995,8 +4996,12 @@ static bool vitp_queue_next(vit_queue *q, vitp_slot *s, uint32_t need)
         return false; /* too late: the consumer has it. Else: I live, it stays mine */
     top = (s->word & VITP_WORD_GENERATION) | p->data_bytes;
     if (!s->chunk || s->word + need > top) {
-        if (s->chunk) VITP_ATOMIC_STORE_RELEASE(&s->chunk->word, s->word | VITP_WORD_SEALED);
-        s->chunk = vitp_pool_take(p, 2u * vitp_pool_kept(p));
+        if (s->chunk) {
+            VITP_ATOMIC_STORE_RELEASE(&s->chunk->word, s->word | VITP_WORD_SEALED);
+            s->filled = 1u;
+        }
+        s->chunk = vitp_pool_take(p, (2u - s->filled) * vitp_pool_kept(p));
+        if (s->chunk) s->filled = 0;
         s->word = s->chunk ? VITP_ATOMIC_LOAD(&s->chunk->word) : 0;
         top = s->chunk ? s->word | p->data_bytes : VITP_LIMIT_NONE;
     }
@@ -5034,6 +5039,7 @@ static VITP_INLINE bool vitp_queue_is_full(vit_queue *q, const vitp_slot *s, boo
     if ((int32_t)(VITP_ATOMIC_LOAD_ACQUIRE(&p->freed) - taken) >
         (important ? 0 : (int32_t)vitp_pool_kept(p)))
         return false;
+    if (s->filled && !important) return true;
     name = VITP_ATOMIC_LOAD_ACQUIRE(&p->shared);
     if (name == 0) return true;
     c = vitp_pool_chunk(p, (name & 0xFFFFu) - 1u);
@@ -5041,7 +5047,8 @@ static VITP_INLINE bool vitp_queue_is_full(vit_queue *q, const vitp_slot *s, boo
            (VITP_ATOMIC_LOAD(&c->ticket) << 16 ^ name) <= 0xFFFFu;
 }
 
-/* With a new chunk, or in the shared one. */
+/* With a new chunk, or in the shared one, which is not for threads that filled their own: they would
+   crowd it whenever the queue is full. */
 static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t self, uint32_t size,
                                          bool important)
 {
@@ -5056,7 +5063,8 @@ static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t s
             place.head = vitp_queue_head(s->chunk, VITP_WORD_BYTES(s->word));
             return place;
         }
-        place.head = vitp_queue_reserve_shared(q, size, s, false, important);
+        if (important || !s->filled)
+            place.head = vitp_queue_reserve_shared(q, size, s, false, important);
     }
     if (!place.head)
         VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self); /* else busy until the commit */
@@ -5604,14 +5612,28 @@ static void vitp_queue_recycle(vit_queue *q)
     q->active_count = kept;
 }
 
-/* Takes away the chunks of threads that are not in the middle of a record, sealed as they are.
-   The barrier makes each thread either see the wish in its next record, or be seen busy. */
+/* The slot whose chunk, of which all is released, would be free if it were sealed; NULL: it is no
+   such chunk. Its first record names its thread. */
+static vitp_slot *vitp_queue_holder(vit_queue *q, uint32_t index)
+{
+    vitp_chunk *c = vitp_pool_chunk(q->pool, index);
+    uint32_t    word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word), tag;
+    if (word & (VITP_WORD_SEALED | VITP_WORD_SHARED)) return NULL;
+    if (VITP_WORD_BYTES(word) == 0 || q->cursors[index].released != VITP_WORD_BYTES(word))
+        return NULL;
+    tag = VITP_HEAD_TAG(vitp_queue_head(c, 0)->what);
+    return tag ? &q->slots[tag - 1u] : NULL;
+}
+
+/* Takes away the chunks that only idle threads keep from being free. The barrier makes each thread
+   either see the wish in its next record, or be seen busy. */
 static void vitp_queue_revoke(vit_queue *q)
 {
     uint32_t   i, wanted = 0, limit;
     vitp_slot *s;
-    for (i = 0; i < VITP_QUEUE_SLOTS; i++) {
-        s = &q->slots[i];
+    for (i = 0; i < q->active_count; i++) {
+        s = vitp_queue_holder(q, q->active[i]);
+        if (!s) continue;
         limit = VITP_ATOMIC_LOAD(&s->limit);
         if (limit > VITP_LIMIT_SEALING && VITP_ATOMIC_CAS(&s->limit, &limit, VITP_LIMIT_WANTED))
             limit = VITP_LIMIT_WANTED;
@@ -5637,8 +5659,9 @@ static void vitp_queue_wipe(vit_queue *q)
     uint32_t i;
     for (i = 0; i < q->active_count; i++) {
         vitp_chunk *c = vitp_pool_chunk(q->pool, q->active[i]);
-        if (!q->cursors[q->active[i]].holed)
-            memset(c + 1, 0, VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&c->released)));
+        uint32_t    bytes = VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&c->released));
+        if (bytes > 0 && !q->cursors[q->active[i]].holed) /* the first head names the thread */
+            memset(vitp_queue_head(c, 0) + 1, 0, bytes - sizeof(vitp_head));
     }
 }
 

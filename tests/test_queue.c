@@ -1301,6 +1301,8 @@ static void test_wanted_lives(void **state)
     opened      o;
     (void)state;
     if (!vitp_os_heavy_barrier()) skip();
+    must_send(l, 1, 40);
+    assert_int_equal(take_all(l), 1); /* what is not released is not wanted */
     o = reserve(l, 1, 40);
     must_send(l, 2, 40);
     c = slot_of(l->q, 1)->chunk;
