@@ -5047,8 +5047,8 @@ static VITP_INLINE bool vitp_queue_is_full(vit_queue *q, const vitp_slot *s, boo
            (VITP_ATOMIC_LOAD(&c->ticket) << 16 ^ name) <= 0xFFFFu;
 }
 
-/* With a new chunk, or in the shared one, which is not for threads that filled their own: they would
-   crowd it whenever the queue is full. */
+/* With a new chunk, or in the shared one, which is not for threads that filled their own: they
+   would crowd it whenever the queue is full. */
 static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t self, uint32_t size,
                                          bool important)
 {
