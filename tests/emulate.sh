@@ -11,9 +11,10 @@ W='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion -Werror'
 run() { # name, compiler, how to run, program and its arguments
     name=$1 cc=$2 how=$3 source=$4
     shift 4
-    out=build/emulate/$source-$name
-    if $cc -std=c99 $W -O1 -I. tests/"$source".c -o "$out" -pthread >"$out.log" 2>&1 &&
-        timeout 300 $how "$out" "$@" >>"$out.log" 2>&1; then
+    out=build/emulate/$source-$name libs=-pthread
+    case $name in windows) out=$out.exe libs=-lbcrypt ;; esac
+    if $cc -std=c99 $W -O1 -I. tests/"$source".c -o "$out" $libs >"$out.log" 2>&1 &&
+        $how "$out" "$@" >>"$out.log" 2>&1; then
         passed=$((passed + 1))
         echo "ok   $name: $source"
     else
@@ -25,14 +26,34 @@ run() { # name, compiler, how to run, program and its arguments
 
 machine() { # name, compiler, how to run
     command -v "${2%% *}" >/dev/null 2>&1 || { echo "not here: $2"; return; }
-    run "$1" "$2" "$3" smoke
-    run "$1" "$2" "$3" stress "${RECORDS:-200000}" 3
-    run "$1" "$2" "$3" crash_loop "${ROUNDS:-15}" 1
+    run "$1" "$2" "timeout 300 $3" smoke
+    run "$1" "$2" "timeout 300 $3" stress "${RECORDS:-200000}" 3
+    run "$1" "$2" "timeout 300 $3" crash_loop "${ROUNDS:-15}" 1
 }
 
 machine i386 'gcc-12 -m32 -isystem /usr/include/x86_64-linux-gnu' qemu-i386
 machine s390x s390x-linux-gnu-gcc 'qemu-s390x -L /usr/s390x-linux-gnu'
 machine mips mips-linux-gnu-gcc 'qemu-mips -L /usr/mips-linux-gnu'
 machine aarch64 aarch64-linux-gnu-gcc 'qemu-aarch64 -L /usr/aarch64-linux-gnu'
+
+# Windows, where wine is: the whole API, and a process that is killed.
+windows() {
+    command -v x86_64-w64-mingw32-gcc >/dev/null 2>&1 && command -v wine >/dev/null 2>&1 || {
+        echo "not here: mingw-w64 and wine"
+        return
+    }
+    WINEPREFIX=$PWD/build/emulate/wine WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe=d'
+    export WINEPREFIX WINEDEBUG WINEDLLOVERRIDES
+    unset DISPLAY
+    run windows 'x86_64-w64-mingw32-gcc -static' 'timeout 300 wine' smoke
+    rm -rf build/emulate/windata
+    run windows 'x86_64-w64-mingw32-gcc -static' 'dies timeout 300 wine' survive build/emulate/windata die
+    run windows 'x86_64-w64-mingw32-gcc -static' 'timeout 300 wine' survive build/emulate/windata next
+}
+
+# A program that is to be killed.
+dies() { ! "$@"; }
+
+windows
 echo "$passed passed, $failed failed"
 [ $failed = 0 ] && [ $passed -gt 0 ]
