@@ -4698,7 +4698,8 @@ typedef struct vitp_chunk {
     uint32_t ticket;    /* the consumer, before it is free */
     uint32_t important; /* shared: opened from what is kept back. Before it is published */
     uint32_t before;    /* shared: name of the chunk before it. Before it is published */
-    uint32_t unused[11];
+    uint32_t holder; /* else: the owner, its slot's tag; that of an earlier one just after a take */
+    uint32_t unused[10];
     /* data follows */
 } vitp_chunk;
 
@@ -5001,7 +5002,10 @@ static bool vitp_queue_next(vit_queue *q, vitp_slot *s, uint32_t need)
             s->filled = 1u;
         }
         s->chunk = vitp_pool_take(p, (2u - s->filled) * vitp_pool_kept(p));
-        if (s->chunk) s->filled = 0;
+        if (s->chunk) {
+            VITP_ATOMIC_STORE(&s->chunk->holder, VITP_HEAD_TAG(s->tag));
+            s->filled = 0;
+        }
         s->word = s->chunk ? VITP_ATOMIC_LOAD(&s->chunk->word) : 0;
         top = s->chunk ? s->word | p->data_bytes : VITP_LIMIT_NONE;
     }
@@ -5613,15 +5617,14 @@ static void vitp_queue_recycle(vit_queue *q)
 }
 
 /* The slot whose chunk, of which all is released, would be free if it were sealed; NULL: it is no
-   such chunk. Its first record names its thread. */
+   such chunk. To wish for another thread's chunk by mistake does no harm. */
 static vitp_slot *vitp_queue_holder(vit_queue *q, uint32_t index)
 {
     vitp_chunk *c = vitp_pool_chunk(q->pool, index);
     uint32_t    word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word), tag;
     if (word & (VITP_WORD_SEALED | VITP_WORD_SHARED)) return NULL;
-    if (VITP_WORD_BYTES(word) == 0 || q->cursors[index].released != VITP_WORD_BYTES(word))
-        return NULL;
-    tag = VITP_HEAD_TAG(vitp_queue_head(c, 0)->what);
+    if (q->cursors[index].released != VITP_WORD_BYTES(word)) return NULL;
+    tag = VITP_ATOMIC_LOAD(&c->holder);
     return tag ? &q->slots[tag - 1u] : NULL;
 }
 
@@ -5659,9 +5662,8 @@ static void vitp_queue_wipe(vit_queue *q)
     uint32_t i;
     for (i = 0; i < q->active_count; i++) {
         vitp_chunk *c = vitp_pool_chunk(q->pool, q->active[i]);
-        uint32_t    bytes = VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&c->released));
-        if (bytes > 0 && !q->cursors[q->active[i]].holed) /* the first head names the thread */
-            memset(vitp_queue_head(c, 0) + 1, 0, bytes - sizeof(vitp_head));
+        if (!q->cursors[q->active[i]].holed)
+            memset(c + 1, 0, VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&c->released)));
     }
 }
 

@@ -1293,6 +1293,27 @@ static void test_idle_after_wanted(void **state)
     close_book(l);
 }
 
+/* Threads that take a chunk, give their record up and are never seen again. */
+static void test_idle_with_nothing(void **state)
+{
+    ledger  *l = open_book(64 * KIB);
+    uint32_t i, k, count = l->q->pool->chunk_count;
+    (void)state;
+    if (!vitp_os_heavy_barrier()) skip();
+    for (k = 0; k < 4; k++) {
+        for (i = 0; i < count; i++) {
+            opened o = reserve(l, 1 + i, 40);
+            if (o.at) commit(l, &o, 0);
+        }
+        (void)take_all(l);
+        (void)take_all(l);
+        assert_true(vitp_pool_free_count(l->q->pool) > count / 2);
+        must_send(l, 100, 40);
+        assert_int_equal(take_all(l), 1);
+    }
+    close_book(l);
+}
+
 /* One that is wanted and pushes again keeps its chunk. */
 static void test_wanted_lives(void **state)
 {
@@ -2474,6 +2495,7 @@ int main(void)
         TEST(test_two_threads),
         TEST(test_idle_is_revoked),
         TEST(test_idle_after_wanted),
+        TEST(test_idle_with_nothing),
         TEST(test_wanted_lives),
         TEST(test_more_threads_than_slots),
         TEST(test_thread_pointer_again),
