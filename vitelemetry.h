@@ -5606,9 +5606,10 @@ static void vitp_queue_recycle(vit_queue *q)
             q->active[kept++] = index;
             continue;
         }
-        if (q->wipes) memset(c + 1, 0, VITP_WORD_BYTES(word));
         VITP_ATOMIC_STORE(&c->ticket, freed);
         VITP_ATOMIC_STORE(&c->released, (word + VITP_WORD_NEXT) & VITP_WORD_GENERATION);
+        VITP_ATOMIC_LIGHT_BARRIER(); /* from here on nothing is in it for recovery */
+        if (q->wipes) memset(c + 1, 0, VITP_WORD_BYTES(word));
         VITP_ATOMIC_STORE_RELEASE(&c->word, (word + VITP_WORD_NEXT) & VITP_WORD_GENERATION);
         VITP_ATOMIC_STORE(&vitp_pool_free_list(p)[freed & (p->chunk_count - 1u)], index);
         VITP_ATOMIC_STORE_RELEASE(&p->freed, ++freed);
@@ -5662,8 +5663,16 @@ static void vitp_queue_wipe(vit_queue *q)
     uint32_t i;
     for (i = 0; i < q->active_count; i++) {
         vitp_chunk *c = vitp_pool_chunk(q->pool, q->active[i]);
-        if (!q->cursors[q->active[i]].holed)
-            memset(c + 1, 0, VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&c->released)));
+        uint32_t    at = 0, end = VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&c->released)), what;
+        memset(c + 1, 0, end);
+        if (!q->cursors[q->active[i]].holed) continue;
+        for (at = end, end = q->cursors[q->active[i]].noted; at < end;) {
+            vitp_head *head = vitp_queue_head(c, at);
+            what = VITP_ATOMIC_LOAD_ACQUIRE(&head->what);
+            if ((what & VITP_HEAD_DONE) && (what & VITP_HEAD_SKIP))
+                memset(head + 1, 0, VITP_HEAD_SIZE(what));
+            at += vitp_queue_need(VITP_HEAD_SIZE(what));
+        }
     }
 }
 
@@ -5705,6 +5714,8 @@ size_t vit_queue_peek(vit_queue *q,
     uint32_t i;
     size_t   count = 0;
     if (!q || !q->pool || !record_fn) return 0;
+    if (q->held == 0 && q->segment_count > 0)
+        vit_queue_release(q, 0); /* given up: nothing in them */
     vitp_queue_look(q, most);
     for (i = 0; i < q->segment_count && count < most; i++)
         if (!vitp_queue_hand_out(q, &q->segments[(q->segment_first + i) % q->segment_max],
@@ -5767,7 +5778,8 @@ void vit_queue_release(vit_queue *q, size_t records)
         q->segment_count--;
     }
     vitp_queue_recycle(q);
-    if (vitp_pool_free_count(q->pool) > 2u * vitp_pool_kept(q->pool)) return;
+    if (!vitp_queue_is_filling(q) && vitp_pool_free_count(q->pool) > 2u * vitp_pool_kept(q->pool))
+        return;
     vitp_queue_revoke(q);
     vitp_queue_recycle(q);
 }
@@ -5847,6 +5859,18 @@ static bool vitp_queue_push_in_child(vit_queue *q, const void *record, uint32_t 
     memcpy(head + 1, record, size);
     vitp_queue_commit_shared(q, head, size);
     return true;
+}
+
+/* Forgets what was noted and not released: some of it is a skip now. */
+static void vitp_queue_look_anew(vit_queue *q)
+{
+    uint32_t i;
+    for (i = 0; i < q->active_count; i++) {
+        vitp_cursor *cursor = &q->cursors[q->active[i]];
+        cursor->noted = cursor->released;
+    }
+    q->segment_count = q->hole_count = 0;
+    q->held = 0;
 }
 
 #ifndef VITELEMETRY_NO_FILES
@@ -8083,6 +8107,7 @@ static void vitp_stock_release(vitp_stock *s, size_t records)
     if (noted) vitp_stock_set_state(s, VITP_BATCH_DONE);
     if (!s->again) vit_queue_release(s->queue, records);
     if (noted && s->queue->closed) vitp_stock_skip(s); /* after it: it counts what is no skip */
+    if (s->again) vitp_queue_look_anew(s->queue);
     if (noted) vitp_stock_abandon(s);
 }
 
@@ -8495,8 +8520,9 @@ static void vitp_worker_find_folder(vit_client *t, const char *folder)
                 : -1;
     }
     if (folder && !folder[0]) return;
-    if (!vitp_os_make_absolute(t->settings_folder, sizeof t->settings_folder)) n = -1;
-    if (n < 0 || (size_t)n >= sizeof t->settings_folder) {
+    if (n < 0 || (size_t)n >= sizeof t->settings_folder ||
+        !vitp_os_make_absolute(t->settings_folder, sizeof t->settings_folder)) {
+        t->settings_folder[0] = 0;
         vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
         return;
     }
@@ -8638,11 +8664,10 @@ static void vitp_worker_count_adopted(vit_client *t, const vitp_recovered *found
     if (found->torn) vitp_log_note(&t->recorder.log, VIT_LOG_POOL_CORRUPT);
 }
 
-/* Takes over what is in s->file. */
-static bool vitp_worker_take_over(vit_client *t, vitp_stock *s, uint32_t capacity)
+/* Takes over what was copied. */
+static void vitp_worker_take_over(vit_client *t, vitp_stock *s, uint32_t capacity)
 {
     vitp_recovered found;
-    if (!vitp_worker_copy_pool(t, s, capacity)) return false;
     vitp_stock_end_texts(s->ledger);
     s->queue = vitp_recover(s->queue, vitp_ledger_pool(s->ledger, capacity), capacity, &found);
     if (!s->queue) {
@@ -8652,7 +8677,6 @@ static bool vitp_worker_take_over(vit_client *t, vitp_stock *s, uint32_t capacit
     s->skew_ns = vitp_os_now_ns() - s->ledger->writer.begin_ns -
                  ((uint64_t)vitp_os_wall_s() - (uint64_t)s->ledger->writer.begin_s) * 1000000000u;
     vitp_worker_count_adopted(t, &found, s->queue ? vitp_stock_resume(s) : 0);
-    return true;
 }
 
 /* Ends with the adopted pool. */
@@ -8701,9 +8725,11 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
         break;
     case VITP_STOCK_READABLE:
         if (!vitp_worker_is_orphan(&w) || !vitp_worker_pool_path(t, folder, path) ||
-            !vitp_os_pool_rename(&s->file, path) || !vitp_worker_take_over(t, s, w.capacity))
+            !vitp_worker_copy_pool(t, s, w.capacity) || !vitp_os_pool_rename(&s->file, path))
             vitp_worker_put_down(t, false);
-        else if (!s->queue) vitp_worker_put_down(t, true);
+        else vitp_worker_take_over(t, s, w.capacity);
+        if (!s->file.open) break;
+        if (!s->queue) vitp_worker_put_down(t, true);
         else if (memcmp(w.mark, t->own.ledger->writer.mark, sizeof w.mark) != 0)
             vitp_worker_discard(t); /* hashed with another salt */
         break;

@@ -218,6 +218,7 @@ static void story_tell(story *s, uint32_t seed)
     s->q = vit_queue_init(s->memory, vit_queue_bytes(CAPACITY));
     assert_non_null(s->q);
     s->slots = seed % 3 != 0;
+    s->q->wipes = seed % 2 != 0;
     if (!s->slots)
         for (i = 0; i < VITP_QUEUE_SLOTS; i++) s->q->slots[i].owner = 0x70000000u + 64u * i;
     for (i = 0; i < 60; i++) {
@@ -561,6 +562,7 @@ static void test_same_request_again(void **state)
     stage       b;
     vit_client *t;
     char        path[PATH_MAX], again[8192];
+    lines       l;
     int         i;
     (void)state;
     for (i = 0; i < 2; i++) {
@@ -570,6 +572,9 @@ static void test_same_request_again(void **state)
         killed(&b, "1.2.3", act_die_sending);
         b.o.batch_events = i ? 2 : 50; /* would make it larger, or smaller */
         t = stage_client(&b);
+        l = lines_of(t); /* to look at them changes nothing */
+        assert_int_equal(l.count, 7);
+        lines_free(&l);
         assert_true(track_numbers(t, 7, 1));
         assert_true(vit_flush(t, 20000));
         assert_int_equal(wire_count(&b.w), i ? 4 : 3);
@@ -1146,6 +1151,25 @@ static void test_search_in_folder_of_others(void **state)
     t = stage_client(&b);
     assert_int_equal(vit_get_stats(t).adopted, 10);
     while (vit_pump(t)) {}
+    stage_close(&b, t);
+}
+
+/* Where there is no data folder there is no file either, wherever the program stands. */
+static void test_no_folder(void **state)
+{
+    stage       b;
+    vit_client *t;
+    char        home[PATH_MAX];
+    (void)state;
+    stage_make(&b);
+    snprintf(home, sizeof home, "%s", getenv("HOME"));
+    unsetenv("HOME");
+    b.o.data_dir = NULL;
+    t = stage_client(&b);
+    setenv("HOME", home, 1);
+    assert_string_equal(t->settings_folder, "");
+    assert_false(vit_get_stats(t).crash_surviving);
+    assert_int_equal(pools(&b, NULL), 0);
     stage_close(&b, t);
 }
 
@@ -1851,6 +1875,7 @@ int main(void)
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_folder_of_others),
         cmocka_unit_test(test_search_in_folder_of_others),
+        cmocka_unit_test(test_no_folder),
         cmocka_unit_test(test_relative_folder),
         cmocka_unit_test(test_temporary_settings),
         cmocka_unit_test(test_hostile_header),

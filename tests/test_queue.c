@@ -1314,6 +1314,41 @@ static void test_idle_with_nothing(void **state)
     close_book(l);
 }
 
+/* Idle threads do not make a queue look full that is empty. */
+static void test_idle_is_not_filling(void **state)
+{
+    ledger  *l = open_book(64 * KIB);
+    uint32_t i, count = l->q->pool->chunk_count;
+    (void)state;
+    if (!vitp_os_heavy_barrier()) skip();
+    for (i = 0; i < count / 2 + 2; i++) must_send(l, 1 + i, 40);
+    assert_true(vitp_queue_is_filling(l->q));
+    assert_int_equal(take_all(l), count / 2 + 2);
+    assert_false(vitp_queue_is_filling(l->q));
+    close_book(l);
+}
+
+/* What was given up is freed by a consumer that only peeks, too. */
+static void test_peek_frees_what_was_given_up(void **state)
+{
+    ledger  *l = open_book(16 * KIB);
+    uint32_t i, k, sent = 0;
+    (void)state;
+    occupy(l->q);
+    for (k = 0; k < 20; k++) {
+        for (i = 0; i < 200; i++) {
+            opened o = reserve(l, 1, 100);
+            if (o.at) commit(l, &o, 0);
+        }
+        for (i = 0; i < 5; i++)
+            if (vit_queue_peek(l->q, count_record, NULL, ALL) > 0) fail_msg("there is nothing");
+        if (send(l, 1, 100)) sent++;
+        assert_int_equal(take_all(l), 1);
+    }
+    assert_int_equal(sent, 20);
+    close_book(l);
+}
+
 /* One that is wanted and pushes again keeps its chunk. */
 static void test_wanted_lives(void **state)
 {
@@ -2496,6 +2531,8 @@ int main(void)
         TEST(test_idle_is_revoked),
         TEST(test_idle_after_wanted),
         TEST(test_idle_with_nothing),
+        TEST(test_idle_is_not_filling),
+        TEST(test_peek_frees_what_was_given_up),
         TEST(test_wanted_lives),
         TEST(test_more_threads_than_slots),
         TEST(test_thread_pointer_again),
