@@ -57,8 +57,8 @@ THREADS
     never held while your callbacks run, except by vit_export. vit_create and vit_destroy bracket
     them all. A forked child records into its parent's queue where crash_surviving is true, else
     nothing (VIT_DISABLED); all other calls do nothing in it (do not fork in a signal handler that
-    may interrupt a tracking call). Callbacks may track; vit_flush from a
-    callback returns false at once.
+    may interrupt a tracking call). Callbacks may track; vit_flush from a callback returns false at
+    once.
 
 ERRORS
     Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
@@ -8199,7 +8199,8 @@ static uint32_t vitp_stock_check_journal(vitp_stock *s)
         records += some;
         j[kept++] = j[i];
     }
-    if (kept < l->batch_segments && l->batch_state == VITP_BATCH_SENT) l->batch_state = 0;
+    if (kept < l->batch_segments && l->batch_state == VITP_BATCH_SENT)
+        l->batch_state = VITP_BATCH_NONE;
     l->batch_segments = kept;
     return records;
 }
