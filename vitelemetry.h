@@ -272,7 +272,7 @@ typedef enum vit_log_level {
     X(POOL_PLAIN, INFO,                                                                            \
       "no safe place for a file in memory: what waits is lost when the process is killed")         \
     X(POOL_CORRUPT, WARNING, "what a killed process left could not be read in part or at all")     \
-    X(POOL_FOREIGN, INFO, "what a killed process left is of another version: it is not touched")   \
+    X(POOL_FOREIGN, INFO, "what a killed process left cannot be read by this version: it is left") \
     X(RECORD_CORRUPT, ERROR, "a record could not be read and was dropped")                         \
     X(SERVER_PAUSED, WARNING,                                                                      \
       "the server refused us (401, 403): nothing more is sent in this run")                        \
@@ -1121,7 +1121,7 @@ typedef enum vitp_os_read {
 typedef enum vitp_os_found {
     VITP_OS_FOUND_OURS,   /* open, and locked by this process */
     VITP_OS_FOUND_BUSY,   /* its process lives, or it is gone meanwhile; it may be open */
-    VITP_OS_FOUND_REFUSED /* a link, somebody else's, too large */
+    VITP_OS_FOUND_REFUSED /* a link, no plain file, or somebody else's */
 } vitp_os_found;
 typedef void (*vitp_os_thread_fn)(void *argument);
 /* False: no more of them. */
@@ -1715,6 +1715,21 @@ static bool vitp_os_read_all(int fd, void *out, size_t size)
     return true;
 }
 
+#ifndef VITELEMETRY_NO_FILES
+static bool vitp_os_write_all(int fd, const void *data, size_t size)
+{
+    const char *at = (const char *)data;
+    while (size > 0) {
+        ssize_t n = write(fd, at, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+#endif
+
 static bool vitp_os_random(void *out, size_t size)
 {
     int  fd;
@@ -2131,15 +2146,7 @@ static bool vitp_os_put_file(const char *path, const char *data, size_t size)
     int  fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     bool ok;
     if (fd < 0) return false;
-    ok = fchmod(fd, 0600) == 0;
-    while (ok && size > 0) {
-        ssize_t n = write(fd, data, size);
-        if (n < 0 && errno == EINTR) continue;
-        ok = n > 0;
-        if (!ok) break;
-        data += n;
-        size -= (size_t)n;
-    }
+    ok = fchmod(fd, 0600) == 0 && vitp_os_write_all(fd, data, size);
     ok = fsync(fd) == 0 && ok;
     return close(fd) == 0 && ok;
 }
@@ -2218,30 +2225,12 @@ static void vitp_os_pool_remove(vitp_os_pool *m)
 
 static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *data, size_t size)
 {
-    const char *at = (const char *)data;
-    while (size > 0) {
-        ssize_t n = pwrite(m->file, at, size, (off_t)offset);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n;
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return true;
+    return lseek(m->file, (off_t)offset, SEEK_SET) >= 0 && vitp_os_write_all(m->file, data, size);
 }
 
 static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_t size)
 {
-    char *at = (char *)out;
-    while (size > 0) {
-        ssize_t n = pread(m->file, at, size, (off_t)offset);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n;
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return true;
+    return lseek(m->file, (off_t)offset, SEEK_SET) >= 0 && vitp_os_read_all(m->file, out, size);
 }
 
 #ifdef MAP_POPULATE
