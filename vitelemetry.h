@@ -952,7 +952,7 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_TRACE_LINES_MAX 32u
 #define VITP_RECORD_MAX      2560u /* two full texts, four labels, a name and the head fit */
 #define VITP_EVENT_JSON_MAX \
-    16384u                    /* a record of which each byte becomes \u00XX, and the envelope */
+    32768u                    /* a record of which each byte becomes \u00XX, and the envelope */
 #define VITP_MEMBERS_MAX 128u /* of a declared event: with their keys they fit the JSON */
 #ifndef VITP_TYPES_MAX
 #define VITP_TYPES_MAX 128u /* power of two: slots of a hash table */

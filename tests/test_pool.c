@@ -1810,6 +1810,49 @@ static void test_publish(void **state)
     free(l);
 }
 
+/* The largest event that can be accepted can be sent: all members with long keys, and a full text
+   of which each byte needs six. */
+static void test_largest_event(void **state)
+{
+    static char       keys[VITP_MEMBERS_MAX][VITP_NAME_MAX + 1u];
+    static vit_member members[VITP_MEMBERS_MAX];
+    static vit_schema schema;
+    struct {
+        const vit_op *op;
+        const char   *texts[2];
+        bool          flags[VITP_MEMBERS_MAX];
+    } event;
+    stage       b;
+    vit_client *t;
+    char        text[1001];
+    uint32_t    i;
+    (void)state;
+    memset(&event, 0, sizeof event);
+    memset(text, 1, sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    event.texts[0] = event.texts[1] = text;
+    for (i = 0; i < VITP_MEMBERS_MAX; i++) {
+        snprintf(keys[i], sizeof keys[i], "%063u_", (unsigned)i);
+        members[i].name = keys[i];
+        members[i].kind = i < 2 ? VIT_TEXT : VIT_FLAG;
+        members[i].offset =
+            (uint32_t)((const char *)(i < 2 ? (void *)&event.texts[i] : (void *)&event.flags[i]) -
+                       (const char *)&event);
+    }
+    schema.name = "largest";
+    schema.rate = 1.0;
+    schema.members = members;
+    schema.member_count = VITP_MEMBERS_MAX;
+    stage_make(&b);
+    t = stage_client(&b);
+    assert_int_equal(vit_track_schema(t, &schema, &event), VIT_OK);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_true(json_is_valid(b.w.calls[0].body, b.w.calls[0].size));
+    assert_true(b.w.calls[0].size > 20000);
+    stage_close(&b, t);
+}
+
 /* A slot that another process gave to another schema is passed over. */
 static void test_foreign_type(void **state)
 {
@@ -1893,6 +1936,7 @@ int main(void)
         cmocka_unit_test(test_child_after_reset),
         cmocka_unit_test(test_child_of_the_killed),
         cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_largest_event),
         cmocka_unit_test(test_foreign_type),
         cmocka_unit_test(test_shm),
     };
