@@ -184,16 +184,16 @@ static void test_batches(void **state)
     bench_make(&b);
     b.o.wire = VIT_WIRE_ARRAY;
     b.o.batch_events = 100000;
-    b.o.batch_bytes = 1; /* the least there is: 16 KiB */
+    b.o.batch_bytes = 1; /* the least there is: 32 KiB */
     t = bench_client(&b);
-    track_many(t, 0, 500);
+    track_many(t, 0, 1000);
     assert_true(vit_flush(t, 20000));
     assert_true(wire_count(&b.w) > 3);
     for (i = 0; i < b.w.count; i++) {
-        assert_true(b.w.calls[i].size <= 16384);
+        assert_true(b.w.calls[i].size <= 32768);
         assert_true(json_is_valid(b.w.calls[i].body, b.w.calls[i].size));
     }
-    assert_arrived(&b.w, 500, 1);
+    assert_arrived(&b.w, 1000, 1);
     assert_int_equal(vit_get_stats(t).requests, wire_count(&b.w));
     bench_end(&b, t);
 }
