@@ -8778,7 +8778,7 @@ static bool vitp_worker_adopt(vit_client *t)
     return t->adopted.queue != NULL;
 }
 
-/* The user refuses: what others left goes, and this client's own file, whose memory it keeps. */
+/* What others left goes, unless its process lives. */
 static void vitp_worker_remove_pools(vit_client *t)
 {
     if (t->adopted.queue) vitp_worker_put_down(t, true);
