@@ -988,10 +988,12 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_INLINE      inline __attribute__((always_inline))
 #define VITP_NOINLINE    __attribute__((noinline))
 #define VITP_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define VITP_LIKELY(x)   __builtin_expect(!!(x), 1)
 #else
 #define VITP_INLINE inline
 #define VITP_NOINLINE
 #define VITP_UNLIKELY(x) (x)
+#define VITP_LIKELY(x)   (x)
 #endif
 
 #ifndef VITP_ATOMIC_LOAD
@@ -6279,6 +6281,8 @@ typedef struct vitp_type {
 } vitp_type;
 
 #define VITP_VERDICT_KEEP      1u
+#define VITP_VERDICT_CHOICE    7u /* keep, and kind of seed */
+#define VITP_VERDICT_ALWAYS    1u /* of CHOICE: kept whatever the seed */
 #define VITP_VERDICT_KIND(v)   (((v) >> 1) & 3u)
 #define VITP_VERDICT_RATE(v)   (((v) >> 3) & 0x1FFu)
 #define VITP_VERDICT_TURN(v)   ((v) >> 12)
@@ -6371,25 +6375,35 @@ typedef struct vitp_encoder {
     uint32_t          begin;  /* where the members begin */
 } vitp_encoder;
 
-static VITP_INLINE bool vitp_record_room(vitp_encoder *e, uint32_t size)
+/* What does not fit closes the record: nothing has room behind it. Sizes are handed on in
+   registers: through memory each member would wait for the one before it. */
+static VITP_INLINE bool vitp_record_room(vitp_encoder *e, uint32_t at, uint32_t size)
 {
-    if (!e->closed && size <= e->capacity - e->size) return true;
+    if (VITP_LIKELY(size <= e->capacity - at)) return true;
     e->closed = true;
+    e->capacity = at;
     return false;
+}
+
+/* Returns the record's size with it. */
+static VITP_INLINE uint32_t vitp_record_append(vitp_encoder *e, uint32_t at, const void *data,
+                                               uint32_t size)
+{
+    if (!vitp_record_room(e, at, size)) return at;
+    memcpy(e->data + at, data, size);
+    return at + size;
 }
 
 static VITP_INLINE void vitp_record_put(vitp_encoder *e, const void *data, uint32_t size)
 {
-    if (!vitp_record_room(e, size)) return;
-    memcpy(e->data + e->size, data, size);
-    e->size += size;
+    e->size = vitp_record_append(e, e->size, data, size);
 }
 
 /* text NULL: absent. */
 static void vitp_record_put_text(vitp_encoder *e, const char *text, uint32_t size)
 {
     uint16_t mark = text ? (uint16_t)size : (uint16_t)VITP_RECORD_ABSENT;
-    if (!vitp_record_room(e, 2u + (text ? size : 0u))) return;
+    if (!vitp_record_room(e, e->size, 2u + (text ? size : 0u))) return;
     vitp_record_put(e, &mark, 2);
     if (text) vitp_record_put(e, text, size);
 }
@@ -6492,13 +6506,14 @@ static VITP_NOINLINE size_t vitp_record_long_label(vitp_encoder *e, const char *
     return size;
 }
 
-/* Measures and copies in one pass: labels are short, and a call for each would cost more. */
-static VITP_INLINE void vitp_record_label(vitp_encoder *e, const char *text)
+/* Measures and copies in one pass: labels are short, and a call for each would cost more. Returns
+   the record's size with it. */
+static VITP_INLINE uint32_t vitp_record_label(vitp_encoder *e, uint32_t at, const char *text)
 {
-    unsigned char *out = e->data + e->size;
+    unsigned char *out = e->data + at;
     size_t         size = 0;
     uint16_t       mark = VITP_RECORD_ABSENT;
-    if (!vitp_record_room(e, text ? 2u + VITP_LABEL_MAX : 2u)) return;
+    if (!vitp_record_room(e, at, text ? 2u + VITP_LABEL_MAX : 2u)) return at;
     if (text) {
         for (; size < VITP_LABEL_MAX && text[size]; size++)
             out[2 + size] = (unsigned char)text[size];
@@ -6506,7 +6521,7 @@ static VITP_INLINE void vitp_record_label(vitp_encoder *e, const char *text)
         mark = (uint16_t)size;
     }
     memcpy(out, &mark, 2);
-    e->size += 2u + (uint32_t)size;
+    return at + 2u + (uint32_t)size;
 }
 
 static void vitp_record_text(vitp_encoder *e, const char *text)
@@ -6537,7 +6552,7 @@ static void vitp_record_file(vitp_encoder *e, const char *text)
         return;
     }
     base = vitp_record_base(text, size);
-    vitp_record_label(e, text + base);
+    e->size = vitp_record_label(e, e->size, text + base);
 }
 
 /* Where `:42` or `", line 42` begins in a line, and where its digits do; size: nowhere. */
@@ -6681,16 +6696,10 @@ static void vitp_record_at_line(vitp_encoder *e)
 }
 
 /* 0: there is no op, or its clock was another's. */
-static int64_t vitp_record_since(const vit_op *op)
+static VITP_NOINLINE int64_t vitp_record_since(const vit_op *op)
 {
     uint64_t now_ns = vitp_os_now_ns();
     return op && op->begin_ns < now_ns ? (int64_t)((now_ns - op->begin_ns) / VITP_MS) : 0;
-}
-
-static void vitp_record_ms(vitp_encoder *e, int64_t ms)
-{
-    if (ms == VIT_SINCE_OP) ms = vitp_record_since(e->op);
-    vitp_record_put(e, &ms, 8);
 }
 
 static void vitp_record_uuid(vitp_encoder *e, const char *text)
@@ -6709,7 +6718,7 @@ static void vitp_record_uuid(vitp_encoder *e, const char *text)
 static VITP_INLINE void vitp_record_string(vitp_encoder *e, vit_kind kind, const char *text)
 {
     switch (kind) {
-    case VIT_LABEL: vitp_record_label(e, text); break;
+    case VIT_LABEL: e->size = vitp_record_label(e, e->size, text); break;
     case VIT_TEXT: vitp_record_text(e, text); break;
     case VIT_HASH:
     case VIT_GROUP:
@@ -6730,18 +6739,19 @@ static bool vitp_record_is_text(vit_kind kind)
     return kind != VIT_INT && kind != VIT_REAL && kind != VIT_FLAG && kind != VIT_MS;
 }
 
-static VITP_INLINE void vitp_record_number(vitp_encoder *e, vit_kind kind, const void *field)
+/* Returns the record's size with it. The bytes of a REAL are copied as they are. */
+static VITP_INLINE uint32_t vitp_record_number(vitp_encoder *e, uint32_t at, vit_kind kind,
+                                               const void *field)
 {
     int64_t       number;
     unsigned char flag;
     if (kind == VIT_FLAG) {
         flag = *(const bool *)field ? 1 : 0;
-        vitp_record_put(e, &flag, 1);
-        return;
+        return vitp_record_append(e, at, &flag, 1);
     }
     memcpy(&number, field, 8);
-    if (kind == VIT_MS) vitp_record_ms(e, number);
-    else vitp_record_put(e, &number, 8); /* the bytes of a REAL are copied as they are */
+    if (kind == VIT_MS && number == VIT_SINCE_OP) number = vitp_record_since(e->op);
+    return vitp_record_append(e, at, &number, 8);
 }
 
 /* This machine's value where the host gave none. */
@@ -6757,17 +6767,25 @@ static const void *vitp_record_machine(const vitp_machine *m, const char *name, 
 
 static void vitp_record_members(vitp_encoder *e, const vit_schema *schema, const void *event)
 {
-    uint32_t i;
-    for (i = 0; i < schema->member_count; i++) {
-        const vit_member *m = &schema->members[i];
-        const void       *field = (const char *)event + m->offset;
-        const char       *text;
-        if (schema->flags & VIT_ROW_MACHINE)
+    const vit_member *m = schema->members, *end = m + schema->member_count;
+    const bool        machine = (schema->flags & VIT_ROW_MACHINE) != 0;
+    uint32_t          at = e->size;
+    for (; m < end; m++) {
+        const void *field = (const char *)event + m->offset;
+        const char *text;
+        if (VITP_UNLIKELY(machine))
             field = vitp_record_machine(&e->recorder->machine, m->name, field, &text);
-        if (vitp_record_is_text(m->kind))
+        if (m->kind == VIT_LABEL) {
+            at = vitp_record_label(e, at, *(const char *const *)field);
+        } else if (!vitp_record_is_text(m->kind)) {
+            at = vitp_record_number(e, at, m->kind, field);
+        } else {
+            e->size = at;
             vitp_record_string(e, m->kind, *(const char *const *)field);
-        else vitp_record_number(e, m->kind, field);
+            at = e->size;
+        }
     }
+    e->size = at;
     if (schema->flags & VIT_ROW_AT_LINE) vitp_record_at_line(e);
 }
 
@@ -6794,8 +6812,10 @@ static uint32_t vitp_sample_decide(const vitp_recorder *r, const char *name, dou
     uint32_t  turn = vitp_cell_read(&r->seed, &seed, sizeof seed);
     uint32_t  verdict = vitp_sample_rate_index(r, name) << 3;
     double    rate = vitp_sample_rate(r, verdict, default_rate);
+    verdict |= (turn & VITP_VERDICT_TURN_MASK) << 12;
+    if (rate >= 1.0) return verdict | VITP_VERDICT_ALWAYS;
     if (vit_should_sample(name, rate, seed.text)) verdict |= VITP_VERDICT_KEEP;
-    return verdict | seed.kind << 1 | (turn & VITP_VERDICT_TURN_MASK) << 12;
+    return verdict | seed.kind << 1;
 }
 
 /* Chooses by the correlation id: not cached, one SHA-256. */
@@ -6816,8 +6836,9 @@ typedef struct vitp_choice {
 } vitp_choice;
 
 /* cache: of a declared event, else NULL. id: correlation id, or NULL. */
-static vitp_choice vitp_sample(const vitp_recorder *r, uint32_t *cache, const char *name,
-                               double default_rate, const unsigned char *id)
+static VITP_NOINLINE vitp_choice vitp_sample_choose(const vitp_recorder *r, uint32_t *cache,
+                                                    const char *name, double default_rate,
+                                                    const unsigned char *id)
 {
     uint32_t    turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn) & VITP_VERDICT_TURN_MASK;
     uint32_t    verdict = cache ? VITP_ATOMIC_LOAD(cache) : 0;
@@ -6835,6 +6856,20 @@ static vitp_choice vitp_sample(const vitp_recorder *r, uint32_t *cache, const ch
     choice.seed_kind = (uint8_t)VITP_VERDICT_KIND(verdict);
     choice.rate = rate;
     return choice;
+}
+
+/* The rest is for what is not always kept, and for the first time. */
+static VITP_INLINE vitp_choice vitp_sample(const vitp_recorder *r, uint32_t *cache,
+                                           const char *name, double default_rate,
+                                           const unsigned char *id)
+{
+    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
+    uint32_t turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn) & VITP_VERDICT_TURN_MASK;
+    uint32_t verdict = cache ? VITP_ATOMIC_LOAD(cache) : 0;
+    if (cache && VITP_VERDICT_TURN(verdict) == turn &&
+        (verdict & VITP_VERDICT_CHOICE) == VITP_VERDICT_ALWAYS)
+        return always;
+    return vitp_sample_choose(r, cache, name, default_rate, id);
 }
 
 /* ---- types: slots for the schemas that were used ----------------------------------------- */
@@ -6875,7 +6910,8 @@ static uint32_t vitp_type_bound(const vit_schema *schema)
 #define VITP_TYPE_FOREIGN ((uintptr_t)1u) /* in place of a schema: another process has the slot */
 
 /* Gives a free slot to a schema, unless it is malformed or another takes the slot. */
-static bool vitp_type_take(vitp_recorder *r, vitp_type *type, const vit_schema *schema)
+static VITP_NOINLINE bool vitp_type_take(vitp_recorder *r, vitp_type *type,
+                                         const vit_schema *schema)
 {
     uintptr_t      held = 0;
     vitp_published published;
@@ -6960,23 +6996,27 @@ static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_hea
 
 /* Wakes the consumer when half of the queue is in use: looked at without a shared write. A child
    has a copy of the flag, and wakes nobody. */
-static void vitp_record_wake(vitp_recorder *r)
+static VITP_INLINE void vitp_record_wake(vitp_recorder *r)
 {
     if (vitp_queue_is_filling(r->queue) && VITP_ATOMIC_LOAD(&r->sleeping) &&
         VITP_ATOMIC_EXCHANGE(&r->sleeping, 0u) && !vitp_os_page_forked(&r->page))
         vitp_os_wake_set(&r->wake);
 }
 
-/* What becomes of a record that is in the queue. */
-static vit_status vitp_record_accepted(const vitp_encoder *e)
+static VITP_NOINLINE vit_status vitp_record_truncated(const vitp_encoder *e)
 {
     vitp_recorder *r = e->recorder;
-    vitp_record_wake(r);
-    if (!e->cut && !e->closed) return VIT_OK;
     (void)VITP_ATOMIC_ADD_PTR(&r->truncated, 1u);
     vitp_log_note(&r->log, e->closed ? VIT_LOG_EVENT_CUT : VIT_LOG_TEXT_CUT);
     vitp_log_tell(&r->log);
     return VIT_TRUNCATED;
+}
+
+/* What becomes of a record that is in the queue. */
+static VITP_INLINE vit_status vitp_record_accepted(const vitp_encoder *e)
+{
+    vitp_record_wake(e->recorder);
+    return VITP_LIKELY(!e->cut && !e->closed) ? VIT_OK : vitp_record_truncated(e);
 }
 
 /* Puts the finished record into the queue. */
@@ -7044,8 +7084,8 @@ static VITP_NOINLINE vit_status vitp_record_on_stack(const vitp_source *from)
 }
 
 /* Records a declared event; name: in place of the schema's, or NULL. */
-static vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema, const char *name,
-                                    const void *event)
+static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema,
+                                                const char *name, const void *event)
 {
     unsigned char own_id[16];
     vitp_place    place = { NULL, NULL };
@@ -10214,7 +10254,7 @@ static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
 /* A key without its value would not be read: it goes, too. */
 static void vitp_event_settle(vitp_event *v, uint32_t mark)
 {
-    if (v->encoder.closed || v->encoder.bad) v->encoder.size = mark;
+    if (v->encoder.closed || v->encoder.bad) v->encoder.size = v->encoder.capacity = mark;
     if (v->encoder.bad) v->status = VIT_INVALID;
 }
 
@@ -10238,7 +10278,8 @@ static void vitp_event_add_number(vit_event *e, vit_kind kind, const char *key, 
     uint32_t    mark;
     if (!v) return;
     mark = v->encoder.size;
-    if (vitp_event_key(v, kind, key)) vitp_record_number(&v->encoder, kind, value);
+    if (vitp_event_key(v, kind, key))
+        v->encoder.size = vitp_record_number(&v->encoder, v->encoder.size, kind, value);
     vitp_event_settle(v, mark);
 }
 
@@ -10379,6 +10420,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_INLINE
 #undef VITP_NOINLINE
 #undef VITP_UNLIKELY
+#undef VITP_LIKELY
 #undef VITP_ATOMIC_LOAD
 #undef VITP_ATOMIC_LOAD_ACQUIRE
 #undef VITP_ATOMIC_STORE
@@ -10471,6 +10513,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_JOURNAL_MAX
 #undef VITP_CELL_WORDS
 #undef VITP_VERDICT_KEEP
+#undef VITP_VERDICT_CHOICE
+#undef VITP_VERDICT_ALWAYS
 #undef VITP_VERDICT_KIND
 #undef VITP_VERDICT_RATE
 #undef VITP_VERDICT_TURN
