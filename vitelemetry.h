@@ -10254,7 +10254,7 @@ static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
 /* A key without its value would not be read: it goes, too. */
 static void vitp_event_settle(vitp_event *v, uint32_t mark)
 {
-    if (v->encoder.closed || v->encoder.bad) v->encoder.size = v->encoder.capacity = mark;
+    if (v->encoder.closed || v->encoder.bad) v->encoder.size = mark;
     if (v->encoder.bad) v->status = VIT_INVALID;
 }
 
