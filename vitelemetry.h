@@ -3030,7 +3030,8 @@ static const uint8_t vitp_scrub_class[256] = {
 #define VITP_SCRUB_TRIGGER                                                                 \
     (VITP_SCRUB_QUOTES | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) | \
      VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(AT) |                  \
-     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(OPEN))
+     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(OPEN) | VITP_SCRUB_SET(PLUS) |               \
+     VITP_SCRUB_SET(ANGLE) | VITP_SCRUB_SET(AMPERSAND) | VITP_SCRUB_SET(PAREN))
 
 /* What a rejected matcher may have read of a value. */
 #define VITP_SCRUB_PROBE 32u
@@ -3045,34 +3046,35 @@ static const char *const vitp_scrub_markers[] = {
 };
 
 /* Words in names of values, under their first letter. Sign: + secret, ? secret if the value has 8
-   bytes with a digit, # secret if digits, & secret after an option if it has a colon, ! header,
-   - harmless (goes before a shorter word that it
-   contains). _ is an optional separator, a dot is a word boundary (a change of case counts), a $
-   the end of the name (digits and _ may follow). */
+   bytes with a digit, # secret if digits, @ host, & user (after an option: a secret if it has a
+   colon), ! header, - harmless (goes before a shorter word that it contains). _ is an optional
+   separator, a dot is a word boundary (a change of case counts), a $ the end of the name (digits
+   and _ may follow). */
 static const char *const vitp_scrub_words[26] = {
-    "?access_key ?account_key ?api_key ?app_key ?application_key !authorization.",
+    "?access_key_id ?access_key ?account_key @.account_name$ ?api_key ?app_key ?application_key "
+    "!authorization.",
     "+bearer$ -bucket_key -bypass",
-    "-compass !cookie. ?credential",
-    "?.dsn$",
+    "-compass @.computer$ @.computer_name$ !cookie. +contrase +contribsys ?credential",
+    "@.data_source$ ?.dsn$",
     "-encompass",
     "-foreign_key",
     "",
-    "",
+    "@.host$ @.host_name$",
     "+identified_by -index_key",
     "?jsessionid ?.jwt$",
-    "?.key$",
-    "",
-    "",
-    "",
+    "+kennwort ?.key$",
+    "?.login$",
+    "@.machine_name$ +mot_de_passe",
+    "@.node$ @.node_name$",
     "#.otp -overpass",
     "+passw +passphrase +passcode -pass_rate -pass_count -pass_through -pass_fail +pass. "
     "+pasw +paswd +pswd +pwd +.pw$ #.pin. #.pin_code -partition_key -primary_key -public_key",
     "",
     "",
-    "-schema_key -secretar +secret -sequence_key ?sessid ?.sig$ ?signature ?.sas$ -sort_key "
-    "-surpass",
+    "-schema_key -secretar +secret -sequence_key @.server$ @.server_name$ ?sessid ?.sig$ "
+    "?signature ?.sas$ -sort_key +senha ?sumo_logic_access_id -surpass",
     "-tokeniz -tokens ?token -trespass",
-    "&.u$ &.user$",
+    "&.u$ &.user$ &.user_name$ &.user_id$ &.uid$ &.usr$",
     "",
     "",
     "",
@@ -3084,37 +3086,97 @@ static const char *const vitp_scrub_words[26] = {
    secret (token_count), 0 is no value, > stands between a name and its quoted value, # stands
    before four numbers that are a version (or an OID), $ does if the first number has one digit,
    @ begins a header's value, . ends a file name and looks like a top-level domain (icon@2x.png),
-   : is a scheme whose URL has no //. */
+   : is a scheme whose URL has no //, = stands where a user would and names nobody, ; the same for
+   hosts, & says of hex digits that they are a checksum or an identifier, * stands before a phone
+   number, + before a social security number, ! before an IMEI. */
 static const char *const vitp_scrub_lexicon[26] = {
-    "%algorithm %alg >as #assemblyversion $app @apikey",
-    "0bool #build @bearer @basic",
-    "%count %code 0cannot 0changed .css $chromadb $chroma $chrome $cuda $clang",
-    "%disabled %down 0denied 0default #driver @digest",
-    "%expired %expires %expiry %enabled %event %error 0empty 0expired 0error $edge $electron "
-    "$elasticsearch",
+    "%algorithm %alg >as #assemblyversion $app @apikey =admin =administrator "
+    "=administrators =anonymous =accounts =account =agent =agents =authentication =action "
+    "=actions =a =an =any =all =and =at =are =as =another =approval ;arm64 ;amd64",
+    ">by 0bool #build @bearer @basic =by =button =bool &build &blob ;base64",
+    "%count %code 0cannot 0changed .css $chromadb $chroma $chrome $cuda $clang =code =can "
+    "=cannot =could =current =consent =creation =commands &commit &checksum &container "
+    "&correlation &crc *cell *call *callback *contact",
+    "%disabled %down 0denied 0default #driver @digest =default =data =defined =database "
+    "=does =do =did =denied =deletion =disabled &digest !device",
+    "%expired %expires %expiry %enabled %event %error 0empty 0expired 0error $edge "
+    "$electron $elasticsearch =experience =error =errors =each =every =expired =existing "
+    "=enabled &etag ;es6",
     "%file %field %format %frame %failed 0false 0failed 0function #fileversion #firmware "
-    "$firefox $faiss :file",
-    ".gif .gz $glibc $gcc",
-    "%hint 0hidden",
-    "%id %ids %index 0invalid 0incorrect 0is 0int >is .ico",
+    "$firefox $faiss :file =from =failed =failure =found =false =feedback =form "
+    "&fingerprint *fax ;float32 ;float64",
+    ".gif .gz $glibc $gcc =guest =group =groups",
+    "%hint 0hidden =has &hash ;http1 ;http2 ;http3",
+    "%id %ids %index 0invalid 0incorrect 0is 0int >is .ico =id =ids =input =inputs "
+    "=interface =in =is =it =its =if =invalid =int &image &integrity !imei ;i386 ;i686 "
+    ";ipv4 ;ipv6 ;int32 ;int64",
     ".jpg .jpeg .js .json .jar :jdbc",
     "$kernel",
-    "%length %len %limit $lancedb $linux",
-    "%min %max %manager %method 0missing 0must $milvus $mongodb $mysql $macos",
-    "%name %names 0null 0none 0nil 0no 0not $node $numpy @negotiate @ntlm",
-    "0on 0off 0ok 0optional 0object >of #oid $openssl $opensearch",
-    "%path %policy %prefix %pos %provider %prompt .png #productversion $pinecone $postgres "
-    "$postgresql $pgvector $python $product",
+    "%length %len %limit $lancedb $linux =level =local =localhost &layer",
+    "%min %max %manager %method 0missing 0must $milvus $mongodb $mysql $macos =mode =my "
+    "=must =may =missing =management &md5 *mobile ;md5",
+    "%name %names 0null 0none 0nil 0no 0not $node $numpy @negotiate @ntlm =nobody =name "
+    "=none =null =not =no =new =network *number",
+    "0on 0off 0ok 0optional 0object >of #oid $openssl $opensearch =object =or =on =of "
+    "=our =other =operations =operation &object",
+    "%path %policy %prefix %pos %provider %prompt .png #productversion $pinecone "
+    "$postgres $postgresql $pgvector $python $product =profile =profiles =preferences "
+    "=preference =public =privacy =permissions =permission =process =page =prompt &parent "
+    "*phone ;python3 ;ps5",
     "$qdrant $qt",
-    "%required 0required 0reset 0redacted #release #rev #revision $redis",
-    "%size %status %space %store 0string 0str .svg #section $sqlite $safari @ssws",
-    "%type %ttl 0true 0too 0text >to .tgz @token",
-    "%url %uri %up %usage 0undefined 0unknown 0unset",
-    "%version %vault 0value #v #ver #version #versions",
-    "0wrong 0was >was .webp .whl $weaviate $windows",
+    "%required 0required 0reset 0redacted #release #rev #revision $redis =root =request "
+    "=requests =role =roles =required =registration &rev &revision &request",
+    "%size %status %space %store 0string 0str .svg #section $sqlite $safari @ssws =system "
+    "=service =session =sessions =settings =space =specified =should =same =screen "
+    "=successful =succeeded =string =str &sha &sha1 &sha224 &sha256 &sha384 &sha512 &span "
+    "&snapshot &sum *sms +ssn +security ;sha1 ;sha256",
+    "%type %ttl 0true 0too 0text >to .tgz @token =table =the =this =that =to =their =true "
+    "=telemetry =text &trace &traceparent &tree *telephone *tel *telefon *telepono ;tcp4 "
+    ";tcp6",
+    "%url %uri %up %usage 0undefined 0unknown 0unset =unknown =user =users =uid ;utf8 "
+    ";utf16",
+    "%version %vault 0value #v #ver #version #versions =value",
+    "0wrong 0was >was .webp .whl $weaviate $windows =with =was =were =which =who =whom "
+    "=when =while =where =will *whatsapp ;win32 ;win64",
+    ";x64 ;x86",
+    "0yes .yml .yaml =your",
     "",
-    "0yes .yml .yaml",
+};
+
+/* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that is
+   used inside companies), - one that needs three labels, ^ one that is more often something else
+   and needs a port or a digit too, / begins names of packages, . is an object of programs. */
+static const char *const vitp_scrub_labels[26] = {
+    "~au ~ar ~ae ~agency ~arpa -ai -app ^at /android /androidx .application .asp .ado "
+    ".app .args",
+    "~biz ~br ~bg -box ^be",
+    "~com ~ch ~cn ~cz ~cl ~cloud ~company ~corp -co -ca -cluster ^club /com .cls .config "
+    ".console .cfg .ctx .context",
+    "~de ~dk ~dev ~digital .document .default .docker .data",
+    "~edu ~eu ~ee -example ^es .env .environ .environment",
+    "~fr ~fi ^fm",
+    "~gov ~gr ^group ^gg .global",
+    "~hu ~hk -home -host",
+    "~ir ~il ~internal ~intra ~intranet -io -invalid ^it ^in ^is ^int ^info ^id /io",
+    "~jp ^jobs /java /javax /jdk /jakarta",
+    "~kr /kotlin",
+    "~lv ~lt ~lu ~li ~lan ~localdomain ~local ~localnet -la -lab ^live ^link .log .logger",
+    "~mil ~mx ~my -me ^media ^mobi ^ms /microsoft .ml .module .model",
+    "~net ~nl ~nz -network ^no ^name /net .node .np",
+    "~org ~online ~onion ^one /org .os .options .opts",
+    "~pt ~ph ~pk ~pe ~private -pl ^pro ^page .pd .package .process .parent .params .props",
     "",
+    "~ru ~ro .root .request .response",
+    "~sk ~sg ~systems ~solutions ~software -se -svc -services -server -st ^site ^store "
+    "^shop ^space ^studio /scala /sun .self .settings .storage .sys .session .system "
+    ".state .std",
+    "~tr ~tw ~th ~tech -tv ^test ^team ^tools ^top ^to .this .thread .tf",
+    "~uk ~ua -us .user",
+    "~vn -ve .vb",
+    "~website ^world ^ws .window",
+    "~xyz",
+    "",
+    "~za ^zone",
 };
 
 /* Schemes of RFC 7235 and their kin before a credential in prose; IDENTIFIED BY and PASSWORD are
@@ -3122,11 +3184,6 @@ static const char *const vitp_scrub_lexicon[26] = {
 static const char *const vitp_scrub_prose_schemes[] = {
     "apikey ", "basic ", "bearer ", "identified by ", "negotiate ", "ntlm ", "password ", "token ",
 };
-/* Their first letters, by c & 31. */
-#define VITP_SCRUB_SCHEME_LETTERS                                                 \
-    (UINT32_C(1) << 1 | UINT32_C(1) << 2 | UINT32_C(1) << 9 | UINT32_C(1) << 14 | \
-     UINT32_C(1) << 16 | UINT32_C(1) << 20)
-
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
    first letter; a row stands before a shorter prefix of the same text. */
 typedef struct vitp_scrub_token {
@@ -3313,8 +3370,12 @@ static const vitp_scrub_values vitp_scrub_no_values = { NULL, 0, { 0 } };
 typedef struct vitp_scrub {
     const char              *text;
     size_t                   size;
-    size_t                   floor;   /* end of the last span or marker: nothing before is read */
-    size_t                   run_end; /* end of the run of token bytes seen last */
+    size_t                   floor;     /* end of the last span or marker: nothing before is read */
+    size_t                   run_end;   /* end of the run of token bytes seen last */
+    size_t                   dull;      /* before it no token with a short prefix begins */
+    size_t                   command;   /* end of a command that takes a password, or 0 */
+    size_t                   line_seen; /* from it to here no line ended */
+    bool                     attached;  /* it takes it only directly behind the letter */
     const vitp_scrub_values *values;
 } vitp_scrub;
 
@@ -3391,13 +3452,14 @@ static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
     return n <= s->size - at && memcmp(s->text + at, word, n) == 0;
 }
 
-/* Is [at, end) a word of vitp_scrub_lexicon with this sign? */
-static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, char sign)
+/* Is [at, end) a word of the table with this sign? */
+static bool vitp_scrub_among(const vitp_scrub *s, const char *const table[26], size_t at,
+                             size_t end, char sign)
 {
     const char *word = "";
 
     if (at < end && end - at < 16 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
-        word = vitp_scrub_lexicon[(s->text[at] & 31) - 1];
+        word = table[(s->text[at] & 31) - 1];
     while (*word) {
         size_t i = at + 1;
         bool   same = *word == sign;
@@ -3408,6 +3470,11 @@ static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, char s
         if (*word) word++;
     }
     return false;
+}
+
+static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, char sign)
+{
+    return vitp_scrub_among(s, vitp_scrub_lexicon, at, end, sign);
 }
 
 /* Length of the marker that stands here, or 0. */
@@ -3485,13 +3552,16 @@ static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
 /* The @ of an address, in `width` bytes (%40 is one too). */
 static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
-    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_LOCAL, 64);
-    size_t end = vitp_scrub_domain(s, at + width);
+    size_t end =
+        vitp_scrub_in(s, at + width, VITP_SCRUB_LABEL) ? vitp_scrub_domain(s, at + width) : 0;
+    size_t start;
 
+    if (!end) return false;
+    start = vitp_scrub_back(s, at, VITP_SCRUB_LOCAL, 64);
     while (start < at && (!vitp_scrub_is(s->text[start], VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH)) ||
                           ((unsigned char)s->text[start] & 0xC0u) == 0x80u))
         start++;
-    return start < at && end && vitp_scrub_claim(span, start, end, "[email]");
+    return start < at && vitp_scrub_claim(span, start, end, "[email]");
 }
 
 /* End of four numbers of 0 to 255 with dots, or 0. */
@@ -3547,7 +3617,7 @@ static bool vitp_scrub_ipv4(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     if (!end || vitp_scrub_goes_on(s, end)) return false;
     if (vitp_scrub_more(s, end, '.')) return false;
     if (vitp_scrub_before(s, at) == '.' &&
-        vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_SET(DIGIT)))
+        vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_ALNUM))
         return false;
     if ((end - at == 9 && vitp_scrub_starts(s, at, "127.0.0.1")) ||
         (end - at == 7 && vitp_scrub_starts(s, at, "0.0.0.0")) || vitp_scrub_is_version(s, at))
@@ -3573,7 +3643,9 @@ static bool vitp_scrub_group_start(const vitp_scrub *s, size_t at)
 {
     char before = vitp_scrub_before(s, at);
 
-    if (before == ':') return at - 1 > s->floor && vitp_scrub_after_word(s, at);
+    if (before == ':')
+        return at - 1 > s->floor &&
+               (vitp_scrub_before(s, at - 1) == '-' || vitp_scrub_after_word(s, at));
     return !vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT));
 }
 
@@ -3608,7 +3680,8 @@ static size_t vitp_scrub_groups(const vitp_scrub *s, size_t at)
         gap = true;
         end = ++start;
     }
-    return (gap ? groups : groups == 8 && !vitp_scrub_more(s, end, ':')) ? end : 0;
+    if (gap) return groups > 1 || (groups == 1 && vitp_scrub_at(s, end) == '/') ? end : 0;
+    return groups == 8 && !vitp_scrub_more(s, end, ':') ? end : 0;
 }
 
 /* The first ':' of an address, with its zone, prefix and brackets. */
@@ -3671,17 +3744,118 @@ static bool vitp_scrub_mac_dotted(const vitp_scrub *s, size_t at, vitp_scrub_spa
            vitp_scrub_claim(span, start, end, "[mac]");
 }
 
+/* Where a run of letters starts as a reader sees it: after the n of \n and the m of a colour. */
+static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
+{
+    char   c = s->text[at];
+    size_t i;
+
+    if (vitp_scrub_before(s, at) == '\\') return c == 'n' || c == 'r' || c == 't' ? at + 1 : at;
+    if (c != 'm') return at;
+    i = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12);
+    return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
+}
+
+/* ---- names of hosts ---------------------------------------------------------------------- */
+
+/* A name with dots: its end, its number of labels, and where the last one begins. */
+typedef struct vitp_scrub_dotted {
+    size_t   end, last;
+    unsigned labels;
+} vitp_scrub_dotted;
+
+static vitp_scrub_dotted vitp_scrub_dots(const vitp_scrub *s, size_t at)
+{
+    vitp_scrub_dotted d = { at, at, 0 };
+
+    do {
+        d.last = d.labels ? d.end + 1 : at;
+        d.end = vitp_scrub_run(s, d.last, VITP_SCRUB_LABEL, 64);
+        d.labels++;
+    } while (d.labels < 16 && vitp_scrub_at(s, d.end) == '.' &&
+             vitp_scrub_in(s, d.end + 1, VITP_SCRUB_LABEL));
+    return d;
+}
+
+/* Sign of the last label in vitp_scrub_labels, or 0. Capitals: the name of a type, unless all of
+   the name has them. */
+static char vitp_scrub_top_level(const vitp_scrub *s, size_t start, const vitp_scrub_dotted *d)
+{
+    if (vitp_scrub_starts(s, d->last, "xn--")) return '~';
+    if (vitp_scrub_has(s, d->last, d->end, VITP_SCRUB_UPPER) &&
+        vitp_scrub_has(s, start, d->end, VITP_SCRUB_LOWER))
+        return 0;
+    if (vitp_scrub_among(s, vitp_scrub_labels, d->last, d->end, '~')) return '~';
+    if (vitp_scrub_among(s, vitp_scrub_labels, d->last, d->end, '-')) return '-';
+    return vitp_scrub_among(s, vitp_scrub_labels, d->last, d->end, '^') ? '^' : '\0';
+}
+
+/* Does a colon and a port follow? */
+static bool vitp_scrub_port(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_at(s, at) == ':' && vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT));
+}
+
+/* May the name with dots be one of a host by itself? */
+static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_scrub_dotted *d)
+{
+    size_t first = vitp_scrub_run(s, start, VITP_SCRUB_LABEL, 64);
+    char   top = vitp_scrub_top_level(s, start, d);
+
+    bool digit = vitp_scrub_has(s, start, d->last, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DIGIT));
+
+    if (!top || vitp_scrub_among(s, vitp_scrub_labels, start, first, '/')) return false;
+    if (vitp_scrub_port(s, d->end) && (top == '~' || d->labels > 2)) return true;
+    if (vitp_scrub_among(s, vitp_scrub_labels, start, first, '.')) return false;
+    if (top == '~') return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER);
+    return d->labels > 2 && (top == '-' || digit);
+}
+
+/* Claims a host, and the path that follows it. */
+static bool vitp_scrub_claim_host(const vitp_scrub *s, size_t start, size_t end,
+                                  vitp_scrub_span *span)
+{
+    size_t port =
+        vitp_scrub_port(s, end) ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 5) : end;
+
+    if (vitp_scrub_at(s, port) == '/') end = vitp_scrub_url_end(s, port);
+    return vitp_scrub_claim(span, start, end, "[host]");
+}
+
+/* The first dot of a name such as db-1.example.com. */
+static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t            start = vitp_scrub_back(s, at, VITP_SCRUB_LABEL, 64);
+    char              before = vitp_scrub_before(s, start);
+    vitp_scrub_dotted d;
+
+    if (start == at || !vitp_scrub_in(s, at + 1, VITP_SCRUB_LABEL)) return false;
+    if (vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DOLLAR) |
+                                  VITP_SCRUB_SET(BACKSLASH)) &&
+        vitp_scrub_letters(s, start - 1) != start &&
+        !(before == '.' && vitp_scrub_before(s, start - 1) == '*'))
+        return false;
+    while (start < at && s->text[start] == '-') start++;
+    d = vitp_scrub_dots(s, start);
+    if (start == at || d.labels < 2 || vitp_scrub_marker(s, d.end)) return false;
+    if (vitp_scrub_in(s, d.end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_at(s, d.end) == '(')
+        return false;
+    return vitp_scrub_is_domain(s, start, &d) && vitp_scrub_claim_host(s, start, d.end, span);
+}
+
 /* ---- URLs and paths ---------------------------------------------------------------------- */
 
 /* The ':' after a scheme: scheme://, scheme:\/\/ as JSON may have it, jdbc: and file:/. */
 static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t start = vitp_scrub_back(
+    size_t rest = at + 1;
+    size_t start, end;
+
+    if (!vitp_scrub_in(s, rest, VITP_SCRUB_SLASHES) && vitp_scrub_before(s, at) != 'c')
+        return false;
+    start = vitp_scrub_back(
         s, at, VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH),
         26);
-    size_t rest = at + 1;
-    size_t end;
-
     while (start < at && !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER)) start++;
     if (at - start < 2) return false;
     if (vitp_scrub_starts(s, rest, "//")) rest += 2;
@@ -3800,12 +3974,28 @@ static bool vitp_scrub_folders(const vitp_scrub *s, size_t start, size_t at, vit
 /* The ':' of C:\ and C:/ (not of a://). */
 static bool vitp_scrub_drive(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t first = vitp_scrub_run(s, at + 1, VITP_SCRUB_SLASHES, 3);
+    size_t first = at + 1 < s->size ? vitp_scrub_run(s, at + 1, VITP_SCRUB_SLASHES, 3) : at;
 
     return first > at + 1 && !vitp_scrub_starts(s, at + 1, "//") && at > s->floor &&
            vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LETTER) &&
            !vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_WORD) &&
            vitp_scrub_folders(s, at - 1, first, span);
+}
+
+/* The first letter behind a yen sign, which stands for a backslash: \Users\name. */
+static bool vitp_scrub_yen(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = at - 2;
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SEGMENT, s->size);
+
+    if (at - s->floor < 2 || memcmp(s->text + start, "\xC2\xA5", 2) != 0) return false;
+    if (vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)) return false;
+    for (at++; at + 1 < end; at++)
+        if (memcmp(s->text + at, "\xC2\xA5", 2) == 0) {
+            if (vitp_scrub_before(s, start) == ':' && start - s->floor > 1) start -= 2;
+            return vitp_scrub_claim(span, start, end, "[path]");
+        }
+    return false;
 }
 
 /* The first backslash of \\host\share (doubled: \\\\host\\share), \\?\ and \\.\, or of the one
@@ -3867,6 +4057,21 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
     return i - at;
 }
 
+/* By first letter: the second letters (c & 31) of words of vitp_scrub_words, so that most places are
+   left at once. A test compares it with the table. */
+static const uint32_t vitp_scrub_word_seconds[26] = {
+    0x00210008, 0x02200020, 0x00048000, 0x00080002, 0x00004000, 0x00008000, 0x00000000,
+    0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008000,
+    0x00500000, 0x00ac0202, 0x00000000, 0x00000000, 0x0020822a, 0x00048000, 0xffffffff,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
+};
+
+static bool vitp_scrub_pair_in(const vitp_scrub *s, const uint32_t seconds[26], size_t at)
+{
+    return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
+           (seconds[(s->text[at] & 31) - 1] >> (vitp_scrub_at(s, at + 1) & 31) & 1u);
+}
+
 /* Sign of the word of vitp_scrub_words at `at`, its length in *length; or 0. */
 static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
                             size_t *length)
@@ -3874,7 +4079,7 @@ static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t
     char        second = vitp_scrub_lower(vitp_scrub_at(s, at + 1));
     const char *word = "";
 
-    if (vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
+    if (vitp_scrub_pair_in(s, vitp_scrub_word_seconds, at))
         word = vitp_scrub_words[(s->text[at] & 31) - 1];
     while (*word) {
         char next = word[2 + (word[1] == '.')];
@@ -3926,6 +4131,61 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
     return sign && !vitp_scrub_is_about(s, after, end) ? sign : '\0';
 }
 
+/* "password" in other scripts, as it ends before a separator. */
+static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
+{
+    static const char *const words[] = {
+        "\xD0\xBF\xD0\xB0\xD1\x80\xD0\xBE\xD0\xBB\xD1\x8C", /* Russian */
+        "\xE5\xAF\x86\xE7\xA0\x81",
+        "\xE5\xAF\x86\xE7\xA2\xBC",
+        "\xE5\x8F\xA3\xE4\xBB\xA4",                                     /* Chinese */
+        "\xE3\x83\x91\xE3\x82\xB9\xE3\x83\xAF\xE3\x83\xBC\xE3\x83\x89", /* Japanese */
+        "\xEB\xB9\x84\xEB\xB2\x88",
+        "\xEB\xB9\x84\xEB\xB0\x80\xEB\xB2\x88\xED\x98\xB8", /* Korean */
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t n = strlen(words[i]);
+
+        if (n <= end - s->floor && memcmp(s->text + end - n, words[i], n) == 0) return true;
+    }
+    return false;
+}
+
+/* The name that a separator's value belongs to where it does not stand before it:
+   key="Password" value="x", and passwd: str = "x". */
+static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start)
+{
+    size_t type = vitp_scrub_back(s, end, VITP_SCRUB_NAME, 16);
+    size_t before = vitp_scrub_back(s, type, VITP_SCRUB_SET(SPACE), 2);
+    char   c = vitp_scrub_before(s, before);
+    char   sign = 0;
+
+    if (type == end)
+        return end > s->floor && vitp_scrub_in(s, end - 1, VITP_SCRUB_SET(HIGH)) &&
+                       vitp_scrub_is_foreign(s, end)
+                   ? (*start = end, '+')
+                   : '\0';
+    if (type > s->floor + 1 && end - type == 1 && memcmp(s->text + type - 2, "p/w", 3) == 0)
+        return *start = type - 2, '+';
+    if (before == type || before == s->floor) return 0;
+    if (c == ':') sign = vitp_scrub_name(s, before - 1, start);
+    else if (vitp_scrub_is(c, VITP_SCRUB_QUOTES) && end - type == 5 &&
+             vitp_scrub_lower(s->text[type]) == 'v' && vitp_scrub_starts(s, type + 1, "alue"))
+        sign = vitp_scrub_name(s, before - 1, start);
+    return sign == '+' || sign == '?' ? sign : '\0';
+}
+
+/* Is it a member of a known object (process.env.X, os.environ["X"], self.password)? */
+static bool vitp_scrub_is_object(const vitp_scrub *s, size_t at)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
+
+    return vitp_scrub_at(s, end) == '.' && vitp_scrub_in(s, end + 1, VITP_SCRUB_LETTER) &&
+           vitp_scrub_among(s, vitp_scrub_labels, at, end, '.');
+}
+
 /* Does the value stand for another (${X}, $(x), $X, <x>, {{x}}, %X%, ***, x.y of code, f(x))? */
 static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
 {
@@ -3939,27 +4199,51 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
                (c == '%' && vitp_scrub_at(s, word) == '%');
     }
     if (c == '<' || c == '*' || vitp_scrub_starts(s, at, "{{")) return true;
+    if (vitp_scrub_is_object(s, at)) return true;
     return word > at && word <= end && vitp_scrub_at(s, word) == '(' &&
            !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
 }
 
-/* Changes between small letters, capitals and digits: many in what was drawn at random. */
-static bool vitp_scrub_is_random(const vitp_scrub *s, size_t at, size_t end)
+/* Changes between letters and digits, and with `cases` between small letters and capitals; *kinds:
+   which of them there are. */
+static size_t vitp_scrub_changes(const vitp_scrub *s, size_t at, size_t end, bool cases,
+                                 uint32_t *kinds)
 {
     size_t   changes = 0;
     size_t   i;
     uint32_t last = 0;
 
-    for (i = at; i < end; i++) {
+    for (*kinds = 0, i = at; i < end; i++) {
         uint32_t set = vitp_scrub_set_of(s->text[i]);
         uint32_t kind = set & VITP_SCRUB_LOWER   ? VITP_SCRUB_LOWER
                         : set & VITP_SCRUB_UPPER ? VITP_SCRUB_UPPER
                                                  : set & VITP_SCRUB_SET(DIGIT);
 
+        *kinds |= kind;
+        if (!cases && (kind & VITP_SCRUB_LETTER)) kind = VITP_SCRUB_LETTER;
         changes += last && kind && kind != last;
         last = kind;
     }
-    return changes * 3 > end - at;
+    return changes;
+}
+
+/* There are many in what was drawn at random. */
+static bool vitp_scrub_is_random(const vitp_scrub *s, size_t at, size_t end)
+{
+    uint32_t kinds;
+
+    return vitp_scrub_changes(s, at, end, true, &kinds) * 3 > end - at;
+}
+
+/* Different bytes (without the highest bit). */
+static unsigned vitp_scrub_distinct(const vitp_scrub *s, size_t at, size_t end)
+{
+    uint64_t seen[2] = { 0, 0 };
+    unsigned count = 0;
+
+    for (; at < end; at++) seen[(s->text[at] >> 6) & 1] |= UINT64_C(1) << (s->text[at] & 63);
+    for (; seen[0] || seen[1]; count++) seen[seen[0] ? 0 : 1] &= seen[seen[0] ? 0 : 1] - 1;
+    return count;
 }
 
 /* Is [at, end) a path of identifiers (module.member)? */
@@ -3985,6 +4269,15 @@ static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(WILD));
 }
 
+/* user:password, and not $USER:$PASSWORD? */
+static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t colon = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(COLON), end - at < 128 ? end - at : 128);
+
+    return vitp_scrub_at(s, colon) == ':' && colon + 1 < end &&
+           !(s->text[at] == '$' && s->text[colon + 1] == '$');
+}
+
 /* Is [at, end) a value for a name of this sign? `loose`: what stands before it is found in prose
    too, so it must not look like a word of it. Reads VITP_SCRUB_PROBE bytes at most. */
 static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
@@ -4000,11 +4293,11 @@ static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size
     if (at == end) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
     if (probe == end && vitp_scrub_listed(s, at, end, '0')) return false;
-    if (sign == '&') return vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(COLON));
+    if (sign == '&') return vitp_scrub_credentials(s, at, end);
     if (sign == '#') return digits && end - at >= 4 && end - at <= 10;
     if (digits && end - at < 4) return false;
     if (sign == '?') return digit && end - at >= 8 && !vitp_scrub_is_member(s, at, probe);
-    if (!loose) return true;
+    if (!loose || (unsigned char)s->text[at] >= 0xF0u) return true; /* no letter of a language */
     if (vitp_scrub_is_member(s, at, probe)) return false;
     return digit || vitp_scrub_stands_alone(s, end) ||
            vitp_scrub_has(s, at, probe,
@@ -4052,13 +4345,57 @@ static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_s
     return vitp_scrub_claim(span, at, end, "[secret]");
 }
 
+/* Claims the value of a header X-...-Key to the end of the line, unless it is about a value. */
+static bool vitp_scrub_header_line(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
+
+    if (end - at < 4 || vitp_scrub_listed(s, at, end, '0') || vitp_scrub_listed(s, at, end, '='))
+        return false;
+    for (end = at; end < s->size; end++)
+        if (vitp_scrub_in(s, end, VITP_SCRUB_SET(LINE) | VITP_SCRUB_QUOTES) ||
+            vitp_scrub_marker(s, end))
+            break;
+    while (end > at && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(SPACE))) end--;
+    return vitp_scrub_claim(span, at, end, "[secret]");
+}
+
+/* Behind the colour of a terminal (ESC [ ... m) that starts here. */
+static size_t vitp_scrub_uncolored(const vitp_scrub *s, size_t at)
+{
+    size_t end;
+
+    if (!vitp_scrub_starts(s, at, "\x1b[")) return at;
+    end = vitp_scrub_run(s, at + 2, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 16);
+    return vitp_scrub_at(s, end) == 'm' ? end + 1 : at;
+}
+
+/* {secret} as ODBC has it (}} stands for }), and the bytes of a C array; {name} stands for
+   another. */
+static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = at + 1;
+    size_t stop = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), 64);
+
+    while (end < stop && !(s->text[end] == '}' && vitp_scrub_at(s, end + 1) != '}'))
+        end += s->text[end] == '}' ? 2 : 1;
+    if (end >= stop || end - at < 4 || s->text[at + 1] == '{') return false;
+    return vitp_scrub_has(s, at + 1, end,
+                          ~(VITP_SCRUB_NAME | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(BRACE))) &&
+           !vitp_scrub_has(s, at + 1, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(OPEN)) &&
+           vitp_scrub_claim(span, at + 1, end, "[secret]");
+}
+
 /* Claims the value at `at` for a name of this sign that starts at `name`. */
 static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool loose, size_t name,
                                 vitp_scrub_span *span)
 {
-    size_t open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
-    size_t end;
+    size_t end, open;
     char   quote = vitp_scrub_before(s, name);
+
+    at = vitp_scrub_uncolored(s, at);
+    if (vitp_scrub_at(s, at) == '{' && sign == '+') return vitp_scrub_braced(s, at, span);
+    open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
 
     /* b'...', r"...", @"..." */
     if (vitp_scrub_in(s, at, VITP_SCRUB_LETTER | VITP_SCRUB_SET(AT)) &&
@@ -4071,6 +4408,9 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
         end = vitp_scrub_close(s, at, quote, open > 0 && s->text[open - 1] == '\\');
         /* not closed: the text was cut */
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
+        if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
+            return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, ~VITP_SCRUB_BLANK, 128),
+                                    "[secret]"); /* "user":"password" */
         while (end > at && s->text[end - 1] == '\\') end--;
         return vitp_scrub_is_value(s, sign, loose, at, end) &&
                vitp_scrub_claim(span, at, end, "[secret]");
@@ -4084,6 +4424,77 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
     return vitp_scrub_claim(span, at, vitp_scrub_trim(s, at, end), "[secret]");
 }
 
+/* Is [at, end) the name of one machine? `plain`: a word without digits and dots is enough. */
+static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bool plain)
+{
+    vitp_scrub_dotted d;
+    bool              digit = vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
+
+    if (at == end || !vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) return false;
+    if (!vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' ||
+        vitp_scrub_marker(s, end))
+        return false;
+    if (vitp_scrub_listed(s, at, end, '=') || vitp_scrub_listed(s, at, end, ';') ||
+        vitp_scrub_listed(s, at, end, '0') || vitp_scrub_is_reference(s, at, end))
+        return false;
+    d = vitp_scrub_dots(s, at);
+    if (d.labels > 1 && d.end == end) return plain || vitp_scrub_top_level(s, at, &d);
+    if (plain) return true;
+    return digit && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) && end - at > 2 &&
+           !vitp_scrub_in(s, end, VITP_SCRUB_SET(SLASH)) &&
+           !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(UNDERSCORE));
+}
+
+/* The same of one person's account. */
+static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t last = vitp_scrub_back(s, end, ~VITP_SCRUB_SET(BACKSLASH), 64);
+
+    return end - at >= 2 && vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
+           !vitp_scrub_listed(s, last, end, '=') && !vitp_scrub_listed(s, last, end, '0') &&
+           !vitp_scrub_is_reference(s, at, end) && vitp_scrub_at(s, end) != '(' &&
+           !vitp_scrub_marker(s, end);
+}
+
+#define VITP_SCRUB_MACHINE (VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH))
+#define VITP_SCRUB_ACCOUNT \
+    (VITP_SCRUB_MACHINE | VITP_SCRUB_SET(HIGH) | VITP_SCRUB_SET(DOLLAR) | VITP_SCRUB_SET(BACKSLASH))
+
+/* The end of a name without the dots and dashes behind it. */
+static size_t vitp_scrub_name_end(const vitp_scrub *s, size_t at, uint32_t set)
+{
+    size_t end = vitp_scrub_run(s, at, set, 128);
+
+    while (end > at && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH) |
+                                                           VITP_SCRUB_SET(BACKSLASH)))
+        end--;
+    return end;
+}
+
+/* Claims the host (sign @) or the user (&) at `at`. `near`: its name stands directly before it,
+   with no more than = between. */
+static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool near, bool loose,
+                                vitp_scrub_span *span)
+{
+    size_t open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
+    size_t end;
+    bool   quoted = vitp_scrub_in(s, open, VITP_SCRUB_QUOTES);
+    char   quote = vitp_scrub_at(s, open);
+
+    if (quoted) at = open + 1;
+    if (sign == '@' && vitp_scrub_starts(s, at, "tcp:")) at += 4;
+    end = vitp_scrub_name_end(s, at, sign == '@' ? VITP_SCRUB_MACHINE : VITP_SCRUB_ACCOUNT);
+    if (quoted && vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3)) != quote)
+        return false;
+    if (sign == '@')
+        return vitp_scrub_is_machine(s, at, end, quoted || near) &&
+               vitp_scrub_claim_host(s, at, end, span);
+    if (!vitp_scrub_is_account(s, at, end)) return false;
+    if (!quoted && !near && vitp_scrub_is_member(s, at, end)) return false;
+    if (!quoted && loose && !vitp_scrub_stands_alone(s, end)) return false;
+    return vitp_scrub_claim(span, at, end, "[user]");
+}
+
 /* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
 static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
@@ -4091,21 +4502,32 @@ static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_s
     char   sign;
     size_t end = before == '!' || before == '?' ? at - 1 : at;
     size_t name, value, blank;
+    bool   loose;
 
-    if (before == '=' || before == ':' || end < s->floor) return false;
+    if (before == '=' || before == ':' || end < s->floor + 2) return false;
     end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
     end = vitp_scrub_back(s, end,
                           VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(BRACE) |
                               VITP_SCRUB_SET(PAREN),
                           4);
     sign = vitp_scrub_name(s, end, &name);
-    if (!sign || sign == '&') return false;
+    if (!sign) sign = vitp_scrub_other_name(s, end, &name);
+    if (!sign || (sign == '&' && end - name < 2)) return false;
     value = vitp_scrub_run(s, at + width, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON), 3);
-    if (s->text[at] == ':' && value == at + 2 && s->text[at + 1] == ':') return false;
+    if (s->text[at] == ':' && value == at + 2 && s->text[at + 1] == ':' &&
+        !(sign == '+' && vitp_scrub_at(s, value) == ' ')) /* of LDIF */
+        return false;
     if (vitp_scrub_at(s, value) == '>') value++;
     blank = value;
-    value = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 8);
-    return vitp_scrub_value_at(s, value, sign, s->text[at] == ':' && value > blank, name, span);
+    value = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 32);
+    loose = s->text[at] == ':' && value > blank;
+    if (loose && sign != '!' && name + 2 < end && vitp_scrub_lower(s->text[name]) == 'x' &&
+        s->text[name + 1] == '-' && vitp_scrub_header_line(s, value, span))
+        return true;
+    if (sign == '@' || sign == '&')
+        return vitp_scrub_identity(s, value, sign, s->text[at] != ':' && value == blank, loose,
+                                   span);
+    return vitp_scrub_value_at(s, value, sign, loose, name, span);
 }
 
 /* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
@@ -4119,11 +4541,13 @@ static bool vitp_scrub_quoted(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 
     if (end == open) return false;
     word = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 4);
-    if (vitp_scrub_listed(s, word, end, '>') && vitp_scrub_before(s, word) == ' ' &&
+    sign = vitp_scrub_name(
+        s, vitp_scrub_back(s, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2), &name);
+    if (!sign && vitp_scrub_listed(s, word, end, '>') && vitp_scrub_before(s, word) == ' ' &&
         word > s->floor)
-        end = word - 1;
-    end = vitp_scrub_back(s, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2);
-    sign = vitp_scrub_name(s, end, &name);
+        sign = vitp_scrub_name(
+            s, vitp_scrub_back(s, word - 1, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2),
+            &name);
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span);
 }
 
@@ -4138,8 +4562,438 @@ static bool vitp_scrub_option(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
     if (value == end || end - at < 2 || vitp_scrub_at(s, value) == '-') return false;
     sign = vitp_scrub_name(s, end, &name);
-    return (sign == '+' || sign == '?' || sign == '&') &&
-           vitp_scrub_value_at(s, value, sign, true, name, span);
+    if (sign != '+' && sign != '?' && sign != '&') return false;
+    end = vitp_scrub_run(s, value, VITP_SCRUB_LETTER, 16);
+    return !vitp_scrub_listed(s, value, end, '=') &&
+           vitp_scrub_value_at(s, value, sign, sign != '+', name, span);
+}
+
+/* ---- numbers of persons ------------------------------------------------------------------ */
+
+/* Sum of Luhn (ISO/IEC 7812-1) over the digits of [at, end): is it a multiple of ten? */
+static bool vitp_scrub_luhn(const vitp_scrub *s, size_t at, size_t end)
+{
+    unsigned sum = 0, even = 0;
+
+    while (end-- > at) {
+        unsigned digit = (unsigned)(s->text[end] - '0');
+
+        if (digit > 9) continue;
+        if (even) digit = digit > 4 ? 2 * digit - 9 : 2 * digit;
+        sum += digit;
+        even = !even;
+    }
+    return sum % 10 == 0;
+}
+
+/* Is a number of this many digits, which begins with these four, one that banks give out? */
+static bool vitp_scrub_issued(unsigned four, unsigned digits)
+{
+    static const struct {
+        uint16_t from, to;
+        uint8_t  least, most;
+    } rows[] = {
+        { 2221, 2720, 16, 16 }, { 3000, 3059, 14, 14 }, { 3400, 3499, 15, 15 },
+        { 3528, 3589, 16, 19 }, { 3600, 3699, 14, 14 }, { 3700, 3799, 15, 15 },
+        { 3800, 3999, 14, 14 }, { 4000, 4999, 13, 13 }, { 4000, 4999, 16, 16 },
+        { 4000, 4999, 19, 19 }, { 5000, 5099, 16, 19 }, { 5100, 5599, 16, 16 },
+        { 5600, 5899, 16, 19 }, { 6000, 6999, 16, 19 },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (four >= rows[i].from && four <= rows[i].to && digits >= rows[i].least &&
+            digits <= rows[i].most)
+            return true;
+    return false;
+}
+
+/* End of a number of 13 to 19 digits, in groups of four (4-6-5) or in one; *digits is their
+   number. Or 0. */
+static size_t vitp_scrub_grouped(const vitp_scrub *s, size_t at, unsigned *digits)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 20);
+    char   separator = vitp_scrub_at(s, end);
+
+    *digits = (unsigned)(end - at);
+    if (end - at == 4 && (separator == ' ' || separator == '-')) {
+        while (*digits < 19 && vitp_scrub_at(s, end) == separator) {
+            size_t next = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 7);
+            size_t size = next - end - 1;
+
+            if (size == 0 || size > 6) break;
+            *digits += (unsigned)size;
+            end = next;
+            if (size != 4 && size != 6) break;
+        }
+    }
+    return *digits >= 13 && *digits <= 19 ? end : 0;
+}
+
+/* May a number stand between these? Not in identifiers, versions and other numbers. */
+static bool vitp_scrub_is_number(const vitp_scrub *s, size_t at, size_t end)
+{
+    const uint32_t inside = VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) |
+                            VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(HIGH);
+    char before = vitp_scrub_before(s, at);
+
+    if (vitp_scrub_is(before, inside) && !(before == '.' && at - 1 == s->floor)) return false;
+    if (vitp_scrub_goes_on(s, end) || vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)))
+        return false;
+    return !vitp_scrub_in(s, end,
+                          VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON)) ||
+           !vitp_scrub_in(s, end + 1, VITP_SCRUB_ALNUM);
+}
+
+static bool vitp_scrub_card(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    unsigned digits, four = 0, i;
+    size_t   end = vitp_scrub_grouped(s, at, &digits);
+
+    if (!end || !vitp_scrub_is_number(s, at, end)) return false;
+    for (i = 0; i < 4; i++) four = four * 10 + (unsigned)(s->text[at + i] - '0');
+    return vitp_scrub_issued(four, digits) && vitp_scrub_luhn(s, at, end) &&
+           vitp_scrub_distinct(s, at, end) > 1 && vitp_scrub_claim(span, at, end, "[card]");
+}
+
+/* Does a word of this sign stand before the number, with no more than a few bytes between? */
+static bool vitp_scrub_called(const vitp_scrub *s, size_t at, char sign)
+{
+    const uint32_t between = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) |
+                             VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_BRACKETS |
+                             VITP_SCRUB_SET(OTHER) | VITP_SCRUB_SET(UNDERSCORE) |
+                             VITP_SCRUB_SET(DOT);
+    size_t   end = at;
+    unsigned i;
+
+    for (i = 0; i < 3; i++) { /* phone number is, device id: */
+        size_t start;
+
+        end = vitp_scrub_back(s, end, between, 4);
+        start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 12);
+        if (start == end) return false;
+        if (vitp_scrub_listed(s, start, end, sign)) return true;
+        end = start;
+    }
+    return false;
+}
+
+/* ddd-dd-dddd, or nine digits that are called so. */
+static bool vitp_scrub_ssn(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 10);
+    size_t group = at + 3, serial;
+
+    if (end - at == 3 && vitp_scrub_at(s, end) == '-') {
+        group = end + 1;
+        serial = vitp_scrub_run(s, group, VITP_SCRUB_SET(DIGIT), 3) + 1;
+        end = vitp_scrub_run(s, serial - 1 < s->size ? serial : s->size, VITP_SCRUB_SET(DIGIT), 5);
+        if (serial != group + 3 || s->text[serial - 1] != '-' || end != serial + 4) return false;
+    } else {
+        if (end - at != 9 || !vitp_scrub_called(s, at, '+')) return false;
+        serial = at + 5;
+    }
+    if (vitp_scrub_starts(s, at, "000") || vitp_scrub_starts(s, at, "666") || s->text[at] == '9' ||
+        vitp_scrub_starts(s, group, "00") || vitp_scrub_starts(s, serial, "0000"))
+        return false;
+    return vitp_scrub_is_number(s, at, end) && vitp_scrub_claim(span, at, end, "[ssn]");
+}
+
+static bool vitp_scrub_imei(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 16);
+
+    return end - at == 15 && vitp_scrub_is_number(s, at, end) && vitp_scrub_luhn(s, at, end) &&
+           vitp_scrub_called(s, at, '!') && vitp_scrub_claim(span, at, end, "[id]");
+}
+
+/* End of a number with single separators of telephones in it; *digits is how many it has. */
+static size_t vitp_scrub_dialed(const vitp_scrub *s, size_t at, unsigned *digits, bool *parted)
+{
+    size_t end = at;
+
+    for (*digits = 0, *parted = false; *digits < 16; at++) {
+        char c = vitp_scrub_at(s, at);
+
+        if (vitp_scrub_is(c, VITP_SCRUB_SET(DIGIT))) {
+            ++*digits;
+            end = at + 1;
+            continue;
+        }
+        if (c != ' ' && c != '-' && c != '.' && c != '(' && c != ')' && c != '/') break;
+        if (at > end + 1) break; /* one, or a bracket and a blank */
+        *parted = true;
+    }
+    return end;
+}
+
+/* + and a country code, or (ddd) ddd-dddd, or a number that is called one of a telephone. */
+static bool vitp_scrub_phone(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    unsigned digits;
+    bool     parted;
+    char     c = s->text[at];
+    size_t   end = vitp_scrub_dialed(s, at + (c == '+'), &digits, &parted);
+
+    if (digits < 7 || digits > 15 || vitp_scrub_goes_on(s, end) ||
+        vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_port(s, end) ||
+        vitp_scrub_is(vitp_scrub_before(s, at),
+                      VITP_SCRUB_WORD | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT)))
+        return false;
+    if (c == '+') {
+        if (!vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)) || s->text[at + 1] == '0' ||
+            digits < (parted ? 8u : 9u))
+            return false;
+    } else if (c == '(') {
+        if (digits != 10 || vitp_scrub_at(s, at + 4) != ')' || vitp_scrub_at(s, end - 5) != '-')
+            return false;
+    } else if (!vitp_scrub_called(s, at, '*')) {
+        return false;
+    }
+    return vitp_scrub_claim(span, at, end, "[phone]");
+}
+
+/* Length of an IBAN of the country (ISO 13616 registry), or 0. */
+static size_t vitp_scrub_iban_length(const char country[2])
+{
+    static const char lengths[] =
+        "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BR29BY28CH21CR22CY28CZ24DE22DK18DO28EE20EG29ES24FI18"
+        "FO18FR27GB22GE22GI23GL18GR27GT28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20"
+        "LU20LV21LY25MC27MD24ME22MK19MR27MT31MU30NL18NO15PK24PL28PS29PT25QA29RO24RS22SA24SC31SE24"
+        "SI19SK24SM27ST25SV28TL23TN24TR26UA29VA22VG24XK20";
+    size_t i;
+
+    for (i = 0; i + 4 < sizeof lengths; i += 4)
+        if (memcmp(lengths + i, country, 2) == 0)
+            return (size_t)(lengths[i + 2] - '0') * 10 + (size_t)(lengths[i + 3] - '0');
+    return 0;
+}
+
+/* Two capitals, two check digits, then letters and digits, with or without blanks after each
+   four; modulo 97 it is 1. */
+static bool vitp_scrub_iban(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t   length, count, i, end = at;
+    char     text[35];
+    unsigned rest = 0;
+
+    if (vitp_scrub_run(s, at, VITP_SCRUB_UPPER, 3) != at + 2 ||
+        vitp_scrub_run(s, at + 2, VITP_SCRUB_SET(DIGIT), 2) != at + 4)
+        return false;
+    length = vitp_scrub_iban_length(s->text + at);
+    for (count = 0; count < length && vitp_scrub_in(s, end, VITP_SCRUB_ALNUM); end++) {
+        text[count++] = s->text[end];
+        if (count % 4 == 0 && count < length && vitp_scrub_at(s, end + 1) == ' ') end++;
+    }
+    if (length == 0 || count < length || vitp_scrub_goes_on(s, end)) return false;
+    for (i = 0; i < length; i++) {
+        char c = vitp_scrub_lower(text[(i + 4) % length]);
+
+        if (c >= '0' && c <= '9') rest = (rest * 10 + (unsigned)(c - '0')) % 97;
+        else rest = (rest * 100 + (unsigned)(c - 'a') + 10) % 97;
+    }
+    return rest == 1 && vitp_scrub_claim(span, at, end, "[iban]");
+}
+
+/* The first digit of a number. */
+static bool vitp_scrub_number(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    if (vitp_scrub_ipv4(s, at, span)) return true;
+    if (!vitp_scrub_in(s, at + 2, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH))) return false;
+    return vitp_scrub_card(s, at, span) || vitp_scrub_ssn(s, at, span) ||
+           vitp_scrub_imei(s, at, span) || vitp_scrub_phone(s, at, span);
+}
+
+/* ---- commands ---------------------------------------------------------------------------- */
+
+/* Programs whose -p is a password. Capital: only directly behind it, for -p x has another meaning. */
+static const char *const vitp_scrub_commands[] = {
+    "docker login", "helm registry", "Mariadb", "Mysql",         "plink",
+    "podman login", "pscp",          "psexec",  "rabbitmqadmin", "sshpass",
+};
+
+/* Notes that a command of this line takes a password. */
+static void vitp_scrub_command(vitp_scrub *s, size_t at)
+{
+    size_t i, k;
+
+    for (i = 0; i < sizeof vitp_scrub_commands / sizeof *vitp_scrub_commands; i++) {
+        const char *name = vitp_scrub_commands[i];
+
+        for (k = 0;
+             name[k] && vitp_scrub_lower(vitp_scrub_at(s, at + k)) == vitp_scrub_lower(name[k]);)
+            k++;
+        if (name[k]) continue;
+        s->command = s->line_seen = at + k;
+        s->attached = name[0] == 'M';
+    }
+}
+
+/* The dash of -p x, -P x, -pw x or -px of a command on the same line. */
+static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    char   letter = vitp_scrub_at(s, at + 1);
+    size_t value = at + 2, blank;
+
+    if (s->command == 0 || (letter != 'p' && letter != 'P') || vitp_scrub_before(s, at) != ' ')
+        return false;
+    for (; s->line_seen < at; s->line_seen++)
+        if (vitp_scrub_in(s, s->line_seen, VITP_SCRUB_SET(LINE))) {
+            s->command = 0;
+            return false;
+        }
+    if (vitp_scrub_starts(s, value, "w ")) value++;
+    blank = vitp_scrub_run(s, value < s->size ? value : s->size, VITP_SCRUB_SET(SPACE), 4);
+    if (s->attached ? blank > value || letter == 'P' : blank == value && letter == 'P')
+        return false;
+    return vitp_scrub_value_at(s, blank, '+', false, at + 1, span);
+}
+
+/* ---- names after words of prose ---------------------------------------------------------- */
+
+/* What stands before a name, under its first letter. Sign: @ host, * host if it has a digit or
+   quotes, & user, ' user in quotes. */
+static const char *const vitp_scrub_phrases[] = {
+    "'account ",
+    "&authenticated as ",
+    "@address associated with hostname: ",
+    "&authentication failure for ",
+    "&by user ",
+    "*broker ",
+    "*connect to ",
+    "*connected to ",
+    "*connecting to ",
+    "@connect to host ",
+    "*connection to server at ",
+    "@enotfound ",
+    "@eai_again ",
+    "&for user ",
+    "*host ",
+    "*hostname ",
+    "&invalid user ",
+    "&impersonating ",
+    "&logged in as ",
+    "'login ",
+    "&login failed for ",
+    "?lookup ",
+    "*machine ",
+    "*node ",
+    "@not known: ",
+    "@no such host: ",
+    "&password for ",
+    "*peer ",
+    "*primary ",
+    "&publickey for ",
+    "*replica ",
+    "'role ",
+    "@resolve host: ",
+    "@resolve host ",
+    "@resolve hostname ",
+    "&running as ",
+    "*server ",
+    "*server at ",
+    "@translate host name ",
+    "@unknown host ",
+    "@unknown host: ",
+    "@unknownhostexception: ",
+    "'user ",
+    "'username ",
+};
+/* As vitp_scrub_word_seconds, of schemes, commands and phrases. */
+static const uint32_t vitp_scrub_start_seconds[26] = {
+    0x00210018, 0x02040022, 0x00008000, 0x00008000, 0x00004002, 0x00008000, 0x00000000,
+    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008000, 0x02000002, 0x00108020,
+    0x00000000, 0x002c9022, 0x00000000, 0x00208022, 0x00080020, 0x00048000, 0x00084000,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
+};
+
+/* End of the phrase if it stands at `at`, in whatever case, or 0. */
+static size_t vitp_scrub_phrase_end(const vitp_scrub *s, size_t at, const char *phrase)
+{
+    while (*phrase && vitp_scrub_lower(vitp_scrub_at(s, at)) == *phrase) phrase++, at++;
+    return *phrase ? 0 : at;
+}
+
+/* Does what follows end the sentence or go on as it does behind a name? */
+static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
+{
+    static const char *const words[] = { "from ",   "on ",     "at ",    "via ",      "to ",
+                                         "port ",   "in ",     "is ",    "has ",      "was ",
+                                         "failed ", "failed:", "by ",    "with ",     "using ",
+                                         "not ",    "does ",   "after ", "timed out", "refused",
+                                         "cannot ", "could " };
+    size_t                   i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
+
+    if (at == end || at == s->size) return true;
+    for (i = 0; i < sizeof words / sizeof *words; i++)
+        if (vitp_scrub_starts(s, at, words[i])) return true;
+    return vitp_scrub_in(s, at,
+                         VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN));
+}
+
+/* Claims the name after a phrase. */
+static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scrub_span *span)
+{
+    bool quoted =
+        vitp_scrub_in(s, vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3), VITP_SCRUB_QUOTES);
+    size_t end;
+
+    if (quoted)
+        return vitp_scrub_identity(s, at,
+                                   sign == '*'    ? '@'
+                                   : sign == '\'' ? '&'
+                                                  : sign,
+                                   false, false, span);
+    if (sign == '\'') return false;
+    if (sign == '?') { /* of Go */
+        end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
+        return (vitp_scrub_starts(s, end, " on ") || vitp_scrub_starts(s, end, ": no such host") ||
+                vitp_scrub_starts(s, end, ": server misbehaving")) &&
+               vitp_scrub_is_machine(s, at, end, true) && vitp_scrub_claim_host(s, at, end, span);
+    }
+    if (sign == '*' || sign == '@') {
+        end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
+        return vitp_scrub_is_machine(s, at, end, sign == '@') && vitp_scrub_after_name(s, end) &&
+               vitp_scrub_claim_host(s, at, end, span);
+    }
+    end = vitp_scrub_name_end(s, at, VITP_SCRUB_ACCOUNT);
+    return vitp_scrub_is_account(s, at, end) && vitp_scrub_after_name(s, end) &&
+           vitp_scrub_claim(span, at, end, "[user]");
+}
+
+/* The first letter of a phrase. */
+static bool vitp_scrub_phrase(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    char   first = vitp_scrub_lower(s->text[at]);
+    size_t i, end;
+
+    for (i = 0; i < sizeof vitp_scrub_phrases / sizeof *vitp_scrub_phrases; i++) {
+        const char *phrase = vitp_scrub_phrases[i];
+
+        if (phrase[1] != first) continue;
+        end = vitp_scrub_phrase_end(s, at, phrase + 1);
+        if (end && vitp_scrub_named(s, end, *phrase, span)) return true;
+    }
+    return false;
+}
+
+/* The backslash of DOMAIN\user, where it is no escape of a letter and no path. */
+static bool vitp_scrub_domain_user(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    static const char escapes[] = "nrtbfvux0";
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(DASH), 16);
+    size_t first = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
+    size_t end = vitp_scrub_name_end(s, first, VITP_SCRUB_MACHINE);
+
+    if (at - start < 2 || vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)) return false;
+    if (vitp_scrub_starts(s, start, "HK") || first - at > 2 || end - first < 3) return false;
+    if (first == at + 1 && memchr(escapes, s->text[first], sizeof escapes - 1) &&
+        !(at - start == 9 && vitp_scrub_starts(s, start, "AUTHORITY")))
+        return false;
+    if (!vitp_scrub_is(vitp_scrub_at(s, first + 1), VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT)))
+        return false; /* \\d+ of an expression */
+    return vitp_scrub_at(s, end) != '\\' && vitp_scrub_is_account(s, first, end) &&
+           vitp_scrub_claim(span, start, end, "[user]");
 }
 
 /* ---- credentials that are known by themselves -------------------------------------------- */
@@ -4165,7 +5019,6 @@ static size_t vitp_scrub_scheme_end(const vitp_scrub *s, size_t at)
 {
     size_t row, i;
 
-    if (!((VITP_SCRUB_SCHEME_LETTERS >> (s->text[at] & 31)) & 1u)) return 0;
     for (row = 0; row < sizeof vitp_scrub_prose_schemes / sizeof *vitp_scrub_prose_schemes; row++) {
         const char *word = vitp_scrub_prose_schemes[row];
 
@@ -4206,14 +5059,12 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
 }
 
 /* A prefix of vitp_scrub_tokens and enough of its alphabet. */
-static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     unsigned letter = (unsigned)vitp_scrub_at(s, at) & 31u;
     size_t   i, body, end;
 
     if (!vitp_scrub_in(s, at, VITP_SCRUB_LETTER)) return false;
-    if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
-    if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
     for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
         const vitp_scrub_token *t = &vitp_scrub_tokens[i];
 
@@ -4221,7 +5072,13 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         body = at + strlen(t->prefix);
         end = vitp_scrub_run(s, body, t->alphabet, t->least);
         if (end - body < t->least) continue;
-        if (body - at < 4 && !vitp_scrub_is_body(s, body, end)) continue;
+        if (body - at < 4 && s->text[body - 1] != '.') {
+            if (at < s->dull) continue;
+            if (!vitp_scrub_is_body(s, body, end)) {
+                s->dull = at + VITP_SCRUB_PROBE;
+                continue;
+            }
+        }
         end = vitp_scrub_run(s, body, t->alphabet, s->size);
         if (t->alphabet == VITP_SCRUB_CAPITALS && vitp_scrub_goes_on(s, end)) continue;
         while (s->text[end - 1] == '.') end--;
@@ -4230,16 +5087,160 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return false;
 }
 
-/* Where a run of letters starts as a reader sees it: after the n of \n and the m of a colour. */
-static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
+/* Credentials without a prefix of their own: three parts as Discord has them, Azure's client
+   secret (xxx8Q~...) and its other keys, which hold a signature of their kind. */
+static bool vitp_scrub_shaped(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    char   c = s->text[at];
-    size_t i;
+    size_t first = vitp_scrub_run(s, at, VITP_SCRUB_SLUG, 40);
+    size_t second =
+        vitp_scrub_at(s, first) == '.' ? vitp_scrub_run(s, first + 1, VITP_SCRUB_SLUG, 8) : first;
+    size_t third = vitp_scrub_at(s, second) == '.'
+                       ? vitp_scrub_run(s, second + 1, VITP_SCRUB_SLUG, VITP_SCRUB_PROBE)
+                       : second;
 
-    if (vitp_scrub_before(s, at) == '\\') return c == 'n' || c == 'r' || c == 't' ? at + 1 : at;
-    if (c != 'm') return at;
-    i = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12);
-    return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
+    if (first - at >= 23 && first - at <= 28 && second == first + 7 && third >= second + 26 &&
+        vitp_scrub_is_random(s, second + 1, third))
+        return vitp_scrub_claim(span, at, vitp_scrub_run(s, third, VITP_SCRUB_SLUG, s->size),
+                                "[token]");
+    if (s->run_end - at >= 37 && vitp_scrub_starts(s, at + 4, "Q~"))
+        return vitp_scrub_claim(span, at, s->run_end, "[token]");
+    if (first - at == 40 && s->run_end - at >= 76 && s->run_end - at <= 96 &&
+        (vitp_scrub_starts(s, s->run_end - 12, "AZDO") ||
+         vitp_scrub_starts(s, s->run_end - 8, "AZDO") || vitp_scrub_starts(s, at + 52, "JQQJ99")))
+        return vitp_scrub_claim(span, at, s->run_end, "[token]");
+    return false;
+}
+
+/* The ':' of a bot's token: 8 to 10 digits before it, AA and 33 letters behind it. */
+static bool vitp_scrub_bot(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT), 11);
+    size_t end;
+
+    if (!vitp_scrub_starts(s, at + 1, "AA") || at - start < 8 || at - start > 10) return false;
+    end = vitp_scrub_run(s, at + 1, VITP_SCRUB_SLUG, VITP_SCRUB_PROBE);
+    if (end - at < VITP_SCRUB_PROBE + 1) return false;
+    return vitp_scrub_claim(span, start, vitp_scrub_run(s, end, VITP_SCRUB_SLUG, s->size),
+                            "[token]");
+}
+
+/* ---- long runs of hexadecimal digits and base64 ------------------------------------------ */
+
+/* Does the word before say that what follows is a checksum or an identifier? */
+static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at)
+{
+    const uint32_t between = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) |
+                             VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_BRACKETS |
+                             VITP_SCRUB_SET(UNDERSCORE) | VITP_SCRUB_SET(SLASH) |
+                             VITP_SCRUB_SET(AT) | VITP_SCRUB_SET(BACKSLASH);
+    size_t   end = vitp_scrub_back(s, at, between, 6), start;
+    unsigned i;
+
+    for (i = 0; i < 2; i++) { /* trace, and the trace of trace_id */
+        start = vitp_scrub_back(s, end, VITP_SCRUB_ALNUM, 16);
+        if (start == end) return false;
+        if (vitp_scrub_listed(s, start, end, '&')) return true;
+        while (start < end && !vitp_scrub_is(s->text[end - 1], VITP_SCRUB_UPPER)) end--;
+        if (start < end && vitp_scrub_listed(s, start, end - 1, '&')) return true; /* traceId */
+        end = vitp_scrub_back(s, start,
+                              VITP_SCRUB_SET(UNDERSCORE) | VITP_SCRUB_SET(DASH) |
+                                  VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DOT),
+                              1);
+    }
+    return false;
+}
+
+#define VITP_SCRUB_HEX_MIN    32u
+#define VITP_SCRUB_BASE64_MIN 20u
+
+/* 32 and more hexadecimal digits that no word before them calls a checksum. 0x and 40 of them are
+   the address of a wallet. */
+static bool vitp_scrub_hex(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t digits = vitp_scrub_starts(s, at, "0x") ? at + 2 : at;
+    size_t end = vitp_scrub_run(s, digits, VITP_SCRUB_HEX, s->size);
+    size_t probe = digits + VITP_SCRUB_HEX_MIN;
+
+    if (end < probe || vitp_scrub_goes_on(s, end) || vitp_scrub_at(s, end) == '_') return false;
+    if (digits > at && end - digits != 40) return false;
+    if (!vitp_scrub_has(s, digits, probe, VITP_SCRUB_LETTER) ||
+        !vitp_scrub_has(s, digits, probe, VITP_SCRUB_SET(DIGIT)) || vitp_scrub_is_checksum(s, at))
+        return false;
+    return vitp_scrub_distinct(s, digits, probe) > 6 && vitp_scrub_claim(span, at, end, "[hex]");
+}
+
+/* The longest stretch of letters and digits in [at, end): returns its start. */
+static size_t vitp_scrub_stretch(const vitp_scrub *s, size_t at, size_t end, size_t *length)
+{
+    size_t best = at, start = at;
+
+    for (*length = 0; at <= end; at++) {
+        if (at < end && vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) continue;
+        if (at - start > *length) best = start, *length = at - start;
+        start = at + 1;
+    }
+    return best;
+}
+
+/* Bytes of the other stretches of [at, end) that look like words. */
+static size_t vitp_scrub_wordlike(const vitp_scrub *s, size_t at, size_t end, size_t best)
+{
+    size_t start = at, words = 0;
+
+    for (; at <= end; at++) {
+        if (at < end && vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) continue;
+        if (start != best && at - start >= 6 && !vitp_scrub_is_random(s, start, at) &&
+            vitp_scrub_has(s, start, at, VITP_SCRUB_LETTER))
+            words += at - start;
+        start = at + 1;
+    }
+    return words;
+}
+
+/* Is the longest stretch of letters and digits in [at, end) drawn at random, and not beside words
+   of an identifier? */
+static bool vitp_scrub_is_base64(const vitp_scrub *s, size_t at, size_t end)
+{
+    uint32_t kinds;
+    size_t   length, best = vitp_scrub_stretch(s, at, end, &length);
+    size_t   changes = vitp_scrub_changes(s, best, best + length, true, &kinds);
+
+    if (length < 12 || !(kinds & VITP_SCRUB_SET(DIGIT)) || !(kinds & VITP_SCRUB_LETTER))
+        return false;
+    if (vitp_scrub_distinct(s, best, best + length) < length / 4 + 6) return false;
+    if (vitp_scrub_wordlike(s, at, end, best) * 4 > length) return false;
+    if ((kinds & VITP_SCRUB_LOWER) && (kinds & VITP_SCRUB_UPPER) && changes * 5 > length * 2)
+        return true;
+    return length >= 26 && vitp_scrub_changes(s, best, best + length, false, &kinds) * 4 > length;
+}
+
+/* The start of a long run. It reads no more than VITP_SCRUB_BASE64_PROBE bytes of what it does not
+   claim. */
+static bool vitp_scrub_base64(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    const uint32_t set = VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(SLASH) |
+                         VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(UNDERSCORE);
+    size_t end = vitp_scrub_run(s, at, set, 64);
+
+    if (end - at < VITP_SCRUB_BASE64_MIN || vitp_scrub_marker(s, end)) return false;
+    if (!vitp_scrub_is_base64(s, at, end) || vitp_scrub_is_checksum(s, at)) return false;
+    end = vitp_scrub_run(s, end, set, s->size);
+    return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, VITP_SCRUB_SET(EQUAL), 2), "[b64]");
+}
+
+/* What a run of token bytes may be as a whole. */
+static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
+    if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
+    if (vitp_scrub_prefixed(s, at, span)) return true;
+    if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD)) return false;
+    if (vitp_scrub_hex(s, at, span)) return true;
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT)) &&
+        vitp_scrub_letters(s, at - 1) != at)
+        return false; /* inside of a run that was looked at */
+    return vitp_scrub_shaped(s, at, span) || vitp_scrub_base64(s, at, span);
 }
 
 /* ---- known values ------------------------------------------------------------------------ */
@@ -4317,43 +5318,110 @@ static void vitp_scrub_values_init(vitp_scrub_values *index, const vitp_scrub_va
     }
 }
 
+/* Do two hex digits follow the percent sign? */
+static bool vitp_scrub_is_escape(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_at(s, at) == '%' &&
+           vitp_scrub_run(s, at + 1 < s->size ? at + 1 : s->size, VITP_SCRUB_HEX, 2) == at + 3;
+}
+
+/* A path with %2F between its parts. */
+static bool vitp_scrub_encoded_path(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t   start = at - s->floor > 3 ? at - 3 : s->floor, end = at;
+    unsigned parts = 0;
+
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD) && !vitp_scrub_is_escape(s, start))
+        return false;
+    while (vitp_scrub_starts(s, end, "%2F") || vitp_scrub_starts(s, end, "%2f")) {
+        end += 3;
+        parts++;
+        while (vitp_scrub_in(s, end, VITP_SCRUB_SEGMENT & ~VITP_SCRUB_SET(AMPERSAND)) &&
+               (!vitp_scrub_is_escape(s, end) || vitp_scrub_starts(s, end, "%20")))
+            end++;
+    }
+    return parts > 1 && vitp_scrub_claim(span, at, end, "[path]");
+}
+
+/* What may begin at or behind a byte in percent encoding. */
+static bool vitp_scrub_encoded(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    if (!vitp_scrub_is_escape(s, at)) return false;
+    if (vitp_scrub_encoded_path(s, at, span)) return true;
+    return vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_ipv4(s, at + 3, span);
+}
+
+/* The '>' of <password>secret</password>, in `width` bytes (&gt; is one too). */
+static bool vitp_scrub_element(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
+{
+    size_t name;
+    char   sign = vitp_scrub_name(s, at, &name);
+    char   before = vitp_scrub_before(s, name);
+
+    if ((before != '<' && before != ';') || !sign || sign == '!') return false;
+    if (sign == '@' || sign == '&')
+        return vitp_scrub_identity(s, at + width, sign, true, false, span);
+    return vitp_scrub_value_at(s, at + width, sign, false, name, span);
+}
+
 /* ---- the pass ---------------------------------------------------------------------------- */
+
+/* The first letter of a word: what is known by it. */
+static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t first = vitp_scrub_letters(s, at);
+
+    if (vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT))) return vitp_scrub_number(s, first, span);
+    if (vitp_scrub_pair_in(s, vitp_scrub_start_seconds, first)) {
+        if (vitp_scrub_scheme(s, first, span) || vitp_scrub_phrase(s, first, span)) return true;
+        vitp_scrub_command(s, first);
+    }
+    if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_iban(s, first, span))
+        return true;
+    if (vitp_scrub_before(s, at) == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
+    return first < s->size && vitp_scrub_token_at(s, first, span);
+}
 
 /* Asks the matchers of the byte's class. */
 static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    char   before = vitp_scrub_before(s, at);
-    size_t letters;
+    char before = vitp_scrub_before(s, at);
 
     switch (vitp_scrub_class[(unsigned char)s->text[at]]) {
     case VITP_SCRUB_COLON:
         if (before == ':') return false;
         return vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span) ||
                vitp_scrub_mac(s, at, span) || vitp_scrub_ipv6(s, at, span) ||
-               vitp_scrub_pair(s, at, 1, span);
+               vitp_scrub_bot(s, at, span) || vitp_scrub_pair(s, at, 1, span);
     case VITP_SCRUB_EQUAL: return vitp_scrub_pair(s, at, 1, span);
     case VITP_SCRUB_AT: return vitp_scrub_email(s, at, 1, span);
     case VITP_SCRUB_SLASH: return vitp_scrub_path(s, at, span);
-    case VITP_SCRUB_BACKSLASH: return vitp_scrub_unc(s, at, span);
+    case VITP_SCRUB_BACKSLASH:
+        return vitp_scrub_unc(s, at, span) || vitp_scrub_domain_user(s, at, span);
     case VITP_SCRUB_DASH:
         return vitp_scrub_pem(s, at, span) || vitp_scrub_mac(s, at, span) ||
-               vitp_scrub_option(s, at, span);
-    case VITP_SCRUB_DOT: return vitp_scrub_mac_dotted(s, at, span);
+               vitp_scrub_command_password(s, at, span) || vitp_scrub_option(s, at, span);
+    case VITP_SCRUB_DOT: return vitp_scrub_mac_dotted(s, at, span) || vitp_scrub_host(s, at, span);
     case VITP_SCRUB_PERCENT:
         return (vitp_scrub_starts(s, at, "%40") && vitp_scrub_email(s, at, 3, span)) ||
-               (vitp_scrub_starts(s, at, "%3D") && vitp_scrub_pair(s, at, 3, span));
+               (vitp_scrub_starts(s, at, "%3D") && vitp_scrub_pair(s, at, 3, span)) ||
+               vitp_scrub_encoded(s, at, span);
     case VITP_SCRUB_QUOTE:
     case VITP_SCRUB_TICK:
     case VITP_SCRUB_BACKTICK: return vitp_scrub_quoted(s, at, span);
     case VITP_SCRUB_DIGIT:
-        return !vitp_scrub_is(before, VITP_SCRUB_ALNUM) && vitp_scrub_ipv4(s, at, span);
+        return !vitp_scrub_is(before, VITP_SCRUB_ALNUM) &&
+               (vitp_scrub_number(s, at, span) || vitp_scrub_token_at(s, at, span));
+    case VITP_SCRUB_ANGLE: return s->text[at] == '>' && vitp_scrub_element(s, at, 1, span);
+    case VITP_SCRUB_AMPERSAND:
+        return vitp_scrub_starts(s, at, "&gt;") && vitp_scrub_element(s, at, 4, span);
+    case VITP_SCRUB_PLUS:
+    case VITP_SCRUB_PAREN: return vitp_scrub_phone(s, at, span);
     case VITP_SCRUB_HEXLOW:
     case VITP_SCRUB_LOW:
     case VITP_SCRUB_HEXUP:
     case VITP_SCRUB_UP:
-        letters = vitp_scrub_letters(s, at);
-        return !vitp_scrub_is(before, VITP_SCRUB_LETTER) && letters < s->size &&
-               (vitp_scrub_scheme(s, letters, span) || vitp_scrub_token_at(s, letters, span));
+        return !vitp_scrub_is(before, VITP_SCRUB_LETTER) && vitp_scrub_at_letters(s, at, span);
     default: return false;
     }
 }
@@ -4376,16 +5444,42 @@ static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return true;
 }
 
+/* The end of a short word of letters that no matcher wants to see, or `at`. `last`: class of the
+   byte before. */
+static VITP_INLINE size_t vitp_scrub_skip(const vitp_scrub *s, size_t at, uint32_t last)
+{
+    const uint8_t *first = s->values->first;
+    size_t         end = at,
+           most = s->size - at < VITP_SCRUB_TOKEN_MIN ? s->size : at + VITP_SCRUB_TOKEN_MIN;
+
+    if (last & (VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(HIGH))) return at;
+    if (s->text[at] == 'm' && !(last & VITP_SCRUB_SET(SPACE))) return at;
+    while (end < most && vitp_scrub_is(s->text[end], VITP_SCRUB_LETTER) &&
+           !first[(unsigned char)s->text[end]])
+        end++;
+    if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) ||
+        vitp_scrub_pair_in(s, vitp_scrub_start_seconds, at))
+        return at;
+    return end;
+}
+
 /* The next byte that asks its matchers, or the text's size. */
 static size_t vitp_scrub_next(const vitp_scrub *s, size_t at)
 {
     uint32_t last = vitp_scrub_set_of(vitp_scrub_before(s, at));
+    size_t   end;
 
     for (; at < s->size; at++) {
         uint32_t set = vitp_scrub_set_of(s->text[at]);
 
         if (set & VITP_SCRUB_TRIGGER) break;
-        if ((set & VITP_SCRUB_LETTER) && !(last & VITP_SCRUB_LETTER)) break;
+        if ((set & VITP_SCRUB_LETTER) && !(last & VITP_SCRUB_LETTER)) {
+            end = vitp_scrub_skip(s, at, last);
+            if (end == at) break;
+            at = end - 1;
+            last = VITP_SCRUB_LETTER;
+            continue;
+        }
         if ((set & VITP_SCRUB_SET(DIGIT)) && !(last & VITP_SCRUB_ALNUM)) break;
         if (s->values->first[(unsigned char)s->text[at]]) break;
         last = set;
@@ -4426,6 +5520,7 @@ static size_t vitp_scrub_replace(vitp_scrub *s, vitp_scrub_sink *sink, const vit
     vitp_scrub_put(sink, s->text + s->floor, span->start - s->floor, false);
     if (span->marker) vitp_scrub_put(sink, span->marker, strlen(span->marker), true);
     else vitp_scrub_put(sink, s->text + span->start, span->end - span->start, true);
+    if (span->end - span->start > 64 || vitp_scrub_starts(s, span->start, "[key]")) s->command = 0;
     s->floor = span->end;
     return s->floor;
 }
@@ -4439,9 +5534,9 @@ static size_t vitp_scrub_text(char *out, size_t out_size, const char *text, size
     const vitp_scrub_span none = { size, size, "" };
     vitp_scrub_span       ahead = none; /* claimed by a trigger before what precedes it is done */
     vitp_scrub_span       span = none;
-    vitp_scrub            s = { text, size, 0, 0, values ? values : &vitp_scrub_no_values };
-    vitp_scrub_sink       sink = { out, out_size ? out_size - 1 : 0, 0, 0, false };
-    size_t                at = vitp_scrub_next(&s, 0);
+    vitp_scrub s = { text, size, 0, 0, 0, 0, 0, false, values ? values : &vitp_scrub_no_values };
+    vitp_scrub_sink sink = { out, out_size ? out_size - 1 : 0, 0, 0, false };
+    size_t          at = vitp_scrub_next(&s, 0);
 
     for (; at < size || ahead.start < size; at = vitp_scrub_next(&s, at)) {
         bool found = at >= ahead.start || vitp_scrub_find(&s, at, &span);
