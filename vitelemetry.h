@@ -957,10 +957,12 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #ifndef VITP_TYPES_MAX
 #define VITP_TYPES_MAX 128u /* power of two: slots of a hash table */
 #endif
-#define VITP_RATES_MAX       64u
-#define VITP_RATE_VALUES_MAX 400u /* below VITP_VERDICT_DEFAULT */
-#define VITP_SECRETS_MAX     16u
-#define VITP_SECRET_MAX      128u
+#define VITP_RATES_MAX          64u
+#define VITP_RATE_VALUES_MAX    400u /* below VITP_VERDICT_DEFAULT */
+#define VITP_SECRETS_MAX        16u
+#define VITP_SECRET_MAX         128u
+#define VITP_SECRET_SPELLED_MAX (6u * VITP_SECRET_MAX) /* \u0020 for each byte */
+#define VITP_KNOWN_MAX          16u
 #ifndef VITP_CONTEXTS_MAX
 #define VITP_CONTEXTS_MAX 64u /* power of two */
 #endif
@@ -1108,6 +1110,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_mutex, _cond, _wake   a lock, its condition, and an auto-reset event that never locks
    vitp_os_thread                one thread, with every signal blocked
    VITP_OS_THREAD_POINTER        tells running threads apart at the cost of a load
+   vitp_os_known                 names of user and machine that are taken out of texts
    vitp_os_heavy_barrier         see >>atomics; it does not reach other processes
    vitp_os_page                  memory that tells a forked child from its parent
    vitp_os_read_file and others  whole small files, private to the user, no links followed
@@ -1362,19 +1365,23 @@ static bool vitp_os_wide_env(char *out, size_t size, const wchar_t *name)
     return n > 0 && n < VITP_PATH_MAX && vitp_os_from_wide(out, size, wide);
 }
 
-static bool vitp_os_user(char *out, size_t size)
+/* The n-th name of this user or machine that may stand in texts, "" if it is not known, and what
+   stands for it ([user] also for a home folder). False: no more. */
+static bool vitp_os_known(uint32_t n, char *out, size_t size, const char **marker)
 {
-    return vitp_os_wide_env(out, size, L"USERNAME");
+    static const struct {
+        const wchar_t *name;
+        const char    *marker;
+    } rows[] = { { L"USERNAME", "[user]" },      { L"USERPROFILE", "[user]" },
+                 { L"COMPUTERNAME", "[host]" },  { L"USERDOMAIN", "[host]" },
+                 { L"USERDNSDOMAIN", "[host]" }, { L"TEMP", "[path]" },
+                 { L"TMP", "[path]" },           { L"LOCALAPPDATA", "[path]" } };
+    out[0] = 0;
+    if (n >= sizeof rows / sizeof rows[0]) return false;
+    *marker = rows[n].marker;
+    if (!vitp_os_wide_env(out, size, rows[n].name)) out[0] = 0;
+    return true;
 }
-static bool vitp_os_home(char *out, size_t size)
-{
-    return vitp_os_wide_env(out, size, L"USERPROFILE");
-}
-static bool vitp_os_host(char *out, size_t size)
-{
-    return vitp_os_wide_env(out, size, L"COMPUTERNAME");
-}
-
 #ifndef VITELEMETRY_NO_FILES
 static bool vitp_os_state_folder(char *out, size_t size)
 {
@@ -2047,21 +2054,94 @@ static bool vitp_os_copy_env(char *out, size_t size, const char *name)
     return true;
 }
 
-static bool vitp_os_user(char *out, size_t size)
+#ifdef VITELEMETRY_NO_FILES
+static void vitp_os_account(uint32_t field, char *out, size_t size)
 {
-    return vitp_os_copy_env(out, size, "USER") || vitp_os_copy_env(out, size, "LOGNAME");
+    (void)field, (void)size;
+    out[0] = 0;
+}
+#else
+/* Copies the field of a line of passwd(5) if it is this user's; out is "" where it is not. */
+static bool vitp_os_account_field(const char *line, uint32_t field, char *out, size_t size)
+{
+    const char *at[7];
+    uint32_t n = 0;
+    size_t length;
+    at[n++] = line;
+    for (; *line && n < 7; line++)
+        if (*line == ':') at[n++] = line + 1;
+    if (n < 7 || strtoul(at[2], NULL, 10) != (unsigned long)geteuid()) return false;
+    length = strcspn(at[field], field == 4 ? ":," : ":"); /* the full name ends at a comma */
+    if (length < size) {
+        memcpy(out, at[field], length);
+        out[length] = 0;
+    }
+    return true;
 }
 
-static bool vitp_os_home(char *out, size_t size)
+/* A field of this user's line of /etc/passwd: 0 name, 4 full name, 5 home. No other source is asked:
+   that could mean to wait for a network. */
+static void vitp_os_account(uint32_t field, char *out, size_t size)
 {
-    return vitp_os_copy_env(out, size, "HOME") && out[0] == '/';
+    char block[512], line[512];
+    size_t used = 0, i;
+    ssize_t got;
+    int file = open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool found = false;
+    out[0] = 0;
+    if (file < 0) return;
+    while (!found && (got = read(file, block, sizeof block)) > 0)
+        for (i = 0; i < (size_t)got && !found; i++) {
+            if (block[i] != '\n') {
+                if (used < sizeof line - 1) line[used++] = block[i];
+                continue;
+            }
+            line[used] = 0;
+            used = 0;
+            found = vitp_os_account_field(line, field, out, size);
+        }
+    (void)close(file);
+}
+#endif
+
+/* The folder of this program, or "": one of the system names nobody. */
+static void vitp_os_program_folder(char *out, size_t size)
+{
+#ifdef __linux__
+    ssize_t n = readlink("/proc/self/exe", out, size - 1);
+    size_t  end = n > 0 ? (size_t)n : 0;
+    while (end > 0 && out[end - 1] != '/') end--;
+    out[end > 1 ? end - 1 : 0] = 0;
+    if (strncmp(out, "/usr/", 5) == 0 || strncmp(out, "/bin", 4) == 0 ||
+        strncmp(out, "/opt/", 5) == 0 || strncmp(out, "/sbin", 5) == 0)
+        out[0] = 0;
+#else
+    (void)size;
+    out[0] = 0;
+#endif
 }
 
-static bool vitp_os_host(char *out, size_t size)
+/* The n-th name of this user or machine that may stand in texts, "" if it is not known, and what
+   stands for it ([user] also for a home folder). False: no more. */
+static bool vitp_os_known(uint32_t n, char *out, size_t size, const char **marker)
 {
-    if (gethostname(out, size) != 0) return false;
+    static const char *const env[] = { "USER", "LOGNAME", "HOME", "TMPDIR" };
+    static const char *const markers[] = { "[user]", "[user]", "[user]", "[path]", "[user]",
+                                           "[user]", "[user]", "[host]", "[path]" };
+    out[0] = 0;
+    if (n >= sizeof markers / sizeof markers[0]) return false;
+    *marker = markers[n];
+    if (n < 4) {
+        if (!vitp_os_copy_env(out, size, env[n])) out[0] = 0;
+    } else if (n < 7) {
+        vitp_os_account(n == 4 ? 0u : n - 1u, out, size);
+    } else if (n == 8) {
+        vitp_os_program_folder(out, size);
+    } else if (gethostname(out, size) != 0) {
+        out[0] = 0;
+    }
     out[size - 1] = 0;
-    return out[0] != 0;
+    return true;
 }
 
 #ifndef VITELEMETRY_NO_FILES
@@ -2070,7 +2150,7 @@ static bool vitp_os_state_folder(char *out, size_t size)
     char home[VITP_PATH_MAX];
     int  n;
     if (vitp_os_copy_env(out, size, "XDG_STATE_HOME") && out[0] == '/') return true;
-    if (!vitp_os_home(home, sizeof home)) return false;
+    if (!vitp_os_copy_env(home, sizeof home, "HOME") || home[0] != '/') return false;
 #if defined(__APPLE__)
     n = snprintf(out, size, "%s/Library/Application Support", home);
 #else
@@ -2435,14 +2515,12 @@ static int vitp_text_hex_value(char c)
     return -1;
 }
 
-#ifndef VITELEMETRY_NO_FILES
 static bool vitp_text_is_hex(const char *text, size_t size)
 {
     size_t i;
     for (i = 0; i < size && vitp_text_hex_value(text[i]) >= 0;) i++;
     return i == size;
 }
-#endif
 
 /* Length of a text, at most `most`: a longer one is not read to its end. */
 static size_t vitp_text_size(const char *text, size_t most)
@@ -2519,14 +2597,6 @@ static bool vitp_text_is_printable(const char *text, size_t most)
     for (i = 0; i < size; i++)
         if (text[i] < ' ' || text[i] > '~') return false;
     return size <= most;
-}
-
-static bool vitp_text_has(const char *text, size_t size, const char *part, size_t part_size)
-{
-    size_t i;
-    for (i = 0; part_size > 0 && i + part_size <= size; i++)
-        if (text[i] == part[0] && memcmp(text + i, part, part_size) == 0) return true;
-    return false;
 }
 
 static void vitp_text_hex(char *out, const unsigned char *bytes, size_t count)
@@ -3179,11 +3249,87 @@ static const char *const vitp_scrub_labels[26] = {
     "~za ^zone",
 };
 
-/* Schemes of RFC 7235 and their kin before a credential in prose; IDENTIFIED BY and PASSWORD are
-   SQL. */
-static const char *const vitp_scrub_prose_schemes[] = {
-    "apikey ", "basic ", "bearer ", "identified by ", "negotiate ", "ntlm ", "password ", "token ",
+/* Beginnings of words that say what follows, in whatever case. Sign: @ a host, * a host if it has a
+   digit or quotes, ? a host as Go names one, & a user, ' a user if in quotes, ! a credential
+   (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED BY are SQL), $ a program whose -p is
+   a password, % the same if it stands directly behind the letter. Sorted by first letter. */
+static const char *const vitp_scrub_openers[] = {
+    "'account ",
+    "@address associated with hostname: ",
+    "!apikey ",
+    "&authenticated as ",
+    "&authentication failure for ",
+    "!basic ",
+    "!bearer ",
+    "*broker ",
+    "&by user ",
+    "*connect to ",
+    "@connect to host ",
+    "*connected to ",
+    "*connecting to ",
+    "*connection to server at ",
+    "$docker login",
+    "@eai_again ",
+    "@enotfound ",
+    "&for user ",
+    "$helm registry",
+    "*host ",
+    "*hostname ",
+    "!identified by ",
+    "&impersonating ",
+    "&invalid user ",
+    "&logged in as ",
+    "'login ",
+    "&login failed for ",
+    "?lookup ",
+    "*machine ",
+    "%mariadb",
+    "%mysql",
+    "!negotiate ",
+    "@no such host: ",
+    "*node ",
+    "@not known: ",
+    "!ntlm ",
+    "!password ",
+    "&password for ",
+    "*peer ",
+    "$plink",
+    "$podman login",
+    "*primary ",
+    "$pscp",
+    "$psexec",
+    "&publickey for ",
+    "$rabbitmqadmin",
+    "*replica ",
+    "@resolve host ",
+    "@resolve host: ",
+    "@resolve hostname ",
+    "'role ",
+    "&running as ",
+    "*server ",
+    "*server at ",
+    "$sshpass",
+    "!token ",
+    "@translate host name ",
+    "@unknown host ",
+    "@unknown host: ",
+    "@unknownhostexception: ",
+    "'user ",
+    "'username ",
 };
+/* First row of each letter, then their number; and by first letter the second letters (c & 31), so
+   that most words are left at once (a test compares both with the table). */
+static const uint8_t vitp_scrub_opener_rows[27] = {
+    0,  5,  9,  14, 15, 17, 18, 18, 21, 24, 24, 24, 28, 31,
+    36, 36, 45, 45, 52, 55, 57, 62, 62, 62, 62, 62, 62,
+};
+static const uint32_t vitp_scrub_opener_seconds[26] = {
+    0x00210018, 0x02040022, 0x00008000, 0x00008000, 0x00004002, 0x00008000, 0x00000000,
+    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008000, 0x02000002, 0x00108020,
+    0x00000000, 0x002c9022, 0x00000000, 0x00208022, 0x00080020, 0x00048000, 0x00084000,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
+};
+
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
    first letter; a row stands before a shorter prefix of the same text. */
 typedef struct vitp_scrub_token {
@@ -3339,20 +3485,35 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "ya29.", 20, VITP_SCRUB_SLUG, NULL },     /* Google */
     { "ZXlK", 40, VITP_SCRUB_BASE64, "[jwt]" }, /* base64 of "eyJ" */
 };
-/* First row of each letter, then their number (a test compares it with the table). */
+/* As vitp_scrub_opener_rows and _seconds. */
 static const uint8_t vitp_scrub_token_rows[27] = {
     0,  17, 19, 25, 35,  38,  40,  63,  68,  69,  70,  71,  76,  76,
     83, 84, 97, 97, 101, 121, 125, 125, 130, 131, 142, 143, 144,
 };
+static const uint32_t vitp_scrub_token_seconds[26] = {
+    0x001d2a8c, 0x00000024, 0x0000a840, 0x0011800a, 0x02000002, 0x00002200, 0x000c9300,
+    0x00440040, 0x00000080, 0x00000200, 0x00000020, 0x00181200, 0x00000000, 0x00550040,
+    0x02000000, 0x0229690a, 0x00000000, 0x01200800, 0x00824984, 0x00481080, 0x00000000,
+    0x00000008, 0x00000100, 0x00008802, 0x00000002, 0x01000000,
+};
 #define VITP_SCRUB_TOKENS (sizeof vitp_scrub_tokens / sizeof *vitp_scrub_tokens)
 
-/* A text to be replaced wherever it stands. Whole words (user, host, home) are found in any case of
-   ASCII letters, others (registered secrets) as they are. */
+/* What of a text is the same in base64 (RFC 4648) whatever stands around it, for each of the three
+   places in a group of three bytes at which it can begin. */
+typedef struct vitp_scrub_core {
+    char     text[VITP_SECRET_MAX * 4u / 3u + 4u];
+    uint32_t size;
+} vitp_scrub_core;
+
+/* A text to be replaced wherever it stands, as it is or with percent (RFC 3986) or JSON escapes
+   (RFC 8259) for any of its bytes. Whole words (user, host, home) are found in any case of ASCII
+   letters, others (registered secrets) as they are and in base64 too. */
 typedef struct vitp_scrub_value {
-    const char *text;
-    uint32_t    size;
-    const char *marker;
-    bool        whole_word;
+    const char            *text;
+    uint32_t               size;
+    const char            *marker;
+    bool                   whole_word;
+    const vitp_scrub_core *cores; /* three, or NULL */
 } vitp_scrub_value;
 
 typedef struct vitp_scrub_values {
@@ -3452,22 +3613,33 @@ static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
     return n <= s->size - at && memcmp(s->text + at, word, n) == 0;
 }
 
+/* May the two letters here begin a word of the table? */
+static VITP_INLINE bool vitp_scrub_pair_in(const vitp_scrub *s, const uint32_t seconds[26],
+                                           size_t at)
+{
+    return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
+           (seconds[(s->text[at] & 31) - 1] >> (vitp_scrub_at(s, at + 1) & 31) & 1u);
+}
+
 /* Is [at, end) a word of the table with this sign? */
 static bool vitp_scrub_among(const vitp_scrub *s, const char *const table[26], size_t at,
                              size_t end, char sign)
 {
-    const char *word = "";
+    const char *word;
+    char        second;
 
-    if (at < end && end - at < 16 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
-        word = table[(s->text[at] & 31) - 1];
-    while (*word) {
-        size_t i = at + 1;
-        bool   same = *word == sign;
+    if (end - at < 2 || end - at > 15 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
+        return false;
+    second = vitp_scrub_lower(s->text[at + 1]);
+    for (word = table[(s->text[at] & 31) - 1]; *word; word += *word == ' ') {
+        if (word[0] == sign && word[2] == second) {
+            size_t i = at + 2;
 
-        for (word += 2; *word && *word != ' '; word++, i++)
-            same = same && i < end && vitp_scrub_lower(s->text[i]) == *word;
-        if (same && i == end) return true;
-        if (*word) word++;
+            for (word += 3; *word > ' ' && i < end && vitp_scrub_lower(s->text[i]) == *word; i++)
+                word++;
+            if (*word <= ' ' && i == end) return true;
+        }
+        while (*word > ' ') word++;
     }
     return false;
 }
@@ -4066,12 +4238,6 @@ static const uint32_t vitp_scrub_word_seconds[26] = {
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
 };
 
-static bool vitp_scrub_pair_in(const vitp_scrub *s, const uint32_t seconds[26], size_t at)
-{
-    return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
-           (seconds[(s->text[at] & 31) - 1] >> (vitp_scrub_at(s, at + 1) & 31) & 1u);
-}
-
 /* Sign of the word of vitp_scrub_words at `at`, its length in *length; or 0. */
 static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
                             size_t *length)
@@ -4162,13 +4328,14 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
     char   c = vitp_scrub_before(s, before);
     char   sign = 0;
 
+    *start = type;
     if (type == end)
-        return end > s->floor && vitp_scrub_in(s, end - 1, VITP_SCRUB_SET(HIGH)) &&
+        return end > s->floor && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(HIGH)) &&
                        vitp_scrub_is_foreign(s, end)
-                   ? (*start = end, '+')
+                   ? '+'
                    : '\0';
     if (type > s->floor + 1 && end - type == 1 && memcmp(s->text + type - 2, "p/w", 3) == 0)
-        return *start = type - 2, '+';
+        return '+';
     if (before == type || before == s->floor) return 0;
     if (c == ':') sign = vitp_scrub_name(s, before - 1, start);
     else if (vitp_scrub_is(c, VITP_SCRUB_QUOTES) && end - type == 5 &&
@@ -4375,7 +4542,7 @@ static size_t vitp_scrub_uncolored(const vitp_scrub *s, size_t at)
 static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end = at + 1;
-    size_t stop = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), 64);
+    size_t stop = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), 48);
 
     while (end < stop && !(s->text[end] == '}' && vitp_scrub_at(s, end + 1) != '}'))
         end += s->text[end] == '}' ? 2 : 1;
@@ -4434,10 +4601,11 @@ static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bo
     if (!vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' ||
         vitp_scrub_marker(s, end))
         return false;
+    d = vitp_scrub_dots(s, at);
+    if (!plain && !digit && d.labels < 2) return false;
     if (vitp_scrub_listed(s, at, end, '=') || vitp_scrub_listed(s, at, end, ';') ||
         vitp_scrub_listed(s, at, end, '0') || vitp_scrub_is_reference(s, at, end))
         return false;
-    d = vitp_scrub_dots(s, at);
     if (d.labels > 1 && d.end == end) return plain || vitp_scrub_top_level(s, at, &d);
     if (plain) return true;
     return digit && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) && end - at > 2 &&
@@ -4471,9 +4639,9 @@ static size_t vitp_scrub_name_end(const vitp_scrub *s, size_t at, uint32_t set)
     return end;
 }
 
-/* Claims the host (sign @) or the user (&) at `at`. `near`: its name stands directly before it,
+/* Claims the host (sign @) or the user (&) at `at`. `tight`: its name stands directly before it,
    with no more than = between. */
-static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool near, bool loose,
+static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool tight, bool loose,
                                 vitp_scrub_span *span)
 {
     size_t open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
@@ -4487,10 +4655,10 @@ static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool 
     if (quoted && vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3)) != quote)
         return false;
     if (sign == '@')
-        return vitp_scrub_is_machine(s, at, end, quoted || near) &&
+        return vitp_scrub_is_machine(s, at, end, quoted || tight) &&
                vitp_scrub_claim_host(s, at, end, span);
     if (!vitp_scrub_is_account(s, at, end)) return false;
-    if (!quoted && !near && vitp_scrub_is_member(s, at, end)) return false;
+    if (!quoted && !tight && vitp_scrub_is_member(s, at, end)) return false;
     if (!quoted && loose && !vitp_scrub_stands_alone(s, end)) return false;
     return vitp_scrub_claim(span, at, end, "[user]");
 }
@@ -4798,6 +4966,9 @@ static bool vitp_scrub_iban(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
 /* The first digit of a number. */
 static bool vitp_scrub_number(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
+    if (vitp_scrub_before(s, at) == '.' &&
+        vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_SET(DIGIT)))
+        return false; /* inside of a number with dots */
     if (vitp_scrub_ipv4(s, at, span)) return true;
     if (!vitp_scrub_in(s, at + 2, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH))) return false;
     return vitp_scrub_card(s, at, span) || vitp_scrub_ssn(s, at, span) ||
@@ -4805,29 +4976,6 @@ static bool vitp_scrub_number(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
-
-/* Programs whose -p is a password. Capital: only directly behind it, for -p x has another meaning. */
-static const char *const vitp_scrub_commands[] = {
-    "docker login", "helm registry", "Mariadb", "Mysql",         "plink",
-    "podman login", "pscp",          "psexec",  "rabbitmqadmin", "sshpass",
-};
-
-/* Notes that a command of this line takes a password. */
-static void vitp_scrub_command(vitp_scrub *s, size_t at)
-{
-    size_t i, k;
-
-    for (i = 0; i < sizeof vitp_scrub_commands / sizeof *vitp_scrub_commands; i++) {
-        const char *name = vitp_scrub_commands[i];
-
-        for (k = 0;
-             name[k] && vitp_scrub_lower(vitp_scrub_at(s, at + k)) == vitp_scrub_lower(name[k]);)
-            k++;
-        if (name[k]) continue;
-        s->command = s->line_seen = at + k;
-        s->attached = name[0] == 'M';
-    }
-}
 
 /* The dash of -p x, -P x, -pw x or -px of a command on the same line. */
 static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -4850,69 +4998,6 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
 }
 
 /* ---- names after words of prose ---------------------------------------------------------- */
-
-/* What stands before a name, under its first letter. Sign: @ host, * host if it has a digit or
-   quotes, & user, ' user in quotes. */
-static const char *const vitp_scrub_phrases[] = {
-    "'account ",
-    "&authenticated as ",
-    "@address associated with hostname: ",
-    "&authentication failure for ",
-    "&by user ",
-    "*broker ",
-    "*connect to ",
-    "*connected to ",
-    "*connecting to ",
-    "@connect to host ",
-    "*connection to server at ",
-    "@enotfound ",
-    "@eai_again ",
-    "&for user ",
-    "*host ",
-    "*hostname ",
-    "&invalid user ",
-    "&impersonating ",
-    "&logged in as ",
-    "'login ",
-    "&login failed for ",
-    "?lookup ",
-    "*machine ",
-    "*node ",
-    "@not known: ",
-    "@no such host: ",
-    "&password for ",
-    "*peer ",
-    "*primary ",
-    "&publickey for ",
-    "*replica ",
-    "'role ",
-    "@resolve host: ",
-    "@resolve host ",
-    "@resolve hostname ",
-    "&running as ",
-    "*server ",
-    "*server at ",
-    "@translate host name ",
-    "@unknown host ",
-    "@unknown host: ",
-    "@unknownhostexception: ",
-    "'user ",
-    "'username ",
-};
-/* As vitp_scrub_word_seconds, of schemes, commands and phrases. */
-static const uint32_t vitp_scrub_start_seconds[26] = {
-    0x00210018, 0x02040022, 0x00008000, 0x00008000, 0x00004002, 0x00008000, 0x00000000,
-    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008000, 0x02000002, 0x00108020,
-    0x00000000, 0x002c9022, 0x00000000, 0x00208022, 0x00080020, 0x00048000, 0x00084000,
-    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
-};
-
-/* End of the phrase if it stands at `at`, in whatever case, or 0. */
-static size_t vitp_scrub_phrase_end(const vitp_scrub *s, size_t at, const char *phrase)
-{
-    while (*phrase && vitp_scrub_lower(vitp_scrub_at(s, at)) == *phrase) phrase++, at++;
-    return *phrase ? 0 : at;
-}
 
 /* Does what follows end the sentence or go on as it does behind a name? */
 static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
@@ -4961,22 +5046,6 @@ static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scr
            vitp_scrub_claim(span, at, end, "[user]");
 }
 
-/* The first letter of a phrase. */
-static bool vitp_scrub_phrase(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
-{
-    char   first = vitp_scrub_lower(s->text[at]);
-    size_t i, end;
-
-    for (i = 0; i < sizeof vitp_scrub_phrases / sizeof *vitp_scrub_phrases; i++) {
-        const char *phrase = vitp_scrub_phrases[i];
-
-        if (phrase[1] != first) continue;
-        end = vitp_scrub_phrase_end(s, at, phrase + 1);
-        if (end && vitp_scrub_named(s, end, *phrase, span)) return true;
-    }
-    return false;
-}
-
 /* The backslash of DOMAIN\user, where it is no escape of a letter and no path. */
 static bool vitp_scrub_domain_user(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -5014,27 +5083,11 @@ static bool vitp_scrub_pem(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     return vitp_scrub_claim(span, at, i + 5 < s->size ? i + 5 : s->size, "[key]");
 }
 
-/* End of the scheme and its space that stand here, or 0. */
-static size_t vitp_scrub_scheme_end(const vitp_scrub *s, size_t at)
-{
-    size_t row, i;
-
-    for (row = 0; row < sizeof vitp_scrub_prose_schemes / sizeof *vitp_scrub_prose_schemes; row++) {
-        const char *word = vitp_scrub_prose_schemes[row];
-
-        for (i = 0; word[i] && vitp_scrub_lower(vitp_scrub_at(s, at + i)) == word[i]; i++) continue;
-        if (!word[i]) return at + i;
-    }
-    return 0;
-}
-
 /* The word of a scheme and its credential: Bearer x. PASSWORD x is SQL. */
-static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, size_t value, vitp_scrub_span *span)
 {
-    size_t value = vitp_scrub_scheme_end(s, at);
     size_t end;
 
-    if (!value) return false;
     if (vitp_scrub_lower(s->text[at]) == 'i' || s->text[at] == 'P')
         return vitp_scrub_value_at(s, value, '?', true, at, span);
     if (s->text[at] == 'p') return false;
@@ -5070,10 +5123,10 @@ static bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
         if (t->prefix[1] != s->text[at + 1] || !vitp_scrub_starts(s, at, t->prefix)) continue;
         body = at + strlen(t->prefix);
+        if (body - at < 4 && at < s->dull) continue;
         end = vitp_scrub_run(s, body, t->alphabet, t->least);
         if (end - body < t->least) continue;
         if (body - at < 4 && s->text[body - 1] != '.') {
-            if (at < s->dull) continue;
             if (!vitp_scrub_is_body(s, body, end)) {
                 s->dull = at + VITP_SCRUB_PROBE;
                 continue;
@@ -5092,8 +5145,9 @@ static bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 static bool vitp_scrub_shaped(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t first = vitp_scrub_run(s, at, VITP_SCRUB_SLUG, 40);
-    size_t second =
-        vitp_scrub_at(s, first) == '.' ? vitp_scrub_run(s, first + 1, VITP_SCRUB_SLUG, 8) : first;
+    size_t second = first - at >= 23 && vitp_scrub_at(s, first) == '.'
+                        ? vitp_scrub_run(s, first + 1, VITP_SCRUB_SLUG, 8)
+                        : first;
     size_t third = vitp_scrub_at(s, second) == '.'
                        ? vitp_scrub_run(s, second + 1, VITP_SCRUB_SLUG, VITP_SCRUB_PROBE)
                        : second;
@@ -5233,7 +5287,8 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
     if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
-    if (vitp_scrub_prefixed(s, at, span)) return true;
+    if (vitp_scrub_pair_in(s, vitp_scrub_token_seconds, at) && vitp_scrub_prefixed(s, at, span))
+        return true;
     if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD)) return false;
     if (vitp_scrub_hex(s, at, span)) return true;
@@ -5245,40 +5300,165 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
 /* ---- known values ------------------------------------------------------------------------ */
 
-static bool vitp_scrub_same_word(const vitp_scrub *s, size_t at, const vitp_scrub_value *v)
+/* Fills in what base64 makes of the text behind `before` (0 to 2) other bytes. */
+static void vitp_scrub_encode(vitp_scrub_core *core, const char *text, size_t size, size_t before)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t bit, skip = (before * 8u + 5u) / 6u * 6u; /* letters that hold bits of other bytes */
+    size_t bits = (before + size) * 8u;
+
+    core->size = 0;
+    for (bit = skip; bit + 6u <= bits; bit += 6u) {
+        size_t   at = bit / 8u - before; /* wraps never: skip is behind the other bytes */
+        unsigned two = (unsigned)(unsigned char)text[at] << 8;
+
+        if (at + 1 < size) two |= (unsigned char)text[at + 1];
+        core->text[core->size++] = letters[two >> (10u - bit % 8u) & 63u];
+    }
+}
+
+static uint32_t vitp_scrub_code_unit(const char *hex)
+{
+    uint32_t code = 0, i;
+
+    for (i = 0; i < 4; i++) code = code << 4 | (uint32_t)vitp_text_hex_value(hex[i]);
+    return code;
+}
+
+/* One character of a text as it is read behind escapes: its bytes in out, and how long it is. */
+static size_t vitp_scrub_unescape(const char *text, size_t size, unsigned char out[4],
+                                  uint32_t *bytes)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    uint32_t          code, i;
+    size_t            used = 6;
+    const char       *found;
+
+    *bytes = 1;
+    out[0] = (unsigned char)text[0];
+    if (size > 2 && text[0] == '%' && vitp_text_is_hex(text + 1, 2)) {
+        out[0] = (unsigned char)(vitp_text_hex_value(text[1]) << 4 | vitp_text_hex_value(text[2]));
+        return 3;
+    }
+    if (size < 2 || text[0] != '\\') return 1;
+    if (text[1] != 'u' || size < 6 || !vitp_text_is_hex(text + 2, 4)) {
+        found = (const char *)memchr(from, text[1], sizeof from - 1);
+        if (found) out[0] = (unsigned char)to[found - from];
+        return found ? 2 : 1;
+    }
+    code = vitp_scrub_code_unit(text + 2);
+    if (code >> 10 == 0x36u && size >= 12 && memcmp(text + 6, "\\u", 2) == 0 &&
+        vitp_text_is_hex(text + 8, 4)) {
+        code = 0x10000u + ((code & 0x3FFu) << 10 | (vitp_scrub_code_unit(text + 8) & 0x3FFu));
+        used = 12;
+    }
+    *bytes = code < 0x80u ? 1 : code < 0x800u ? 2 : code < 0x10000u ? 3 : 4;
+    for (i = *bytes; i-- > 1; code >>= 6) out[i] = (unsigned char)(0x80u | (code & 63u));
+    out[0] = (unsigned char)(*bytes == 1 ? code : (0xF00u >> *bytes & 0xFFu) | code);
+    return used;
+}
+
+/* How many bytes of the text are the value, in whatever spelling; 0: it does not stand here. */
+static size_t vitp_scrub_spelled(const char *text, size_t size, const vitp_scrub_value *v)
+{
+    unsigned char c[4];
+    uint32_t      bytes, done = 0, i;
+    size_t        at = 0;
+
+    while (done < v->size && at < size) {
+        size_t length = vitp_scrub_unescape(text + at, size - at, c, &bytes);
+        bool   same = bytes <= v->size - done;
+
+        for (i = 0; same && i < bytes; i++)
+            same = v->whole_word
+                       ? vitp_scrub_lower((char)c[i]) == vitp_scrub_lower(v->text[done + i])
+                       : (char)c[i] == v->text[done + i];
+        if (!same) { /* the escape itself, or + for a blank */
+            if (text[at] != v->text[done] && !(text[at] == '+' && v->text[done] == ' ')) return 0;
+            length = bytes = 1;
+        }
+        at += length;
+        done += bytes;
+    }
+    return done == v->size ? at : 0;
+}
+
+/* The same of a secret, which may be in base64 (*encoded). */
+static size_t vitp_scrub_secret_at(const char *text, size_t size, const vitp_scrub_value *v,
+                                   bool *encoded)
+{
+    size_t   found, k;
+    uint32_t i;
+
+    *encoded = false;
+    if (v->size <= size && memcmp(text, v->text, v->size) == 0) return v->size;
+    found = vitp_scrub_spelled(text, size, v);
+    for (i = 0; v->cores && i < 3 && !found; i++) {
+        const vitp_scrub_core *core = &v->cores[i];
+
+        if (core->size > size) continue;
+        for (k = 0; k < core->size; k++) {
+            char c = text[k] == '-' ? '+' : text[k] == '_' ? '/' : text[k]; /* of URLs */
+
+            if (c != core->text[k]) break;
+        }
+        if (k == core->size) *encoded = true, found = k;
+    }
+    return found;
+}
+
+/* Is there a letter before `at`, which is not the end of an escape (%2F, \n)? */
+static bool vitp_scrub_is_inside(const vitp_scrub *s, size_t at)
+{
+    if (!vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH)))
+        return false;
+    if (at - s->floor >= 3 && s->text[at - 3] == '%' && vitp_text_is_hex(s->text + at - 2, 2))
+        return false;
+    if (at - s->floor >= 6 && memcmp(s->text + at - 6, "\\u", 2) == 0 &&
+        vitp_text_is_hex(s->text + at - 4, 4))
+        return false;
+    return vitp_scrub_letters(s, at - 1) != at;
+}
+
+/* Length of the known word that stands here as a whole, or 0. */
+static size_t vitp_scrub_same_word(const vitp_scrub *s, size_t at, const vitp_scrub_value *v)
 {
     const uint32_t word = VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH);
-    size_t         end = at + v->size;
-    size_t         i;
+    size_t         length = vitp_scrub_spelled(s->text + at, s->size - at, v);
 
-    if (v->size > s->size - at) return false;
-    if (vitp_scrub_is(v->text[0], word) && vitp_scrub_is(vitp_scrub_before(s, at), word) &&
-        vitp_scrub_letters(s, at - 1) != at)
-        return false;
+    if (length == 0 || v->size < VITP_SCRUB_VALUE_MIN) return 0;
+    if (vitp_scrub_is(v->text[0], word) && vitp_scrub_is_inside(s, at)) return 0;
     if (vitp_scrub_is(v->text[v->size - 1], word) &&
-        (vitp_scrub_in(s, end, word) || vitp_scrub_marker(s, end)))
-        return false;
-    for (i = 0; i < v->size; i++)
-        if (vitp_scrub_lower(v->text[i]) != vitp_scrub_lower(s->text[at + i])) return false;
-    return true;
+        (vitp_scrub_in(s, at + length, word) || vitp_scrub_marker(s, at + length)))
+        return 0;
+    return length;
 }
 
 /* The longest known value of this kind (VITP_SCRUB_STARTS_*) that stands here. */
 static bool vitp_scrub_known(const vitp_scrub *s, size_t at, unsigned kind, vitp_scrub_span *span)
 {
-    size_t   longest = 0;
-    uint32_t i;
+    const uint32_t base64 = VITP_SCRUB_SLUG | VITP_SCRUB_BASE64;
+    size_t         longest = 0, length;
+    uint32_t       i;
 
     if (!(s->values->first[(unsigned char)s->text[at]] & kind)) return false;
     for (i = 0; i < s->values->count; i++) {
         const vitp_scrub_value *v = &s->values->values[i];
+        size_t                  start = at;
+        bool                    encoded = false;
 
-        if (v->size <= longest || v->whole_word != (kind == VITP_SCRUB_STARTS_WORD)) continue;
-        if (v->whole_word ? v->size < VITP_SCRUB_VALUE_MIN || !vitp_scrub_same_word(s, at, v)
-                          : v->size > s->size - at || memcmp(v->text, s->text + at, v->size) != 0)
-            continue;
-        longest = v->size;
-        vitp_scrub_claim(span, at, at + longest, v->marker);
+        if (v->whole_word != (kind == VITP_SCRUB_STARTS_WORD)) continue;
+        length = v->whole_word ? vitp_scrub_same_word(s, at, v)
+                               : vitp_scrub_secret_at(s->text + at, s->size - at, v, &encoded);
+        if (length <= longest) continue;
+        longest = length;
+        if (encoded) { /* and the letters around, which have some of its bits */
+            if (at > s->floor && vitp_scrub_is(s->text[at - 1], base64)) start--;
+            if (vitp_scrub_in(s, at + length, base64) && !vitp_scrub_marker(s, at + length))
+                length++;
+        }
+        vitp_scrub_claim(span, start, at + length, v->marker);
     }
     return longest != 0;
 }
@@ -5294,6 +5474,27 @@ static bool vitp_scrub_known_word(const vitp_scrub *s, size_t at, vitp_scrub_spa
     return true;
 }
 
+/* Marks the bytes with which a value can begin. */
+static void vitp_scrub_mark_first(vitp_scrub_values *index, const vitp_scrub_value *v)
+{
+    uint8_t       kind = v->whole_word ? VITP_SCRUB_STARTS_WORD : VITP_SCRUB_STARTS_SECRET;
+    unsigned char c = (unsigned char)v->text[0];
+    uint32_t      i;
+
+    index->first[c] |= kind;
+    index->first[0x25] |= kind;                /* % */
+    index->first[0x5C] |= kind;                /* \ */
+    if (c == 0x20) index->first[0x2B] |= kind; /* + for a blank */
+    if (v->whole_word && (vitp_scrub_lower((char)c) != (char)c || vitp_text_is_lower((char)c)))
+        index->first[c ^ 0x20u] |= kind;
+    for (i = 0; v->cores && i < 3; i++) {
+        c = (unsigned char)v->cores[i].text[0];
+        index->first[c] |= kind;
+        if (c == 0x2B) index->first[0x2D] |= kind; /* - for + */
+        if (c == 0x2F) index->first[0x5F] |= kind; /* _ for / */
+    }
+}
+
 /* Fills the index. The values must outlive it. */
 static void vitp_scrub_values_init(vitp_scrub_values *index, const vitp_scrub_value *values,
                                    uint32_t count)
@@ -5303,19 +5504,25 @@ static void vitp_scrub_values_init(vitp_scrub_values *index, const vitp_scrub_va
     memset(index, 0, sizeof *index);
     index->values = values;
     index->count = count;
-    for (i = 0; i < count; i++) {
-        const vitp_scrub_value *v = &values[i];
-        unsigned char           c = v->size ? (unsigned char)v->text[0] : 0;
+    for (i = 0; i < count; i++)
+        if (values[i].size) vitp_scrub_mark_first(index, &values[i]);
+}
 
-        if (v->size == 0) continue;
-        if (!v->whole_word) {
-            index->first[c] |= VITP_SCRUB_STARTS_SECRET;
-            continue;
-        }
-        c = (unsigned char)vitp_scrub_lower((char)c);
-        index->first[c] |= VITP_SCRUB_STARTS_WORD;
-        if (c >= 'a' && c <= 'z') index->first[c - ('a' - 'A')] |= VITP_SCRUB_STARTS_WORD;
+/* Does the text hold a registered secret, in whatever spelling? */
+static bool vitp_scrub_holds_secret(const vitp_scrub_values *index, const char *text, size_t size)
+{
+    size_t   at;
+    uint32_t i;
+    bool     encoded;
+
+    for (at = 0; at < size; at++) {
+        if (!(index->first[(unsigned char)text[at]] & VITP_SCRUB_STARTS_SECRET)) continue;
+        for (i = 0; i < index->count; i++)
+            if (!index->values[i].whole_word &&
+                vitp_scrub_secret_at(text + at, size - at, &index->values[i], &encoded))
+                return true;
     }
+    return false;
 }
 
 /* Do two hex digits follow the percent sign? */
@@ -5366,16 +5573,44 @@ static bool vitp_scrub_element(const vitp_scrub *s, size_t at, size_t width, vit
 
 /* ---- the pass ---------------------------------------------------------------------------- */
 
+/* End of the opener if it stands at `at`, in whatever case, or 0. */
+static size_t vitp_scrub_opener_end(const vitp_scrub *s, size_t at, const char *opener)
+{
+    while (*opener && vitp_scrub_lower(vitp_scrub_at(s, at)) == *opener) opener++, at++;
+    return *opener ? 0 : at;
+}
+
+/* What the word that starts here says of what follows. */
+static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    unsigned letter = (unsigned)s->text[at] & 31u;
+    size_t   i, end;
+
+    for (i = vitp_scrub_opener_rows[letter - 1]; i < vitp_scrub_opener_rows[letter]; i++) {
+        const char *opener = vitp_scrub_openers[i];
+
+        end = vitp_scrub_opener_end(s, at, opener + 1);
+        if (!end) continue;
+        if (*opener == '$' || *opener == '%') {
+            s->command = s->line_seen = end;
+            s->attached = *opener == '%';
+        } else if (*opener == '!' ? vitp_scrub_scheme(s, at, end, span)
+                                  : vitp_scrub_named(s, end, *opener, span)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The first letter of a word: what is known by it. */
 static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t first = vitp_scrub_letters(s, at);
 
     if (vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT))) return vitp_scrub_number(s, first, span);
-    if (vitp_scrub_pair_in(s, vitp_scrub_start_seconds, first)) {
-        if (vitp_scrub_scheme(s, first, span) || vitp_scrub_phrase(s, first, span)) return true;
-        vitp_scrub_command(s, first);
-    }
+    if (vitp_scrub_pair_in(s, vitp_scrub_opener_seconds, first) &&
+        vitp_scrub_opener(s, first, span))
+        return true;
     if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_iban(s, first, span))
         return true;
     if (vitp_scrub_before(s, at) == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
@@ -5458,7 +5693,7 @@ static VITP_INLINE size_t vitp_scrub_skip(const vitp_scrub *s, size_t at, uint32
            !first[(unsigned char)s->text[end]])
         end++;
     if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) ||
-        vitp_scrub_pair_in(s, vitp_scrub_start_seconds, at))
+        vitp_scrub_pair_in(s, vitp_scrub_opener_seconds, at))
         return at;
     return end;
 }
@@ -7402,8 +7637,9 @@ typedef struct vitp_machine {
 } vitp_machine;
 
 typedef struct vitp_secret_store {
-    vitp_scrub_value values[VITP_SECRETS_MAX + 8u]; /* known values first */
-    char             texts[VITP_SECRETS_MAX + 8u][VITP_SECRET_MAX + 1u];
+    vitp_scrub_value values[VITP_SECRETS_MAX + VITP_KNOWN_MAX]; /* known values first */
+    char             texts[VITP_SECRETS_MAX + VITP_KNOWN_MAX][VITP_SECRET_MAX + 1u];
+    vitp_scrub_core  cores[VITP_SECRETS_MAX][3]; /* of the registered ones */
     uint32_t         count;   /* published by a release store; written under the client's lock */
     uint32_t         secrets; /* of them, registered */
 } vitp_secret_store;
@@ -7563,16 +7799,18 @@ static size_t vitp_record_readable(vitp_encoder *e, const char *text)
     const vitp_secret_store *store = &e->recorder->secrets;
     size_t                   size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u), there, begin;
     uint32_t                 i, count = VITP_ATOMIC_LOAD_ACQUIRE(&store->count);
+    bool                     encoded;
     if (size <= VITP_TEXT_READ_MAX) return size;
     e->cut = true;
     size = VITP_TEXT_READ_MAX;
     while (size > 0 && !vitp_text_is_space(text[size - 1])) size--;
-    there = size + vitp_text_size(text + size, VITP_SECRET_MAX);
-    begin = size > VITP_SECRET_MAX ? size - VITP_SECRET_MAX : 0;
+    there = size + vitp_text_size(text + size, VITP_SECRET_SPELLED_MAX);
+    begin = size > VITP_SECRET_SPELLED_MAX ? size - VITP_SECRET_SPELLED_MAX : 0;
     for (; begin < size; begin++) /* a secret with blanks in it may lie across the edge */
         for (i = 0; i < count; i++)
-            if (begin + store->values[i].size > size && begin + store->values[i].size <= there &&
-                memcmp(text + begin, store->values[i].text, store->values[i].size) == 0)
+            if (begin +
+                    vitp_scrub_secret_at(text + begin, there - begin, &store->values[i], &encoded) >
+                size)
                 return begin;
     return size;
 }
@@ -8281,14 +8519,14 @@ static void vitp_wire_key(vitp_event_writer *w, const char *name, uint32_t size)
     w->first = false;
 }
 
-/* The last gate: no registered secret passes, in whatever member. */
+/* The last gate: no registered secret passes, in whatever member and spelling. */
 static bool vitp_wire_passes(vitp_event_writer *w, const char *text, size_t size)
 {
     const vitp_secret_store *store = &w->wire->recorder->secrets;
-    uint32_t                 i;
-    for (i = store->count - store->secrets; i < store->count; i++)
-        if (vitp_text_has(text, size, store->values[i].text, store->values[i].size))
-            w->secret = true;
+    vitp_scrub_values        values;
+    if (store->secrets == 0) return true;
+    vitp_scrub_values_init(&values, store->values, store->count);
+    if (vitp_scrub_holds_secret(&values, text, size)) w->secret = true;
     return !w->secret;
 }
 
@@ -10807,14 +11045,25 @@ static bool vitp_client_add_secret(vitp_recorder *r, const char *text, size_t si
 {
     vitp_secret_store *s = &r->secrets;
     vitp_scrub_value  *v = &s->values[s->count];
-    if (size < 4 || size > VITP_SECRET_MAX || s->count == sizeof s->values / sizeof s->values[0])
+    uint32_t           i;
+    if (size < VITP_SCRUB_VALUE_MIN || size > VITP_SECRET_MAX ||
+        (whole_word ? s->count == VITP_KNOWN_MAX : s->secrets == VITP_SECRETS_MAX))
         return false;
+    for (i = 0; i < s->count; i++) /* it is there */
+        if (s->values[i].size == size && s->values[i].whole_word == whole_word &&
+            memcmp(s->texts[i], text, size) == 0)
+            return true;
     memcpy(s->texts[s->count], text, size);
     s->texts[s->count][size] = 0;
     v->text = s->texts[s->count];
     v->size = (uint32_t)size;
     v->marker = marker;
     v->whole_word = whole_word;
+    if (!whole_word) {
+        v->cores = s->cores[s->secrets];
+        for (i = 0; i < 3; i++) vitp_scrub_encode(&s->cores[s->secrets][i], text, size, i);
+        s->secrets++;
+    }
     VITP_ATOMIC_STORE_RELEASE(&s->count, s->count + 1u);
     return true;
 }
@@ -10887,27 +11136,34 @@ static bool vitp_client_take_pool(vit_client *t, uint32_t capacity, bool outlive
     return true;
 }
 
-static void vitp_client_learn(vitp_recorder *r, const char *text, const char *marker)
+static void vitp_client_learn_one(vitp_recorder *r, const char *text, const char *marker)
 {
-    if (!vitp_client_is_common(text))
-        (void)vitp_client_add_secret(r, text, vitp_text_size(text, VITP_SECRET_MAX + 1u), marker,
-                                     true);
+    size_t size = vitp_text_size(text, VITP_SECRET_MAX + 1u);
+    while (size > 1 && (text[size - 1] == '/' || text[size - 1] == '\\')) size--;
+    if (!vitp_client_is_common(text)) (void)vitp_client_add_secret(r, text, size, marker, true);
+}
+
+/* A name, and its parts: a home folder is called after its user; a host without its domain, and the
+   domain. */
+static void vitp_client_learn(vitp_recorder *r, char *text, const char *marker)
+{
+    size_t dot = strcspn(text, "."), base = vitp_record_base(text, strlen(text));
+    vitp_client_learn_one(r, text, marker[1] == 'u' && base > 0 ? "[path]" : marker);
+    if (marker[1] == 'u' && base > 0) vitp_client_learn_one(r, text + base, marker);
+    if (marker[1] != 'h' || !text[dot]) return;
+    if (strchr(text + dot + 1, '.')) vitp_client_learn_one(r, text + dot + 1, marker);
+    text[dot] = 0;
+    vitp_client_learn_one(r, text, marker);
 }
 
 static void vitp_client_learn_machine(vitp_recorder *r)
 {
-    char     text[VITP_PATH_MAX];
-    uint64_t gb;
-    if (vitp_os_user(text, sizeof text)) vitp_client_learn(r, text, "[user]");
-    if (vitp_os_host(text, sizeof text)) {
-        vitp_client_learn(r, text, "[host]");
-        text[strcspn(text, ".")] = 0;
-        vitp_client_learn(r, text, "[host]");
-    }
-    if (vitp_os_home(text, sizeof text)) {
-        vitp_client_learn(r, text + vitp_record_base(text, strlen(text)), "[user]");
-        vitp_client_learn(r, text, "[path]");
-    }
+    char        text[VITP_PATH_MAX];
+    const char *marker;
+    uint64_t    gb;
+    uint32_t    i;
+    for (i = 0; vitp_os_known(i, text, sizeof text, &marker); i++)
+        if (text[0]) vitp_client_learn(r, text, marker);
     vitp_os_name(r->machine.os, sizeof r->machine.os);
     vitp_os_arch(r->machine.arch, sizeof r->machine.arch);
     r->machine.cpu_count = vitp_os_cpu_count();
@@ -11142,10 +11398,8 @@ bool vit_register_secret(vit_client *t, const char *text, size_t size)
     bool taken;
     if (!t || !vitp_worker_enter(t)) return false;
     if (text && size == 0) size = vitp_text_size(text, VITP_SECRET_MAX + 1u);
-    taken = text && t->recorder.secrets.secrets < VITP_SECRETS_MAX &&
-            vitp_client_add_secret(&t->recorder, text, size, "[secret]", false);
-    if (taken) t->recorder.secrets.secrets++;
-    else vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_REFUSED);
+    taken = text && vitp_client_add_secret(&t->recorder, text, size, "[secret]", false);
+    if (!taken) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_REFUSED);
     memset(t->wire.clean, 0, sizeof t->wire.clean); /* labels are scanned anew, */
     t->body_turn++;                                 /* and what was about to leave */
     vitp_worker_leave(t);
@@ -11501,6 +11755,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_RATE_VALUES_MAX
 #undef VITP_SECRETS_MAX
 #undef VITP_SECRET_MAX
+#undef VITP_SECRET_SPELLED_MAX
+#undef VITP_KNOWN_MAX
 #undef VITP_CONTEXTS_MAX
 #undef VITP_LABEL_CACHE
 #undef VITP_PATH_MAX
@@ -11566,10 +11822,13 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_PROBE
 #undef VITP_SCRUB_VALUE_MIN
 #undef VITP_SCRUB_TOKEN_MIN
-#undef VITP_SCRUB_SCHEME_LETTERS
 #undef VITP_SCRUB_TOKENS
 #undef VITP_SCRUB_STARTS_WORD
 #undef VITP_SCRUB_STARTS_SECRET
+#undef VITP_SCRUB_MACHINE
+#undef VITP_SCRUB_ACCOUNT
+#undef VITP_SCRUB_HEX_MIN
+#undef VITP_SCRUB_BASE64_MIN
 #undef VITP_QUEUE_CAPACITY_MIN
 #undef VITP_QUEUE_CAPACITY_MAX
 #undef VITP_QUEUE_CHUNK_MIN
