@@ -3133,7 +3133,7 @@ static const char *const vitp_scrub_words[26] = {
     "+identified_by -index_key",
     "?jsessionid ?.jwt$",
     "+kennwort ?.key$",
-    "?.login$",
+    "&.login$",
     "@.machine_name$ +mot_de_passe",
     "@.node$ @.node_name$",
     "#.otp -overpass",
@@ -3628,14 +3628,14 @@ static bool vitp_scrub_among(const vitp_scrub *s, const char *const table[26], s
     const char *word;
     char        second;
 
-    if (end - at < 2 || end - at > 15 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
+    if (end - at < 1 || end - at > 15 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
         return false;
-    second = vitp_scrub_lower(s->text[at + 1]);
+    second = end - at > 1 ? vitp_scrub_lower(s->text[at + 1]) : ' ';
     for (word = table[(s->text[at] & 31) - 1]; *word; word += *word == ' ') {
         if (word[0] == sign && word[2] == second) {
-            size_t i = at + 2;
+            size_t i = at + 1;
 
-            for (word += 3; *word > ' ' && i < end && vitp_scrub_lower(s->text[i]) == *word; i++)
+            for (word += 2; *word > ' ' && i < end && vitp_scrub_lower(s->text[i]) == *word; i++)
                 word++;
             if (*word <= ' ' && i == end) return true;
         }
@@ -3667,6 +3667,23 @@ static bool vitp_scrub_goes_on(const vitp_scrub *s, size_t at)
 {
     return vitp_scrub_in(s, at, VITP_SCRUB_ALNUM) || vitp_scrub_marker(s, at);
 }
+
+/* Does a marker follow, at once or behind two separators? Then this text went on before it was
+   scrubbed. */
+static bool vitp_scrub_meets(const vitp_scrub *s, size_t at, uint32_t separators)
+{
+    size_t i, end = at < s->size ? vitp_scrub_run(s, at, separators, 2) : at;
+
+    if (vitp_scrub_at(s, at) == '%') end = at + 3; /* of an escape that was cut */
+    for (i = at; i <= end; i++)
+        if (vitp_scrub_marker(s, i)) return true;
+    return false;
+}
+
+#define VITP_SCRUB_JOINS                                                                       \
+    (VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(COLON) | \
+     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(AT) | VITP_SCRUB_SET(PLUS) |                     \
+     VITP_SCRUB_SET(DOLLAR) | VITP_SCRUB_SET(UNDERSCORE))
 
 /* Does the separator and a hex digit (or a marker in its place) follow? */
 static bool vitp_scrub_more(const vitp_scrub *s, size_t at, char separator)
@@ -4009,7 +4026,7 @@ static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
         return false;
     while (start < at && s->text[start] == '-') start++;
     d = vitp_scrub_dots(s, start);
-    if (start == at || d.labels < 2 || vitp_scrub_marker(s, d.end)) return false;
+    if (start == at || d.labels < 2 || vitp_scrub_meets(s, d.end, VITP_SCRUB_JOINS)) return false;
     if (vitp_scrub_in(s, d.end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_at(s, d.end) == '(')
         return false;
     return vitp_scrub_is_domain(s, start, &d) && vitp_scrub_claim_host(s, start, d.end, span);
@@ -4033,7 +4050,8 @@ static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     if (vitp_scrub_starts(s, rest, "//")) rest += 2;
     else if (vitp_scrub_starts(s, rest, "\\/\\/")) rest += 4;
     else if (!vitp_scrub_listed(s, start, at, ':') ||
-             !(vitp_scrub_at(s, rest) == '/' || vitp_scrub_lower(s->text[start]) == 'j'))
+             !(vitp_scrub_at(s, rest) == '/' || (vitp_scrub_lower(s->text[start]) == 'j' &&
+                                                 vitp_scrub_in(s, rest, VITP_SCRUB_LETTER))))
         return false;
     end = vitp_scrub_marker(s, rest) ? rest : vitp_scrub_url_end(s, rest);
     return end > rest && vitp_scrub_claim(span, start, end, "[url]");
@@ -4599,7 +4617,7 @@ static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bo
 
     if (at == end || !vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) return false;
     if (!vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' ||
-        vitp_scrub_marker(s, end))
+        vitp_scrub_meets(s, end, VITP_SCRUB_JOINS))
         return false;
     d = vitp_scrub_dots(s, at);
     if (!plain && !digit && d.labels < 2) return false;
@@ -4621,7 +4639,7 @@ static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
     return end - at >= 2 && vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
            !vitp_scrub_listed(s, last, end, '=') && !vitp_scrub_listed(s, last, end, '0') &&
            !vitp_scrub_is_reference(s, at, end) && vitp_scrub_at(s, end) != '(' &&
-           !vitp_scrub_marker(s, end);
+           !vitp_scrub_meets(s, end, VITP_SCRUB_JOINS);
 }
 
 #define VITP_SCRUB_MACHINE (VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH))
@@ -4633,6 +4651,7 @@ static size_t vitp_scrub_name_end(const vitp_scrub *s, size_t at, uint32_t set)
 {
     size_t end = vitp_scrub_run(s, at, set, 128);
 
+    if (vitp_scrub_marker(s, end)) return at; /* it went on */
     while (end > at && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH) |
                                                            VITP_SCRUB_SET(BACKSLASH)))
         end--;
@@ -4658,6 +4677,7 @@ static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool 
         return vitp_scrub_is_machine(s, at, end, quoted || tight) &&
                vitp_scrub_claim_host(s, at, end, span);
     if (!vitp_scrub_is_account(s, at, end)) return false;
+    if (vitp_scrub_at(s, end) == '@' || vitp_scrub_starts(s, end, "%40")) return false; /* mail */
     if (!quoted && !tight && vitp_scrub_is_member(s, at, end)) return false;
     if (!quoted && loose && !vitp_scrub_stands_alone(s, end)) return false;
     return vitp_scrub_claim(span, at, end, "[user]");
@@ -4808,6 +4828,7 @@ static bool vitp_scrub_is_number(const vitp_scrub *s, size_t at, size_t end)
     if (vitp_scrub_is(before, inside) && !(before == '.' && at - 1 == s->floor)) return false;
     if (vitp_scrub_goes_on(s, end) || vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)))
         return false;
+    if (vitp_scrub_meets(s, end, VITP_SCRUB_JOINS | VITP_SCRUB_SET(SPACE))) return false;
     return !vitp_scrub_in(s, end,
                           VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON)) ||
            !vitp_scrub_in(s, end + 1, VITP_SCRUB_ALNUM);
@@ -4904,6 +4925,8 @@ static bool vitp_scrub_phone(const vitp_scrub *s, size_t at, vitp_scrub_span *sp
     size_t   end = vitp_scrub_dialed(s, at + (c == '+'), &digits, &parted);
 
     if (digits < 7 || digits > 15 || vitp_scrub_goes_on(s, end) ||
+        vitp_scrub_meets(s, end,
+                         VITP_SCRUB_JOINS | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(PAREN)) ||
         vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_port(s, end) ||
         vitp_scrub_is(vitp_scrub_before(s, at),
                       VITP_SCRUB_WORD | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT)))
@@ -5012,8 +5035,8 @@ static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
     if (at == end || at == s->size) return true;
     for (i = 0; i < sizeof words / sizeof *words; i++)
         if (vitp_scrub_starts(s, at, words[i])) return true;
-    return vitp_scrub_in(s, at,
-                         VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN));
+    return vitp_scrub_in(s, at, VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN)) ||
+           (vitp_scrub_in(s, at, VITP_SCRUB_SET(OPEN)) && !vitp_scrub_marker(s, at));
 }
 
 /* Claims the name after a phrase. */
@@ -5268,8 +5291,20 @@ static bool vitp_scrub_is_base64(const vitp_scrub *s, size_t at, size_t end)
     return length >= 26 && vitp_scrub_changes(s, best, best + length, false, &kinds) * 4 > length;
 }
 
-/* The start of a long run. It reads no more than VITP_SCRUB_BASE64_PROBE bytes of what it does not
-   claim. */
+/* Behind the words in small letters with which a run begins (https_token_...). */
+static size_t vitp_scrub_behind_words(const vitp_scrub *s, size_t at, size_t end)
+{
+    for (;;) {
+        size_t word = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 12);
+
+        if (word == at || end - word < VITP_SCRUB_BASE64_MIN ||
+            !vitp_scrub_in(s, word, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(UNDERSCORE)))
+            return at;
+        at = word + 1;
+    }
+}
+
+/* The start of a long run. Of what it does not claim it reads 64 bytes. */
 static bool vitp_scrub_base64(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     const uint32_t set = VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(SLASH) |
@@ -5278,6 +5313,7 @@ static bool vitp_scrub_base64(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 
     if (end - at < VITP_SCRUB_BASE64_MIN || vitp_scrub_marker(s, end)) return false;
     if (!vitp_scrub_is_base64(s, at, end) || vitp_scrub_is_checksum(s, at)) return false;
+    at = vitp_scrub_behind_words(s, at, end);
     end = vitp_scrub_run(s, end, set, s->size);
     return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, VITP_SCRUB_SET(EQUAL), 2), "[b64]");
 }
@@ -5602,6 +5638,14 @@ static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return false;
 }
 
+/* Are these digits the colour of a terminal ([1;93m)? */
+static bool vitp_scrub_is_color(const vitp_scrub *s, size_t at)
+{
+    if (vitp_scrub_before(s, at) != '[') return false;
+    return vitp_scrub_at(
+               s, vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12)) == 'm';
+}
+
 /* The first letter of a word: what is known by it. */
 static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -5645,7 +5689,7 @@ static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     case VITP_SCRUB_TICK:
     case VITP_SCRUB_BACKTICK: return vitp_scrub_quoted(s, at, span);
     case VITP_SCRUB_DIGIT:
-        return !vitp_scrub_is(before, VITP_SCRUB_ALNUM) &&
+        return !vitp_scrub_is(before, VITP_SCRUB_ALNUM) && !vitp_scrub_is_color(s, at) &&
                (vitp_scrub_number(s, at, span) || vitp_scrub_token_at(s, at, span));
     case VITP_SCRUB_ANGLE: return s->text[at] == '>' && vitp_scrub_element(s, at, 1, span);
     case VITP_SCRUB_AMPERSAND:
@@ -5755,7 +5799,11 @@ static size_t vitp_scrub_replace(vitp_scrub *s, vitp_scrub_sink *sink, const vit
     vitp_scrub_put(sink, s->text + s->floor, span->start - s->floor, false);
     if (span->marker) vitp_scrub_put(sink, span->marker, strlen(span->marker), true);
     else vitp_scrub_put(sink, s->text + span->start, span->end - span->start, true);
-    if (span->end - span->start > 64 || vitp_scrub_starts(s, span->start, "[key]")) s->command = 0;
+    /* these may have had the end of a line in them */
+    if (span->marker
+            ? span->marker[1] == 's' || span->marker[1] == 'k'
+            : vitp_scrub_starts(s, span->start, "[s") || vitp_scrub_starts(s, span->start, "[k"))
+        s->command = 0;
     s->floor = span->end;
     return s->floor;
 }
@@ -11825,6 +11873,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_TOKENS
 #undef VITP_SCRUB_STARTS_WORD
 #undef VITP_SCRUB_STARTS_SECRET
+#undef VITP_SCRUB_JOINS
 #undef VITP_SCRUB_MACHINE
 #undef VITP_SCRUB_ACCOUNT
 #undef VITP_SCRUB_HEX_MIN
