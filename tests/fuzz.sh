@@ -14,7 +14,8 @@ build() { # folder of the header, program
 }
 
 # one file a line of the corpus; the first byte chooses the size of the short buffer
-[ -f $D/seeds/l1 ] || awk -v d=$D/seeds 'BEGIN { FS = "\t" }
+rm -f $D/seeds/l*
+awk -v d=$D/seeds 'BEGIN { FS = "\t" }
     !/^#/ { f = d "/l" ++n; printf "%c%s", 33 + n % 90, $NF >f; close(f) }' tests/data/scrub_*.tsv
 
 fuzz() { # program, corpus, further options
