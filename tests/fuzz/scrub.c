@@ -35,10 +35,13 @@ typedef struct text {
     size_t size;
 } text;
 
+static const char *where = "the input"; /* what is run: a file, or a line of one */
+static unsigned    where_line;
+
 static void demand(bool holds, const char *what)
 {
     if (holds) return;
-    fprintf(stderr, "broken: %s\n", what);
+    fprintf(stderr, "broken: %s\nin %s:%u\n", what, where, where_line);
     abort();
 }
 
@@ -209,6 +212,7 @@ static void run(const char *bytes, size_t size)
 {
     LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
     runs++;
+    where_line++;
 }
 
 static void run_file(const char *path)
@@ -221,6 +225,8 @@ static void run_file(const char *path)
         perror(path);
         exit(2);
     }
+    where = path;
+    where_line = 1;
     if (!by_line) run(buffer, fread(buffer, 1, sizeof buffer, f));
     while (by_line && fgets(buffer, sizeof buffer, f)) run(buffer, strlen(buffer));
     fclose(f);
