@@ -19,7 +19,8 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate
+        examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate \
+        privacy fuzz-scrub fuzz-scrub-planted deps-fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -27,8 +28,8 @@ help: ## list the targets
 demo: $(EXAMPLES) ## a real program records events, the collector shows what arrived
 	@sh examples/demo.sh $(FILE)
 
-test: deps $(UNITBIN) $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/tests/smoke ## all tests (installs cmocka and libcurl when they are missing)
-	@sh tests/run.sh $(UNITBIN) $(B)/tests/smoke $(B)/examples/queue tests/forms.sh tests/check_demo.sh tests/check_hello.sh tests/lint.sh
+test: deps $(UNITBIN) $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/tests/smoke $(B)/tests/privacy $(B)/tests/scrub_files ## all tests (installs cmocka and libcurl when they are missing)
+	@sh tests/run.sh $(UNITBIN) $(B)/tests/smoke $(B)/examples/queue tests/forms.sh tests/check_demo.sh tests/check_hello.sh tests/check_privacy.sh tests/check_seeds.sh tests/lint.sh
 
 check: deps deps-check ## the tests, then compilers, sanitizers and lint: what CI runs
 	@sh tests/check.sh
@@ -65,6 +66,23 @@ stress: $(B)/tests/stress ## the queue under load: RECORDS records from 4 and fr
 	@$(B)/tests/stress $(RECORDS) 4
 	@$(B)/tests/stress $$(($(RECORDS) / 10)) 80
 
+CORPUS = tests/data/scrub_positive.tsv tests/data/scrub_negative.tsv
+OTHER  = ../shared/privacy
+privacy: $(B)/tests/privacy ## what vit_scrub finds and damages, and its speed; also on the lines in OTHER if there are any (VIEW=-v: each failure)
+	@other=; mkdir -p $(B)/privacy; \
+	if [ -f $(OTHER)/positive.tsv.gz ] && [ -f $(OTHER)/negative.tsv.gz ]; then \
+	    for s in positive negative; do gzip -dc $(OTHER)/$$s.tsv.gz >$(B)/privacy/$$s.tsv; other="$$other $(B)/privacy/$$s.tsv"; done; \
+	fi; \
+	$(B)/tests/privacy $(VIEW) $(CORPUS) $$other
+
+TIME = 60
+RUNS = 0
+fuzz-scrub: deps-fuzz ## vit_scrub under libFuzzer for TIME seconds, or RUNS executions (RUNS=10000000)
+	@TIME=$(TIME) RUNS=$(RUNS) sh tests/fuzz.sh
+
+fuzz-scrub-planted: deps-fuzz ## that target must find each planted bug within TIME seconds
+	@TIME=$(TIME) sh tests/fuzz.sh planted
+
 emulate: deps-emulate ## 32-bit and big-endian machines, by qemu (installs it and cross compilers)
 	@sh tests/emulate.sh
 
@@ -72,7 +90,7 @@ lint: deps-check ## the header's own rules, clang-tidy and cppcheck
 	@sh tests/lint.sh tools
 
 format: ## clang-format the sources
-	clang-format -i vitelemetry.h examples/*.c tests/*.c tests/*.h bench/*.c
+	clang-format -i vitelemetry.h examples/*.c tests/*.c tests/*.h tests/fuzz/*.c bench/*.c
 
 install: ## header and pkg-config file (PREFIX, DESTDIR)
 	install -d "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/share/pkgconfig"
@@ -89,6 +107,9 @@ deps:
 	@sh tests/need.sh cmocka.h:libcmocka-dev curl/curl.h:libcurl4-openssl-dev
 deps-check:
 	@sh tests/need.sh clang:clang clang++:clang clang-tidy:clang-tidy cppcheck:cppcheck g++:g++
+
+deps-fuzz:
+	@sh tests/need.sh clang:clang dpkg:libclang-rt-14-dev
 
 deps-emulate:
 	@sh tests/need.sh qemu-s390x:qemu-user dpkg:gcc-12-multilib dpkg:libc6-dev-i386 \
@@ -134,6 +155,14 @@ $(B)/tests/test_%: tests/test_%.c $(wildcard tests/*.h) vitelemetry.h
 $(B)/tests/smoke: tests/smoke.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+$(B)/tests/privacy: tests/privacy.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+$(B)/tests/scrub_files: tests/fuzz/scrub.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) -DFUZZ_FILES -I. $< -o $@ -pthread
 
 $(B)/tests/crash_loop: tests/crash_loop.c vitelemetry.h
 	@mkdir -p $(@D)
