@@ -27,8 +27,8 @@ help: ## list the targets
 demo: $(EXAMPLES) ## a real program records events, the collector shows what arrived
 	@sh examples/demo.sh $(FILE)
 
-test: deps $(UNITBIN) $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/tests/smoke ## all tests (installs cmocka and libcurl when they are missing)
-	@sh tests/run.sh $(UNITBIN) $(B)/tests/smoke $(B)/examples/queue tests/forms.sh tests/check_demo.sh tests/check_hello.sh tests/lint.sh
+test: deps $(UNITBIN) $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/examples/privacy $(B)/tests/smoke ## all tests (installs cmocka and libcurl when they are missing)
+	@sh tests/run.sh $(UNITBIN) $(B)/tests/smoke $(B)/examples/queue tests/forms.sh tests/check_demo.sh tests/check_hello.sh tests/check_inventory.sh tests/lint.sh
 
 check: deps deps-check ## the tests, then compilers, sanitizers and lint: what CI runs
 	@sh tests/check.sh
@@ -113,11 +113,15 @@ $(B)/examples/hello: examples/hello.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread -lcurl
 
+$(B)/examples/privacy: examples/privacy.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
 $(B)/examples/queue: examples/queue.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 
-examples: deps $(EXAMPLES) $(B)/examples/hello ## build the examples
+examples: deps $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/examples/privacy ## build the examples
 
 $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector
 	@mkdir -p $(@D)
