@@ -35,10 +35,7 @@ static void show_event(const vit_schema *s, bool markdown)
     printf(markdown ? " |\n" : "");
 }
 
-static void show_line(const char *json, size_t size, void *user)
-{
-    (void)user, printf("    %.*s\n", (int)size, json);
-}
+static void show(const char *json, size_t n, void *u) { (void)u, printf("%.*s\n", (int)n, json); }
 
 int main(int argc, char **argv)
 {
@@ -55,6 +52,6 @@ int main(int argc, char **argv)
     for (int i = 0; markdown && i <= VIT_UUID; i++)
         printf("| %s | %s |\n", kinds[i][0], kinds[i][2]);
     vit_track_db_connection_attempt(t, &(vit_db_connection_attempt){ .host = "db.example.org" });
-    vit_export(t, show_line, NULL);
+    vit_export(t, show, NULL);
     return vit_destroy(t, 0) ? 0 : 1;
 }
