@@ -1500,7 +1500,7 @@ static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
                           FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_ALWAYS,
                           FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
     if (a->file == INVALID_HANDLE_VALUE) return false;
-    if (GetFileInformationByHandle(a->file, &info) && info.nNumberOfLinks == 1 &&
+    if (GetFileInformationByHandle(a->file, &info) && info.nNumberOfLinks <= 1 &&
         !(info.dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT))) {
         a->size = (uint64_t)info.nFileSizeHigh << 32 | info.nFileSizeLow;
         return true;
@@ -1521,7 +1521,8 @@ static bool vitp_os_append_close(const vitp_os_appender *a, const char *path, co
     wchar_t from[VITP_PATH_MAX], to[VITP_PATH_MAX];
     CloseHandle(a->file);
     return !old || (vitp_os_wide(from, path) && vitp_os_wide(to, old) &&
-                    MoveFileExW(from, to, MOVEFILE_REPLACE_EXISTING));
+                    (MoveFileExW(from, to, MOVEFILE_REPLACE_EXISTING) ||
+                     GetLastError() == ERROR_FILE_NOT_FOUND));
 }
 
 static void vitp_os_remove_file(const char *path)
@@ -2234,7 +2235,7 @@ static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
     struct stat s;
     a->file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
     if (a->file < 0) return false;
-    if (fstat(a->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() && s.st_nlink == 1 &&
+    if (fstat(a->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() && s.st_nlink <= 1 &&
         s.st_size >= 0 && fchmod(a->file, 0600) == 0) {
         a->size = (uint64_t)s.st_size;
         return true;
@@ -2259,7 +2260,7 @@ static bool vitp_os_append_close(const vitp_os_appender *a, const char *path, co
     bool        ok = true;
     if (old && fstat(a->file, &own) == 0 && lstat(path, &there) == 0 &&
         own.st_dev == there.st_dev && own.st_ino == there.st_ino)
-        ok = rename(path, old) == 0;
+        ok = rename(path, old) == 0 || errno == ENOENT;
     return close(a->file) == 0 && ok;
 }
 

@@ -1,5 +1,5 @@
-/* test_audit.c: what vit_export shows, what is sent and what options.audit lists are the same bytes;
-   the list's caps, its privacy, and what removes it.
+/* test_audit.c: what vit_export shows, what is sent and what options.audit lists are the same
+   bytes; the list's caps, its privacy, and what removes it.
 
    Build:   cc -std=c99 -I. tests/test_audit.c -o build/tests/test_audit -lcmocka -pthread */
 
@@ -294,7 +294,7 @@ static void test_pipe_in_its_place(void **state)
     refused(NULL);
 }
 
-/* ---- what removes it --------------------------------------------------------------------------- */
+/* ---- what removes it ------------------------------------------------------------------------- */
 
 static void fill(vit_client *t)
 {
@@ -410,7 +410,7 @@ static void test_unknown(void **state)
     assert_true(vit_destroy(t, 1000));
 }
 
-/* ---- two clients of one folder ----------------------------------------------------------------- */
+/* ---- two clients of one folder --------------------------------------------------------------- */
 
 static vit_client *other_client;
 

@@ -1,5 +1,5 @@
-/* test_canary.c: invented secrets, user names, host names and home folders are planted through every
-   call that takes a text, and then looked for in everything that leaves the library.
+/* test_canary.c: invented secrets, user names, host names and home folders are planted through
+   every call that takes a text, and then looked for in everything that leaves the library.
 
    Each pair of a call and a form of the canary has clients and canaries of its own, so that what is
    found tells where it came from. A line of output for each pair: LEAK <call>: <form>, in <places>.
@@ -15,12 +15,12 @@
 
 #include <dirent.h>
 
-#define CANARY_ALL(X)                                                             \
-    X(VIT_LABEL, label)                                                           \
-    X(VIT_TEXT, text)                                                             \
-    X(VIT_HASH, host)                                                             \
-    X(VIT_GROUP, team) X(VIT_ROW, record) X(VIT_FILE, source) X(VIT_TRACE, trace) \
-        X(VIT_FRAME, frame)
+#define CANARY_ALL(X)   \
+    X(VIT_LABEL, label) \
+    X(VIT_TEXT, text)   \
+    X(VIT_HASH, host)   \
+    X(VIT_GROUP, team)  \
+    X(VIT_ROW, record) X(VIT_FILE, source) X(VIT_TRACE, trace) X(VIT_FRAME, frame)
 VIT_EVENT_DECLARE(canary_all, CANARY_ALL);
 VIT_EVENT_DEFINE(canary_all, "canary.all", 1.0, CANARY_ALL)
 
@@ -347,24 +347,29 @@ static void plant_collection(vit_client *t, const char *text)
     track_plain(t);
 }
 
-/* The canary stands at an edge where the library cuts. */
-static void plant_at(vit_client *t, const char *text, size_t before, bool label)
+/* The canary stands at an edge where the library cuts, which takes its last `missing` bytes.
+   Before it are words, or one long URL, which leaves room for all that the library reads. */
+static void plant_at(vit_client *t, const char *text, size_t edge, size_t missing, bool label,
+                     bool url)
 {
     static char long_text[8192];
     vit_event   e;
-    size_t      i;
-    for (i = 0; i < before; i++) long_text[i] = "lorem ipsum "[i % 12];
-    if (before) long_text[before - 1] = ' ';
+    size_t      i, before = edge + missing - strlen(text);
+    for (i = 0; i < before; i++) long_text[i] = url ? 'a' : "lorem ipsum "[i % 12];
+    if (url) memcpy(long_text, "https://zq.example/", 19);
+    long_text[before - 1] = ' ';
     snprintf(long_text + before, sizeof long_text - before, "%s and more", text);
     vit_event_begin(&e, t, "canary.cut", NULL);
     if (label) vit_add_label(&e, "member", long_text);
     else vit_add_text(&e, "member", long_text);
     (void)vit_event_send(&e);
 }
-PLANT_CALL(text_at_its_end, plant_at(t, text, 1024 - 16, false))
-PLANT_CALL(text_behind_its_end, plant_at(t, text, 1024 - 4, false))
-PLANT_CALL(text_at_what_is_read, plant_at(t, text, 4096 - 16, false))
-PLANT_CALL(label_at_its_end, plant_at(t, text, 64 - 16, true))
+PLANT_CALL(text_end_1, plant_at(t, text, 1024, 1, false, false))
+PLANT_CALL(text_end_3, plant_at(t, text, 1024, 3, false, false))
+PLANT_CALL(read_end_1, plant_at(t, text, 4096, 1, false, true))
+PLANT_CALL(read_end_3, plant_at(t, text, 4096, 3, false, true))
+PLANT_CALL(label_end_1, plant_at(t, text, 64, 1, true, false))
+PLANT_CALL(label_end_3, plant_at(t, text, 64, 3, true, false))
 
 static site *add_site(const char *name, group of, void (*plant_fn)(vit_client *, const char *))
 {
@@ -431,10 +436,12 @@ static int add_sites(void **state)
     add_site("vit_session_begin session_id", GROUP_CONTEXT, plant_session_id);
     add_site("vit_set_context provider", GROUP_CONTEXT, plant_provider);
     add_site("vit_set_context collection", GROUP_HASH, plant_collection);
-    add_site("a text's end", GROUP_CUT, plant_text_at_its_end);
-    add_site("behind a text's end", GROUP_CUT, plant_text_behind_its_end);
-    add_site("the end of what is read", GROUP_CUT, plant_text_at_what_is_read);
-    add_site("a label's end", GROUP_CUT, plant_label_at_its_end);
+    add_site("a text's end less 1", GROUP_CUT, plant_text_end_1);
+    add_site("a text's end less 3", GROUP_CUT, plant_text_end_3);
+    add_site("the end of what is read less 1", GROUP_CUT, plant_read_end_1);
+    add_site("the end of what is read less 3", GROUP_CUT, plant_read_end_3);
+    add_site("a label's end less 1", GROUP_CUT, plant_label_end_1);
+    add_site("a label's end less 3", GROUP_CUT, plant_label_end_3);
     return 0;
 }
 
