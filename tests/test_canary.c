@@ -29,10 +29,12 @@ VIT_EVENT_DEFINE(canary_all, "canary.all", 1.0, CANARY_ALL)
 typedef enum form {
     FORM_LITERAL,
     FORM_PERCENT,
+    FORM_PERCENT_LOWER,
     FORM_BASE64_0,
     FORM_BASE64_1,
     FORM_BASE64_2,
     FORM_JSON,
+    FORM_JSON_SLASH,
     FORM_USER,
     FORM_USER_UPPER,
     FORM_HOST,
@@ -44,10 +46,12 @@ typedef enum form {
 } form;
 static const char *const form_names[] = { "secret",
                                           "secret, percent-encoded",
+                                          "secret, percent-encoded in lower case",
                                           "secret, base64 at 0",
                                           "secret, base64 at 1",
                                           "secret, base64 at 2",
                                           "secret, JSON-escaped",
+                                          "secret, JSON-escaped with its slash",
                                           "user",
                                           "user, upper case",
                                           "host",
@@ -107,20 +111,20 @@ static void plant_base64(canary *c, size_t before)
     snprintf(c->base64, sizeof c->base64, "%.*s", (int)(last - first), c->planted + first);
 }
 
-static void plant_percent(canary *c)
+static void plant_percent(canary *c, const char *escape)
 {
     const char *p;
     char       *out = c->planted;
     for (p = c->secret; *p; p++)
-        out += snprintf(out, 4, vitp_text_is_alnum(*p) ? "%c" : "%%%02X", (unsigned char)*p);
+        out += snprintf(out, 4, vitp_text_is_alnum(*p) ? "%c" : escape, (unsigned char)*p);
 }
 
-static void plant_json(canary *c)
+static void plant_json(canary *c, bool slash)
 {
     const char *p;
     char       *out = c->planted;
     for (p = c->secret; *p; p++) {
-        if (*p == '"' || *p == '\\' || *p == '/') *out++ = '\\';
+        if (*p == '"' || *p == '\\' || (slash && *p == '/')) *out++ = '\\';
         *out++ = *p;
     }
     *out = 0;
@@ -149,7 +153,7 @@ static void make_environment(const canary *c, form f)
 static void make_canary(canary *c, form f, alphabet a)
 {
     static const char        consonants[] = "bdfgklmnprstvz", vowels[] = "aeiou";
-    static const char *const shapes[] = { "7\"q%s/+\\&e5", "7\"q%s+&'e5", "q7_%s_e5", "q7_%s_e5" };
+    static const char *const shapes[] = { "7\"q%s/+\\&e5", "7\"q%s+&=e5", "q7_%s_e5", "q7_%s_e5" };
     unsigned                 n = canaries++, i;
     char                    *at = c->word;
     memset(c, 0, sizeof *c);
@@ -162,8 +166,9 @@ static void make_canary(canary *c, form f, alphabet a)
     *at++ = 'x';
     snprintf(c->secret, sizeof c->secret, shapes[a], c->word);
     snprintf(c->planted, sizeof c->planted, "%s", f < FORM_USER ? c->secret : c->word);
-    if (f == FORM_PERCENT) plant_percent(c);
-    if (f == FORM_JSON) plant_json(c);
+    if (f == FORM_PERCENT) plant_percent(c, "%%%02X");
+    if (f == FORM_PERCENT_LOWER) plant_percent(c, "%%%02x");
+    if (f == FORM_JSON || f == FORM_JSON_SLASH) plant_json(c, f == FORM_JSON_SLASH);
     if (f >= FORM_BASE64_0 && f <= FORM_BASE64_2) plant_base64(c, (size_t)(f - FORM_BASE64_0));
     if (f == FORM_USER_UPPER || f == FORM_HOST_UPPER) to_upper(c->planted);
     if (f == FORM_HOST_FULL)
@@ -175,9 +180,11 @@ static void make_canary(canary *c, form f, alphabet a)
 /* Forms that can stand in such a text at all. */
 static bool form_fits(form f, alphabet a)
 {
-    if (a == ALPHABET_NO_SLASH && f == FORM_HOME) return false;
+    if (a == ALPHABET_NO_SLASH && (f == FORM_HOME || f == FORM_JSON_SLASH)) return false;
     if (a < ALPHABET_NAME) return true;
-    if (f == FORM_PERCENT || f == FORM_JSON || f == FORM_HOME) return false;
+    if (f == FORM_PERCENT || f == FORM_PERCENT_LOWER || f == FORM_JSON || f == FORM_JSON_SLASH)
+        return false; /* as the secret itself */
+    if (f == FORM_HOME) return false;
     if (a == ALPHABET_NAME) return true;
     return f == FORM_LITERAL || f == FORM_USER || f == FORM_HOST || f == FORM_HOST_FULL ||
            f == FORM_HOME_NAME;
