@@ -10,6 +10,9 @@
 
 #include "common.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 static char folder[64];
 static char list[128], list_old[128], settings[128];
 static wire the_wire;
@@ -294,6 +297,31 @@ static void test_pipe_in_its_place(void **state)
     refused(NULL);
 }
 
+/* Where the disk is full, what it took a part of is taken back: the lines that are there are whole. */
+static void test_full_disk(void **state)
+{
+    vit_options   o = audited(VIT_WIRE_EVENT);
+    vit_client   *t = client_of(&o);
+    struct rlimit before, small;
+    size_t        size;
+    (void)state;
+    flush_one(t);
+    size = strlen(file_read(list));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = (rlim_t)size + 20;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    flush_one(t);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(strlen(file_read(list)), size);
+    assert_int_equal(vit_get_stats(t).delivered, 2);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_AUDIT_NOT_WRITTEN), 1);
+    flush_one(t);
+    assert_int_equal(count_of(file_read(list), "\n"), 2);
+    assert_true(vit_destroy(t, 1000));
+}
+
 /* ---- what removes it ------------------------------------------------------------------------- */
 
 static void fill(vit_client *t)
@@ -520,6 +548,7 @@ int main(void)
         TEST(test_hard_link),
         TEST(test_folder_in_its_place),
         TEST(test_pipe_in_its_place),
+        TEST(test_full_disk),
         TEST(test_purge),
         TEST(test_reset_identity),
         TEST(test_denied),
