@@ -297,7 +297,7 @@ static void test_pipe_in_its_place(void **state)
     refused(NULL);
 }
 
-/* Where the disk is full, what it took a part of is taken back: the lines that are there are whole. */
+/* What a full disk took a part of is taken back: the lines that are there are whole. */
 static void test_full_disk(void **state)
 {
     vit_options   o = audited(VIT_WIRE_EVENT);
