@@ -51,12 +51,6 @@ WHAT LEAVES YOUR MACHINE
     a refusal is written to disk. The request carries no cookie, no identity in a header, and what
     your transport adds (the server sees an IP address).
 
-    The user can read all of it: vit_export shows what waits, byte for byte as it will be sent, and
-    with options.audit each event that the server took (2xx) is appended as one line to sent.ndjson
-    in the data folder, 0600, as it left. A full file (256 KiB) becomes sent.1.ndjson, so that the
-    last 256 to 512 KiB are there. vit_purge, vit_reset_identity and a refusal remove both, also
-    those of an earlier run. Nothing is listed without consent or without a data folder.
-
 THREADS
     vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any
     time and never wait. The other calls may be called from any thread; they take a lock that is
@@ -65,6 +59,14 @@ THREADS
     nothing (VIT_DISABLED); all other calls do nothing in it (do not fork in a signal handler that
     may interrupt a tracking call). Callbacks may track; vit_flush from a callback returns false at
     once.
+
+WHAT THE USER CAN READ
+    All of it: vit_export shows what waits, byte for byte as it will be sent, and with options.audit
+    each event that the server took (2xx) is appended as one line to sent.ndjson in the data folder,
+    0600, as it left. A full file (256 KiB) becomes sent.1.ndjson, so that the last 256 to 512 KiB
+    are there. vit_purge, vit_reset_identity and a refusal remove both, also those of an earlier
+    run. Nothing is listed without consent or without a data folder. examples/privacy.c prints what
+    the catalogue can send at all, and who refuses.
 
 ERRORS
     Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
@@ -8384,10 +8386,13 @@ static void vitp_stock_end_texts(vitp_ledger *l)
    >>audit: what was sent, for the user to read: two files in the data folder, one event a line
    ============================================================================================ */
 
-#ifndef VITELEMETRY_NO_FILES
 #ifndef VITP_AUDIT_MAX
-#define VITP_AUDIT_MAX 262144u /* bytes of a file: no less than a full batch; users open it */
+#define VITP_AUDIT_MAX 262144u /* bytes of a file, some days of one user; an editor opens it */
 #endif
+
+#ifdef VITELEMETRY_NO_FILES
+static void vitp_audit_remove(const char *folder) { (void)folder; }
+#else
 
 /* False: the path is too long. */
 static bool vitp_audit_path(char out[VITP_POOL_PATH_MAX], const char *folder, bool old)
@@ -8628,10 +8633,7 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
 static void vitp_worker_store(vit_client *t, bool only_new) { (void)t, (void)only_new; }
 static void vitp_worker_erase(vit_client *t) { (void)t; }
 static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t, (void)folder; }
-static void vitp_worker_remove_audit(vit_client *t) { (void)t; }
 #else
-
-static void vitp_worker_remove_audit(vit_client *t) { vitp_audit_remove(t->settings_folder); }
 
 /* True: there are settings, or something in their place that cannot be read, which refuses. */
 static bool vitp_worker_load(vit_client *t, vitp_settings *s)
@@ -9070,7 +9072,7 @@ static void vitp_worker_decide(vit_client *t)
     VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, may[(uint32_t)t->consent]);
     VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)t->gate << 8);
     if (t->consent == VIT_CONSENT_UNKNOWN) {
-        if (before >= VIT_CONSENT_GRANTED) vitp_worker_remove_audit(t);
+        if (before >= VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
         vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
         vitp_worker_disown_file(t); /* what waits from now on is in no file */
     }
@@ -9080,7 +9082,7 @@ static void vitp_worker_decide(vit_client *t)
     /* The user's or the host's refusal, whatever gate is named first; the others come and go. */
     if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED && !t->inputs.setting_refuses) return;
     vitp_worker_remove_pools(t);
-    vitp_worker_remove_audit(t);
+    vitp_audit_remove(t->settings_folder);
     vitp_worker_disown_file(t);
     vitp_worker_forget_identity(t);
 }
@@ -10302,7 +10304,7 @@ void vit_purge(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
     vitp_worker_purge_all(t);
-    vitp_worker_remove_audit(t);
+    vitp_audit_remove(t->settings_folder);
     vitp_worker_leave(t);
 }
 
@@ -10310,7 +10312,7 @@ void vit_reset_identity(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
     vitp_worker_purge_all(t);
-    vitp_worker_remove_audit(t);
+    vitp_audit_remove(t->settings_folder);
     vitp_worker_forget_identity(t);
     if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_store(t, false);
     vitp_worker_leave(t);
