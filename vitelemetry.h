@@ -9072,7 +9072,6 @@ static void vitp_worker_decide(vit_client *t)
     VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, may[(uint32_t)t->consent]);
     VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)t->gate << 8);
     if (t->consent == VIT_CONSENT_UNKNOWN) {
-        if (before >= VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
         vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
         vitp_worker_disown_file(t); /* what waits from now on is in no file */
     }
@@ -10225,6 +10224,7 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     t->inputs.has_stored = s->has_consent;
     t->inputs.stored = consent;
     t->inputs.host_default = VIT_CONSENT_UNKNOWN; /* the user has spoken */
+    if (consent < VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
     vitp_worker_decide(t);
     /* A refusal is stored, a grant unless another gate overrules it, and no decision where there
        was one. */
