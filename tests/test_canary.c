@@ -70,7 +70,7 @@ typedef enum alphabet {
 
 typedef struct canary {
     char word[24];     /* letters only, of no other canary: what is looked for */
-    char secret[64];   /* as it is registered; the word is in it */
+    char secret[64];   /* as it is registered; so short that no pattern takes its base64 */
     char planted[128]; /* in its form */
     char base64[64];   /* what is looked for beside the word; "": nothing */
 } canary;
@@ -153,17 +153,17 @@ static void make_environment(const canary *c, form f)
 static void make_canary(canary *c, form f, alphabet a)
 {
     static const char        consonants[] = "bdfgklmnprstvz", vowels[] = "aeiou";
-    static const char *const shapes[] = { "7\"q%s/+\\&e5", "7\"q%s+&=e5", "q7_%s_e5", "q7_%s_e5" };
+    static const char *const shapes[] = { "7\"%s/+\\", "7\"%s+&=", "q_%s_5", "q_%s_5" };
     unsigned                 n = canaries++, i;
     char                    *at = c->word;
     memset(c, 0, sizeof *c);
     *at++ = 'q';
-    for (i = 0; i < 5; i++) {
+    assert_true(canaries < 14u * 14u * 14u * 14u);
+    for (i = 0; i < 4; i++) {
         *at++ = consonants[n % 14];
         n /= 14;
         *at++ = vowels[(canaries + i) % 5];
     }
-    *at++ = 'x';
     snprintf(c->secret, sizeof c->secret, shapes[a], c->word);
     snprintf(c->planted, sizeof c->planted, "%s", f < FORM_USER ? c->secret : c->word);
     if (f == FORM_PERCENT) plant_percent(c, "%%%02X");
