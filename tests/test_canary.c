@@ -70,7 +70,7 @@ typedef enum alphabet {
 
 typedef struct canary {
     char word[24];     /* letters only, of no other canary: what is looked for */
-    char secret[64];   /* as it is registered; so short that no pattern takes its base64 */
+    char secret[64];   /* as it is registered; short, so that few patterns take its base64 */
     char planted[128]; /* in its form */
     char base64[64];   /* what is looked for beside the word; "": nothing */
 } canary;
