@@ -60,6 +60,14 @@ THREADS
     may interrupt a tracking call). Callbacks may track; vit_flush from a callback returns false at
     once.
 
+WHAT THE USER CAN READ
+    All of it: vit_export shows what waits, byte for byte as it will be sent, and with options.audit
+    each event that the server took (2xx) is appended as one line to sent.ndjson in the data folder,
+    0600, as it left. A full file (256 KiB) becomes sent.1.ndjson, so that the last 256 to 512 KiB
+    are there. vit_purge, vit_reset_identity and a refusal remove both, also those of an earlier
+    run. Nothing is listed without consent or without a data folder. examples/privacy.c prints what
+    the catalogue can send at all, and who refuses.
+
 ERRORS
     Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
     logged once an item through options.logger. A NULL client is valid in every call and makes it
@@ -106,10 +114,10 @@ LIMITS
     event name 64 bytes, key 64, LABEL 64, TEXT 1 KiB of the first 4 KiB, hashed value 4 KiB, one
     event 2.5 KiB as a record and 32 KiB as JSON, 128 members, 128 declared event types and 64
     names with a rate of their own a client, 16 registered secrets of 128 bytes, 60 changes of
-    context while events wait, 32 KiB of schemas. A child that is killed while it records keeps a
-    piece of the queue until the client ends. options.spool_bytes_max, spool_days_max, crash_handler
-    and audit have no effect in this version, nor have VIT_WIRE_OTLP (vit_create refuses it) and
-    vit_crashed_last_run (false).
+    context while events wait, 32 KiB of schemas, 256 KiB of each of the two files of options.audit.
+    A child that is killed while it records keeps a piece of the queue until the client ends.
+    options.spool_bytes_max, spool_days_max and crash_handler have no effect in this version, nor
+    have VIT_WIRE_OTLP (vit_create refuses it) and vit_crashed_last_run (false).
 
 LICENCE
     Public domain by the Unlicense; see the end of this file. */
@@ -268,6 +276,8 @@ typedef enum vit_log_level {
       "the settings cannot be read: taken as a refusal until vit_set_consent writes them")         \
     X(SETTINGS_NOT_SAVED, WARNING,                                                                 \
       "the settings could not be saved: identity and consent last for this run")                   \
+    X(AUDIT_NOT_WRITTEN, WARNING,                                                                  \
+      "sent.ndjson could not be written: it lacks events that were sent")                          \
     X(RANDOM_WEAK, WARNING, "the system gave no random bytes: ids are unique but guessable")       \
     X(POOL_PLAIN, INFO,                                                                            \
       "no safe place for a file in memory: what waits is lost when the process is killed")         \
@@ -352,7 +362,7 @@ typedef struct vit_options {
     uint32_t      spool_days_max;  /* 30; 7 to 30; reserved */
     bool          no_thread;       /* false; true: you call vit_pump */
     bool          crash_handler;   /* false; reserved */
-    bool          audit;           /* false; reserved */
+    bool          audit;           /* false; true: what was sent is listed, see the top */
     bool          allow_in_ci;     /* false; true: continuous integration does not refuse */
     vit_transport transport;       /* libcurl with VITELEMETRY_CURL, else none */
     vit_allocator allocator;       /* malloc and free */
@@ -705,7 +715,7 @@ VIT_API bool vit_register_secret(vit_client *t, const char *text, size_t size);
    The lock is held: line_fn may track, but other calls from it do nothing. */
 VIT_API size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, void *user),
                           void       *user);
-/* Forgets everything unsent. */
+/* Forgets everything unsent, and the list of what was sent (options.audit). */
 VIT_API void vit_purge(vit_client *t);
 /* vit_purge, then a new hwid and a new salt. */
 VIT_API void vit_reset_identity(vit_client *t);
@@ -1484,6 +1494,46 @@ static bool vitp_os_make_absolute(char *path, size_t size)
     return n > 0 && n < VITP_PATH_MAX && vitp_os_from_wide(path, size, full);
 }
 
+/* A file that only grows, by whole pieces also where two processes write. */
+typedef struct vitp_os_appender {
+    HANDLE   file;
+    uint64_t size; /* when it was opened */
+} vitp_os_appender;
+
+static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
+{
+    wchar_t                    wide[VITP_PATH_MAX];
+    BY_HANDLE_FILE_INFORMATION info;
+    if (!vitp_os_wide(wide, path)) return false;
+    a->file = CreateFileW(wide, FILE_APPEND_DATA | FILE_READ_ATTRIBUTES,
+                          FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_ALWAYS,
+                          FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    if (a->file == INVALID_HANDLE_VALUE) return false;
+    if (GetFileInformationByHandle(a->file, &info) && info.nNumberOfLinks <= 1 &&
+        !(info.dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT))) {
+        a->size = (uint64_t)info.nFileSizeHigh << 32 | info.nFileSizeLow;
+        return true;
+    }
+    CloseHandle(a->file);
+    return false;
+}
+
+static bool vitp_os_append(const vitp_os_appender *a, const char *data, size_t size)
+{
+    DWORD n = 0;
+    return WriteFile(a->file, data, (DWORD)size, &n, NULL) && n == size;
+}
+
+/* Closes the file. old: its new name; NULL: it keeps its own. */
+static bool vitp_os_append_close(const vitp_os_appender *a, const char *path, const char *old)
+{
+    wchar_t from[VITP_PATH_MAX], to[VITP_PATH_MAX];
+    CloseHandle(a->file);
+    return !old || (vitp_os_wide(from, path) && vitp_os_wide(to, old) &&
+                    (MoveFileExW(from, to, MOVEFILE_REPLACE_EXISTING) ||
+                     GetLastError() == ERROR_FILE_NOT_FOUND));
+}
+
 static void vitp_os_remove_file(const char *path)
 {
     wchar_t wide[VITP_PATH_MAX];
@@ -2253,6 +2303,47 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
     ok = ok && rename(temporary, path) == 0; /* also where the file system has no links */
     if (!ok) (void)unlink(temporary);
     return ok;
+}
+
+/* A file that only grows, by whole pieces also where two processes write. */
+typedef struct vitp_os_appender {
+    int      file;
+    uint64_t size; /* when it was opened */
+} vitp_os_appender;
+
+/* A plain file of this user's, made where there is none, and readable by nobody else. */
+static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
+{
+    struct stat s;
+    a->file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (a->file < 0) return false;
+    if (fstat(a->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() && s.st_nlink <= 1 &&
+        s.st_size >= 0 && fchmod(a->file, 0600) == 0) {
+        a->size = (uint64_t)s.st_size;
+        return true;
+    }
+    close(a->file);
+    return false;
+}
+
+/* By one call of the system. What a full disk took only a part of is taken back. */
+static bool vitp_os_append(const vitp_os_appender *a, const char *data, size_t size)
+{
+    ssize_t n = write(a->file, data, size);
+    if (n == (ssize_t)size) return true;
+    if (n > 0) (void)!ftruncate(a->file, (off_t)a->size);
+    return false;
+}
+
+/* Closes the file. old: its new name, unless another process was faster; NULL: it keeps its own. */
+static bool vitp_os_append_close(const vitp_os_appender *a, const char *path, const char *old)
+{
+    struct stat own, there;
+    bool        ok = true;
+    if (old && fstat(a->file, &own) == 0 && lstat(path, &there) == 0 &&
+        own.st_dev == there.st_dev && own.st_ino == there.st_ino)
+        ok = rename(path, old) == 0 || errno == ENOENT;
+    return close(a->file) == 0 && ok;
 }
 
 static void vitp_os_remove_file(const char *path) { (void)unlink(path); }
@@ -9673,6 +9764,94 @@ static void vitp_stock_end_texts(vitp_ledger *l)
 #endif /* !VITELEMETRY_NO_FILES */
 
 /* ============================================================================================
+   >>audit: what was sent, for the user to read: two files in the data folder, one event a line
+   ============================================================================================ */
+
+#ifndef VITP_AUDIT_MAX
+#define VITP_AUDIT_MAX 262144u /* bytes of a file, some days of one user; an editor opens it */
+#endif
+
+#ifdef VITELEMETRY_NO_FILES
+static void vitp_audit_remove(const char *folder) { (void)folder; }
+#else
+
+/* False: the path is too long. */
+static bool vitp_audit_path(char out[VITP_POOL_PATH_MAX], const char *folder, bool old)
+{
+    int n =
+        snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", folder, old ? "sent.1.ndjson" : "sent.ndjson");
+    return n > 0 && (size_t)n < VITP_POOL_PATH_MAX;
+}
+
+static void vitp_audit_remove(const char *folder)
+{
+    char path[VITP_POOL_PATH_MAX];
+    if (!folder[0]) return;
+    if (vitp_audit_path(path, folder, false)) vitp_os_remove_file(path);
+    if (vitp_audit_path(path, folder, true)) vitp_os_remove_file(path);
+}
+
+/* Bytes of the JSON object that text begins with. */
+static size_t vitp_audit_object(const char *text, size_t size)
+{
+    size_t   at;
+    uint32_t depth = 0;
+    bool     quoted = false;
+    for (at = 0; at < size; at++) {
+        if (text[at] == '"') quoted = !quoted;
+        else if (quoted) at += text[at] == '\\';
+        else if (text[at] == '{') depth++;
+        else if (text[at] == '}' && --depth == 0) return at + 1;
+    }
+    return size;
+}
+
+/* Turns the body of a request into lines, in place: behind each event, where a separator, the
+   form's end or the byte behind the body is, stands a newline. Returns where they begin. */
+static char *vitp_audit_lines(char *body, size_t *size, size_t open)
+{
+    size_t at = open;
+    while (at < *size) {
+        at += vitp_audit_object(body + at, *size - at);
+        body[at++] = '\n';
+    }
+    *size = at - open;
+    return body + open;
+}
+
+/* Bytes of the whole lines that fit into room. */
+static size_t vitp_audit_fitting(const char *lines, size_t size, uint64_t room)
+{
+    if (size <= room) return size;
+    size = (size_t)room;
+    while (size > 0 && lines[size - 1] != '\n') size--;
+    return size;
+}
+
+/* False: something is missing in the file. */
+static bool vitp_audit_append(const char *folder, const char *lines, size_t size)
+{
+    char             path[VITP_POOL_PATH_MAX], old[VITP_POOL_PATH_MAX];
+    vitp_os_appender a;
+    if (!vitp_os_make_folder(folder) || !vitp_audit_path(path, folder, false) ||
+        !vitp_audit_path(old, folder, true))
+        return false;
+    while (size > 0) {
+        size_t n;
+        bool   ok;
+        if (!vitp_os_append_open(&a, path)) return false;
+        n = vitp_audit_fitting(lines, size, a.size < VITP_AUDIT_MAX ? VITP_AUDIT_MAX - a.size : 0);
+        ok = n > 0 ? vitp_os_append(&a, lines, n) : a.size > 0;
+        ok = vitp_os_append_close(&a, path, ok && n < size ? old : NULL) && ok;
+        if (!ok) return false;
+        lines += n;
+        size -= n;
+    }
+    return true;
+}
+#endif /* !VITELEMETRY_NO_FILES */
+
+/* ============================================================================================
    >>worker: the client, its consent and identity, and the consumer that delivers.
 
    One lock guards all of it but the recorder. It is held while a batch is built, never while it
@@ -9704,7 +9883,7 @@ struct vit_client {
     vit_wire      form;
     uint32_t      flush_ms, timeout_ms, batch_events;
     size_t        body_capacity;
-    char         *body;    /* of the request; written only while none is in flight */
+    char         *body;    /* of the request, and a byte; written only while none is in flight */
     char         *scratch; /* VITP_EVENT_JSON_MAX bytes, for vit_export */
     char          app_version[VITP_LABEL_MAX + 1u], client_type[VITP_LABEL_MAX + 1u];
     char          endpoint[VITP_PATH_MAX + 1u], headers_key[VITP_KEY_MAX + 1u];
@@ -9734,6 +9913,7 @@ struct vit_client {
     uint64_t deadline_ns; /* of vit_destroy; 0: none */
     bool     sending, hurry, halted, stopping;
     bool     pending; /* the transport said "not yet": the body is its */
+    bool     audit;   /* options.audit; constant */
     bool     orphan;  /* and what it sends is not wanted: until it answers */
     bool     unsaved; /* what the user decided is not what the file says */
 #ifndef VITELEMETRY_NO_THREADS
@@ -10282,6 +10462,7 @@ static void vitp_worker_decide(vit_client *t)
     /* The user's or the host's refusal, whatever gate is named first; the others come and go. */
     if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED && !t->inputs.setting_refuses) return;
     vitp_worker_remove_pools(t);
+    vitp_audit_remove(t->settings_folder);
     vitp_worker_disown_file(t);
     vitp_worker_forget_identity(t);
 }
@@ -10522,11 +10703,31 @@ static void vitp_worker_rejected(vit_client *t)
     vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
 }
 
+/* Lists what the server took, unless another process withdrew consent or took a new identity
+   while it was under way. */
+static void vitp_worker_list(vit_client *t, size_t size)
+{
+#ifdef VITELEMETRY_NO_FILES
+    (void)t, (void)size;
+#else
+    uint32_t turn = t->purge_turn;
+    char    *lines;
+    if (!t->audit || !t->settings_folder[0]) return;
+    vitp_worker_recheck(t);
+    if (t->consent < VIT_CONSENT_GRANTED || turn != t->purge_turn) return;
+    lines = vitp_audit_lines(t->body, &size, strlen(vitp_wire_form_of(t->form)->open));
+    if (!vitp_audit_append(t->settings_folder, lines, size))
+        vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
+#endif
+}
+
 static void vitp_worker_delivered(vit_client *t)
 {
+    size_t size = t->batch.size;
     vitp_batch_finish(t, &t->delivered);
     vitp_backoff_succeed(&t->backoff);
     t->batch_limit = t->batch_limit < t->batch_events / 2 ? t->batch_limit * 2 : t->batch_events;
+    vitp_worker_list(t, size);
 }
 
 /* True: go on at once. */
@@ -11044,7 +11245,7 @@ static vit_client *vitp_client_take_memory(const vit_options *o)
 {
     size_t      own = (sizeof(vit_client) + 63u) & ~(size_t)63u;
     size_t      queue = vitp_queue_own_bytes(o->queue_bytes), at;
-    uint64_t    wanted = (uint64_t)64u + own + queue + o->batch_bytes + VITP_EVENT_JSON_MAX;
+    uint64_t    wanted = (uint64_t)64u + own + queue + o->batch_bytes + 1u + VITP_EVENT_JSON_MAX;
     size_t      total = (size_t)wanted;
     void       *block = total == wanted ? o->allocator.alloc_fn(total, o->allocator.user) : NULL;
     char       *bytes = (char *)block;
@@ -11058,7 +11259,7 @@ static vit_client *vitp_client_take_memory(const vit_options *o)
     t->recorder.queue = (vit_queue *)(void *)(bytes + at + own);
     t->body = bytes + at + own + queue;
     t->body_capacity = o->batch_bytes;
-    t->scratch = t->body + o->batch_bytes;
+    t->scratch = t->body + o->batch_bytes + 1u;
     return t;
 }
 
@@ -11069,6 +11270,7 @@ static void vitp_client_take_options(vit_client *t, const vit_options *o)
     t->wire.recorder = &t->recorder;
     t->transport = o->transport;
     t->form = o->wire;
+    t->audit = o->audit;
     t->flush_ms = o->flush_ms;
     t->timeout_ms = o->timeout_ms;
     t->batch_events = t->batch_limit = o->batch_events;
@@ -11421,6 +11623,7 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     t->inputs.has_stored = s->has_consent;
     t->inputs.stored = consent;
     t->inputs.host_default = VIT_CONSENT_UNKNOWN; /* the user has spoken */
+    if (consent < VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
     vitp_worker_decide(t);
     /* A refusal is stored, a grant unless another gate overrules it, and no decision where there
        was one. */
@@ -11498,6 +11701,7 @@ void vit_purge(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
     vitp_worker_purge_all(t);
+    vitp_audit_remove(t->settings_folder);
     vitp_worker_leave(t);
 }
 
@@ -11505,6 +11709,7 @@ void vit_reset_identity(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
     vitp_worker_purge_all(t);
+    vitp_audit_remove(t->settings_folder);
     vitp_worker_forget_identity(t);
     if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_store(t, false);
     vitp_worker_leave(t);
@@ -11934,6 +12139,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_BACKOFF_FIRST_MS
 #undef VITP_BACKOFF_MAX_MS
 #undef VITP_BACKOFF_RETRY_AFTER_S
+#undef VITP_AUDIT_MAX
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_ERROR_CODES
 #undef VITP_CLIENT_QUEUE_BYTES
