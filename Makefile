@@ -12,8 +12,7 @@ DESTDIR  =
 B        = build
 V        = $(shell sed -n 's/^.define VITELEMETRY_VERSION  *"\(.*\)"/\1/p' vitelemetry.h)
 
-WAITING  = canary
-UNIT     = $(filter-out $(WAITING),$(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c)))
+UNIT     = $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 UNITBIN  = $(UNIT:%=$(B)/tests/test_%)
 EXAMPLES = $(B)/examples/collector $(B)/examples/inspector
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

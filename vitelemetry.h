@@ -2129,8 +2129,8 @@ static bool vitp_os_account_field(const char *line, uint32_t field, char *out, s
     return true;
 }
 
-/* A field of this user's line of /etc/passwd: 0 name, 4 full name, 5 home. No other source is asked:
-   that could mean to wait for a network. */
+/* A field of this user's line of /etc/passwd: 0 name, 4 full name, 5 home. Nobody else is
+   asked: that could mean to wait for a network. */
 static void vitp_os_account(uint32_t field, char *out, size_t size)
 {
     char block[512], line[512];
@@ -3304,9 +3304,9 @@ static const char *const vitp_scrub_lexicon[26] = {
     "",
 };
 
-/* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that is
-   used inside companies), - one that needs three labels, ^ one that is more often something else
-   and needs a port or a digit too, / begins names of packages, . is an object of programs. */
+/* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
+   is used inside companies), - one that needs three labels, ^ one that is more often something
+   else and needs a port or a digit too, / begins names of packages, . is an object of programs. */
 static const char *const vitp_scrub_labels[26] = {
     "~au ~ar ~ae ~agency ~arpa -ai -app ^at /android /androidx .application .asp .ado "
     ".app .args",
@@ -4338,8 +4338,8 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
     return i - at;
 }
 
-/* By first letter: the second letters (c & 31) of words of vitp_scrub_words, so that most places are
-   left at once. A test compares it with the table. */
+/* By first letter: the second letters (c & 31) of words of vitp_scrub_words, so that most places
+   are left at once. A test compares it with the table. */
 static const uint32_t vitp_scrub_word_seconds[26] = {
     0x00210008, 0x02200020, 0x00048000, 0x00080002, 0x00004000, 0x00008000, 0x00000000,
     0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008000,
@@ -8008,6 +8008,14 @@ static void vitp_record_text(vitp_encoder *e, const char *text)
     vitp_record_put_text(e, text ? clean : NULL, (uint32_t)size);
 }
 
+static bool vitp_record_has_secret(const vitp_encoder *e, const char *text, size_t size)
+{
+    const vitp_secret_store *store = &e->recorder->secrets;
+    vitp_scrub_values        values;
+    vitp_scrub_values_init(&values, store->values, VITP_ATOMIC_LOAD_ACQUIRE(&store->count));
+    return vitp_scrub_holds_secret(&values, text, size);
+}
+
 /* Where the last part of a path begins. */
 static size_t vitp_record_base(const char *text, size_t size)
 {
@@ -8021,6 +8029,10 @@ static void vitp_record_file(vitp_encoder *e, const char *text)
     if (!text || size > VITP_TEXT_READ_MAX) { /* a cut path would show a folder */
         e->cut = text != NULL;
         vitp_record_put_text(e, NULL, 0);
+        return;
+    }
+    if (vitp_record_has_secret(e, text, size)) { /* its part behind a slash would not be known */
+        vitp_record_put_text(e, "[secret]", 8);
         return;
     }
     base = vitp_record_base(text, size);
@@ -8648,7 +8660,7 @@ static void vitp_wire_key(vitp_event_writer *w, const char *name, uint32_t size)
                 { "db_provider", VITP_OWN_PROVIDER },
                 { "collection_name_hash", VITP_OWN_COLLECTION } };
     size_t i;
-    if (!vitp_text_is_key(name, size)) w->corrupt = true;
+    if (!w->secret && !vitp_text_is_key(name, size)) w->corrupt = true;
     for (i = 0; i < sizeof own / sizeof own[0]; i++)
         if (size == strlen(own[i].name) && memcmp(name, own[i].name, size) == 0)
             w->own |= own[i].bit;
@@ -8667,6 +8679,35 @@ static bool vitp_wire_passes(vitp_event_writer *w, const char *text, size_t size
     vitp_scrub_values_init(&values, store->values, store->count);
     if (vitp_scrub_holds_secret(&values, text, size)) w->secret = true;
     return !w->secret;
+}
+
+/* A name that a caller made up: a known word in it gives way to its marker without brackets, which
+   a name may hold. Returns its size in out. */
+static uint32_t vitp_wire_made_up(vitp_event_writer *w, const char *name, uint32_t size,
+                                  char out[VITP_NAME_MAX * 2u])
+{
+    const vitp_secret_store *store = &w->wire->recorder->secrets;
+    vitp_scrub_values        values;
+    vitp_scrub_span          span;
+    vitp_scrub               s;
+    uint32_t                 at, used = 0, n;
+    if (!vitp_wire_passes(w, name, size)) return 0;
+    vitp_scrub_values_init(&values, store->values, store->count);
+    memset(&s, 0, sizeof s);
+    s.text = name;
+    s.size = size > 5 && memcmp(name + size - 5, "_hash", 5) == 0 ? size - 5 : size;
+    s.values = &values;
+    for (at = 0; at < size && used < VITP_NAME_MAX; at = (uint32_t)span.end) {
+        vitp_scrub_claim(&span, at, at + 1, NULL);
+        if (at < s.size && vitp_scrub_known(&s, at, VITP_SCRUB_STARTS_WORD, &span)) {
+            n = (uint32_t)strlen(span.marker) - 2u;
+            memcpy(out + used, span.marker + 1, n);
+            used += n;
+        } else {
+            out[used++] = name[at];
+        }
+    }
+    return used < VITP_NAME_MAX ? used : VITP_NAME_MAX;
 }
 
 static vitp_label *vitp_wire_clean_slot(vitp_wire *wire, const char *text, size_t size)
@@ -8802,10 +8843,15 @@ static void vitp_wire_declared(vitp_event_writer *w, vitp_schema_reader *schema)
 
 static void vitp_wire_adhoc(vitp_event_writer *w)
 {
+    char     key[VITP_NAME_MAX * 2u];
+    uint32_t size;
     while (w->at < w->size && !w->corrupt) {
         const unsigned char *head = vitp_wire_take(w, 2);
         const unsigned char *name = head ? vitp_wire_take(w, head[1]) : NULL;
-        if (name) vitp_wire_member(w, (vit_kind)head[0], (const char *)name, head[1]);
+        if (!name) return;
+        size =
+            head[1] <= VITP_NAME_MAX ? vitp_wire_made_up(w, (const char *)name, head[1], key) : 0;
+        vitp_wire_member(w, (vit_kind)head[0], key, size);
     }
 }
 
@@ -8873,13 +8919,17 @@ static void vitp_wire_envelope(vitp_event_writer *w, const char *name, size_t na
 
 /* The event's name, behind which its members begin; NULL: there is none. */
 static const char *vitp_wire_name(vitp_event_writer *w, const vitp_record_head *head,
-                                  vitp_schema_reader *schema, uint32_t *size)
+                                  vitp_schema_reader *schema, char own[VITP_NAME_MAX * 2u],
+                                  uint32_t *size)
 {
     const char *name = vitp_schema_open(schema, w->ledger, head->type, size);
     if (!name && head->type != VITP_RECORD_ADHOC) return NULL;
     if (head->flags & VITP_RECORD_NAMED) {
         *size = head->name_size;
         name = (const char *)vitp_wire_take(w, *size);
+        if (!name || !vitp_text_is_name(name, *size)) return NULL;
+        *size = vitp_wire_made_up(w, name, *size, own);
+        return own;
     }
     return name && vitp_text_is_name(name, *size) ? name : NULL;
 }
@@ -8892,6 +8942,7 @@ static vitp_wire_result vitp_wire_event(vitp_wire *wire, vitp_ledger *ledger, vi
     vitp_record_head     head;
     vitp_schema_reader   schema;
     const char          *name;
+    char                 own_name[VITP_NAME_MAX * 2u];
     uint32_t             name_size = 0;
     vitp_event_writer    w = { wire, ledger, json, (const unsigned char *)record, size, 0, 0,
                                true, false,  false };
@@ -8900,7 +8951,7 @@ static vitp_wire_result vitp_wire_event(vitp_wire *wire, vitp_ledger *ledger, vi
     memcpy(&head, p, sizeof head);
     if (head.time_ns == 0) return VITP_WIRE_CORRUPT; /* memory that was lost */
     if (head.identity != (uint16_t)VITP_ATOMIC_LOAD(&ledger->identity)) return VITP_WIRE_STALE;
-    name = vitp_wire_name(&w, &head, &schema, &name_size);
+    name = vitp_wire_name(&w, &head, &schema, own_name, &name_size);
     if (!name) return VITP_WIRE_CORRUPT;
     vitp_wire_envelope(&w, name, name_size);
     if (head.type == VITP_RECORD_ADHOC) vitp_wire_adhoc(&w);

@@ -1144,7 +1144,7 @@ static void test_secret_everywhere(void **state)
     (void)vit_flush(t, 5000);
     for (i = 1; i < b.w.count; i++) assert_null(strstr(b.w.calls[i].body, "hunter2"));
     assert_true(b.w.count >= 2); /* the error without the label went out, scrubbed */
-    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_SECRET], 5);
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_SECRET], 4); /* in the path it is replaced */
     end(t);
     bench_free(&b);
 }
