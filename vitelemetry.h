@@ -1022,9 +1022,10 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_POOL_OLD_S   2592000 /* 30 days: a pool that cannot be read is removed */
 #define VITP_POOL_MAX     67108864u /* bytes of a pool that is taken over */
 #define VITP_SETTINGS_MAX 4096u     /* bytes of the settings file that are accepted */
-#define VITP_HINT_MAX     4194304u  /* bytes of a desktop's database of settings */
-#define VITP_MS           1000000u  /* nanoseconds */
-#define VITP_CANCEL_MS    50u       /* how long vit_destroy waits for a cancelled transport */
+#define VITP_HOLD_MS      100u /* how long another process's hold on the settings is waited for */
+#define VITP_HINT_MAX     4194304u /* bytes of a desktop's database of settings */
+#define VITP_MS           1000000u /* nanoseconds */
+#define VITP_CANCEL_MS    50u      /* how long vit_destroy waits for a cancelled transport */
 
 /* ============================================================================================
    >>atomics: of uint32_t, and of uintptr_t (_PTR). Replaceable: a test may define them all first.
@@ -1627,6 +1628,29 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
                      MOVEFILE_WRITE_THROUGH | (only_new ? 0u : (DWORD)MOVEFILE_REPLACE_EXISTING));
     if (!ok) (void)DeleteFileW(temporary);
     return ok;
+}
+
+/* Keeps the other processes of this user from changing what is in the folder while we read it and
+   write it anew; not for long: one that hangs must not stop us. */
+static intptr_t vitp_os_hold_folder(const char *path)
+{
+    char     name[64];
+    uint64_t hash = 1;
+    HANDLE   mutex;
+    for (; *path; path++) hash = (hash ^ (unsigned char)*path) * 0x100000001b3u;
+    (void)snprintf(name, sizeof name, "Local\\vitelemetry-%08lx%08lx", (unsigned long)(hash >> 32),
+                   (unsigned long)(hash & 0xFFFFFFFFu));
+    mutex = CreateMutexA(NULL, FALSE, name);
+    if (mutex) (void)WaitForSingleObject(mutex, VITP_HOLD_MS);
+    return (intptr_t)mutex;
+}
+
+static void vitp_os_release_folder(intptr_t hold)
+{
+    HANDLE mutex = (HANDLE)hold;
+    if (!mutex) return;
+    (void)ReleaseMutex(mutex);
+    CloseHandle(mutex);
 }
 
 /* A folder of this user's that nobody else may write to: the profile's rights see to it. */
@@ -2366,6 +2390,26 @@ static bool vitp_os_state_folder(char *out, size_t size)
     n = snprintf(out, size, "%s/.local/state", home);
 #endif
     return n > 0 && (size_t)n < size;
+}
+
+/* Keeps the other processes of this user from changing what is in the folder while we read it and
+   write it anew; not for long: one that hangs must not stop us. A lock on the folder itself, so
+   that no file is made. */
+static intptr_t vitp_os_hold_folder(const char *path)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int turns = (int)VITP_HOLD_MS;
+    if (folder < 0) return 0;
+    while (flock(folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK && turns-- > 0)
+        vitp_os_sleep(1);
+    return (intptr_t)folder + 1;
+}
+
+static void vitp_os_release_folder(intptr_t hold)
+{
+    if (!hold) return;
+    (void)flock((int)(hold - 1), LOCK_UN); /* a forked child has it open, too */
+    (void)close((int)(hold - 1));
 }
 
 /* A folder of this user's that nobody else may write to. */
@@ -9091,6 +9135,8 @@ struct vit_client {
     bool     pending; /* the transport said "not yet": the body is its */
     bool     orphan;  /* and what it sends is not wanted: until it answers */
     bool     unsaved; /* what the user decided is not what the file says */
+    intptr_t hold;    /* of vitp_os_hold_folder */
+    uint32_t holds;   /* nested */
 #ifndef VITELEMETRY_NO_THREADS
     vitp_os_thread thread;
 #endif
@@ -9187,10 +9233,26 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     memset(s, 0, sizeof *s);
     return false;
 }
+static void vitp_worker_hold(vit_client *t) { (void)t; }
+static void vitp_worker_release(vit_client *t) { (void)t; }
 static void vitp_worker_store(vit_client *t, bool only_new) { (void)t, (void)only_new; }
 static void vitp_worker_erase(vit_client *t) { (void)t; }
 static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t, (void)folder; }
 #else
+
+/* Between the two no other process changes the settings: what it decided is not lost between our
+   reading and our writing. */
+static void vitp_worker_hold(vit_client *t)
+{
+    if (t->holds++ == 0 && t->settings_folder[0]) t->hold = vitp_os_hold_folder(t->settings_folder);
+}
+
+static void vitp_worker_release(vit_client *t)
+{
+    if (--t->holds > 0) return;
+    vitp_os_release_folder(t->hold);
+    t->hold = 0;
+}
 
 /* True: there are settings, or something in their place that cannot be read, which refuses. */
 static bool vitp_worker_load(vit_client *t, vitp_settings *s)
@@ -9230,7 +9292,7 @@ static bool vitp_worker_sweep_one(const char *folder, const char *name, void *us
 }
 
 /* Saves the settings. only_new: where another process was faster, its identity becomes ours. */
-static void vitp_worker_store(vit_client *t, bool only_new)
+static void vitp_worker_write(vit_client *t, bool only_new)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings theirs;
@@ -9257,9 +9319,16 @@ static void vitp_worker_store(vit_client *t, bool only_new)
     vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
 }
 
+static void vitp_worker_store(vit_client *t, bool only_new)
+{
+    vitp_worker_hold(t);
+    vitp_worker_write(t, only_new);
+    vitp_worker_release(t);
+}
+
 /* Takes hwid and salt from the disk; what the user decided stays. Writes nothing where nothing
    is. */
-static void vitp_worker_erase(vit_client *t)
+static void vitp_worker_remove_identity(vit_client *t)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings kept;
@@ -9274,6 +9343,13 @@ static void vitp_worker_erase(vit_client *t)
         return;
     if (refusal) vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
     else vitp_os_remove_file(t->settings_path);
+}
+
+static void vitp_worker_erase(vit_client *t)
+{
+    vitp_worker_hold(t);
+    vitp_worker_remove_identity(t);
+    vitp_worker_release(t);
 }
 
 /* folder: options.data_dir. */
@@ -10681,9 +10757,8 @@ static bool vitp_client_consent(vit_client *t, const vit_options *o)
     return stored;
 }
 
-/* With consent the pool is one that outlives the process, and what others left is taken over.
-   False: no memory. */
-static bool vitp_client_begin(vit_client *t, const vit_options *o)
+/* With consent the pool is one that outlives the process. False: no memory. */
+static bool vitp_client_decide(vit_client *t, const vit_options *o)
 {
     bool     stored = vitp_client_consent(t, o);
     bool     complete = t->settings.has_hwid && t->settings.has_salt;
@@ -10695,8 +10770,18 @@ static bool vitp_client_begin(vit_client *t, const vit_options *o)
     vitp_worker_decide(t);
     if (granted && !complete) vitp_worker_store(t, !stored);
     if (t->unsaved) vitp_worker_disown_file(t); /* the next start has another identity */
-    if (granted) (void)vitp_worker_adopt(t);
     return true;
+}
+
+/* And with consent, what others left is taken over. */
+static bool vitp_client_begin(vit_client *t, const vit_options *o)
+{
+    bool begun;
+    vitp_worker_hold(t);
+    begun = vitp_client_decide(t, o);
+    vitp_worker_release(t);
+    if (begun && t->consent >= VIT_CONSENT_GRANTED) (void)vitp_worker_adopt(t);
+    return begun;
 }
 
 static bool vitp_client_take_system(vit_client *t)
@@ -10856,6 +10941,7 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     bool           stored;
     if (!t || (uint32_t)consent > (uint32_t)VIT_CONSENT_VERBOSE || !vitp_worker_enter(t)) return;
     s = &t->settings;
+    vitp_worker_hold(t);
     stored = vitp_worker_load(t, &now);
     if (stored) {
         s->off = now.off;
@@ -10875,6 +10961,7 @@ void vit_set_consent(vit_client *t, vit_consent consent)
         (consent == VIT_CONSENT_UNKNOWN && stored))
         vitp_worker_store(t, false);
     else t->unsaved = true;
+    vitp_worker_release(t);
     vitp_worker_leave(t);
     if (t->has_thread) vitp_os_wake_set(&t->recorder.wake);
 }
@@ -10955,10 +11042,12 @@ void vit_purge(vit_client *t)
 void vit_reset_identity(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
+    vitp_worker_hold(t);
     vitp_worker_recheck(t); /* what is stored below must not undo another process's refusal */
     vitp_worker_purge_all(t);
     vitp_worker_forget_identity(t);
     if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_store(t, false);
+    vitp_worker_release(t);
     vitp_worker_leave(t);
 }
 
@@ -11268,6 +11357,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_POOL_OLD_S
 #undef VITP_POOL_MAX
 #undef VITP_SETTINGS_MAX
+#undef VITP_HOLD_MS
 #undef VITP_HINT_MAX
 #undef VITP_MS
 #undef VITP_CANCEL_MS
