@@ -8743,10 +8743,11 @@ static vitp_answer vitp_plist_xml(const char *text, size_t size, const char *key
 {
     vitp_xml x = { NULL, NULL, NULL, 0, 0, 0, false };
     uint32_t depth = 0;
-    bool     named = false, value;
+    bool     begun = false, named = false, value;
     x.at = text;
     x.left = size;
     while (vitp_xml_next(&x)) {
+        begun = true;
         value = named;
         named = depth == 1 && vitp_xml_is(&x, "/key") && vitp_settings_is(x.text, x.text_size, key);
         if (value && vitp_xml_is(&x, "false")) return VITP_ANSWER_REFUSES;
@@ -8756,7 +8757,7 @@ static vitp_answer vitp_plist_xml(const char *text, size_t size, const char *key
         if (depth == 0) return VITP_ANSWER_UNREADABLE;
         depth--;
     }
-    return depth == 0 && x.text ? VITP_ANSWER_NONE : VITP_ANSWER_UNREADABLE;
+    return depth == 0 && begun ? VITP_ANSWER_NONE : VITP_ANSWER_UNREADABLE;
 }
 
 static vitp_answer vitp_consent_plist(const void *bytes, size_t size, const char *key)
