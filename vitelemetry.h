@@ -1022,7 +1022,7 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_POOL_OLD_S   2592000 /* 30 days: a pool that cannot be read is removed */
 #define VITP_POOL_MAX     67108864u /* bytes of a pool that is taken over */
 #define VITP_SETTINGS_MAX 4096u     /* bytes of the settings file that are accepted */
-#define VITP_HOLD_MS      100u /* how long another process's hold on the settings is waited for */
+#define VITP_HOLD_MS      80u /* how long another process's hold on the settings is waited for */
 #define VITP_HINT_MAX     4194304u /* bytes of a desktop's database of settings */
 #define VITP_MS           1000000u /* nanoseconds */
 #define VITP_CANCEL_MS    50u      /* how long vit_destroy waits for a cancelled transport */
@@ -10276,7 +10276,10 @@ static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
         may = vitp_worker_may_send(t) && !(once && t->backoff.failures > failures);
         vitp_worker_leave(t);
     }
-    return may && vitp_worker_is_done(t, target);
+    if (!may || !vitp_worker_is_done(t, target) || !vitp_worker_enter(t)) return false;
+    may = vitp_worker_may_send(t); /* else it is gone because it was refused */
+    vitp_worker_leave(t);
+    return may;
 }
 
 bool vit_flush(vit_client *t, uint32_t timeout_ms)
