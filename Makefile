@@ -19,7 +19,8 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate
+        examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate \
+        fuzz-settings deps-fuzz-settings
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -28,7 +29,7 @@ demo: $(EXAMPLES) ## a real program records events, the collector shows what arr
 	@sh examples/demo.sh $(FILE)
 
 test: deps $(UNITBIN) $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/tests/smoke ## all tests (installs cmocka and libcurl when they are missing)
-	@sh tests/run.sh $(UNITBIN) $(B)/tests/smoke $(B)/examples/queue tests/forms.sh tests/check_demo.sh tests/check_hello.sh tests/lint.sh
+	@sh tests/run.sh $(UNITBIN) $(B)/tests/smoke $(B)/examples/queue tests/forms.sh tests/check_demo.sh tests/check_hello.sh tests/check_silence.sh tests/lint.sh
 
 check: deps deps-check ## the tests, then compilers, sanitizers and lint: what CI runs
 	@sh tests/check.sh
@@ -54,6 +55,18 @@ tsan: deps ## the threaded tests under ThreadSanitizer
 
 explore: ## the queue in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)
 	@sh tests/explore.sh
+
+TIME = 60
+FUZZ_SETTINGS = dconf plist settings
+fuzz-settings: deps-fuzz-settings ## the readers of settings, dconf and property lists on hostile bytes (TIME=60: seconds each)
+	@$(MAKE) --no-print-directory $(FUZZ_SETTINGS:%=$(B)/fuzz/%)
+	@for f in $(FUZZ_SETTINGS); do \
+	    mkdir -p $(B)/fuzz/corpus-$$f; \
+	    $(B)/fuzz/$$f -max_total_time=$(TIME) -max_len=4096 -timeout=10 -print_final_stats=1 \
+	        -artifact_prefix=$(B)/fuzz/$$f- $(B)/fuzz/corpus-$$f tests/fuzz/seeds/$$f >$(B)/fuzz/$$f.log 2>&1 || \
+	        { tail -40 $(B)/fuzz/$$f.log; exit 1; }; \
+	    sed -n "s/^stat::number_of_executed_units: */fuzz $$f: inputs, no finding: /p" $(B)/fuzz/$$f.log; \
+	done
 
 N = 500
 crash-loop: $(B)/tests/crash_loop ## a program is killed N times (N=500) while it records and delivers
@@ -89,6 +102,9 @@ deps:
 	@sh tests/need.sh cmocka.h:libcmocka-dev curl/curl.h:libcurl4-openssl-dev
 deps-check:
 	@sh tests/need.sh clang:clang clang++:clang clang-tidy:clang-tidy cppcheck:cppcheck g++:g++
+
+deps-fuzz-settings:
+	@sh tests/need.sh clang:clang dpkg:libclang-rt-14-dev
 
 deps-emulate:
 	@sh tests/need.sh qemu-s390x:qemu-user dpkg:gcc-12-multilib dpkg:libc6-dev-i386 \
@@ -138,6 +154,10 @@ $(B)/tests/test_%: tests/test_%.c $(wildcard tests/*.h) vitelemetry.h
 $(B)/tests/smoke: tests/smoke.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
+
+$(FUZZ_SETTINGS:%=$(B)/fuzz/%): $(B)/fuzz/%: tests/fuzz/%.c vitelemetry.h
+	@mkdir -p $(@D)
+	clang -std=c99 $(CWARN) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. $< -o $@ -pthread
 
 $(B)/tests/crash_loop: tests/crash_loop.c vitelemetry.h
 	@mkdir -p $(@D)

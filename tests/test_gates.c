@@ -314,7 +314,7 @@ static void test_admin_not_trusted(void **state)
     }
 }
 
-/* Turned off while a client runs: before the next bytes leave. The user's refusal works under it. */
+/* Turned off while a client runs: before the next bytes leave. The user may refuse under it. */
 static void test_admin_while_running(void **state)
 {
     bench       b;
