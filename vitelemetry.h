@@ -75,9 +75,9 @@ CONSENT: any refusal wins, and vit_get_consent names the gate
     SETTING      telemetry_enabled = false in telemetry.conf in the data folder; a telemetry.conf
                  that cannot be read, is a link or another user's, or that others may write to.
     CONSENT      the user: denied, or not asked yet.
-    All are asked in vit_create and in vit_set_consent, and all but ENVIRONMENT and CI again right
-    before each request; a refusal by another process counts before the next bytes leave. What a
-    gate says in between costs a call one load of a flag. Error events are those of the catalogue's
+    All are asked in vit_create, and all but ENVIRONMENT and CI again in vit_set_consent and right
+    before each request: a refusal by another process counts before the next bytes leave (a grant
+    by another one, at the next vit_create). In between a call looks at one flag. Error events are those of the catalogue's
     error rows (VIT_ROW_ERROR) and those with vit_add_error; the others are usage.
 
 THREADS
@@ -128,7 +128,8 @@ MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_STATIC          I  every function is static, for plugins and single files
     VITELEMETRY_CURL            I  libcurl is the default transport
     VITELEMETRY_NO_THREADS      I  no thread, no atomics: call vit_pump; all calls from one thread
-    VITELEMETRY_NO_FILES        I  no settings on disk: as data_dir ""
+    VITELEMETRY_NO_FILES        I  no settings on disk: as data_dir "" (the administrator's and the
+                                   system's files are read all the same)
     VITELEMETRY_OS_SETTINGS     I  read dconf and property lists too: (*) in CONSENT
     VITELEMETRY_CONSENT_VERSION I  1; a whole number. Raise it when what is sent changes: consent
                                    that was granted to another version is asked for again
@@ -332,7 +333,8 @@ typedef enum vit_log_item {
 
 /* Memory comes in vit_create, and goes in vit_destroy. Both or none; malloc and free by default.
    alloc_fn gives memory aligned as malloc's; NULL is allowed and makes vit_create fail. The
-   consumer takes some more for each queue of a killed process, one at a time, and gives it back. */
+   consumer takes some more for each queue of a killed process, one at a time, and gives it back;
+   so does whoever reads a large dconf database (CONSENT). */
 typedef struct vit_allocator {
     void *(*alloc_fn)(size_t size, void *user);
     void (*free_fn)(void *memory, void *user);
