@@ -77,8 +77,9 @@ CONSENT: any refusal wins, and vit_get_consent names the gate
     CONSENT      the user: denied, or not asked yet.
     All are asked in vit_create, and all but ENVIRONMENT and CI again in vit_set_consent and right
     before each request: a refusal by another process counts before the next bytes leave (a grant
-    by another one, at the next vit_create). In between a call looks at one flag. Error events are those of the catalogue's
-    error rows (VIT_ROW_ERROR) and those with vit_add_error; the others are usage.
+    by another one, at the next vit_create). In between a call looks at one flag. Error events are
+    those of the catalogue's error rows (VIT_ROW_ERROR) and those with vit_add_error; the others are
+    usage.
 
 THREADS
     vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any

@@ -801,15 +801,22 @@ static void test_dconf(void **state)
 
 static void test_dconf_hostile(void **state)
 {
-    unsigned char bytes[sizeof dconf_user];
-    size_t        i;
-    unsigned      value, refused = 0;
+    static const char *const whole[] = { TECHNICAL };
+    unsigned char            bytes[sizeof dconf_user];
+    size_t                   i;
+    unsigned                 value, refused = 0;
+    dconf_file               one = dconf_make(whole, 1, "\0\0b", 3, false);
     (void)state;
     for (i = 0; i < sizeof dconf_user; i++) {
         vitp_answer answer = dconf_answer(dconf_user, i, TECHNICAL);
         assert_true(answer <= VITP_ANSWER_UNREADABLE);
         if (i < 24) assert_int_equal(answer, VITP_ANSWER_UNREADABLE);
     }
+    for (i = 0; i < one.size; i++) /* in this one the value comes last */
+        assert_int_equal(dconf_answer(one.bytes, i, TECHNICAL),
+                         i + 3 >= one.size   ? VITP_ANSWER_UNREADABLE
+                         : i >= 24 + 12 + 24 ? VITP_ANSWER_NONE
+                                             : VITP_ANSWER_UNREADABLE);
     memcpy(bytes, dconf_user, sizeof bytes);
     for (i = 0; i < sizeof dconf_user; i++) {
         for (value = 0; value < 256; value++) {
@@ -959,6 +966,20 @@ static void test_plist_binary(void **state)
     assert_int_equal(plist_answer(many, n, "u"), VITP_ANSWER_NONE);
     many[8 + 2] = 21; /* one more than there are */
     assert_true(plist_answer(many, n, "t") <= VITP_ANSWER_UNREADABLE);
+}
+
+/* More entries than any file holds. */
+static void test_plist_count(void **state)
+{
+    unsigned char bytes[8 + 10 + 1 + 32];
+    (void)state;
+    memset(bytes, 0, sizeof bytes);
+    memcpy(bytes, "bplist00\xDF\x13", 10);
+    memset(bytes + 10, 0x7F, 8);
+    bytes[18] = 8;                           /* the table: the one object begins there */
+    bytes[19 + 6] = bytes[19 + 7] = 1;       /* sizes of its entries, and of references */
+    bytes[19 + 15] = 1, bytes[19 + 31] = 18; /* objects; where the table is */
+    assert_int_equal(plist_answer(bytes, sizeof bytes, THIRD), VITP_ANSWER_UNREADABLE);
 }
 
 static void hostile(const void *fixture_bytes, size_t size)
@@ -1412,6 +1433,7 @@ int main(void)
         cmocka_unit_test(test_dconf_file),
         cmocka_unit_test(test_plist_xml),
         cmocka_unit_test(test_plist_binary),
+        cmocka_unit_test(test_plist_count),
         cmocka_unit_test(test_plist_hostile),
         cmocka_unit_test(test_plist_hint),
         cmocka_unit_test(test_version),
