@@ -12,7 +12,8 @@ DESTDIR  =
 B        = build
 V        = $(shell sed -n 's/^.define VITELEMETRY_VERSION  *"\(.*\)"/\1/p' vitelemetry.h)
 
-UNIT     = $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
+WAITING  = canary
+UNIT     = $(filter-out $(WAITING),$(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c)))
 UNITBIN  = $(UNIT:%=$(B)/tests/test_%)
 EXAMPLES = $(B)/examples/collector $(B)/examples/inspector
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -20,7 +21,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
         examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate \
-        fuzz-settings deps-fuzz-settings
+        privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -28,8 +29,12 @@ help: ## list the targets
 demo: $(EXAMPLES) ## a real program records events, the collector shows what arrived
 	@sh examples/demo.sh $(FILE)
 
-test: deps $(UNITBIN) $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/tests/smoke ## all tests (installs cmocka and libcurl when they are missing)
-	@sh tests/run.sh $(UNITBIN) $(B)/tests/smoke $(B)/examples/queue tests/forms.sh tests/check_demo.sh tests/check_hello.sh tests/check_silence.sh tests/lint.sh
+# What the scripts need, and the scripts.
+TESTS    = $(B)/tests/smoke $(B)/examples/queue
+NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/tests/privacy $(B)/tests/scrub_files
+SCRIPTS  = forms.sh check_demo.sh check_hello.sh check_inventory.sh check_privacy.sh check_seeds.sh check_silence.sh lint.sh
+test: deps $(UNITBIN) $(TESTS) $(NEEDED) ## all tests (installs cmocka and libcurl when they are missing)
+	@sh tests/run.sh $(UNITBIN) $(TESTS) $(SCRIPTS:%=tests/%)
 
 check: deps deps-check ## the tests, then compilers, sanitizers and lint: what CI runs
 	@sh tests/check.sh
@@ -48,7 +53,7 @@ asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
 	@COLLECTOR=$(B)/asan/examples/collector sh tests/run.sh $(UNIT:%=$(B)/asan/tests/test_%)
 
-TSAN_UNIT = queue pool ids worker sampling consent gates
+TSAN_UNIT = queue pool ids worker sampling consent gates audit
 tsan: deps ## the threaded tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
@@ -56,9 +61,8 @@ tsan: deps ## the threaded tests under ThreadSanitizer
 explore: ## the queue in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)
 	@sh tests/explore.sh
 
-TIME = 60
 FUZZ_SETTINGS = dconf plist settings
-fuzz-settings: deps-fuzz-settings ## the readers of settings, dconf and property lists on hostile bytes (TIME=60: seconds each)
+fuzz-settings: deps-fuzz ## the readers of settings, dconf and property lists on hostile bytes (TIME=60: seconds each)
 	@$(MAKE) --no-print-directory $(FUZZ_SETTINGS:%=$(B)/fuzz/%)
 	@for f in $(FUZZ_SETTINGS); do \
 	    mkdir -p $(B)/fuzz/corpus-$$f; \
@@ -78,6 +82,23 @@ stress: $(B)/tests/stress ## the queue under load: RECORDS records from 4 and fr
 	@$(B)/tests/stress $(RECORDS) 4
 	@$(B)/tests/stress $$(($(RECORDS) / 10)) 80
 
+CORPUS = tests/data/scrub_positive.tsv tests/data/scrub_negative.tsv
+OTHER  = ../shared/privacy
+privacy: $(B)/tests/privacy ## what vit_scrub finds and damages, and its speed; also on the lines in OTHER if there are any (VIEW=-v: each failure)
+	@other=; mkdir -p $(B)/privacy; \
+	if [ -f $(OTHER)/positive.tsv.gz ] && [ -f $(OTHER)/negative.tsv.gz ]; then \
+	    for s in positive negative; do gzip -dc $(OTHER)/$$s.tsv.gz >$(B)/privacy/$$s.tsv; other="$$other $(B)/privacy/$$s.tsv"; done; \
+	fi; \
+	$(B)/tests/privacy $(VIEW) $(CORPUS) $$other
+
+TIME = 60
+RUNS = 0
+fuzz-scrub: deps-fuzz ## vit_scrub under libFuzzer for TIME seconds, or RUNS executions (RUNS=10000000)
+	@TIME=$(TIME) RUNS=$(RUNS) sh tests/fuzz.sh
+
+fuzz-scrub-planted: deps-fuzz ## that target must find each planted bug within TIME seconds
+	@TIME=$(TIME) sh tests/fuzz.sh planted
+
 emulate: deps-emulate ## 32-bit and big-endian machines, by qemu (installs it and cross compilers)
 	@sh tests/emulate.sh
 
@@ -85,7 +106,7 @@ lint: deps-check ## the header's own rules, clang-tidy and cppcheck
 	@sh tests/lint.sh tools
 
 format: ## clang-format the sources
-	clang-format -i vitelemetry.h examples/*.c tests/*.c tests/*.h bench/*.c
+	clang-format -i vitelemetry.h examples/*.c tests/*.c tests/*.h tests/fuzz/*.c bench/*.c
 
 install: ## header and pkg-config file (PREFIX, DESTDIR)
 	install -d "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/share/pkgconfig"
@@ -103,7 +124,7 @@ deps:
 deps-check:
 	@sh tests/need.sh clang:clang clang++:clang clang-tidy:clang-tidy cppcheck:cppcheck g++:g++
 
-deps-fuzz-settings:
+deps-fuzz:
 	@sh tests/need.sh clang:clang dpkg:libclang-rt-14-dev
 
 deps-emulate:
@@ -129,11 +150,15 @@ $(B)/examples/hello: examples/hello.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread -lcurl
 
+$(B)/examples/privacy: examples/privacy.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
 $(B)/examples/queue: examples/queue.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 
-examples: deps $(EXAMPLES) $(B)/examples/hello ## build the examples
+examples: deps $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/examples/privacy ## build the examples
 
 $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector
 	@mkdir -p $(@D)
@@ -158,6 +183,14 @@ $(B)/tests/smoke: tests/smoke.c vitelemetry.h
 $(FUZZ_SETTINGS:%=$(B)/fuzz/%): $(B)/fuzz/%: tests/fuzz/%.c vitelemetry.h
 	@mkdir -p $(@D)
 	clang -std=c99 $(CWARN) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. $< -o $@ -pthread
+
+$(B)/tests/privacy: tests/privacy.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
+
+$(B)/tests/scrub_files: tests/fuzz/scrub.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) -DFUZZ_FILES -I. $< -o $@ -pthread
 
 $(B)/tests/crash_loop: tests/crash_loop.c vitelemetry.h
 	@mkdir -p $(@D)

@@ -90,6 +90,14 @@ THREADS
     may interrupt a tracking call). Callbacks may track; vit_flush from a callback returns false at
     once.
 
+WHAT THE USER CAN READ
+    All of it: vit_export shows what waits, byte for byte as it will be sent, and with options.audit
+    each event that the server took (2xx) is appended as one line to sent.ndjson in the data folder,
+    0600, as it left. A full file (256 KiB) becomes sent.1.ndjson, so that the last 256 to 512 KiB
+    are there. vit_purge, vit_reset_identity and a refusal remove both, also those of an earlier
+    run. Nothing is listed without consent or without a data folder. examples/privacy.c prints what
+    the catalogue can send at all, and who refuses.
+
 ERRORS
     Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
     logged once an item through options.logger. A NULL client is valid in every call and makes it
@@ -140,10 +148,10 @@ LIMITS
     event name 64 bytes, key 64, LABEL 64, TEXT 1 KiB of the first 4 KiB, hashed value 4 KiB, one
     event 2.5 KiB as a record and 32 KiB as JSON, 128 members, 128 declared event types and 64
     names with a rate of their own a client, 16 registered secrets of 128 bytes, 60 changes of
-    context while events wait, 32 KiB of schemas. A child that is killed while it records keeps a
-    piece of the queue until the client ends. options.spool_bytes_max, spool_days_max, crash_handler
-    and audit have no effect in this version, nor have VIT_WIRE_OTLP (vit_create refuses it) and
-    vit_crashed_last_run (false).
+    context while events wait, 32 KiB of schemas, 256 KiB of each of the two files of options.audit.
+    A child that is killed while it records keeps a piece of the queue until the client ends.
+    options.spool_bytes_max, spool_days_max and crash_handler have no effect in this version, nor
+    have VIT_WIRE_OTLP (vit_create refuses it) and vit_crashed_last_run (false).
 
 LICENCE
     Public domain by the Unlicense; see the end of this file. */
@@ -309,6 +317,8 @@ typedef enum vit_log_level {
       "the system refuses usage events, or error events: those are not recorded")                  \
     X(SETTINGS_NOT_SAVED, WARNING,                                                                 \
       "the settings could not be saved: identity and consent last for this run")                   \
+    X(AUDIT_NOT_WRITTEN, WARNING,                                                                  \
+      "sent.ndjson could not be written: it lacks events that were sent")                          \
     X(RANDOM_WEAK, WARNING, "the system gave no random bytes: ids are unique but guessable")       \
     X(POOL_PLAIN, INFO,                                                                            \
       "no safe place for a file in memory: what waits is lost when the process is killed")         \
@@ -394,7 +404,7 @@ typedef struct vit_options {
     uint32_t      spool_days_max;  /* 30; 7 to 30; reserved */
     bool          no_thread;       /* false; true: you call vit_pump */
     bool          crash_handler;   /* false; reserved */
-    bool          audit;           /* false; reserved */
+    bool          audit;           /* false; true: what was sent is listed, see the top */
     bool          allow_in_ci;     /* false; true: continuous integration does not refuse */
     vit_transport transport;       /* libcurl with VITELEMETRY_CURL, else none */
     vit_allocator allocator;       /* malloc and free */
@@ -751,7 +761,7 @@ VIT_API bool vit_register_secret(vit_client *t, const char *text, size_t size);
    The lock is held: line_fn may track, but other calls from it do nothing. */
 VIT_API size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, void *user),
                           void       *user);
-/* Forgets everything unsent. */
+/* Forgets everything unsent, and the list of what was sent (options.audit). */
 VIT_API void vit_purge(vit_client *t);
 /* vit_purge, then a new hwid and a new salt, stored where consent allows it. */
 VIT_API void vit_reset_identity(vit_client *t);
@@ -1010,10 +1020,12 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #ifndef VITP_TYPES_MAX
 #define VITP_TYPES_MAX 128u /* power of two: slots of a hash table */
 #endif
-#define VITP_RATES_MAX       64u
-#define VITP_RATE_VALUES_MAX 400u /* below VITP_VERDICT_DEFAULT */
-#define VITP_SECRETS_MAX     16u
-#define VITP_SECRET_MAX      128u
+#define VITP_RATES_MAX          64u
+#define VITP_RATE_VALUES_MAX    400u /* below VITP_VERDICT_DEFAULT */
+#define VITP_SECRETS_MAX        16u
+#define VITP_SECRET_MAX         128u
+#define VITP_SECRET_SPELLED_MAX (6u * VITP_SECRET_MAX) /* \u0020 for each byte */
+#define VITP_KNOWN_MAX          16u
 #ifndef VITP_CONTEXTS_MAX
 #define VITP_CONTEXTS_MAX 64u /* power of two */
 #endif
@@ -1163,6 +1175,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_mutex, _cond, _wake   a lock, its condition, and an auto-reset event that never locks
    vitp_os_thread                one thread, with every signal blocked
    VITP_OS_THREAD_POINTER        tells running threads apart at the cost of a load
+   vitp_os_known                 names of user and machine that are taken out of texts
    vitp_os_heavy_barrier         see >>atomics; it does not reach other processes
    vitp_os_page                  memory that tells a forked child from its parent
    vitp_os_read_file and others  whole small files, private to the user, no links followed
@@ -1459,19 +1472,23 @@ static bool vitp_os_wide_env(char *out, size_t size, const wchar_t *name)
     return n > 0 && n < VITP_PATH_MAX && vitp_os_from_wide(out, size, wide);
 }
 
-static bool vitp_os_user(char *out, size_t size)
+/* The n-th name of this user or machine that may stand in texts, "" if it is not known, and what
+   stands for it ([user] also for a home folder). False: no more. */
+static bool vitp_os_known(uint32_t n, char *out, size_t size, const char **marker)
 {
-    return vitp_os_wide_env(out, size, L"USERNAME");
+    static const struct {
+        const wchar_t *name;
+        const char    *marker;
+    } rows[] = { { L"USERNAME", "[user]" },      { L"USERPROFILE", "[user]" },
+                 { L"COMPUTERNAME", "[host]" },  { L"USERDOMAIN", "[host]" },
+                 { L"USERDNSDOMAIN", "[host]" }, { L"TEMP", "[path]" },
+                 { L"TMP", "[path]" },           { L"LOCALAPPDATA", "[path]" } };
+    out[0] = 0;
+    if (n >= sizeof rows / sizeof rows[0]) return false;
+    *marker = rows[n].marker;
+    if (!vitp_os_wide_env(out, size, rows[n].name)) out[0] = 0;
+    return true;
 }
-static bool vitp_os_home(char *out, size_t size)
-{
-    return vitp_os_wide_env(out, size, L"USERPROFILE");
-}
-static bool vitp_os_host(char *out, size_t size)
-{
-    return vitp_os_wide_env(out, size, L"COMPUTERNAME");
-}
-
 static bool vitp_os_wide(wchar_t *out, const char *path)
 {
     return MultiByteToWideChar(CP_UTF8, 0, path, -1, out, (int)VITP_PATH_MAX) > 0;
@@ -1674,6 +1691,46 @@ static bool vitp_os_make_absolute(char *path, size_t size)
     if (!vitp_os_wide(wide, path)) return false;
     n = GetFullPathNameW(wide, VITP_PATH_MAX, full, NULL);
     return n > 0 && n < VITP_PATH_MAX && vitp_os_from_wide(path, size, full);
+}
+
+/* A file that only grows, by whole pieces also where two processes write. */
+typedef struct vitp_os_appender {
+    HANDLE   file;
+    uint64_t size; /* when it was opened */
+} vitp_os_appender;
+
+static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
+{
+    wchar_t                    wide[VITP_PATH_MAX];
+    BY_HANDLE_FILE_INFORMATION info;
+    if (!vitp_os_wide(wide, path)) return false;
+    a->file = CreateFileW(wide, FILE_APPEND_DATA | FILE_READ_ATTRIBUTES,
+                          FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_ALWAYS,
+                          FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    if (a->file == INVALID_HANDLE_VALUE) return false;
+    if (GetFileInformationByHandle(a->file, &info) && info.nNumberOfLinks <= 1 &&
+        !(info.dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT))) {
+        a->size = (uint64_t)info.nFileSizeHigh << 32 | info.nFileSizeLow;
+        return true;
+    }
+    CloseHandle(a->file);
+    return false;
+}
+
+static bool vitp_os_append(const vitp_os_appender *a, const char *data, size_t size)
+{
+    DWORD n = 0;
+    return WriteFile(a->file, data, (DWORD)size, &n, NULL) && n == size;
+}
+
+/* Closes the file. old: its new name; NULL: it keeps its own. */
+static bool vitp_os_append_close(const vitp_os_appender *a, const char *path, const char *old)
+{
+    wchar_t from[VITP_PATH_MAX], to[VITP_PATH_MAX];
+    CloseHandle(a->file);
+    return !old || (vitp_os_wide(from, path) && vitp_os_wide(to, old) &&
+                    (MoveFileExW(from, to, MOVEFILE_REPLACE_EXISTING) ||
+                     GetLastError() == ERROR_FILE_NOT_FOUND));
 }
 
 static void vitp_os_remove_file(const char *path)
@@ -2260,21 +2317,94 @@ static bool vitp_os_copy_env(char *out, size_t size, const char *name)
     return true;
 }
 
-static bool vitp_os_user(char *out, size_t size)
+#ifdef VITELEMETRY_NO_FILES
+static void vitp_os_account(uint32_t field, char *out, size_t size)
 {
-    return vitp_os_copy_env(out, size, "USER") || vitp_os_copy_env(out, size, "LOGNAME");
+    (void)field, (void)size;
+    out[0] = 0;
+}
+#else
+/* Copies the field of a line of passwd(5) if it is this user's; out is "" where it is not. */
+static bool vitp_os_account_field(const char *line, uint32_t field, char *out, size_t size)
+{
+    const char *at[7];
+    uint32_t n = 0;
+    size_t length;
+    at[n++] = line;
+    for (; *line && n < 7; line++)
+        if (*line == ':') at[n++] = line + 1;
+    if (n < 7 || strtoul(at[2], NULL, 10) != (unsigned long)geteuid()) return false;
+    length = strcspn(at[field], field == 4 ? ":," : ":"); /* the full name ends at a comma */
+    if (length < size) {
+        memcpy(out, at[field], length);
+        out[length] = 0;
+    }
+    return true;
 }
 
-static bool vitp_os_home(char *out, size_t size)
+/* A field of this user's line of /etc/passwd: 0 name, 4 full name, 5 home. No other source is
+   asked: that could mean to wait for a network. */
+static void vitp_os_account(uint32_t field, char *out, size_t size)
 {
-    return vitp_os_copy_env(out, size, "HOME") && out[0] == '/';
+    char block[512], line[512];
+    size_t used = 0, i;
+    ssize_t got;
+    int file = open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool found = false;
+    out[0] = 0;
+    if (file < 0) return;
+    while (!found && (got = read(file, block, sizeof block)) > 0)
+        for (i = 0; i < (size_t)got && !found; i++) {
+            if (block[i] != '\n') {
+                if (used < sizeof line - 1) line[used++] = block[i];
+                continue;
+            }
+            line[used] = 0;
+            used = 0;
+            found = vitp_os_account_field(line, field, out, size);
+        }
+    (void)close(file);
+}
+#endif
+
+/* The folder of this program, or "": one of the system names nobody. */
+static void vitp_os_program_folder(char *out, size_t size)
+{
+#ifdef __linux__
+    ssize_t n = readlink("/proc/self/exe", out, size - 1);
+    size_t  end = n > 0 ? (size_t)n : 0;
+    while (end > 0 && out[end - 1] != '/') end--;
+    out[end > 1 ? end - 1 : 0] = 0;
+    if (strncmp(out, "/usr/", 5) == 0 || strncmp(out, "/bin", 4) == 0 ||
+        strncmp(out, "/opt/", 5) == 0 || strncmp(out, "/sbin", 5) == 0)
+        out[0] = 0;
+#else
+    (void)size;
+    out[0] = 0;
+#endif
 }
 
-static bool vitp_os_host(char *out, size_t size)
+/* The n-th name of this user or machine that may stand in texts, "" if it is not known, and what
+   stands for it ([user] also for a home folder). False: no more. */
+static bool vitp_os_known(uint32_t n, char *out, size_t size, const char **marker)
 {
-    if (gethostname(out, size) != 0) return false;
+    static const char *const env[] = { "USER", "LOGNAME", "HOME", "TMPDIR" };
+    static const char *const markers[] = { "[user]", "[user]", "[user]", "[path]", "[user]",
+                                           "[user]", "[user]", "[host]", "[path]" };
+    out[0] = 0;
+    if (n >= sizeof markers / sizeof markers[0]) return false;
+    *marker = markers[n];
+    if (n < 4) {
+        if (!vitp_os_copy_env(out, size, env[n])) out[0] = 0;
+    } else if (n < 7) {
+        vitp_os_account(n == 4 ? 0u : n - 1u, out, size);
+    } else if (n == 8) {
+        vitp_os_program_folder(out, size);
+    } else if (gethostname(out, size) != 0) {
+        out[0] = 0;
+    }
     out[size - 1] = 0;
-    return out[0] != 0;
+    return true;
 }
 
 static bool vitp_os_is_owned(const struct stat *s, vitp_os_owner owner)
@@ -2369,7 +2499,7 @@ static bool vitp_os_config_folder(char *out, size_t size)
     char home[VITP_PATH_MAX];
     int  n;
     if (vitp_os_copy_env(out, size, "XDG_CONFIG_HOME") && out[0] == '/') return true;
-    if (!vitp_os_home(home, sizeof home)) return false;
+    if (!vitp_os_copy_env(home, sizeof home, "HOME") || home[0] != '/') return false;
     n = snprintf(out, size, "%s/.config", home);
     return n > 0 && (size_t)n < size;
 }
@@ -2386,7 +2516,7 @@ static bool vitp_os_state_folder(char *out, size_t size)
     char home[VITP_PATH_MAX];
     int  n;
     if (vitp_os_copy_env(out, size, "XDG_STATE_HOME") && out[0] == '/') return true;
-    if (!vitp_os_home(home, sizeof home)) return false;
+    if (!vitp_os_copy_env(home, sizeof home, "HOME") || home[0] != '/') return false;
 #if defined(__APPLE__)
     n = snprintf(out, size, "%s/Library/Application Support", home);
 #else
@@ -2491,6 +2621,47 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
     ok = ok && rename(temporary, path) == 0; /* also where the file system has no links */
     if (!ok) (void)unlink(temporary);
     return ok;
+}
+
+/* A file that only grows, by whole pieces also where two processes write. */
+typedef struct vitp_os_appender {
+    int      file;
+    uint64_t size; /* when it was opened */
+} vitp_os_appender;
+
+/* A plain file of this user's, made where there is none, and readable by nobody else. */
+static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
+{
+    struct stat s;
+    a->file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (a->file < 0) return false;
+    if (fstat(a->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() && s.st_nlink <= 1 &&
+        s.st_size >= 0 && fchmod(a->file, 0600) == 0) {
+        a->size = (uint64_t)s.st_size;
+        return true;
+    }
+    close(a->file);
+    return false;
+}
+
+/* By one call of the system. What a full disk took only a part of is taken back. */
+static bool vitp_os_append(const vitp_os_appender *a, const char *data, size_t size)
+{
+    ssize_t n = write(a->file, data, size);
+    if (n == (ssize_t)size) return true;
+    if (n > 0) (void)!ftruncate(a->file, (off_t)a->size);
+    return false;
+}
+
+/* Closes the file. old: its new name, unless another process was faster; NULL: it keeps its own. */
+static bool vitp_os_append_close(const vitp_os_appender *a, const char *path, const char *old)
+{
+    struct stat own, there;
+    bool        ok = true;
+    if (old && fstat(a->file, &own) == 0 && lstat(path, &there) == 0 &&
+        own.st_dev == there.st_dev && own.st_ino == there.st_ino)
+        ok = rename(path, old) == 0 || errno == ENOENT;
+    return close(a->file) == 0 && ok;
 }
 
 static void vitp_os_remove_file(const char *path) { (void)unlink(path); }
@@ -2753,14 +2924,12 @@ static int vitp_text_hex_value(char c)
     return -1;
 }
 
-#ifndef VITELEMETRY_NO_FILES
 static bool vitp_text_is_hex(const char *text, size_t size)
 {
     size_t i;
     for (i = 0; i < size && vitp_text_hex_value(text[i]) >= 0;) i++;
     return i == size;
 }
-#endif
 
 /* Length of a text, at most `most`: a longer one is not read to its end. */
 static size_t vitp_text_size(const char *text, size_t most)
@@ -2837,14 +3006,6 @@ static bool vitp_text_is_printable(const char *text, size_t most)
     for (i = 0; i < size; i++)
         if (text[i] < ' ' || text[i] > '~') return false;
     return size <= most;
-}
-
-static bool vitp_text_has(const char *text, size_t size, const char *part, size_t part_size)
-{
-    size_t i;
-    for (i = 0; part_size > 0 && i + part_size <= size; i++)
-        if (text[i] == part[0] && memcmp(text + i, part, part_size) == 0) return true;
-    return false;
 }
 
 static void vitp_text_hex(char *out, const unsigned char *bytes, size_t count)
@@ -3348,7 +3509,8 @@ static const uint8_t vitp_scrub_class[256] = {
 #define VITP_SCRUB_TRIGGER                                                                 \
     (VITP_SCRUB_QUOTES | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) | \
      VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(AT) |                  \
-     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(OPEN))
+     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(OPEN) | VITP_SCRUB_SET(PLUS) |               \
+     VITP_SCRUB_SET(ANGLE) | VITP_SCRUB_SET(AMPERSAND) | VITP_SCRUB_SET(PAREN))
 
 /* What a rejected matcher may have read of a value. */
 #define VITP_SCRUB_PROBE 32u
@@ -3363,34 +3525,35 @@ static const char *const vitp_scrub_markers[] = {
 };
 
 /* Words in names of values, under their first letter. Sign: + secret, ? secret if the value has 8
-   bytes with a digit, # secret if digits, & secret after an option if it has a colon, ! header,
-   - harmless (goes before a shorter word that it
-   contains). _ is an optional separator, a dot is a word boundary (a change of case counts), a $
-   the end of the name (digits and _ may follow). */
+   bytes with a digit, # secret if digits, @ host, & user (after an option: a secret if it has a
+   colon), ! header, - harmless (goes before a shorter word that it contains). _ is an optional
+   separator, a dot is a word boundary (a change of case counts), a $ the end of the name (digits
+   and _ may follow). */
 static const char *const vitp_scrub_words[26] = {
-    "?access_key ?account_key ?api_key ?app_key ?application_key !authorization.",
+    "?access_key_id ?access_key ?account_key @.account_name$ ?api_key ?app_key ?application_key "
+    "!authorization.",
     "+bearer$ -bucket_key -bypass",
-    "-compass !cookie. ?credential",
-    "?.dsn$",
+    "-compass @.computer$ @.computer_name$ !cookie. +contrase +contribsys ?credential",
+    "@.data_source$ ?.dsn$",
     "-encompass",
     "-foreign_key",
     "",
-    "",
+    "@.host$ @.host_name$",
     "+identified_by -index_key",
     "?jsessionid ?.jwt$",
-    "?.key$",
-    "",
-    "",
-    "",
+    "+kennwort ?.key$",
+    "&.login$",
+    "@.machine_name$ +mot_de_passe",
+    "@.node$ @.node_name$",
     "#.otp -overpass",
     "+passw +passphrase +passcode -pass_rate -pass_count -pass_through -pass_fail +pass. "
     "+pasw +paswd +pswd +pwd +.pw$ #.pin. #.pin_code -partition_key -primary_key -public_key",
     "",
     "",
-    "-schema_key -secretar +secret -sequence_key ?sessid ?.sig$ ?signature ?.sas$ -sort_key "
-    "-surpass",
+    "-schema_key -secretar +secret -sequence_key @.server$ @.server_name$ ?sessid ?.sig$ "
+    "?signature ?.sas$ -sort_key +senha ?sumo_logic_access_id -surpass",
     "-tokeniz -tokens ?token -trespass",
-    "&.u$ &.user$",
+    "&.u$ &.user$ &.user_name$ &.user_id$ &.uid$ &.usr$",
     "",
     "",
     "",
@@ -3402,48 +3565,179 @@ static const char *const vitp_scrub_words[26] = {
    secret (token_count), 0 is no value, > stands between a name and its quoted value, # stands
    before four numbers that are a version (or an OID), $ does if the first number has one digit,
    @ begins a header's value, . ends a file name and looks like a top-level domain (icon@2x.png),
-   : is a scheme whose URL has no //. */
+   : is a scheme whose URL has no //, = stands where a user would and names nobody, ; the same for
+   hosts, & says of hex digits that they are a checksum or an identifier, * stands before a phone
+   number, + before a social security number, ! before an IMEI. */
 static const char *const vitp_scrub_lexicon[26] = {
-    "%algorithm %alg >as #assemblyversion $app @apikey",
-    "0bool #build @bearer @basic",
-    "%count %code 0cannot 0changed .css $chromadb $chroma $chrome $cuda $clang",
-    "%disabled %down 0denied 0default #driver @digest",
-    "%expired %expires %expiry %enabled %event %error 0empty 0expired 0error $edge $electron "
-    "$elasticsearch",
+    "%algorithm %alg >as #assemblyversion $app @apikey =admin =administrator "
+    "=administrators =anonymous =accounts =account =agent =agents =authentication =action "
+    "=actions =a =an =any =all =and =at =are =as =another =approval ;arm64 ;amd64",
+    ">by 0bool #build @bearer @basic =by =button =bool &build &blob ;base64",
+    "%count %code 0cannot 0changed .css $chromadb $chroma $chrome $cuda $clang =code =can "
+    "=cannot =could =current =consent =creation =commands &commit &checksum &container "
+    "&correlation &crc *cell *call *callback *contact",
+    "%disabled %down 0denied 0default #driver @digest =default =data =defined =database "
+    "=does =do =did =denied =deletion =disabled &digest !device",
+    "%expired %expires %expiry %enabled %event %error 0empty 0expired 0error $edge "
+    "$electron $elasticsearch =experience =error =errors =each =every =expired =existing "
+    "=enabled &etag ;es6",
     "%file %field %format %frame %failed 0false 0failed 0function #fileversion #firmware "
-    "$firefox $faiss :file",
-    ".gif .gz $glibc $gcc",
-    "%hint 0hidden",
-    "%id %ids %index 0invalid 0incorrect 0is 0int >is .ico",
+    "$firefox $faiss :file =from =failed =failure =found =false =feedback =form "
+    "&fingerprint *fax ;float32 ;float64",
+    ".gif .gz $glibc $gcc =guest =group =groups",
+    "%hint 0hidden =has &hash ;http1 ;http2 ;http3",
+    "%id %ids %index 0invalid 0incorrect 0is 0int >is .ico =id =ids =input =inputs "
+    "=interface =in =is =it =its =if =invalid =int &image &integrity !imei ;i386 ;i686 "
+    ";ipv4 ;ipv6 ;int32 ;int64",
     ".jpg .jpeg .js .json .jar :jdbc",
     "$kernel",
-    "%length %len %limit $lancedb $linux",
-    "%min %max %manager %method 0missing 0must $milvus $mongodb $mysql $macos",
-    "%name %names 0null 0none 0nil 0no 0not $node $numpy @negotiate @ntlm",
-    "0on 0off 0ok 0optional 0object >of #oid $openssl $opensearch",
-    "%path %policy %prefix %pos %provider %prompt .png #productversion $pinecone $postgres "
-    "$postgresql $pgvector $python $product",
+    "%length %len %limit $lancedb $linux =level =local =localhost &layer",
+    "%min %max %manager %method 0missing 0must $milvus $mongodb $mysql $macos =mode =my "
+    "=must =may =missing =management &md5 *mobile ;md5",
+    "%name %names 0null 0none 0nil 0no 0not $node $numpy @negotiate @ntlm =nobody =name "
+    "=none =null =not =no =new =network *number",
+    "0on 0off 0ok 0optional 0object >of #oid $openssl $opensearch =object =or =on =of "
+    "=our =other =operations =operation &object",
+    "%path %policy %prefix %pos %provider %prompt .png #productversion $pinecone "
+    "$postgres $postgresql $pgvector $python $product =profile =profiles =preferences "
+    "=preference =public =privacy =permissions =permission =process =page =prompt &parent "
+    "*phone ;python3 ;ps5",
     "$qdrant $qt",
-    "%required 0required 0reset 0redacted #release #rev #revision $redis",
-    "%size %status %space %store 0string 0str .svg #section $sqlite $safari @ssws",
-    "%type %ttl 0true 0too 0text >to .tgz @token",
-    "%url %uri %up %usage 0undefined 0unknown 0unset",
-    "%version %vault 0value #v #ver #version #versions",
-    "0wrong 0was >was .webp .whl $weaviate $windows",
-    "",
-    "0yes .yml .yaml",
+    "%required 0required 0reset 0redacted #release #rev #revision $redis =root =request "
+    "=requests =role =roles =required =registration &rev &revision &request",
+    "%size %status %space %store 0string 0str .svg #section $sqlite $safari @ssws =system "
+    "=service =session =sessions =settings =space =specified =should =same =screen "
+    "=successful =succeeded =string =str &sha &sha1 &sha224 &sha256 &sha384 &sha512 &span "
+    "&snapshot &sum *sms +ssn +security ;sha1 ;sha256",
+    "%type %ttl 0true 0too 0text >to .tgz @token =table =the =this =that =to =their =true "
+    "=telemetry =text &trace &traceparent &tree *telephone *tel *telefon *telepono ;tcp4 "
+    ";tcp6",
+    "%url %uri %up %usage 0undefined 0unknown 0unset =unknown =user =users =uid ;utf8 "
+    ";utf16",
+    "%version %vault 0value #v #ver #version #versions =value",
+    "0wrong 0was >was .webp .whl $weaviate $windows =with =was =were =which =who =whom "
+    "=when =while =where =will *whatsapp ;win32 ;win64",
+    ";x64 ;x86",
+    "0yes .yml .yaml =your",
     "",
 };
 
-/* Schemes of RFC 7235 and their kin before a credential in prose; IDENTIFIED BY and PASSWORD are
-   SQL. */
-static const char *const vitp_scrub_prose_schemes[] = {
-    "apikey ", "basic ", "bearer ", "identified by ", "negotiate ", "ntlm ", "password ", "token ",
+/* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
+   is used inside companies), - one that needs three labels, ^ one that is more often something else
+   and needs a port or a digit too, / begins names of packages, . is an object of programs. */
+static const char *const vitp_scrub_labels[26] = {
+    "~au ~ar ~ae ~agency ~arpa -ai -app ^at /android /androidx .application .asp .ado "
+    ".app .args",
+    "~biz ~br ~bg -box ^be",
+    "~com ~ch ~cn ~cz ~cl ~cloud ~company ~corp -co -ca -cluster ^club /com .cls .config "
+    ".console .cfg .ctx .context",
+    "~de ~dk ~dev ~digital .document .default .docker .data",
+    "~edu ~eu ~ee -example ^es .env .environ .environment",
+    "~fr ~fi ^fm",
+    "~gov ~gr ^group ^gg .global",
+    "~hu ~hk -home -host",
+    "~ir ~il ~internal ~intra ~intranet -io -invalid ^it ^in ^is ^int ^info ^id /io",
+    "~jp ^jobs /java /javax /jdk /jakarta",
+    "~kr /kotlin",
+    "~lv ~lt ~lu ~li ~lan ~localdomain ~local ~localnet -la -lab ^live ^link .log .logger",
+    "~mil ~mx ~my -me ^media ^mobi ^ms /microsoft .ml .module .model",
+    "~net ~nl ~nz -network ^no ^name /net .node .np",
+    "~org ~online ~onion ^one /org .os .options .opts",
+    "~pt ~ph ~pk ~pe ~private -pl ^pro ^page .pd .package .process .parent .params .props",
+    "",
+    "~ru ~ro .root .request .response",
+    "~sk ~sg ~systems ~solutions ~software -se -svc -services -server -st ^site ^store "
+    "^shop ^space ^studio /scala /sun .self .settings .storage .sys .session .system "
+    ".state .std",
+    "~tr ~tw ~th ~tech -tv ^test ^team ^tools ^top ^to .this .thread .tf",
+    "~uk ~ua -us .user",
+    "~vn -ve .vb",
+    "~website ^world ^ws .window",
+    "~xyz",
+    "",
+    "~za ^zone",
 };
-/* Their first letters, by c & 31. */
-#define VITP_SCRUB_SCHEME_LETTERS                                                 \
-    (UINT32_C(1) << 1 | UINT32_C(1) << 2 | UINT32_C(1) << 9 | UINT32_C(1) << 14 | \
-     UINT32_C(1) << 16 | UINT32_C(1) << 20)
+
+/* Beginnings of words that say what follows, in whatever case. Sign: @ a host, * a host if it has a
+   digit or quotes, ? a host as Go names one, & a user, ' a user if in quotes, ! a credential
+   (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED BY are SQL), $ a program whose -p is
+   a password, % the same if it stands directly behind the letter. Sorted by first letter. */
+static const char *const vitp_scrub_openers[] = {
+    "'account ",
+    "@address associated with hostname: ",
+    "!apikey ",
+    "&authenticated as ",
+    "&authentication failure for ",
+    "!basic ",
+    "!bearer ",
+    "*broker ",
+    "&by user ",
+    "*connect to ",
+    "@connect to host ",
+    "*connected to ",
+    "*connecting to ",
+    "*connection to server at ",
+    "$docker login",
+    "@eai_again ",
+    "@enotfound ",
+    "&for user ",
+    "$helm registry",
+    "*host ",
+    "*hostname ",
+    "!identified by ",
+    "&impersonating ",
+    "&invalid user ",
+    "&logged in as ",
+    "'login ",
+    "&login failed for ",
+    "?lookup ",
+    "*machine ",
+    "%mariadb",
+    "%mysql",
+    "!negotiate ",
+    "@no such host: ",
+    "*node ",
+    "@not known: ",
+    "!ntlm ",
+    "!password ",
+    "&password for ",
+    "*peer ",
+    "$plink",
+    "$podman login",
+    "*primary ",
+    "$pscp",
+    "$psexec",
+    "&publickey for ",
+    "$rabbitmqadmin",
+    "*replica ",
+    "@resolve host ",
+    "@resolve host: ",
+    "@resolve hostname ",
+    "'role ",
+    "&running as ",
+    "*server ",
+    "*server at ",
+    "$sshpass",
+    "!token ",
+    "@translate host name ",
+    "@unknown host ",
+    "@unknown host: ",
+    "@unknownhostexception: ",
+    "'user ",
+    "'username ",
+};
+/* First row of each letter, then their number; and by first letter the second letters (c & 31), so
+   that most words are left at once (a test compares both with the table). */
+static const uint8_t vitp_scrub_opener_rows[27] = {
+    0,  5,  9,  14, 15, 17, 18, 18, 21, 24, 24, 24, 28, 31,
+    36, 36, 45, 45, 52, 55, 57, 62, 62, 62, 62, 62, 62,
+};
+static const uint32_t vitp_scrub_opener_seconds[26] = {
+    0x00210018, 0x02040022, 0x00008000, 0x00008000, 0x00004002, 0x00008000, 0x00000000,
+    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008000, 0x02000002, 0x00108020,
+    0x00000000, 0x002c9022, 0x00000000, 0x00208022, 0x00080020, 0x00048000, 0x00084000,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
+};
 
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
    first letter; a row stands before a shorter prefix of the same text. */
@@ -3600,20 +3894,35 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "ya29.", 20, VITP_SCRUB_SLUG, NULL },     /* Google */
     { "ZXlK", 40, VITP_SCRUB_BASE64, "[jwt]" }, /* base64 of "eyJ" */
 };
-/* First row of each letter, then their number (a test compares it with the table). */
+/* As vitp_scrub_opener_rows and _seconds. */
 static const uint8_t vitp_scrub_token_rows[27] = {
     0,  17, 19, 25, 35,  38,  40,  63,  68,  69,  70,  71,  76,  76,
     83, 84, 97, 97, 101, 121, 125, 125, 130, 131, 142, 143, 144,
 };
+static const uint32_t vitp_scrub_token_seconds[26] = {
+    0x001d2a8c, 0x00000024, 0x0000a840, 0x0011800a, 0x02000002, 0x00002200, 0x000c9300,
+    0x00440040, 0x00000080, 0x00000200, 0x00000020, 0x00181200, 0x00000000, 0x00550040,
+    0x02000000, 0x0229690a, 0x00000000, 0x01200800, 0x00824984, 0x00481080, 0x00000000,
+    0x00000008, 0x00000100, 0x00008802, 0x00000002, 0x01000000,
+};
 #define VITP_SCRUB_TOKENS (sizeof vitp_scrub_tokens / sizeof *vitp_scrub_tokens)
 
-/* A text to be replaced wherever it stands. Whole words (user, host, home) are found in any case of
-   ASCII letters, others (registered secrets) as they are. */
+/* What of a text is the same in base64 (RFC 4648) whatever stands around it, for each of the three
+   places in a group of three bytes at which it can begin. */
+typedef struct vitp_scrub_core {
+    char     text[VITP_SECRET_MAX * 4u / 3u + 4u];
+    uint32_t size;
+} vitp_scrub_core;
+
+/* A text to be replaced wherever it stands, as it is or with percent (RFC 3986) or JSON escapes
+   (RFC 8259) for any of its bytes. Whole words (user, host, home) are found in any case of ASCII
+   letters, others (registered secrets) as they are and in base64 too. */
 typedef struct vitp_scrub_value {
-    const char *text;
-    uint32_t    size;
-    const char *marker;
-    bool        whole_word;
+    const char            *text;
+    uint32_t               size;
+    const char            *marker;
+    bool                   whole_word;
+    const vitp_scrub_core *cores; /* three, or NULL */
 } vitp_scrub_value;
 
 typedef struct vitp_scrub_values {
@@ -3631,8 +3940,12 @@ static const vitp_scrub_values vitp_scrub_no_values = { NULL, 0, { 0 } };
 typedef struct vitp_scrub {
     const char              *text;
     size_t                   size;
-    size_t                   floor;   /* end of the last span or marker: nothing before is read */
-    size_t                   run_end; /* end of the run of token bytes seen last */
+    size_t                   floor;     /* end of the last span or marker: nothing before is read */
+    size_t                   run_end;   /* end of the run of token bytes seen last */
+    size_t                   dull;      /* before it no token with a short prefix begins */
+    size_t                   command;   /* end of a command that takes a password, or 0 */
+    size_t                   line_seen; /* from it to here no line ended */
+    bool                     attached;  /* it takes it only directly behind the letter */
     const vitp_scrub_values *values;
 } vitp_scrub;
 
@@ -3709,23 +4022,40 @@ static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
     return n <= s->size - at && memcmp(s->text + at, word, n) == 0;
 }
 
-/* Is [at, end) a word of vitp_scrub_lexicon with this sign? */
-static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, char sign)
+/* May the two letters here begin a word of the table? */
+static VITP_INLINE bool vitp_scrub_pair_in(const vitp_scrub *s, const uint32_t seconds[26],
+                                           size_t at)
 {
-    const char *word = "";
+    return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
+           (seconds[(s->text[at] & 31) - 1] >> (vitp_scrub_at(s, at + 1) & 31) & 1u);
+}
 
-    if (at < end && end - at < 16 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
-        word = vitp_scrub_lexicon[(s->text[at] & 31) - 1];
-    while (*word) {
-        size_t i = at + 1;
-        bool   same = *word == sign;
+/* Is [at, end) a word of the table with this sign? */
+static bool vitp_scrub_among(const vitp_scrub *s, const char *const table[26], size_t at,
+                             size_t end, char sign)
+{
+    const char *word;
+    char        second;
 
-        for (word += 2; *word && *word != ' '; word++, i++)
-            same = same && i < end && vitp_scrub_lower(s->text[i]) == *word;
-        if (same && i == end) return true;
-        if (*word) word++;
+    if (end - at < 1 || end - at > 15 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
+        return false;
+    second = end - at > 1 ? vitp_scrub_lower(s->text[at + 1]) : ' ';
+    for (word = table[(s->text[at] & 31) - 1]; *word; word += *word == ' ') {
+        if (word[0] == sign && word[2] == second) {
+            size_t i = at + 1;
+
+            for (word += 2; *word > ' ' && i < end && vitp_scrub_lower(s->text[i]) == *word; i++)
+                word++;
+            if (*word <= ' ' && i == end) return true;
+        }
+        while (*word > ' ') word++;
     }
     return false;
+}
+
+static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, char sign)
+{
+    return vitp_scrub_among(s, vitp_scrub_lexicon, at, end, sign);
 }
 
 /* Length of the marker that stands here, or 0. */
@@ -3746,6 +4076,23 @@ static bool vitp_scrub_goes_on(const vitp_scrub *s, size_t at)
 {
     return vitp_scrub_in(s, at, VITP_SCRUB_ALNUM) || vitp_scrub_marker(s, at);
 }
+
+/* Does a marker follow, at once or behind two separators? Then this text went on before it was
+   scrubbed. */
+static bool vitp_scrub_meets(const vitp_scrub *s, size_t at, uint32_t separators)
+{
+    size_t i, end = at < s->size ? vitp_scrub_run(s, at, separators, 2) : at;
+
+    if (vitp_scrub_at(s, at) == '%') end = at + 3; /* of an escape that was cut */
+    for (i = at; i <= end; i++)
+        if (vitp_scrub_marker(s, i)) return true;
+    return false;
+}
+
+#define VITP_SCRUB_JOINS                                                                       \
+    (VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(COLON) | \
+     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(AT) | VITP_SCRUB_SET(PLUS) |                     \
+     VITP_SCRUB_SET(DOLLAR) | VITP_SCRUB_SET(UNDERSCORE))
 
 /* Does the separator and a hex digit (or a marker in its place) follow? */
 static bool vitp_scrub_more(const vitp_scrub *s, size_t at, char separator)
@@ -3803,13 +4150,16 @@ static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
 /* The @ of an address, in `width` bytes (%40 is one too). */
 static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
-    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_LOCAL, 64);
-    size_t end = vitp_scrub_domain(s, at + width);
+    size_t end =
+        vitp_scrub_in(s, at + width, VITP_SCRUB_LABEL) ? vitp_scrub_domain(s, at + width) : 0;
+    size_t start;
 
+    if (!end) return false;
+    start = vitp_scrub_back(s, at, VITP_SCRUB_LOCAL, 64);
     while (start < at && (!vitp_scrub_is(s->text[start], VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH)) ||
                           ((unsigned char)s->text[start] & 0xC0u) == 0x80u))
         start++;
-    return start < at && end && vitp_scrub_claim(span, start, end, "[email]");
+    return start < at && vitp_scrub_claim(span, start, end, "[email]");
 }
 
 /* End of four numbers of 0 to 255 with dots, or 0. */
@@ -3865,7 +4215,7 @@ static bool vitp_scrub_ipv4(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     if (!end || vitp_scrub_goes_on(s, end)) return false;
     if (vitp_scrub_more(s, end, '.')) return false;
     if (vitp_scrub_before(s, at) == '.' &&
-        vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_SET(DIGIT)))
+        vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_ALNUM))
         return false;
     if ((end - at == 9 && vitp_scrub_starts(s, at, "127.0.0.1")) ||
         (end - at == 7 && vitp_scrub_starts(s, at, "0.0.0.0")) || vitp_scrub_is_version(s, at))
@@ -3891,7 +4241,9 @@ static bool vitp_scrub_group_start(const vitp_scrub *s, size_t at)
 {
     char before = vitp_scrub_before(s, at);
 
-    if (before == ':') return at - 1 > s->floor && vitp_scrub_after_word(s, at);
+    if (before == ':')
+        return at - 1 > s->floor &&
+               (vitp_scrub_before(s, at - 1) == '-' || vitp_scrub_after_word(s, at));
     return !vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT));
 }
 
@@ -3926,7 +4278,8 @@ static size_t vitp_scrub_groups(const vitp_scrub *s, size_t at)
         gap = true;
         end = ++start;
     }
-    return (gap ? groups : groups == 8 && !vitp_scrub_more(s, end, ':')) ? end : 0;
+    if (gap) return groups > 1 || (groups == 1 && vitp_scrub_at(s, end) == '/') ? end : 0;
+    return groups == 8 && !vitp_scrub_more(s, end, ':') ? end : 0;
 }
 
 /* The first ':' of an address, with its zone, prefix and brackets. */
@@ -3989,23 +4342,125 @@ static bool vitp_scrub_mac_dotted(const vitp_scrub *s, size_t at, vitp_scrub_spa
            vitp_scrub_claim(span, start, end, "[mac]");
 }
 
+/* Where a run of letters starts as a reader sees it: after the n of \n and the m of a colour. */
+static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
+{
+    char   c = s->text[at];
+    size_t i;
+
+    if (vitp_scrub_before(s, at) == '\\') return c == 'n' || c == 'r' || c == 't' ? at + 1 : at;
+    if (c != 'm') return at;
+    i = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12);
+    return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
+}
+
+/* ---- names of hosts ---------------------------------------------------------------------- */
+
+/* A name with dots: its end, its number of labels, and where the last one begins. */
+typedef struct vitp_scrub_dotted {
+    size_t   end, last;
+    unsigned labels;
+} vitp_scrub_dotted;
+
+static vitp_scrub_dotted vitp_scrub_dots(const vitp_scrub *s, size_t at)
+{
+    vitp_scrub_dotted d = { at, at, 0 };
+
+    do {
+        d.last = d.labels ? d.end + 1 : at;
+        d.end = vitp_scrub_run(s, d.last, VITP_SCRUB_LABEL, 64);
+        d.labels++;
+    } while (d.labels < 16 && vitp_scrub_at(s, d.end) == '.' &&
+             vitp_scrub_in(s, d.end + 1, VITP_SCRUB_LABEL));
+    return d;
+}
+
+/* Sign of the last label in vitp_scrub_labels, or 0. Capitals: the name of a type, unless all of
+   the name has them. */
+static char vitp_scrub_top_level(const vitp_scrub *s, size_t start, const vitp_scrub_dotted *d)
+{
+    if (vitp_scrub_starts(s, d->last, "xn--")) return '~';
+    if (vitp_scrub_has(s, d->last, d->end, VITP_SCRUB_UPPER) &&
+        vitp_scrub_has(s, start, d->end, VITP_SCRUB_LOWER))
+        return 0;
+    if (vitp_scrub_among(s, vitp_scrub_labels, d->last, d->end, '~')) return '~';
+    if (vitp_scrub_among(s, vitp_scrub_labels, d->last, d->end, '-')) return '-';
+    return vitp_scrub_among(s, vitp_scrub_labels, d->last, d->end, '^') ? '^' : '\0';
+}
+
+/* Does a colon and a port follow? */
+static bool vitp_scrub_port(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_at(s, at) == ':' && vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT));
+}
+
+/* May the name with dots be one of a host by itself? */
+static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_scrub_dotted *d)
+{
+    size_t first = vitp_scrub_run(s, start, VITP_SCRUB_LABEL, 64);
+    char   top = vitp_scrub_top_level(s, start, d);
+
+    bool digit = vitp_scrub_has(s, start, d->last, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DIGIT));
+
+    if (!top || vitp_scrub_among(s, vitp_scrub_labels, start, first, '/')) return false;
+    if (vitp_scrub_port(s, d->end) && (top == '~' || d->labels > 2)) return true;
+    if (vitp_scrub_among(s, vitp_scrub_labels, start, first, '.')) return false;
+    if (top == '~') return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER);
+    return d->labels > 2 && (top == '-' || digit);
+}
+
+/* Claims a host, and the path that follows it. */
+static bool vitp_scrub_claim_host(const vitp_scrub *s, size_t start, size_t end,
+                                  vitp_scrub_span *span)
+{
+    size_t port =
+        vitp_scrub_port(s, end) ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 5) : end;
+
+    if (vitp_scrub_at(s, port) == '/') end = vitp_scrub_url_end(s, port);
+    return vitp_scrub_claim(span, start, end, "[host]");
+}
+
+/* The first dot of a name such as db-1.example.com. */
+static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t            start = vitp_scrub_back(s, at, VITP_SCRUB_LABEL, 64);
+    char              before = vitp_scrub_before(s, start);
+    vitp_scrub_dotted d;
+
+    if (start == at || !vitp_scrub_in(s, at + 1, VITP_SCRUB_LABEL)) return false;
+    if (vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DOLLAR) |
+                                  VITP_SCRUB_SET(BACKSLASH)) &&
+        vitp_scrub_letters(s, start - 1) != start &&
+        !(before == '.' && vitp_scrub_before(s, start - 1) == '*'))
+        return false;
+    while (start < at && s->text[start] == '-') start++;
+    d = vitp_scrub_dots(s, start);
+    if (start == at || d.labels < 2 || vitp_scrub_meets(s, d.end, VITP_SCRUB_JOINS)) return false;
+    if (vitp_scrub_in(s, d.end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_at(s, d.end) == '(')
+        return false;
+    return vitp_scrub_is_domain(s, start, &d) && vitp_scrub_claim_host(s, start, d.end, span);
+}
+
 /* ---- URLs and paths ---------------------------------------------------------------------- */
 
 /* The ':' after a scheme: scheme://, scheme:\/\/ as JSON may have it, jdbc: and file:/. */
 static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t start = vitp_scrub_back(
+    size_t rest = at + 1;
+    size_t start, end;
+
+    if (!vitp_scrub_in(s, rest, VITP_SCRUB_SLASHES) && vitp_scrub_before(s, at) != 'c')
+        return false;
+    start = vitp_scrub_back(
         s, at, VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH),
         26);
-    size_t rest = at + 1;
-    size_t end;
-
     while (start < at && !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER)) start++;
     if (at - start < 2) return false;
     if (vitp_scrub_starts(s, rest, "//")) rest += 2;
     else if (vitp_scrub_starts(s, rest, "\\/\\/")) rest += 4;
     else if (!vitp_scrub_listed(s, start, at, ':') ||
-             !(vitp_scrub_at(s, rest) == '/' || vitp_scrub_lower(s->text[start]) == 'j'))
+             !(vitp_scrub_at(s, rest) == '/' || (vitp_scrub_lower(s->text[start]) == 'j' &&
+                                                 vitp_scrub_in(s, rest, VITP_SCRUB_LETTER))))
         return false;
     end = vitp_scrub_marker(s, rest) ? rest : vitp_scrub_url_end(s, rest);
     return end > rest && vitp_scrub_claim(span, start, end, "[url]");
@@ -4118,12 +4573,28 @@ static bool vitp_scrub_folders(const vitp_scrub *s, size_t start, size_t at, vit
 /* The ':' of C:\ and C:/ (not of a://). */
 static bool vitp_scrub_drive(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t first = vitp_scrub_run(s, at + 1, VITP_SCRUB_SLASHES, 3);
+    size_t first = at + 1 < s->size ? vitp_scrub_run(s, at + 1, VITP_SCRUB_SLASHES, 3) : at;
 
     return first > at + 1 && !vitp_scrub_starts(s, at + 1, "//") && at > s->floor &&
            vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LETTER) &&
            !vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_WORD) &&
            vitp_scrub_folders(s, at - 1, first, span);
+}
+
+/* The first letter behind a yen sign, which stands for a backslash: \Users\name. */
+static bool vitp_scrub_yen(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = at - 2;
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SEGMENT, s->size);
+
+    if (at - s->floor < 2 || memcmp(s->text + start, "\xC2\xA5", 2) != 0) return false;
+    if (vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)) return false;
+    for (at++; at + 1 < end; at++)
+        if (memcmp(s->text + at, "\xC2\xA5", 2) == 0) {
+            if (vitp_scrub_before(s, start) == ':' && start - s->floor > 1) start -= 2;
+            return vitp_scrub_claim(span, start, end, "[path]");
+        }
+    return false;
 }
 
 /* The first backslash of \\host\share (doubled: \\\\host\\share), \\?\ and \\.\, or of the one
@@ -4185,6 +4656,15 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
     return i - at;
 }
 
+/* By first letter: the second letters (c & 31) of words of vitp_scrub_words, so that most places
+   are left at once. A test compares it with the table. */
+static const uint32_t vitp_scrub_word_seconds[26] = {
+    0x00210008, 0x02200020, 0x00048000, 0x00080002, 0x00004000, 0x00008000, 0x00000000,
+    0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008000,
+    0x00500000, 0x00ac0202, 0x00000000, 0x00000000, 0x0020822a, 0x00048000, 0xffffffff,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
+};
+
 /* Sign of the word of vitp_scrub_words at `at`, its length in *length; or 0. */
 static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
                             size_t *length)
@@ -4192,7 +4672,7 @@ static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t
     char        second = vitp_scrub_lower(vitp_scrub_at(s, at + 1));
     const char *word = "";
 
-    if (vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
+    if (vitp_scrub_pair_in(s, vitp_scrub_word_seconds, at))
         word = vitp_scrub_words[(s->text[at] & 31) - 1];
     while (*word) {
         char next = word[2 + (word[1] == '.')];
@@ -4244,6 +4724,62 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
     return sign && !vitp_scrub_is_about(s, after, end) ? sign : '\0';
 }
 
+/* "password" in other scripts, as it ends before a separator. */
+static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
+{
+    static const char *const words[] = {
+        "\xD0\xBF\xD0\xB0\xD1\x80\xD0\xBE\xD0\xBB\xD1\x8C", /* Russian */
+        "\xE5\xAF\x86\xE7\xA0\x81",
+        "\xE5\xAF\x86\xE7\xA2\xBC",
+        "\xE5\x8F\xA3\xE4\xBB\xA4",                                     /* Chinese */
+        "\xE3\x83\x91\xE3\x82\xB9\xE3\x83\xAF\xE3\x83\xBC\xE3\x83\x89", /* Japanese */
+        "\xEB\xB9\x84\xEB\xB2\x88",
+        "\xEB\xB9\x84\xEB\xB0\x80\xEB\xB2\x88\xED\x98\xB8", /* Korean */
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t n = strlen(words[i]);
+
+        if (n <= end - s->floor && memcmp(s->text + end - n, words[i], n) == 0) return true;
+    }
+    return false;
+}
+
+/* The name that a separator's value belongs to where it does not stand before it:
+   key="Password" value="x", and passwd: str = "x". */
+static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start)
+{
+    size_t type = vitp_scrub_back(s, end, VITP_SCRUB_NAME, 16);
+    size_t before = vitp_scrub_back(s, type, VITP_SCRUB_SET(SPACE), 2);
+    char   c = vitp_scrub_before(s, before);
+    char   sign = 0;
+
+    *start = type;
+    if (type == end)
+        return end > s->floor && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(HIGH)) &&
+                       vitp_scrub_is_foreign(s, end)
+                   ? '+'
+                   : '\0';
+    if (type > s->floor + 1 && end - type == 1 && memcmp(s->text + type - 2, "p/w", 3) == 0)
+        return '+';
+    if (before == type || before == s->floor) return 0;
+    if (c == ':') sign = vitp_scrub_name(s, before - 1, start);
+    else if (vitp_scrub_is(c, VITP_SCRUB_QUOTES) && end - type == 5 &&
+             vitp_scrub_lower(s->text[type]) == 'v' && vitp_scrub_starts(s, type + 1, "alue"))
+        sign = vitp_scrub_name(s, before - 1, start);
+    return sign == '+' || sign == '?' ? sign : '\0';
+}
+
+/* Is it a member of a known object (process.env.X, os.environ["X"], self.password)? */
+static bool vitp_scrub_is_object(const vitp_scrub *s, size_t at)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
+
+    return vitp_scrub_at(s, end) == '.' && vitp_scrub_in(s, end + 1, VITP_SCRUB_LETTER) &&
+           vitp_scrub_among(s, vitp_scrub_labels, at, end, '.');
+}
+
 /* Does the value stand for another (${X}, $(x), $X, <x>, {{x}}, %X%, ***, x.y of code, f(x))? */
 static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
 {
@@ -4257,27 +4793,51 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
                (c == '%' && vitp_scrub_at(s, word) == '%');
     }
     if (c == '<' || c == '*' || vitp_scrub_starts(s, at, "{{")) return true;
+    if (vitp_scrub_is_object(s, at)) return true;
     return word > at && word <= end && vitp_scrub_at(s, word) == '(' &&
            !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
 }
 
-/* Changes between small letters, capitals and digits: many in what was drawn at random. */
-static bool vitp_scrub_is_random(const vitp_scrub *s, size_t at, size_t end)
+/* Changes between letters and digits, and with `cases` between small letters and capitals; *kinds:
+   which of them there are. */
+static size_t vitp_scrub_changes(const vitp_scrub *s, size_t at, size_t end, bool cases,
+                                 uint32_t *kinds)
 {
     size_t   changes = 0;
     size_t   i;
     uint32_t last = 0;
 
-    for (i = at; i < end; i++) {
+    for (*kinds = 0, i = at; i < end; i++) {
         uint32_t set = vitp_scrub_set_of(s->text[i]);
         uint32_t kind = set & VITP_SCRUB_LOWER   ? VITP_SCRUB_LOWER
                         : set & VITP_SCRUB_UPPER ? VITP_SCRUB_UPPER
                                                  : set & VITP_SCRUB_SET(DIGIT);
 
+        *kinds |= kind;
+        if (!cases && (kind & VITP_SCRUB_LETTER)) kind = VITP_SCRUB_LETTER;
         changes += last && kind && kind != last;
         last = kind;
     }
-    return changes * 3 > end - at;
+    return changes;
+}
+
+/* There are many in what was drawn at random. */
+static bool vitp_scrub_is_random(const vitp_scrub *s, size_t at, size_t end)
+{
+    uint32_t kinds;
+
+    return vitp_scrub_changes(s, at, end, true, &kinds) * 3 > end - at;
+}
+
+/* Different bytes (without the highest bit). */
+static unsigned vitp_scrub_distinct(const vitp_scrub *s, size_t at, size_t end)
+{
+    uint64_t seen[2] = { 0, 0 };
+    unsigned count = 0;
+
+    for (; at < end; at++) seen[(s->text[at] >> 6) & 1] |= UINT64_C(1) << (s->text[at] & 63);
+    for (; seen[0] || seen[1]; count++) seen[seen[0] ? 0 : 1] &= seen[seen[0] ? 0 : 1] - 1;
+    return count;
 }
 
 /* Is [at, end) a path of identifiers (module.member)? */
@@ -4303,6 +4863,15 @@ static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(WILD));
 }
 
+/* user:password, and not $USER:$PASSWORD? */
+static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t colon = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(COLON), end - at < 128 ? end - at : 128);
+
+    return vitp_scrub_at(s, colon) == ':' && colon + 1 < end &&
+           !(s->text[at] == '$' && s->text[colon + 1] == '$');
+}
+
 /* Is [at, end) a value for a name of this sign? `loose`: what stands before it is found in prose
    too, so it must not look like a word of it. Reads VITP_SCRUB_PROBE bytes at most. */
 static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
@@ -4318,11 +4887,11 @@ static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size
     if (at == end) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
     if (probe == end && vitp_scrub_listed(s, at, end, '0')) return false;
-    if (sign == '&') return vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(COLON));
+    if (sign == '&') return vitp_scrub_credentials(s, at, end);
     if (sign == '#') return digits && end - at >= 4 && end - at <= 10;
     if (digits && end - at < 4) return false;
     if (sign == '?') return digit && end - at >= 8 && !vitp_scrub_is_member(s, at, probe);
-    if (!loose) return true;
+    if (!loose || (unsigned char)s->text[at] >= 0xF0u) return true; /* no letter of a language */
     if (vitp_scrub_is_member(s, at, probe)) return false;
     return digit || vitp_scrub_stands_alone(s, end) ||
            vitp_scrub_has(s, at, probe,
@@ -4370,13 +4939,57 @@ static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_s
     return vitp_scrub_claim(span, at, end, "[secret]");
 }
 
+/* Claims the value of a header X-...-Key to the end of the line, unless it is about a value. */
+static bool vitp_scrub_header_line(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
+
+    if (end - at < 4 || vitp_scrub_listed(s, at, end, '0') || vitp_scrub_listed(s, at, end, '='))
+        return false;
+    for (end = at; end < s->size; end++)
+        if (vitp_scrub_in(s, end, VITP_SCRUB_SET(LINE) | VITP_SCRUB_QUOTES) ||
+            vitp_scrub_marker(s, end))
+            break;
+    while (end > at && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(SPACE))) end--;
+    return vitp_scrub_claim(span, at, end, "[secret]");
+}
+
+/* Behind the colour of a terminal (ESC [ ... m) that starts here. */
+static size_t vitp_scrub_uncolored(const vitp_scrub *s, size_t at)
+{
+    size_t end;
+
+    if (!vitp_scrub_starts(s, at, "\x1b[")) return at;
+    end = vitp_scrub_run(s, at + 2, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 16);
+    return vitp_scrub_at(s, end) == 'm' ? end + 1 : at;
+}
+
+/* {secret} as ODBC has it (}} stands for }), and the bytes of a C array; {name} stands for
+   another. */
+static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = at + 1;
+    size_t stop = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), 48);
+
+    while (end < stop && !(s->text[end] == '}' && vitp_scrub_at(s, end + 1) != '}'))
+        end += s->text[end] == '}' ? 2 : 1;
+    if (end >= stop || end - at < 4 || s->text[at + 1] == '{') return false;
+    return vitp_scrub_has(s, at + 1, end,
+                          ~(VITP_SCRUB_NAME | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(BRACE))) &&
+           !vitp_scrub_has(s, at + 1, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(OPEN)) &&
+           vitp_scrub_claim(span, at + 1, end, "[secret]");
+}
+
 /* Claims the value at `at` for a name of this sign that starts at `name`. */
 static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool loose, size_t name,
                                 vitp_scrub_span *span)
 {
-    size_t open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
-    size_t end;
+    size_t end, open;
     char   quote = vitp_scrub_before(s, name);
+
+    at = vitp_scrub_uncolored(s, at);
+    if (vitp_scrub_at(s, at) == '{' && sign == '+') return vitp_scrub_braced(s, at, span);
+    open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
 
     /* b'...', r"...", @"..." */
     if (vitp_scrub_in(s, at, VITP_SCRUB_LETTER | VITP_SCRUB_SET(AT)) &&
@@ -4389,6 +5002,9 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
         end = vitp_scrub_close(s, at, quote, open > 0 && s->text[open - 1] == '\\');
         /* not closed: the text was cut */
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
+        if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
+            return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, ~VITP_SCRUB_BLANK, 128),
+                                    "[secret]"); /* "user":"password" */
         while (end > at && s->text[end - 1] == '\\') end--;
         return vitp_scrub_is_value(s, sign, loose, at, end) &&
                vitp_scrub_claim(span, at, end, "[secret]");
@@ -4402,6 +5018,80 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
     return vitp_scrub_claim(span, at, vitp_scrub_trim(s, at, end), "[secret]");
 }
 
+/* Is [at, end) the name of one machine? `plain`: a word without digits and dots is enough. */
+static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bool plain)
+{
+    vitp_scrub_dotted d;
+    bool              digit = vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
+
+    if (at == end || !vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) return false;
+    if (!vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' ||
+        vitp_scrub_meets(s, end, VITP_SCRUB_JOINS))
+        return false;
+    d = vitp_scrub_dots(s, at);
+    if (!plain && !digit && d.labels < 2) return false;
+    if (vitp_scrub_listed(s, at, end, '=') || vitp_scrub_listed(s, at, end, ';') ||
+        vitp_scrub_listed(s, at, end, '0') || vitp_scrub_is_reference(s, at, end))
+        return false;
+    if (d.labels > 1 && d.end == end) return plain || vitp_scrub_top_level(s, at, &d);
+    if (plain) return true;
+    return digit && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) && end - at > 2 &&
+           !vitp_scrub_in(s, end, VITP_SCRUB_SET(SLASH)) &&
+           !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(UNDERSCORE));
+}
+
+/* The same of one person's account. */
+static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t last = vitp_scrub_back(s, end, ~VITP_SCRUB_SET(BACKSLASH), 64);
+
+    return end - at >= 2 && vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
+           !vitp_scrub_listed(s, last, end, '=') && !vitp_scrub_listed(s, last, end, '0') &&
+           !vitp_scrub_is_reference(s, at, end) && vitp_scrub_at(s, end) != '(' &&
+           !vitp_scrub_meets(s, end, VITP_SCRUB_JOINS);
+}
+
+#define VITP_SCRUB_MACHINE (VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH))
+#define VITP_SCRUB_ACCOUNT \
+    (VITP_SCRUB_MACHINE | VITP_SCRUB_SET(HIGH) | VITP_SCRUB_SET(DOLLAR) | VITP_SCRUB_SET(BACKSLASH))
+
+/* The end of a name without the dots and dashes behind it. */
+static size_t vitp_scrub_name_end(const vitp_scrub *s, size_t at, uint32_t set)
+{
+    size_t end = vitp_scrub_run(s, at, set, 128);
+
+    if (vitp_scrub_marker(s, end)) return at; /* it went on */
+    while (end > at && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH) |
+                                                           VITP_SCRUB_SET(BACKSLASH)))
+        end--;
+    return end;
+}
+
+/* Claims the host (sign @) or the user (&) at `at`. `tight`: its name stands directly before it,
+   with no more than = between. */
+static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool tight, bool loose,
+                                vitp_scrub_span *span)
+{
+    size_t open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
+    size_t end;
+    bool   quoted = vitp_scrub_in(s, open, VITP_SCRUB_QUOTES);
+    char   quote = vitp_scrub_at(s, open);
+
+    if (quoted) at = open + 1;
+    if (sign == '@' && vitp_scrub_starts(s, at, "tcp:")) at += 4;
+    end = vitp_scrub_name_end(s, at, sign == '@' ? VITP_SCRUB_MACHINE : VITP_SCRUB_ACCOUNT);
+    if (quoted && vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3)) != quote)
+        return false;
+    if (sign == '@')
+        return vitp_scrub_is_machine(s, at, end, quoted || tight) &&
+               vitp_scrub_claim_host(s, at, end, span);
+    if (!vitp_scrub_is_account(s, at, end)) return false;
+    if (vitp_scrub_at(s, end) == '@' || vitp_scrub_starts(s, end, "%40")) return false; /* mail */
+    if (!quoted && !tight && vitp_scrub_is_member(s, at, end)) return false;
+    if (!quoted && loose && !vitp_scrub_stands_alone(s, end)) return false;
+    return vitp_scrub_claim(span, at, end, "[user]");
+}
+
 /* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
 static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
@@ -4409,21 +5099,32 @@ static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_s
     char   sign;
     size_t end = before == '!' || before == '?' ? at - 1 : at;
     size_t name, value, blank;
+    bool   loose;
 
-    if (before == '=' || before == ':' || end < s->floor) return false;
+    if (before == '=' || before == ':' || end < s->floor + 2) return false;
     end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
     end = vitp_scrub_back(s, end,
                           VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(BRACE) |
                               VITP_SCRUB_SET(PAREN),
                           4);
     sign = vitp_scrub_name(s, end, &name);
-    if (!sign || sign == '&') return false;
+    if (!sign) sign = vitp_scrub_other_name(s, end, &name);
+    if (!sign || (sign == '&' && end - name < 2)) return false;
     value = vitp_scrub_run(s, at + width, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON), 3);
-    if (s->text[at] == ':' && value == at + 2 && s->text[at + 1] == ':') return false;
+    if (s->text[at] == ':' && value == at + 2 && s->text[at + 1] == ':' &&
+        !(sign == '+' && vitp_scrub_at(s, value) == ' ')) /* of LDIF */
+        return false;
     if (vitp_scrub_at(s, value) == '>') value++;
     blank = value;
-    value = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 8);
-    return vitp_scrub_value_at(s, value, sign, s->text[at] == ':' && value > blank, name, span);
+    value = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 32);
+    loose = s->text[at] == ':' && value > blank;
+    if (loose && sign != '!' && name + 2 < end && vitp_scrub_lower(s->text[name]) == 'x' &&
+        s->text[name + 1] == '-' && vitp_scrub_header_line(s, value, span))
+        return true;
+    if (sign == '@' || sign == '&')
+        return vitp_scrub_identity(s, value, sign, s->text[at] != ':' && value == blank, loose,
+                                   span);
+    return vitp_scrub_value_at(s, value, sign, loose, name, span);
 }
 
 /* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
@@ -4437,11 +5138,13 @@ static bool vitp_scrub_quoted(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 
     if (end == open) return false;
     word = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 4);
-    if (vitp_scrub_listed(s, word, end, '>') && vitp_scrub_before(s, word) == ' ' &&
+    sign = vitp_scrub_name(
+        s, vitp_scrub_back(s, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2), &name);
+    if (!sign && vitp_scrub_listed(s, word, end, '>') && vitp_scrub_before(s, word) == ' ' &&
         word > s->floor)
-        end = word - 1;
-    end = vitp_scrub_back(s, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2);
-    sign = vitp_scrub_name(s, end, &name);
+        sign = vitp_scrub_name(
+            s, vitp_scrub_back(s, word - 1, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2),
+            &name);
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span);
 }
 
@@ -4456,8 +5159,342 @@ static bool vitp_scrub_option(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
     if (value == end || end - at < 2 || vitp_scrub_at(s, value) == '-') return false;
     sign = vitp_scrub_name(s, end, &name);
-    return (sign == '+' || sign == '?' || sign == '&') &&
-           vitp_scrub_value_at(s, value, sign, true, name, span);
+    if (sign != '+' && sign != '?' && sign != '&') return false;
+    end = vitp_scrub_run(s, value, VITP_SCRUB_LETTER, 16);
+    return !vitp_scrub_listed(s, value, end, '=') &&
+           vitp_scrub_value_at(s, value, sign, sign != '+', name, span);
+}
+
+/* ---- numbers of persons ------------------------------------------------------------------ */
+
+/* Sum of Luhn (ISO/IEC 7812-1) over the digits of [at, end): is it a multiple of ten? */
+static bool vitp_scrub_luhn(const vitp_scrub *s, size_t at, size_t end)
+{
+    unsigned sum = 0, even = 0;
+
+    while (end-- > at) {
+        unsigned digit = (unsigned)(s->text[end] - '0');
+
+        if (digit > 9) continue;
+        if (even) digit = digit > 4 ? 2 * digit - 9 : 2 * digit;
+        sum += digit;
+        even = !even;
+    }
+    return sum % 10 == 0;
+}
+
+/* Is a number of this many digits, which begins with these four, one that banks give out? */
+static bool vitp_scrub_issued(unsigned four, unsigned digits)
+{
+    static const struct {
+        uint16_t from, to;
+        uint8_t  least, most;
+    } rows[] = {
+        { 2221, 2720, 16, 16 }, { 3000, 3059, 14, 14 }, { 3400, 3499, 15, 15 },
+        { 3528, 3589, 16, 19 }, { 3600, 3699, 14, 14 }, { 3700, 3799, 15, 15 },
+        { 3800, 3999, 14, 14 }, { 4000, 4999, 13, 13 }, { 4000, 4999, 16, 16 },
+        { 4000, 4999, 19, 19 }, { 5000, 5099, 16, 19 }, { 5100, 5599, 16, 16 },
+        { 5600, 5899, 16, 19 }, { 6000, 6999, 16, 19 },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (four >= rows[i].from && four <= rows[i].to && digits >= rows[i].least &&
+            digits <= rows[i].most)
+            return true;
+    return false;
+}
+
+/* End of a number of 13 to 19 digits, in groups of four (4-6-5) or in one; *digits is their
+   number. Or 0. */
+static size_t vitp_scrub_grouped(const vitp_scrub *s, size_t at, unsigned *digits)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 20);
+    char   separator = vitp_scrub_at(s, end);
+
+    *digits = (unsigned)(end - at);
+    if (end - at == 4 && (separator == ' ' || separator == '-')) {
+        while (*digits < 19 && vitp_scrub_at(s, end) == separator) {
+            size_t next = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 7);
+            size_t size = next - end - 1;
+
+            if (size == 0 || size > 6) break;
+            *digits += (unsigned)size;
+            end = next;
+            if (size != 4 && size != 6) break;
+        }
+    }
+    return *digits >= 13 && *digits <= 19 ? end : 0;
+}
+
+/* May a number stand between these? Not in identifiers, versions and other numbers. */
+static bool vitp_scrub_is_number(const vitp_scrub *s, size_t at, size_t end)
+{
+    const uint32_t inside = VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) |
+                            VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(HIGH);
+    char before = vitp_scrub_before(s, at);
+
+    if (vitp_scrub_is(before, inside) && !(before == '.' && at - 1 == s->floor)) return false;
+    if (vitp_scrub_goes_on(s, end) || vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)))
+        return false;
+    if (vitp_scrub_meets(s, end, VITP_SCRUB_JOINS | VITP_SCRUB_SET(SPACE))) return false;
+    return !vitp_scrub_in(s, end,
+                          VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON)) ||
+           !vitp_scrub_in(s, end + 1, VITP_SCRUB_ALNUM);
+}
+
+static bool vitp_scrub_card(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    unsigned digits, four = 0, i;
+    size_t   end = vitp_scrub_grouped(s, at, &digits);
+
+    if (!end || !vitp_scrub_is_number(s, at, end)) return false;
+    for (i = 0; i < 4; i++) four = four * 10 + (unsigned)(s->text[at + i] - '0');
+    return vitp_scrub_issued(four, digits) && vitp_scrub_luhn(s, at, end) &&
+           vitp_scrub_distinct(s, at, end) > 1 && vitp_scrub_claim(span, at, end, "[card]");
+}
+
+/* Does a word of this sign stand before the number, with no more than a few bytes between? */
+static bool vitp_scrub_called(const vitp_scrub *s, size_t at, char sign)
+{
+    const uint32_t between = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) |
+                             VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_BRACKETS |
+                             VITP_SCRUB_SET(OTHER) | VITP_SCRUB_SET(UNDERSCORE) |
+                             VITP_SCRUB_SET(DOT);
+    size_t   end = at;
+    unsigned i;
+
+    for (i = 0; i < 3; i++) { /* phone number is, device id: */
+        size_t start;
+
+        end = vitp_scrub_back(s, end, between, 4);
+        start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 12);
+        if (start == end) return false;
+        if (vitp_scrub_listed(s, start, end, sign)) return true;
+        end = start;
+    }
+    return false;
+}
+
+/* ddd-dd-dddd, or nine digits that are called so. */
+static bool vitp_scrub_ssn(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 10);
+    size_t group = at + 3, serial;
+
+    if (end - at == 3 && vitp_scrub_at(s, end) == '-') {
+        group = end + 1;
+        serial = vitp_scrub_run(s, group, VITP_SCRUB_SET(DIGIT), 3) + 1;
+        end = vitp_scrub_run(s, serial - 1 < s->size ? serial : s->size, VITP_SCRUB_SET(DIGIT), 5);
+        if (serial != group + 3 || s->text[serial - 1] != '-' || end != serial + 4) return false;
+    } else {
+        if (end - at != 9 || !vitp_scrub_called(s, at, '+')) return false;
+        serial = at + 5;
+    }
+    if (vitp_scrub_starts(s, at, "000") || vitp_scrub_starts(s, at, "666") || s->text[at] == '9' ||
+        vitp_scrub_starts(s, group, "00") || vitp_scrub_starts(s, serial, "0000"))
+        return false;
+    return vitp_scrub_is_number(s, at, end) && vitp_scrub_claim(span, at, end, "[ssn]");
+}
+
+static bool vitp_scrub_imei(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 16);
+
+    return end - at == 15 && vitp_scrub_is_number(s, at, end) && vitp_scrub_luhn(s, at, end) &&
+           vitp_scrub_called(s, at, '!') && vitp_scrub_claim(span, at, end, "[id]");
+}
+
+/* End of a number with single separators of telephones in it; *digits is how many it has. */
+static size_t vitp_scrub_dialed(const vitp_scrub *s, size_t at, unsigned *digits, bool *parted)
+{
+    size_t end = at;
+
+    for (*digits = 0, *parted = false; *digits < 16; at++) {
+        char c = vitp_scrub_at(s, at);
+
+        if (vitp_scrub_is(c, VITP_SCRUB_SET(DIGIT))) {
+            ++*digits;
+            end = at + 1;
+            continue;
+        }
+        if (c != ' ' && c != '-' && c != '.' && c != '(' && c != ')' && c != '/') break;
+        if (at > end + 1) break; /* one, or a bracket and a blank */
+        *parted = true;
+    }
+    return end;
+}
+
+/* + and a country code, or (ddd) ddd-dddd, or a number that is called one of a telephone. */
+static bool vitp_scrub_phone(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    unsigned digits;
+    bool     parted;
+    char     c = s->text[at];
+    size_t   end = vitp_scrub_dialed(s, at + (c == '+'), &digits, &parted);
+
+    if (digits < 7 || digits > 15 || vitp_scrub_goes_on(s, end) ||
+        vitp_scrub_meets(s, end,
+                         VITP_SCRUB_JOINS | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(PAREN)) ||
+        vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_port(s, end) ||
+        vitp_scrub_is(vitp_scrub_before(s, at),
+                      VITP_SCRUB_WORD | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT)))
+        return false;
+    if (c == '+') {
+        if (!vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)) || s->text[at + 1] == '0' ||
+            digits < (parted ? 8u : 9u))
+            return false;
+    } else if (c == '(') {
+        if (digits != 10 || vitp_scrub_at(s, at + 4) != ')' || vitp_scrub_at(s, end - 5) != '-')
+            return false;
+    } else if (!vitp_scrub_called(s, at, '*')) {
+        return false;
+    }
+    return vitp_scrub_claim(span, at, end, "[phone]");
+}
+
+/* Length of an IBAN of the country (ISO 13616 registry), or 0. */
+static size_t vitp_scrub_iban_length(const char country[2])
+{
+    static const char lengths[] =
+        "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BR29BY28CH21CR22CY28CZ24DE22DK18DO28EE20EG29ES24FI18"
+        "FO18FR27GB22GE22GI23GL18GR27GT28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20"
+        "LU20LV21LY25MC27MD24ME22MK19MR27MT31MU30NL18NO15PK24PL28PS29PT25QA29RO24RS22SA24SC31SE24"
+        "SI19SK24SM27ST25SV28TL23TN24TR26UA29VA22VG24XK20";
+    size_t i;
+
+    for (i = 0; i + 4 < sizeof lengths; i += 4)
+        if (memcmp(lengths + i, country, 2) == 0)
+            return (size_t)(lengths[i + 2] - '0') * 10 + (size_t)(lengths[i + 3] - '0');
+    return 0;
+}
+
+/* Two capitals, two check digits, then letters and digits, with or without blanks after each
+   four; modulo 97 it is 1. */
+static bool vitp_scrub_iban(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t   length, count, i, end = at;
+    char     text[35];
+    unsigned rest = 0;
+
+    if (vitp_scrub_run(s, at, VITP_SCRUB_UPPER, 3) != at + 2 ||
+        vitp_scrub_run(s, at + 2, VITP_SCRUB_SET(DIGIT), 2) != at + 4)
+        return false;
+    length = vitp_scrub_iban_length(s->text + at);
+    for (count = 0; count < length && vitp_scrub_in(s, end, VITP_SCRUB_ALNUM); end++) {
+        text[count++] = s->text[end];
+        if (count % 4 == 0 && count < length && vitp_scrub_at(s, end + 1) == ' ') end++;
+    }
+    if (length == 0 || count < length || vitp_scrub_goes_on(s, end)) return false;
+    for (i = 0; i < length; i++) {
+        char c = vitp_scrub_lower(text[(i + 4) % length]);
+
+        if (c >= '0' && c <= '9') rest = (rest * 10 + (unsigned)(c - '0')) % 97;
+        else rest = (rest * 100 + (unsigned)(c - 'a') + 10) % 97;
+    }
+    return rest == 1 && vitp_scrub_claim(span, at, end, "[iban]");
+}
+
+/* The first digit of a number. */
+static bool vitp_scrub_number(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    if (vitp_scrub_before(s, at) == '.' &&
+        vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_SET(DIGIT)))
+        return false; /* inside of a number with dots */
+    if (vitp_scrub_ipv4(s, at, span)) return true;
+    if (!vitp_scrub_in(s, at + 2, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH))) return false;
+    return vitp_scrub_card(s, at, span) || vitp_scrub_ssn(s, at, span) ||
+           vitp_scrub_imei(s, at, span) || vitp_scrub_phone(s, at, span);
+}
+
+/* ---- commands ---------------------------------------------------------------------------- */
+
+/* The dash of -p x, -P x, -pw x or -px of a command on the same line. */
+static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    char   letter = vitp_scrub_at(s, at + 1);
+    size_t value = at + 2, blank;
+
+    if (s->command == 0 || (letter != 'p' && letter != 'P') || vitp_scrub_before(s, at) != ' ')
+        return false;
+    for (; s->line_seen < at; s->line_seen++)
+        if (vitp_scrub_in(s, s->line_seen, VITP_SCRUB_SET(LINE))) {
+            s->command = 0;
+            return false;
+        }
+    if (vitp_scrub_starts(s, value, "w ")) value++;
+    blank = vitp_scrub_run(s, value < s->size ? value : s->size, VITP_SCRUB_SET(SPACE), 4);
+    if (s->attached ? blank > value || letter == 'P' : blank == value && letter == 'P')
+        return false;
+    return vitp_scrub_value_at(s, blank, '+', false, at + 1, span);
+}
+
+/* ---- names after words of prose ---------------------------------------------------------- */
+
+/* Does what follows end the sentence or go on as it does behind a name? */
+static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
+{
+    static const char *const words[] = { "from ",   "on ",     "at ",    "via ",      "to ",
+                                         "port ",   "in ",     "is ",    "has ",      "was ",
+                                         "failed ", "failed:", "by ",    "with ",     "using ",
+                                         "not ",    "does ",   "after ", "timed out", "refused",
+                                         "cannot ", "could " };
+    size_t                   i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
+
+    if (at == end || at == s->size) return true;
+    for (i = 0; i < sizeof words / sizeof *words; i++)
+        if (vitp_scrub_starts(s, at, words[i])) return true;
+    return vitp_scrub_in(s, at, VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN)) ||
+           (vitp_scrub_in(s, at, VITP_SCRUB_SET(OPEN)) && !vitp_scrub_marker(s, at));
+}
+
+/* Claims the name after a phrase. */
+static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scrub_span *span)
+{
+    bool quoted =
+        vitp_scrub_in(s, vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3), VITP_SCRUB_QUOTES);
+    size_t end;
+
+    if (quoted)
+        return vitp_scrub_identity(s, at,
+                                   sign == '*'    ? '@'
+                                   : sign == '\'' ? '&'
+                                                  : sign,
+                                   false, false, span);
+    if (sign == '\'') return false;
+    if (sign == '?') { /* of Go */
+        end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
+        return (vitp_scrub_starts(s, end, " on ") || vitp_scrub_starts(s, end, ": no such host") ||
+                vitp_scrub_starts(s, end, ": server misbehaving")) &&
+               vitp_scrub_is_machine(s, at, end, true) && vitp_scrub_claim_host(s, at, end, span);
+    }
+    if (sign == '*' || sign == '@') {
+        end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
+        return vitp_scrub_is_machine(s, at, end, sign == '@') && vitp_scrub_after_name(s, end) &&
+               vitp_scrub_claim_host(s, at, end, span);
+    }
+    end = vitp_scrub_name_end(s, at, VITP_SCRUB_ACCOUNT);
+    return vitp_scrub_is_account(s, at, end) && vitp_scrub_after_name(s, end) &&
+           vitp_scrub_claim(span, at, end, "[user]");
+}
+
+/* The backslash of DOMAIN\user, where it is no escape of a letter and no path. */
+static bool vitp_scrub_domain_user(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    static const char escapes[] = "nrtbfvux0";
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(DASH), 16);
+    size_t first = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
+    size_t end = vitp_scrub_name_end(s, first, VITP_SCRUB_MACHINE);
+
+    if (at - start < 2 || vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)) return false;
+    if (vitp_scrub_starts(s, start, "HK") || first - at > 2 || end - first < 3) return false;
+    if (first == at + 1 && memchr(escapes, s->text[first], sizeof escapes - 1) &&
+        !(at - start == 9 && vitp_scrub_starts(s, start, "AUTHORITY")))
+        return false;
+    if (!vitp_scrub_is(vitp_scrub_at(s, first + 1), VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT)))
+        return false; /* \\d+ of an expression */
+    return vitp_scrub_at(s, end) != '\\' && vitp_scrub_is_account(s, first, end) &&
+           vitp_scrub_claim(span, start, end, "[user]");
 }
 
 /* ---- credentials that are known by themselves -------------------------------------------- */
@@ -4478,28 +5515,11 @@ static bool vitp_scrub_pem(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     return vitp_scrub_claim(span, at, i + 5 < s->size ? i + 5 : s->size, "[key]");
 }
 
-/* End of the scheme and its space that stand here, or 0. */
-static size_t vitp_scrub_scheme_end(const vitp_scrub *s, size_t at)
-{
-    size_t row, i;
-
-    if (!((VITP_SCRUB_SCHEME_LETTERS >> (s->text[at] & 31)) & 1u)) return 0;
-    for (row = 0; row < sizeof vitp_scrub_prose_schemes / sizeof *vitp_scrub_prose_schemes; row++) {
-        const char *word = vitp_scrub_prose_schemes[row];
-
-        for (i = 0; word[i] && vitp_scrub_lower(vitp_scrub_at(s, at + i)) == word[i]; i++) continue;
-        if (!word[i]) return at + i;
-    }
-    return 0;
-}
-
 /* The word of a scheme and its credential: Bearer x. PASSWORD x is SQL. */
-static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, size_t value, vitp_scrub_span *span)
 {
-    size_t value = vitp_scrub_scheme_end(s, at);
     size_t end;
 
-    if (!value) return false;
     if (vitp_scrub_lower(s->text[at]) == 'i' || s->text[at] == 'P')
         return vitp_scrub_value_at(s, value, '?', true, at, span);
     if (s->text[at] == 'p') return false;
@@ -4524,22 +5544,26 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
 }
 
 /* A prefix of vitp_scrub_tokens and enough of its alphabet. */
-static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     unsigned letter = (unsigned)vitp_scrub_at(s, at) & 31u;
     size_t   i, body, end;
 
     if (!vitp_scrub_in(s, at, VITP_SCRUB_LETTER)) return false;
-    if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
-    if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
     for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
         const vitp_scrub_token *t = &vitp_scrub_tokens[i];
 
         if (t->prefix[1] != s->text[at + 1] || !vitp_scrub_starts(s, at, t->prefix)) continue;
         body = at + strlen(t->prefix);
+        if (body - at < 4 && at < s->dull) continue;
         end = vitp_scrub_run(s, body, t->alphabet, t->least);
         if (end - body < t->least) continue;
-        if (body - at < 4 && !vitp_scrub_is_body(s, body, end)) continue;
+        if (body - at < 4 && s->text[body - 1] != '.') {
+            if (!vitp_scrub_is_body(s, body, end)) {
+                s->dull = at + VITP_SCRUB_PROBE;
+                continue;
+            }
+        }
         end = vitp_scrub_run(s, body, t->alphabet, s->size);
         if (t->alphabet == VITP_SCRUB_CAPITALS && vitp_scrub_goes_on(s, end)) continue;
         while (s->text[end - 1] == '.') end--;
@@ -4548,54 +5572,338 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return false;
 }
 
-/* Where a run of letters starts as a reader sees it: after the n of \n and the m of a colour. */
-static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
+/* Credentials without a prefix of their own: three parts as Discord has them, Azure's client
+   secret (xxx8Q~...) and its other keys, which hold a signature of their kind. */
+static bool vitp_scrub_shaped(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    char   c = s->text[at];
-    size_t i;
+    size_t first = vitp_scrub_run(s, at, VITP_SCRUB_SLUG, 40);
+    size_t second = first - at >= 23 && vitp_scrub_at(s, first) == '.'
+                        ? vitp_scrub_run(s, first + 1, VITP_SCRUB_SLUG, 8)
+                        : first;
+    size_t third = vitp_scrub_at(s, second) == '.'
+                       ? vitp_scrub_run(s, second + 1, VITP_SCRUB_SLUG, VITP_SCRUB_PROBE)
+                       : second;
 
-    if (vitp_scrub_before(s, at) == '\\') return c == 'n' || c == 'r' || c == 't' ? at + 1 : at;
-    if (c != 'm') return at;
-    i = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12);
-    return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
+    if (first - at >= 23 && first - at <= 28 && second == first + 7 && third >= second + 26 &&
+        vitp_scrub_is_random(s, second + 1, third))
+        return vitp_scrub_claim(span, at, vitp_scrub_run(s, third, VITP_SCRUB_SLUG, s->size),
+                                "[token]");
+    if (s->run_end - at >= 37 && vitp_scrub_starts(s, at + 4, "Q~"))
+        return vitp_scrub_claim(span, at, s->run_end, "[token]");
+    if (first - at == 40 && s->run_end - at >= 76 && s->run_end - at <= 96 &&
+        (vitp_scrub_starts(s, s->run_end - 12, "AZDO") ||
+         vitp_scrub_starts(s, s->run_end - 8, "AZDO") || vitp_scrub_starts(s, at + 52, "JQQJ99")))
+        return vitp_scrub_claim(span, at, s->run_end, "[token]");
+    return false;
+}
+
+/* The ':' of a bot's token: 8 to 10 digits before it, AA and 33 letters behind it. */
+static bool vitp_scrub_bot(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT), 11);
+    size_t end;
+
+    if (!vitp_scrub_starts(s, at + 1, "AA") || at - start < 8 || at - start > 10) return false;
+    end = vitp_scrub_run(s, at + 1, VITP_SCRUB_SLUG, VITP_SCRUB_PROBE);
+    if (end - at < VITP_SCRUB_PROBE + 1) return false;
+    return vitp_scrub_claim(span, start, vitp_scrub_run(s, end, VITP_SCRUB_SLUG, s->size),
+                            "[token]");
+}
+
+/* ---- long runs of hexadecimal digits and base64 ------------------------------------------ */
+
+/* Does the word before say that what follows is a checksum or an identifier? */
+static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at)
+{
+    const uint32_t between = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) |
+                             VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_BRACKETS |
+                             VITP_SCRUB_SET(UNDERSCORE) | VITP_SCRUB_SET(SLASH) |
+                             VITP_SCRUB_SET(AT) | VITP_SCRUB_SET(BACKSLASH);
+    size_t   end = vitp_scrub_back(s, at, between, 6), start;
+    unsigned i;
+
+    for (i = 0; i < 2; i++) { /* trace, and the trace of trace_id */
+        start = vitp_scrub_back(s, end, VITP_SCRUB_ALNUM, 16);
+        if (start == end) return false;
+        if (vitp_scrub_listed(s, start, end, '&')) return true;
+        while (start < end && !vitp_scrub_is(s->text[end - 1], VITP_SCRUB_UPPER)) end--;
+        if (start < end && vitp_scrub_listed(s, start, end - 1, '&')) return true; /* traceId */
+        end = vitp_scrub_back(s, start,
+                              VITP_SCRUB_SET(UNDERSCORE) | VITP_SCRUB_SET(DASH) |
+                                  VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DOT),
+                              1);
+    }
+    return false;
+}
+
+#define VITP_SCRUB_HEX_MIN    32u
+#define VITP_SCRUB_BASE64_MIN 20u
+
+/* 32 and more hexadecimal digits that no word before them calls a checksum. 0x and 40 of them are
+   the address of a wallet. */
+static bool vitp_scrub_hex(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t digits = vitp_scrub_starts(s, at, "0x") ? at + 2 : at;
+    size_t end = vitp_scrub_run(s, digits, VITP_SCRUB_HEX, s->size);
+    size_t probe = digits + VITP_SCRUB_HEX_MIN;
+
+    if (end < probe || vitp_scrub_goes_on(s, end) || vitp_scrub_at(s, end) == '_') return false;
+    if (digits > at && end - digits != 40) return false;
+    if (!vitp_scrub_has(s, digits, probe, VITP_SCRUB_LETTER) ||
+        !vitp_scrub_has(s, digits, probe, VITP_SCRUB_SET(DIGIT)) || vitp_scrub_is_checksum(s, at))
+        return false;
+    return vitp_scrub_distinct(s, digits, probe) > 6 && vitp_scrub_claim(span, at, end, "[hex]");
+}
+
+/* The longest stretch of letters and digits in [at, end): returns its start. */
+static size_t vitp_scrub_stretch(const vitp_scrub *s, size_t at, size_t end, size_t *length)
+{
+    size_t best = at, start = at;
+
+    for (*length = 0; at <= end; at++) {
+        if (at < end && vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) continue;
+        if (at - start > *length) best = start, *length = at - start;
+        start = at + 1;
+    }
+    return best;
+}
+
+/* Bytes of the other stretches of [at, end) that look like words. */
+static size_t vitp_scrub_wordlike(const vitp_scrub *s, size_t at, size_t end, size_t best)
+{
+    size_t start = at, words = 0;
+
+    for (; at <= end; at++) {
+        if (at < end && vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) continue;
+        if (start != best && at - start >= 6 && !vitp_scrub_is_random(s, start, at) &&
+            vitp_scrub_has(s, start, at, VITP_SCRUB_LETTER))
+            words += at - start;
+        start = at + 1;
+    }
+    return words;
+}
+
+/* Is the longest stretch of letters and digits in [at, end) drawn at random, and not beside words
+   of an identifier? */
+static bool vitp_scrub_is_base64(const vitp_scrub *s, size_t at, size_t end)
+{
+    uint32_t kinds;
+    size_t   length, best = vitp_scrub_stretch(s, at, end, &length);
+    size_t   changes = vitp_scrub_changes(s, best, best + length, true, &kinds);
+
+    if (length < 12 || !(kinds & VITP_SCRUB_SET(DIGIT)) || !(kinds & VITP_SCRUB_LETTER))
+        return false;
+    if (vitp_scrub_distinct(s, best, best + length) < length / 4 + 6) return false;
+    if (vitp_scrub_wordlike(s, at, end, best) * 4 > length) return false;
+    if ((kinds & VITP_SCRUB_LOWER) && (kinds & VITP_SCRUB_UPPER) && changes * 5 > length * 2)
+        return true;
+    return length >= 26 && vitp_scrub_changes(s, best, best + length, false, &kinds) * 4 > length;
+}
+
+/* Behind the words in small letters with which a run begins (https_token_...). */
+static size_t vitp_scrub_behind_words(const vitp_scrub *s, size_t at, size_t end)
+{
+    for (;;) {
+        size_t word = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 12);
+
+        if (word == at || end - word < VITP_SCRUB_BASE64_MIN ||
+            !vitp_scrub_in(s, word, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(UNDERSCORE)))
+            return at;
+        at = word + 1;
+    }
+}
+
+/* The start of a long run. Of what it does not claim it reads 64 bytes. */
+static bool vitp_scrub_base64(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    const uint32_t set = VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(SLASH) |
+                         VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(UNDERSCORE);
+    size_t end = vitp_scrub_run(s, at, set, 64);
+
+    if (end - at < VITP_SCRUB_BASE64_MIN || vitp_scrub_marker(s, end)) return false;
+    if (!vitp_scrub_is_base64(s, at, end) || vitp_scrub_is_checksum(s, at)) return false;
+    at = vitp_scrub_behind_words(s, at, end);
+    end = vitp_scrub_run(s, end, set, s->size);
+    return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, VITP_SCRUB_SET(EQUAL), 2), "[b64]");
+}
+
+/* What a run of token bytes may be as a whole. */
+static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
+    if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
+    if (vitp_scrub_pair_in(s, vitp_scrub_token_seconds, at) && vitp_scrub_prefixed(s, at, span))
+        return true;
+    if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD)) return false;
+    if (vitp_scrub_hex(s, at, span)) return true;
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT)) &&
+        vitp_scrub_letters(s, at - 1) != at)
+        return false; /* inside of a run that was looked at */
+    return vitp_scrub_shaped(s, at, span) || vitp_scrub_base64(s, at, span);
 }
 
 /* ---- known values ------------------------------------------------------------------------ */
 
-static bool vitp_scrub_same_word(const vitp_scrub *s, size_t at, const vitp_scrub_value *v)
+/* Fills in what base64 makes of the text behind `before` (0 to 2) other bytes. */
+static void vitp_scrub_encode(vitp_scrub_core *core, const char *text, size_t size, size_t before)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t bit, skip = (before * 8u + 5u) / 6u * 6u; /* letters that hold bits of other bytes */
+    size_t bits = (before + size) * 8u;
+
+    core->size = 0;
+    for (bit = skip; bit + 6u <= bits; bit += 6u) {
+        size_t   at = bit / 8u - before; /* wraps never: skip is behind the other bytes */
+        unsigned two = (unsigned)(unsigned char)text[at] << 8;
+
+        if (at + 1 < size) two |= (unsigned char)text[at + 1];
+        core->text[core->size++] = letters[two >> (10u - bit % 8u) & 63u];
+    }
+}
+
+static uint32_t vitp_scrub_code_unit(const char *hex)
+{
+    uint32_t code = 0, i;
+
+    for (i = 0; i < 4; i++) code = code << 4 | (uint32_t)vitp_text_hex_value(hex[i]);
+    return code;
+}
+
+/* One character of a text as it is read behind escapes: its bytes in out, and how long it is. */
+static size_t vitp_scrub_unescape(const char *text, size_t size, unsigned char out[4],
+                                  uint32_t *bytes)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    uint32_t          code, i;
+    size_t            used = 6;
+    const char       *found;
+
+    *bytes = 1;
+    out[0] = (unsigned char)text[0];
+    if (size > 2 && text[0] == '%' && vitp_text_is_hex(text + 1, 2)) {
+        out[0] = (unsigned char)(vitp_text_hex_value(text[1]) << 4 | vitp_text_hex_value(text[2]));
+        return 3;
+    }
+    if (size < 2 || text[0] != '\\') return 1;
+    if (text[1] != 'u' || size < 6 || !vitp_text_is_hex(text + 2, 4)) {
+        found = (const char *)memchr(from, text[1], sizeof from - 1);
+        if (found) out[0] = (unsigned char)to[found - from];
+        return found ? 2 : 1;
+    }
+    code = vitp_scrub_code_unit(text + 2);
+    if (code >> 10 == 0x36u && size >= 12 && memcmp(text + 6, "\\u", 2) == 0 &&
+        vitp_text_is_hex(text + 8, 4)) {
+        code = 0x10000u + ((code & 0x3FFu) << 10 | (vitp_scrub_code_unit(text + 8) & 0x3FFu));
+        used = 12;
+    }
+    *bytes = code < 0x80u ? 1 : code < 0x800u ? 2 : code < 0x10000u ? 3 : 4;
+    for (i = *bytes; i-- > 1; code >>= 6) out[i] = (unsigned char)(0x80u | (code & 63u));
+    out[0] = (unsigned char)(*bytes == 1 ? code : (0xF00u >> *bytes & 0xFFu) | code);
+    return used;
+}
+
+/* How many bytes of the text are the value, in whatever spelling; 0: it does not stand here. */
+static size_t vitp_scrub_spelled(const char *text, size_t size, const vitp_scrub_value *v)
+{
+    unsigned char c[4];
+    uint32_t      bytes, done = 0, i;
+    size_t        at = 0;
+
+    while (done < v->size && at < size) {
+        size_t length = vitp_scrub_unescape(text + at, size - at, c, &bytes);
+        bool   same = bytes <= v->size - done;
+
+        for (i = 0; same && i < bytes; i++)
+            same = v->whole_word
+                       ? vitp_scrub_lower((char)c[i]) == vitp_scrub_lower(v->text[done + i])
+                       : (char)c[i] == v->text[done + i];
+        if (!same) { /* the escape itself, or + for a blank */
+            if (text[at] != v->text[done] && !(text[at] == '+' && v->text[done] == ' ')) return 0;
+            length = bytes = 1;
+        }
+        at += length;
+        done += bytes;
+    }
+    return done == v->size ? at : 0;
+}
+
+/* The same of a secret, which may be in base64 (*encoded). */
+static size_t vitp_scrub_secret_at(const char *text, size_t size, const vitp_scrub_value *v,
+                                   bool *encoded)
+{
+    size_t   found, k;
+    uint32_t i;
+
+    *encoded = false;
+    if (v->size <= size && memcmp(text, v->text, v->size) == 0) return v->size;
+    found = vitp_scrub_spelled(text, size, v);
+    for (i = 0; v->cores && i < 3 && !found; i++) {
+        const vitp_scrub_core *core = &v->cores[i];
+
+        if (core->size > size) continue;
+        for (k = 0; k < core->size; k++) {
+            char c = text[k] == '-' ? '+' : text[k] == '_' ? '/' : text[k]; /* of URLs */
+
+            if (c != core->text[k]) break;
+        }
+        if (k == core->size) *encoded = true, found = k;
+    }
+    return found;
+}
+
+/* Is there a letter before `at`, which is not the end of an escape (%2F, \n)? */
+static bool vitp_scrub_is_inside(const vitp_scrub *s, size_t at)
+{
+    if (!vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH)))
+        return false;
+    if (at - s->floor >= 3 && s->text[at - 3] == '%' && vitp_text_is_hex(s->text + at - 2, 2))
+        return false;
+    if (at - s->floor >= 6 && memcmp(s->text + at - 6, "\\u", 2) == 0 &&
+        vitp_text_is_hex(s->text + at - 4, 4))
+        return false;
+    return vitp_scrub_letters(s, at - 1) != at;
+}
+
+/* Length of the known word that stands here as a whole, or 0. */
+static size_t vitp_scrub_same_word(const vitp_scrub *s, size_t at, const vitp_scrub_value *v)
 {
     const uint32_t word = VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH);
-    size_t         end = at + v->size;
-    size_t         i;
+    size_t         length = vitp_scrub_spelled(s->text + at, s->size - at, v);
 
-    if (v->size > s->size - at) return false;
-    if (vitp_scrub_is(v->text[0], word) && vitp_scrub_is(vitp_scrub_before(s, at), word) &&
-        vitp_scrub_letters(s, at - 1) != at)
-        return false;
+    if (length == 0 || v->size < VITP_SCRUB_VALUE_MIN) return 0;
+    if (vitp_scrub_is(v->text[0], word) && vitp_scrub_is_inside(s, at)) return 0;
     if (vitp_scrub_is(v->text[v->size - 1], word) &&
-        (vitp_scrub_in(s, end, word) || vitp_scrub_marker(s, end)))
-        return false;
-    for (i = 0; i < v->size; i++)
-        if (vitp_scrub_lower(v->text[i]) != vitp_scrub_lower(s->text[at + i])) return false;
-    return true;
+        (vitp_scrub_in(s, at + length, word) || vitp_scrub_marker(s, at + length)))
+        return 0;
+    return length;
 }
 
 /* The longest known value of this kind (VITP_SCRUB_STARTS_*) that stands here. */
 static bool vitp_scrub_known(const vitp_scrub *s, size_t at, unsigned kind, vitp_scrub_span *span)
 {
-    size_t   longest = 0;
-    uint32_t i;
+    const uint32_t base64 = VITP_SCRUB_SLUG | VITP_SCRUB_BASE64;
+    size_t         longest = 0, length;
+    uint32_t       i;
 
     if (!(s->values->first[(unsigned char)s->text[at]] & kind)) return false;
     for (i = 0; i < s->values->count; i++) {
         const vitp_scrub_value *v = &s->values->values[i];
+        size_t                  start = at;
+        bool                    encoded = false;
 
-        if (v->size <= longest || v->whole_word != (kind == VITP_SCRUB_STARTS_WORD)) continue;
-        if (v->whole_word ? v->size < VITP_SCRUB_VALUE_MIN || !vitp_scrub_same_word(s, at, v)
-                          : v->size > s->size - at || memcmp(v->text, s->text + at, v->size) != 0)
-            continue;
-        longest = v->size;
-        vitp_scrub_claim(span, at, at + longest, v->marker);
+        if (v->whole_word != (kind == VITP_SCRUB_STARTS_WORD)) continue;
+        length = v->whole_word ? vitp_scrub_same_word(s, at, v)
+                               : vitp_scrub_secret_at(s->text + at, s->size - at, v, &encoded);
+        if (length <= longest) continue;
+        longest = length;
+        if (encoded) { /* and the letters around, which have some of its bits */
+            if (at > s->floor && vitp_scrub_is(s->text[at - 1], base64)) start--;
+            if (vitp_scrub_in(s, at + length, base64) && !vitp_scrub_marker(s, at + length))
+                length++;
+        }
+        vitp_scrub_claim(span, start, at + length, v->marker);
     }
     return longest != 0;
 }
@@ -4611,6 +5919,27 @@ static bool vitp_scrub_known_word(const vitp_scrub *s, size_t at, vitp_scrub_spa
     return true;
 }
 
+/* Marks the bytes with which a value can begin. */
+static void vitp_scrub_mark_first(vitp_scrub_values *index, const vitp_scrub_value *v)
+{
+    uint8_t       kind = v->whole_word ? VITP_SCRUB_STARTS_WORD : VITP_SCRUB_STARTS_SECRET;
+    unsigned char c = (unsigned char)v->text[0];
+    uint32_t      i;
+
+    index->first[c] |= kind;
+    index->first[0x25] |= kind;                /* % */
+    index->first[0x5C] |= kind;                /* \ */
+    if (c == 0x20) index->first[0x2B] |= kind; /* + for a blank */
+    if (v->whole_word && (vitp_scrub_lower((char)c) != (char)c || vitp_text_is_lower((char)c)))
+        index->first[c ^ 0x20u] |= kind;
+    for (i = 0; v->cores && i < 3; i++) {
+        c = (unsigned char)v->cores[i].text[0];
+        index->first[c] |= kind;
+        if (c == 0x2B) index->first[0x2D] |= kind; /* - for + */
+        if (c == 0x2F) index->first[0x5F] |= kind; /* _ for / */
+    }
+}
+
 /* Fills the index. The values must outlive it. */
 static void vitp_scrub_values_init(vitp_scrub_values *index, const vitp_scrub_value *values,
                                    uint32_t count)
@@ -4620,58 +5949,167 @@ static void vitp_scrub_values_init(vitp_scrub_values *index, const vitp_scrub_va
     memset(index, 0, sizeof *index);
     index->values = values;
     index->count = count;
-    for (i = 0; i < count; i++) {
-        const vitp_scrub_value *v = &values[i];
-        unsigned char           c = v->size ? (unsigned char)v->text[0] : 0;
+    for (i = 0; i < count; i++)
+        if (values[i].size) vitp_scrub_mark_first(index, &values[i]);
+}
 
-        if (v->size == 0) continue;
-        if (!v->whole_word) {
-            index->first[c] |= VITP_SCRUB_STARTS_SECRET;
-            continue;
-        }
-        c = (unsigned char)vitp_scrub_lower((char)c);
-        index->first[c] |= VITP_SCRUB_STARTS_WORD;
-        if (c >= 'a' && c <= 'z') index->first[c - ('a' - 'A')] |= VITP_SCRUB_STARTS_WORD;
+/* Does the text hold a registered secret, in whatever spelling? */
+static bool vitp_scrub_holds_secret(const vitp_scrub_values *index, const char *text, size_t size)
+{
+    size_t   at;
+    uint32_t i;
+    bool     encoded;
+
+    for (at = 0; at < size; at++) {
+        if (!(index->first[(unsigned char)text[at]] & VITP_SCRUB_STARTS_SECRET)) continue;
+        for (i = 0; i < index->count; i++)
+            if (!index->values[i].whole_word &&
+                vitp_scrub_secret_at(text + at, size - at, &index->values[i], &encoded))
+                return true;
     }
+    return false;
+}
+
+/* Do two hex digits follow the percent sign? */
+static bool vitp_scrub_is_escape(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_at(s, at) == '%' &&
+           vitp_scrub_run(s, at + 1 < s->size ? at + 1 : s->size, VITP_SCRUB_HEX, 2) == at + 3;
+}
+
+/* A path with %2F between its parts. */
+static bool vitp_scrub_encoded_path(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t   start = at - s->floor > 3 ? at - 3 : s->floor, end = at;
+    unsigned parts = 0;
+
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD) && !vitp_scrub_is_escape(s, start))
+        return false;
+    while (vitp_scrub_starts(s, end, "%2F") || vitp_scrub_starts(s, end, "%2f")) {
+        end += 3;
+        parts++;
+        while (vitp_scrub_in(s, end, VITP_SCRUB_SEGMENT & ~VITP_SCRUB_SET(AMPERSAND)) &&
+               (!vitp_scrub_is_escape(s, end) || vitp_scrub_starts(s, end, "%20")))
+            end++;
+    }
+    return parts > 1 && vitp_scrub_claim(span, at, end, "[path]");
+}
+
+/* What may begin at or behind a byte in percent encoding. */
+static bool vitp_scrub_encoded(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    if (!vitp_scrub_is_escape(s, at)) return false;
+    if (vitp_scrub_encoded_path(s, at, span)) return true;
+    return vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_ipv4(s, at + 3, span);
+}
+
+/* The '>' of <password>secret</password>, in `width` bytes (&gt; is one too). */
+static bool vitp_scrub_element(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
+{
+    size_t name;
+    char   sign = vitp_scrub_name(s, at, &name);
+    char   before = vitp_scrub_before(s, name);
+
+    if ((before != '<' && before != ';') || !sign || sign == '!') return false;
+    if (sign == '@' || sign == '&')
+        return vitp_scrub_identity(s, at + width, sign, true, false, span);
+    return vitp_scrub_value_at(s, at + width, sign, false, name, span);
 }
 
 /* ---- the pass ---------------------------------------------------------------------------- */
 
+/* End of the opener if it stands at `at`, in whatever case, or 0. */
+static size_t vitp_scrub_opener_end(const vitp_scrub *s, size_t at, const char *opener)
+{
+    while (*opener && vitp_scrub_lower(vitp_scrub_at(s, at)) == *opener) opener++, at++;
+    return *opener ? 0 : at;
+}
+
+/* What the word that starts here says of what follows. */
+static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    unsigned letter = (unsigned)s->text[at] & 31u;
+    size_t   i, end;
+
+    for (i = vitp_scrub_opener_rows[letter - 1]; i < vitp_scrub_opener_rows[letter]; i++) {
+        const char *opener = vitp_scrub_openers[i];
+
+        end = vitp_scrub_opener_end(s, at, opener + 1);
+        if (!end) continue;
+        if (*opener == '$' || *opener == '%') {
+            s->command = s->line_seen = end;
+            s->attached = *opener == '%';
+        } else if (*opener == '!' ? vitp_scrub_scheme(s, at, end, span)
+                                  : vitp_scrub_named(s, end, *opener, span)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Are these digits the colour of a terminal ([1;93m)? */
+static bool vitp_scrub_is_color(const vitp_scrub *s, size_t at)
+{
+    if (vitp_scrub_before(s, at) != '[') return false;
+    return vitp_scrub_at(
+               s, vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12)) == 'm';
+}
+
+/* The first letter of a word: what is known by it. */
+static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t first = vitp_scrub_letters(s, at);
+
+    if (vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT))) return vitp_scrub_number(s, first, span);
+    if (vitp_scrub_pair_in(s, vitp_scrub_opener_seconds, first) &&
+        vitp_scrub_opener(s, first, span))
+        return true;
+    if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_iban(s, first, span))
+        return true;
+    if (vitp_scrub_before(s, at) == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
+    return first < s->size && vitp_scrub_token_at(s, first, span);
+}
+
 /* Asks the matchers of the byte's class. */
 static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    char   before = vitp_scrub_before(s, at);
-    size_t letters;
+    char before = vitp_scrub_before(s, at);
 
     switch (vitp_scrub_class[(unsigned char)s->text[at]]) {
     case VITP_SCRUB_COLON:
         if (before == ':') return false;
         return vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span) ||
                vitp_scrub_mac(s, at, span) || vitp_scrub_ipv6(s, at, span) ||
-               vitp_scrub_pair(s, at, 1, span);
+               vitp_scrub_bot(s, at, span) || vitp_scrub_pair(s, at, 1, span);
     case VITP_SCRUB_EQUAL: return vitp_scrub_pair(s, at, 1, span);
     case VITP_SCRUB_AT: return vitp_scrub_email(s, at, 1, span);
     case VITP_SCRUB_SLASH: return vitp_scrub_path(s, at, span);
-    case VITP_SCRUB_BACKSLASH: return vitp_scrub_unc(s, at, span);
+    case VITP_SCRUB_BACKSLASH:
+        return vitp_scrub_unc(s, at, span) || vitp_scrub_domain_user(s, at, span);
     case VITP_SCRUB_DASH:
         return vitp_scrub_pem(s, at, span) || vitp_scrub_mac(s, at, span) ||
-               vitp_scrub_option(s, at, span);
-    case VITP_SCRUB_DOT: return vitp_scrub_mac_dotted(s, at, span);
+               vitp_scrub_command_password(s, at, span) || vitp_scrub_option(s, at, span);
+    case VITP_SCRUB_DOT: return vitp_scrub_mac_dotted(s, at, span) || vitp_scrub_host(s, at, span);
     case VITP_SCRUB_PERCENT:
         return (vitp_scrub_starts(s, at, "%40") && vitp_scrub_email(s, at, 3, span)) ||
-               (vitp_scrub_starts(s, at, "%3D") && vitp_scrub_pair(s, at, 3, span));
+               (vitp_scrub_starts(s, at, "%3D") && vitp_scrub_pair(s, at, 3, span)) ||
+               vitp_scrub_encoded(s, at, span);
     case VITP_SCRUB_QUOTE:
     case VITP_SCRUB_TICK:
     case VITP_SCRUB_BACKTICK: return vitp_scrub_quoted(s, at, span);
     case VITP_SCRUB_DIGIT:
-        return !vitp_scrub_is(before, VITP_SCRUB_ALNUM) && vitp_scrub_ipv4(s, at, span);
+        return !vitp_scrub_is(before, VITP_SCRUB_ALNUM) && !vitp_scrub_is_color(s, at) &&
+               (vitp_scrub_number(s, at, span) || vitp_scrub_token_at(s, at, span));
+    case VITP_SCRUB_ANGLE: return s->text[at] == '>' && vitp_scrub_element(s, at, 1, span);
+    case VITP_SCRUB_AMPERSAND:
+        return vitp_scrub_starts(s, at, "&gt;") && vitp_scrub_element(s, at, 4, span);
+    case VITP_SCRUB_PLUS:
+    case VITP_SCRUB_PAREN: return vitp_scrub_phone(s, at, span);
     case VITP_SCRUB_HEXLOW:
     case VITP_SCRUB_LOW:
     case VITP_SCRUB_HEXUP:
     case VITP_SCRUB_UP:
-        letters = vitp_scrub_letters(s, at);
-        return !vitp_scrub_is(before, VITP_SCRUB_LETTER) && letters < s->size &&
-               (vitp_scrub_scheme(s, letters, span) || vitp_scrub_token_at(s, letters, span));
+        return !vitp_scrub_is(before, VITP_SCRUB_LETTER) && vitp_scrub_at_letters(s, at, span);
     default: return false;
     }
 }
@@ -4694,16 +6132,42 @@ static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return true;
 }
 
+/* The end of a short word of letters that no matcher wants to see, or `at`. `last`: class of the
+   byte before. */
+static VITP_INLINE size_t vitp_scrub_skip(const vitp_scrub *s, size_t at, uint32_t last)
+{
+    const uint8_t *first = s->values->first;
+    size_t         end = at,
+           most = s->size - at < VITP_SCRUB_TOKEN_MIN ? s->size : at + VITP_SCRUB_TOKEN_MIN;
+
+    if (last & (VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(HIGH))) return at;
+    if (s->text[at] == 'm' && !(last & VITP_SCRUB_SET(SPACE))) return at;
+    while (end < most && vitp_scrub_is(s->text[end], VITP_SCRUB_LETTER) &&
+           !first[(unsigned char)s->text[end]])
+        end++;
+    if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) ||
+        vitp_scrub_pair_in(s, vitp_scrub_opener_seconds, at))
+        return at;
+    return end;
+}
+
 /* The next byte that asks its matchers, or the text's size. */
 static size_t vitp_scrub_next(const vitp_scrub *s, size_t at)
 {
     uint32_t last = vitp_scrub_set_of(vitp_scrub_before(s, at));
+    size_t   end;
 
     for (; at < s->size; at++) {
         uint32_t set = vitp_scrub_set_of(s->text[at]);
 
         if (set & VITP_SCRUB_TRIGGER) break;
-        if ((set & VITP_SCRUB_LETTER) && !(last & VITP_SCRUB_LETTER)) break;
+        if ((set & VITP_SCRUB_LETTER) && !(last & VITP_SCRUB_LETTER)) {
+            end = vitp_scrub_skip(s, at, last);
+            if (end == at) break;
+            at = end - 1;
+            last = VITP_SCRUB_LETTER;
+            continue;
+        }
         if ((set & VITP_SCRUB_SET(DIGIT)) && !(last & VITP_SCRUB_ALNUM)) break;
         if (s->values->first[(unsigned char)s->text[at]]) break;
         last = set;
@@ -4744,6 +6208,11 @@ static size_t vitp_scrub_replace(vitp_scrub *s, vitp_scrub_sink *sink, const vit
     vitp_scrub_put(sink, s->text + s->floor, span->start - s->floor, false);
     if (span->marker) vitp_scrub_put(sink, span->marker, strlen(span->marker), true);
     else vitp_scrub_put(sink, s->text + span->start, span->end - span->start, true);
+    /* these may have had the end of a line in them */
+    if (span->marker
+            ? span->marker[1] == 's' || span->marker[1] == 'k'
+            : vitp_scrub_starts(s, span->start, "[s") || vitp_scrub_starts(s, span->start, "[k"))
+        s->command = 0;
     s->floor = span->end;
     return s->floor;
 }
@@ -4757,9 +6226,9 @@ static size_t vitp_scrub_text(char *out, size_t out_size, const char *text, size
     const vitp_scrub_span none = { size, size, "" };
     vitp_scrub_span       ahead = none; /* claimed by a trigger before what precedes it is done */
     vitp_scrub_span       span = none;
-    vitp_scrub            s = { text, size, 0, 0, values ? values : &vitp_scrub_no_values };
-    vitp_scrub_sink       sink = { out, out_size ? out_size - 1 : 0, 0, 0, false };
-    size_t                at = vitp_scrub_next(&s, 0);
+    vitp_scrub s = { text, size, 0, 0, 0, 0, 0, false, values ? values : &vitp_scrub_no_values };
+    vitp_scrub_sink sink = { out, out_size ? out_size - 1 : 0, 0, 0, false };
+    size_t          at = vitp_scrub_next(&s, 0);
 
     for (; at < size || ahead.start < size; at = vitp_scrub_next(&s, at)) {
         bool found = at >= ahead.start || vitp_scrub_find(&s, at, &span);
@@ -6627,8 +8096,9 @@ typedef struct vitp_machine {
 } vitp_machine;
 
 typedef struct vitp_secret_store {
-    vitp_scrub_value values[VITP_SECRETS_MAX + 8u]; /* known values first */
-    char             texts[VITP_SECRETS_MAX + 8u][VITP_SECRET_MAX + 1u];
+    vitp_scrub_value values[VITP_SECRETS_MAX + VITP_KNOWN_MAX]; /* known values first */
+    char             texts[VITP_SECRETS_MAX + VITP_KNOWN_MAX][VITP_SECRET_MAX + 1u];
+    vitp_scrub_core  cores[VITP_SECRETS_MAX][3]; /* of the registered ones */
     uint32_t         count;   /* published by a release store; written under the client's lock */
     uint32_t         secrets; /* of them, registered */
 } vitp_secret_store;
@@ -6788,16 +8258,18 @@ static size_t vitp_record_readable(vitp_encoder *e, const char *text)
     const vitp_secret_store *store = &e->recorder->secrets;
     size_t                   size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u), there, begin;
     uint32_t                 i, count = VITP_ATOMIC_LOAD_ACQUIRE(&store->count);
+    bool                     encoded;
     if (size <= VITP_TEXT_READ_MAX) return size;
     e->cut = true;
     size = VITP_TEXT_READ_MAX;
     while (size > 0 && !vitp_text_is_space(text[size - 1])) size--;
-    there = size + vitp_text_size(text + size, VITP_SECRET_MAX);
-    begin = size > VITP_SECRET_MAX ? size - VITP_SECRET_MAX : 0;
+    there = size + vitp_text_size(text + size, VITP_SECRET_SPELLED_MAX);
+    begin = size > VITP_SECRET_SPELLED_MAX ? size - VITP_SECRET_SPELLED_MAX : 0;
     for (; begin < size; begin++) /* a secret with blanks in it may lie across the edge */
         for (i = 0; i < count; i++)
-            if (begin + store->values[i].size > size && begin + store->values[i].size <= there &&
-                memcmp(text + begin, store->values[i].text, store->values[i].size) == 0)
+            if (begin +
+                    vitp_scrub_secret_at(text + begin, there - begin, &store->values[i], &encoded) >
+                size)
                 return begin;
     return size;
 }
@@ -7506,14 +8978,14 @@ static void vitp_wire_key(vitp_event_writer *w, const char *name, uint32_t size)
     w->first = false;
 }
 
-/* The last gate: no registered secret passes, in whatever member. */
+/* The last gate: no registered secret passes, in whatever member and spelling. */
 static bool vitp_wire_passes(vitp_event_writer *w, const char *text, size_t size)
 {
     const vitp_secret_store *store = &w->wire->recorder->secrets;
-    uint32_t                 i;
-    for (i = store->count - store->secrets; i < store->count; i++)
-        if (vitp_text_has(text, size, store->values[i].text, store->values[i].size))
-            w->secret = true;
+    vitp_scrub_values        values;
+    if (store->secrets == 0) return true;
+    vitp_scrub_values_init(&values, store->values, store->count);
+    if (vitp_scrub_holds_secret(&values, text, size)) w->secret = true;
     return !w->secret;
 }
 
@@ -9068,6 +10540,94 @@ static void vitp_stock_end_texts(vitp_ledger *l)
 #endif /* !VITELEMETRY_NO_FILES */
 
 /* ============================================================================================
+   >>audit: what was sent, for the user to read: two files in the data folder, one event a line
+   ============================================================================================ */
+
+#ifndef VITP_AUDIT_MAX
+#define VITP_AUDIT_MAX 262144u /* bytes of a file, some days of one user; an editor opens it */
+#endif
+
+#ifdef VITELEMETRY_NO_FILES
+static void vitp_audit_remove(const char *folder) { (void)folder; }
+#else
+
+/* False: the path is too long. */
+static bool vitp_audit_path(char out[VITP_POOL_PATH_MAX], const char *folder, bool old)
+{
+    int n =
+        snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", folder, old ? "sent.1.ndjson" : "sent.ndjson");
+    return n > 0 && (size_t)n < VITP_POOL_PATH_MAX;
+}
+
+static void vitp_audit_remove(const char *folder)
+{
+    char path[VITP_POOL_PATH_MAX];
+    if (!folder[0]) return;
+    if (vitp_audit_path(path, folder, false)) vitp_os_remove_file(path);
+    if (vitp_audit_path(path, folder, true)) vitp_os_remove_file(path);
+}
+
+/* Bytes of the JSON object that text begins with. */
+static size_t vitp_audit_object(const char *text, size_t size)
+{
+    size_t   at;
+    uint32_t depth = 0;
+    bool     quoted = false;
+    for (at = 0; at < size; at++) {
+        if (text[at] == '"') quoted = !quoted;
+        else if (quoted) at += text[at] == '\\';
+        else if (text[at] == '{') depth++;
+        else if (text[at] == '}' && --depth == 0) return at + 1;
+    }
+    return size;
+}
+
+/* Turns the body of a request into lines, in place: behind each event, where a separator, the
+   form's end or the byte behind the body is, stands a newline. Returns where they begin. */
+static char *vitp_audit_lines(char *body, size_t *size, size_t open)
+{
+    size_t at = open;
+    while (at < *size) {
+        at += vitp_audit_object(body + at, *size - at);
+        body[at++] = '\n';
+    }
+    *size = at - open;
+    return body + open;
+}
+
+/* Bytes of the whole lines that fit into room. */
+static size_t vitp_audit_fitting(const char *lines, size_t size, uint64_t room)
+{
+    if (size <= room) return size;
+    size = (size_t)room;
+    while (size > 0 && lines[size - 1] != '\n') size--;
+    return size;
+}
+
+/* False: something is missing in the file. */
+static bool vitp_audit_append(const char *folder, const char *lines, size_t size)
+{
+    char             path[VITP_POOL_PATH_MAX], old[VITP_POOL_PATH_MAX];
+    vitp_os_appender a;
+    if (!vitp_os_make_folder(folder) || !vitp_audit_path(path, folder, false) ||
+        !vitp_audit_path(old, folder, true))
+        return false;
+    while (size > 0) {
+        size_t n;
+        bool   ok;
+        if (!vitp_os_append_open(&a, path)) return false;
+        n = vitp_audit_fitting(lines, size, a.size < VITP_AUDIT_MAX ? VITP_AUDIT_MAX - a.size : 0);
+        ok = n > 0 ? vitp_os_append(&a, lines, n) : a.size > 0;
+        ok = vitp_os_append_close(&a, path, ok && n < size ? old : NULL) && ok;
+        if (!ok) return false;
+        lines += n;
+        size -= n;
+    }
+    return true;
+}
+#endif /* !VITELEMETRY_NO_FILES */
+
+/* ============================================================================================
    >>worker: the client, its consent and identity, and the consumer that delivers.
 
    One lock guards all of it but the recorder. It is held while a batch is built, never while it
@@ -9105,7 +10665,7 @@ struct vit_client {
     vit_wire      form;
     uint32_t      flush_ms, timeout_ms, batch_events;
     size_t        body_capacity;
-    char         *body;    /* of the request; written only while none is in flight */
+    char         *body;    /* of the request, and a byte; written only while none is in flight */
     char         *scratch; /* VITP_EVENT_JSON_MAX bytes, for vit_export */
     char          app_version[VITP_LABEL_MAX + 1u], client_type[VITP_LABEL_MAX + 1u];
     char          endpoint[VITP_PATH_MAX + 1u], headers_key[VITP_KEY_MAX + 1u];
@@ -9137,6 +10697,7 @@ struct vit_client {
     uint64_t deadline_ns; /* of vit_destroy; 0: none */
     bool     sending, hurry, halted, stopping;
     bool     pending; /* the transport said "not yet": the body is its */
+    bool     audit;   /* options.audit; constant */
     bool     orphan;  /* and what it sends is not wanted: until it answers */
     bool     unsaved; /* what the user decided is not what the file says */
     intptr_t hold;    /* of vitp_os_hold_folder */
@@ -9813,6 +11374,7 @@ static void vitp_worker_decide(vit_client *t)
     /* The user's or the host's refusal, whatever gate is named first; the others come and go. */
     if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED && !t->inputs.setting) return;
     vitp_worker_remove_pools(t);
+    vitp_audit_remove(t->settings_folder);
     vitp_worker_disown_file(t);
     vitp_worker_forget_identity(t);
 }
@@ -10064,11 +11626,31 @@ static void vitp_worker_rejected(vit_client *t)
     vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
 }
 
+/* Lists what the server took, unless another process withdrew consent or took a new identity
+   while it was under way. */
+static void vitp_worker_list(vit_client *t, size_t size)
+{
+#ifdef VITELEMETRY_NO_FILES
+    (void)t, (void)size;
+#else
+    uint32_t turn = t->purge_turn;
+    char    *lines;
+    if (!t->audit || !t->settings_folder[0]) return;
+    vitp_worker_recheck(t);
+    if (t->consent < VIT_CONSENT_GRANTED || turn != t->purge_turn) return;
+    lines = vitp_audit_lines(t->body, &size, strlen(vitp_wire_form_of(t->form)->open));
+    if (!vitp_audit_append(t->settings_folder, lines, size))
+        vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
+#endif
+}
+
 static void vitp_worker_delivered(vit_client *t)
 {
+    size_t size = t->batch.size;
     vitp_batch_finish(t, &t->delivered);
     vitp_backoff_succeed(&t->backoff);
     t->batch_limit = t->batch_limit < t->batch_events / 2 ? t->batch_limit * 2 : t->batch_events;
+    vitp_worker_list(t, size);
 }
 
 /* True: go on at once. */
@@ -10589,7 +12171,7 @@ static vit_client *vitp_client_take_memory(const vit_options *o)
 {
     size_t      own = (sizeof(vit_client) + 63u) & ~(size_t)63u;
     size_t      queue = vitp_queue_own_bytes(o->queue_bytes), at;
-    uint64_t    wanted = (uint64_t)64u + own + queue + o->batch_bytes + VITP_EVENT_JSON_MAX;
+    uint64_t    wanted = (uint64_t)64u + own + queue + o->batch_bytes + 1u + VITP_EVENT_JSON_MAX;
     size_t      total = (size_t)wanted;
     void       *block = total == wanted ? o->allocator.alloc_fn(total, o->allocator.user) : NULL;
     char       *bytes = (char *)block;
@@ -10603,7 +12185,7 @@ static vit_client *vitp_client_take_memory(const vit_options *o)
     t->recorder.queue = (vit_queue *)(void *)(bytes + at + own);
     t->body = bytes + at + own + queue;
     t->body_capacity = o->batch_bytes;
-    t->scratch = t->body + o->batch_bytes;
+    t->scratch = t->body + o->batch_bytes + 1u;
     return t;
 }
 
@@ -10614,6 +12196,7 @@ static void vitp_client_take_options(vit_client *t, const vit_options *o)
     t->wire.recorder = &t->recorder;
     t->transport = o->transport;
     t->form = o->wire;
+    t->audit = o->audit;
     t->flush_ms = o->flush_ms;
     t->timeout_ms = o->timeout_ms;
     t->batch_events = t->batch_limit = o->batch_events;
@@ -10638,14 +12221,25 @@ static bool vitp_client_add_secret(vitp_recorder *r, const char *text, size_t si
 {
     vitp_secret_store *s = &r->secrets;
     vitp_scrub_value  *v = &s->values[s->count];
-    if (size < 4 || size > VITP_SECRET_MAX || s->count == sizeof s->values / sizeof s->values[0])
+    uint32_t           i;
+    if (size < VITP_SCRUB_VALUE_MIN || size > VITP_SECRET_MAX ||
+        (whole_word ? s->count == VITP_KNOWN_MAX : s->secrets == VITP_SECRETS_MAX))
         return false;
+    for (i = 0; i < s->count; i++) /* it is there */
+        if (s->values[i].size == size && s->values[i].whole_word == whole_word &&
+            memcmp(s->texts[i], text, size) == 0)
+            return true;
     memcpy(s->texts[s->count], text, size);
     s->texts[s->count][size] = 0;
     v->text = s->texts[s->count];
     v->size = (uint32_t)size;
     v->marker = marker;
     v->whole_word = whole_word;
+    if (!whole_word) {
+        v->cores = s->cores[s->secrets];
+        for (i = 0; i < 3; i++) vitp_scrub_encode(&s->cores[s->secrets][i], text, size, i);
+        s->secrets++;
+    }
     VITP_ATOMIC_STORE_RELEASE(&s->count, s->count + 1u);
     return true;
 }
@@ -10718,27 +12312,34 @@ static bool vitp_client_take_pool(vit_client *t, uint32_t capacity, bool outlive
     return true;
 }
 
-static void vitp_client_learn(vitp_recorder *r, const char *text, const char *marker)
+static void vitp_client_learn_one(vitp_recorder *r, const char *text, const char *marker)
 {
-    if (!vitp_client_is_common(text))
-        (void)vitp_client_add_secret(r, text, vitp_text_size(text, VITP_SECRET_MAX + 1u), marker,
-                                     true);
+    size_t size = vitp_text_size(text, VITP_SECRET_MAX + 1u);
+    while (size > 1 && (text[size - 1] == '/' || text[size - 1] == '\\')) size--;
+    if (!vitp_client_is_common(text)) (void)vitp_client_add_secret(r, text, size, marker, true);
+}
+
+/* A name, and its parts: a home folder is called after its user; a host without its domain, and the
+   domain. */
+static void vitp_client_learn(vitp_recorder *r, char *text, const char *marker)
+{
+    size_t dot = strcspn(text, "."), base = vitp_record_base(text, strlen(text));
+    vitp_client_learn_one(r, text, marker[1] == 'u' && base > 0 ? "[path]" : marker);
+    if (marker[1] == 'u' && base > 0) vitp_client_learn_one(r, text + base, marker);
+    if (marker[1] != 'h' || !text[dot]) return;
+    if (strchr(text + dot + 1, '.')) vitp_client_learn_one(r, text + dot + 1, marker);
+    text[dot] = 0;
+    vitp_client_learn_one(r, text, marker);
 }
 
 static void vitp_client_learn_machine(vitp_recorder *r)
 {
-    char     text[VITP_PATH_MAX];
-    uint64_t gb;
-    if (vitp_os_user(text, sizeof text)) vitp_client_learn(r, text, "[user]");
-    if (vitp_os_host(text, sizeof text)) {
-        vitp_client_learn(r, text, "[host]");
-        text[strcspn(text, ".")] = 0;
-        vitp_client_learn(r, text, "[host]");
-    }
-    if (vitp_os_home(text, sizeof text)) {
-        vitp_client_learn(r, text + vitp_record_base(text, strlen(text)), "[user]");
-        vitp_client_learn(r, text, "[path]");
-    }
+    char        text[VITP_PATH_MAX];
+    const char *marker;
+    uint64_t    gb;
+    uint32_t    i;
+    for (i = 0; vitp_os_known(i, text, sizeof text, &marker); i++)
+        if (text[0]) vitp_client_learn(r, text, marker);
     vitp_os_name(r->machine.os, sizeof r->machine.os);
     vitp_os_arch(r->machine.arch, sizeof r->machine.arch);
     r->machine.cpu_count = vitp_os_cpu_count();
@@ -10961,6 +12562,7 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     t->unsaved = false;
     vitp_worker_ask(t);
     vitp_worker_take_setting(t, s);
+    if (consent < VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
     vitp_worker_decide(t);
     /* A refusal is stored, a grant unless another gate overrules it, and no decision where there
        was one. */
@@ -10988,10 +12590,8 @@ bool vit_register_secret(vit_client *t, const char *text, size_t size)
     bool taken;
     if (!t || !vitp_worker_enter(t)) return false;
     if (text && size == 0) size = vitp_text_size(text, VITP_SECRET_MAX + 1u);
-    taken = text && t->recorder.secrets.secrets < VITP_SECRETS_MAX &&
-            vitp_client_add_secret(&t->recorder, text, size, "[secret]", false);
-    if (taken) t->recorder.secrets.secrets++;
-    else vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_REFUSED);
+    taken = text && vitp_client_add_secret(&t->recorder, text, size, "[secret]", false);
+    if (!taken) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_REFUSED);
     memset(t->wire.clean, 0, sizeof t->wire.clean); /* labels are scanned anew, */
     t->body_turn++;                                 /* and what was about to leave */
     vitp_worker_leave(t);
@@ -11043,6 +12643,7 @@ void vit_purge(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
     vitp_worker_purge_all(t);
+    vitp_audit_remove(t->settings_folder);
     vitp_worker_leave(t);
 }
 
@@ -11052,6 +12653,7 @@ void vit_reset_identity(vit_client *t)
     vitp_worker_hold(t);
     vitp_worker_recheck(t); /* what is stored below must not undo another process's refusal */
     vitp_worker_purge_all(t);
+    vitp_audit_remove(t->settings_folder);
     vitp_worker_forget_identity(t);
     if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_store(t, false);
     vitp_worker_release(t);
@@ -11201,7 +12803,7 @@ static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
 /* A key without its value would not be read: it goes, too. */
 static void vitp_event_settle(vitp_event *v, uint32_t mark)
 {
-    if (v->encoder.closed || v->encoder.bad) v->encoder.size = v->encoder.capacity = mark;
+    if (v->encoder.closed || v->encoder.bad) v->encoder.size = mark;
     if (v->encoder.bad) v->status = VIT_INVALID;
 }
 
@@ -11355,6 +12957,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_RATE_VALUES_MAX
 #undef VITP_SECRETS_MAX
 #undef VITP_SECRET_MAX
+#undef VITP_SECRET_SPELLED_MAX
+#undef VITP_KNOWN_MAX
 #undef VITP_CONTEXTS_MAX
 #undef VITP_LABEL_CACHE
 #undef VITP_PATH_MAX
@@ -11425,10 +13029,14 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_PROBE
 #undef VITP_SCRUB_VALUE_MIN
 #undef VITP_SCRUB_TOKEN_MIN
-#undef VITP_SCRUB_SCHEME_LETTERS
 #undef VITP_SCRUB_TOKENS
 #undef VITP_SCRUB_STARTS_WORD
 #undef VITP_SCRUB_STARTS_SECRET
+#undef VITP_SCRUB_JOINS
+#undef VITP_SCRUB_MACHINE
+#undef VITP_SCRUB_ACCOUNT
+#undef VITP_SCRUB_HEX_MIN
+#undef VITP_SCRUB_BASE64_MIN
 #undef VITP_QUEUE_CAPACITY_MIN
 #undef VITP_QUEUE_CAPACITY_MAX
 #undef VITP_QUEUE_CHUNK_MIN
@@ -11496,6 +13104,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_PLIST_STRING
 #undef VITP_PLIST_DICT
 #undef VITP_CONSENT_LEVEL
+#undef VITP_AUDIT_MAX
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_ERROR_CODES
 #undef VITP_CLIENT_QUEUE_BYTES

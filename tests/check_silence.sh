@@ -24,9 +24,9 @@ if ! $trace -o "$work/probe" true 2>/dev/null; then
     trace=
 fi
 
-# what makes a file, gives it a name or takes one away; a thing that was tried and failed counts
+# what makes a file or gives it a name; a thing that was tried and failed counts
 made() {
-    grep -E 'O_CREAT|O_TMPFILE|^[0-9]+ +(creat|mkdir|mkdirat|mknod|mknodat|link|linkat|symlink|symlinkat|rename|renameat|renameat2|unlink|unlinkat|rmdir|memfd_create|truncate|ftruncate|fallocate)\(' "$1"
+    grep -E 'O_CREAT|O_TMPFILE|^[0-9]+ +(creat|mkdir|mkdirat|mknod|mknodat|link|linkat|symlink|symlinkat|rename|renameat|renameat2|memfd_create|truncate|ftruncate|fallocate)\(' "$1"
 }
 sockets() { grep -E '^[0-9]+ +(socket|socketpair|connect|bind|listen|accept|accept4|send|sendto|sendmsg)\(' "$1"; }
 

@@ -8,14 +8,14 @@ check() { # text, status, what to show
 }
 none() { if [ -z "$2" ]; then check "$1" 0; else check "$1" 1 "$2"; fi; }
 
-for f in $H examples/*.c tests/*.c tests/*.h bench/*.c; do
+for f in $H examples/*.c tests/*.c tests/*.h tests/fuzz/*.c bench/*.c; do
     [ -f "$f" ] || continue
     none "$f: 100 columns" "$(awk 'length($0) > 100 { print FILENAME ":" FNR }' "$f")"
     none "$f: ASCII, no tabs, no trailing blanks" "$(LC_ALL=C grep -nE '[^ -~]| $' "$f" | head -3)"
 done
 
 # sections, in their order
-want='limits atomics platform log text sha256 ids scrub json queue ledger record wire settings backoff curl consent stock worker session error client events'
+want='limits atomics platform log text sha256 ids scrub json queue ledger record wire settings backoff curl consent stock audit worker session error client events'
 have=$(grep -oE '^(/\*|  ) >>[a-z0-9]+' $H | sed 's/.*>>//' | tr '\n' ' ' | sed 's/ $//')
 [ "$have" = "$want" ]; check "sections stand in their order" $? "$have"
 

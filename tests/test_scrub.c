@@ -318,6 +318,31 @@ static void token_index_fits_the_table(void **state)
         }
 }
 
+/* Which two letters a word may begin with, and where the rows of each letter are. */
+static void openers_fit_their_index(void **state)
+{
+    uint32_t tokens[26] = { 0 }, openers[26] = { 0 };
+    size_t   i, letter;
+
+    (void)state;
+    for (i = 0; i < COUNT(vitp_scrub_tokens); i++) {
+        const char *prefix = vitp_scrub_tokens[i].prefix;
+
+        tokens[(prefix[0] & 31) - 1] |= UINT32_C(1) << (prefix[1] & 31);
+    }
+    assert_memory_equal(tokens, vitp_scrub_token_seconds, sizeof tokens);
+    assert_int_equal(vitp_scrub_opener_rows[26], COUNT(vitp_scrub_openers));
+    for (letter = 0; letter < 26; letter++)
+        for (i = vitp_scrub_opener_rows[letter]; i < vitp_scrub_opener_rows[letter + 1]; i++) {
+            const char *word = vitp_scrub_openers[i];
+
+            assert_non_null(strchr("@*?&'!$%", word[0]));
+            assert_int_equal(word[1], 'a' + (int)letter);
+            openers[letter] |= UINT32_C(1) << (word[2] & 31);
+        }
+    assert_memory_equal(openers, vitp_scrub_opener_seconds, sizeof openers);
+}
+
 /* Every prefix with the least body of its alphabet, and with a byte less. */
 static void tokens_need_their_length(void **state)
 {
@@ -328,15 +353,17 @@ static void tokens_need_their_length(void **state)
         const vitp_scrub_token *t = &vitp_scrub_tokens[i];
         bool                    small = (t->alphabet >> vitp_scrub_class['a']) & 1u;
         const char             *body = small ? "a0b1c2" : "Z0Y1X2";
-        char                    text[120];
-        size_t                  size = strlen(t->prefix);
+        char                    text[120], *got;
+        size_t                  size = strlen(t->prefix), length;
 
         memcpy(text, t->prefix, size);
         for (j = 0; j < t->least; j++) text[size++] = body[j % 6];
         text[size] = '\0';
         expect(text, t->marker ? t->marker : "[token]", NULL);
-        text[size - 1] = '\0';
-        expect(text, text, NULL);
+        text[size - 1] = '\0'; /* now it is no more than a long run, or nothing */
+        got = scrubbed(text, size - 1, NULL, &length);
+        assert_string_not_equal(got, t->marker ? t->marker : "[token]");
+        free(got);
     }
 }
 
@@ -348,16 +375,28 @@ static void words_are_well_formed(void **state)
     for (letter = 0; letter < 26; letter++) {
         const char *word = vitp_scrub_words[letter];
         const char *end;
+        uint32_t    seconds = 0;
 
         for (; *word; word = *end ? end + 1 : end) {
             end = strchr(word, ' ') ? strchr(word, ' ') : word + strlen(word);
-            assert_non_null(strchr("+?#&!-", *word));
-            assert_int_equal(word[1 + (word[1] == '.')], 'a' + (int)letter);
+            assert_non_null(strchr("+?#&!-@", *word));
+            word += 1 + (word[1] == '.');
+            assert_int_equal(word[0], 'a' + (int)letter);
+            if (word[1] == '$') seconds = UINT32_MAX;
+            else seconds |= UINT32_C(1) << (word[1] & 31);
         }
+        assert_int_equal(vitp_scrub_word_seconds[letter], seconds);
         for (word = vitp_scrub_lexicon[letter]; *word; word = *end ? end + 1 : end) {
             end = strchr(word, ' ') ? strchr(word, ' ') : word + strlen(word);
-            assert_non_null(strchr("%0>#$@.:", *word));
+            assert_non_null(strchr("%0>#$@.:=;&*+!", *word));
             assert_int_equal(word[1], 'a' + (int)letter);
+            assert_true(end - word <= 16); /* vitp_scrub_among finds no longer ones */
+        }
+        for (word = vitp_scrub_labels[letter]; *word; word = *end ? end + 1 : end) {
+            end = strchr(word, ' ') ? strchr(word, ' ') : word + strlen(word);
+            assert_non_null(strchr("~-^/.", *word));
+            assert_int_equal(word[1], 'a' + (int)letter);
+            assert_true(end - word <= 16);
         }
     }
 }
@@ -497,12 +536,25 @@ static void keeps_invalid_utf8(void **state)
 
 /* ---- known values */
 
-static const vitp_scrub_value known_values[] = {
-    {"ann_lee", 7, "[user]", true},     {"buildbox-7", 10, "[host]", true},
-    {"/home/ann_lee", 13, "[path]", true}, {"bob", 3, "[user]", true},
-    {"s3cr3t value", 12, "[secret]", false}, {"S3CR3T", 6, "[secret]", false},
-    {"Key=", 4, "[secret]", false},
+static vitp_scrub_core  cores[3][3];
+static vitp_scrub_value known_values[] = {
+    { "ann_lee", 7, "[user]", true, NULL },
+    { "buildbox-7", 10, "[host]", true, NULL },
+    { "/home/ann_lee", 13, "[path]", true, NULL },
+    { "bob", 3, "[user]", true, NULL },
+    { "s3cr3t value", 12, "[secret]", false, cores[0] },
+    { "S3CR3T", 6, "[secret]", false, cores[1] },
+    { "Key=", 4, "[secret]", false, cores[2] },
 };
+
+static void encode_values(void)
+{
+    size_t i, k;
+
+    for (i = 0; i < 3; i++)
+        for (k = 0; k < 3; k++)
+            vitp_scrub_encode(&cores[i][k], known_values[4 + i].text, known_values[4 + i].size, k);
+}
 
 static void replaces_known_values(void **state)
 {
@@ -581,7 +633,19 @@ static const char *const fragments[] = {
     "127.0.0.1", "ann_lee", "Ann_Lee", "buildbox-7", "S3CR3T", "s3cr3t value", "\303\274",
     "\346\226\207", "\360\237\224\221", "\377", "\200", "\033[93m", "%40", "%3D", "${X}", "$X",
     "foo(", "a.b.c", "xn--", "--password ", "--token ", "-u ", "0", "00", "ff", "%eth0", "/24",
-    ":80", "@2x.png",
+    ":80", "@2x.png", "user ", "user '", "for user ", "invalid user ", "host ", "host='", "host=",
+    "User Id=", "uid=", "login ", "login=", "server at ", "lookup ", " on ", "node ", "not known: ",
+    "ENOTFOUND ", "psexec ", "mysql ", "docker login ", " -p ", " -px", "db-1.example.com",
+    "a.example.io:80", "example.com", ".local", "x.internal", "ACME\\jdoe", "AUTHORITY\\", "4111",
+    "4111 1111 1111 1111", "378282246310005", "-1111", "078-05-1120", "ssn ", "phone: ",
+    "+49 30 1234567", "(415) 555-0132", "+1", "DE89370400440532013000", "GB29 NWBK 6016",
+    "IMEI 490154203237518", "490154203237518", "deadbeef", "0123456789abcdef0123456789abcdef",
+    "sha256:", "0x", "Ab3Cd9Ef2Gh5Ij8Kl1Mn4", "Zx9", "qW3eR5tY7uI9oP1aS3dF5", "123456789:AA",
+    "<password>", "</password>", "&gt;", "<host>", "{x;y}", "{a}", "{", "}", "%2F", "%2Fhome%2Fann",
+    "\302\245", "\302\245Users\302\245ann", "value=\"", "key=\"Password\" ", "passwd: str = ",
+    "X-Api-Key: ", "p/w: ", "\033[1m", "\320\277\320\260\321\200\320\276\320\273\321\214", ":: ",
+    "U0VDUkVU", "UzNDUjNU", "%53", "\\u0053", "3CR3T", "xoxb-", "Q~", "abc8Q~", "[phone]", "[card]",
+    "[hex]", "[ssn]", "[iban]", "key ", "b64", "os.environ", "self.x", "hf_", "\r\n",
 };
 
 static size_t random_text(char *text, size_t room)
@@ -661,6 +725,7 @@ int main(void)
         cmocka_unit_test(leaves_harmless_text),
         cmocka_unit_test(every_marker_stays),
         cmocka_unit_test(token_index_fits_the_table),
+        cmocka_unit_test(openers_fit_their_index),
         cmocka_unit_test(tokens_need_their_length),
         cmocka_unit_test(words_are_well_formed),
         cmocka_unit_test(cuts_between_characters_and_markers),
@@ -674,5 +739,6 @@ int main(void)
         cmocka_unit_test(hostile_text_is_only_slow_to_type),
     };
 
+    encode_values();
     return cmocka_run_group_tests_name("scrub", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* dconf.c: the reader of dconf's database on any bytes (libFuzzer, `make fuzz-settings`). It may say
-   that a key refuses, or nothing; and what it says does not depend on what lies behind the end. */
+/* dconf.c: the reader of dconf's database on any bytes (libFuzzer, `make fuzz-settings`). It may
+   say that a key refuses, or nothing; and what it says does not depend on what lies behind the
+   end. */
 
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_OS_SETTINGS
