@@ -20,7 +20,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
         examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate \
-        privacy fuzz-scrub fuzz-scrub-planted deps-fuzz
+        privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -31,7 +31,7 @@ demo: $(EXAMPLES) ## a real program records events, the collector shows what arr
 # What the scripts need, and the scripts.
 TESTS    = $(B)/tests/smoke $(B)/examples/queue
 NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/tests/privacy $(B)/tests/scrub_files
-SCRIPTS  = forms.sh check_demo.sh check_hello.sh check_inventory.sh check_privacy.sh check_seeds.sh lint.sh
+SCRIPTS  = forms.sh check_demo.sh check_hello.sh check_inventory.sh check_privacy.sh check_seeds.sh check_silence.sh lint.sh
 test: deps $(UNITBIN) $(TESTS) $(NEEDED) ## all tests (installs cmocka and libcurl when they are missing)
 	@sh tests/run.sh $(UNITBIN) $(TESTS) $(SCRIPTS:%=tests/%)
 
@@ -52,13 +52,24 @@ asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
 	@COLLECTOR=$(B)/asan/examples/collector sh tests/run.sh $(UNIT:%=$(B)/asan/tests/test_%)
 
-TSAN_UNIT = queue pool ids worker sampling consent audit
+TSAN_UNIT = queue pool ids worker sampling consent gates audit
 tsan: deps ## the threaded tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 
 explore: ## the queue in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)
 	@sh tests/explore.sh
+
+FUZZ_SETTINGS = dconf plist settings
+fuzz-settings: deps-fuzz ## the readers of settings, dconf and property lists on hostile bytes (TIME=60: seconds each)
+	@$(MAKE) --no-print-directory $(FUZZ_SETTINGS:%=$(B)/fuzz/%)
+	@for f in $(FUZZ_SETTINGS); do \
+	    mkdir -p $(B)/fuzz/corpus-$$f; \
+	    $(B)/fuzz/$$f -max_total_time=$(TIME) -max_len=4096 -timeout=10 -print_final_stats=1 \
+	        -artifact_prefix=$(B)/fuzz/$$f- $(B)/fuzz/corpus-$$f tests/fuzz/seeds/$$f >$(B)/fuzz/$$f.log 2>&1 || \
+	        { tail -40 $(B)/fuzz/$$f.log; exit 1; }; \
+	    sed -n "s/^stat::number_of_executed_units: */fuzz $$f: inputs, no finding: /p" $(B)/fuzz/$$f.log; \
+	done
 
 N = 500
 crash-loop: $(B)/tests/crash_loop ## a program is killed N times (N=500) while it records and delivers
@@ -150,23 +161,31 @@ examples: deps $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/examples
 
 $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(CWARN) $(TFLAGS) -I. -DWITH_CURL $< -o $@ -lcmocka -pthread -lcurl
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) -I. -DWITH_CURL $< -o $@ -lcmocka -pthread -lcurl
 
 $(B)/tests/test_collector: tests/test_collector.c examples/collector.c | $(B)/examples/collector
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) -I. $< -o $@ -lcmocka
 
+# What this machine's administrator and its user refuse is no matter of the tests.
+ETC = -DVITP_OS_ETC='"/nonexistent"'
+
+$(B)/tests/test_gates: ETC =
 $(B)/tests/test_%: tests/test_%.c $(wildcard tests/*.h) vitelemetry.h
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(CWARN) $(TFLAGS) -I. $< -o $@ -lcmocka -pthread -lm
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) -I. $< -o $@ -lcmocka -pthread -lm
 
 $(B)/tests/smoke: tests/smoke.c vitelemetry.h
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
+
+$(FUZZ_SETTINGS:%=$(B)/fuzz/%): $(B)/fuzz/%: tests/fuzz/%.c vitelemetry.h
+	@mkdir -p $(@D)
+	clang -std=c99 $(CWARN) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. $< -o $@ -pthread
 
 $(B)/tests/privacy: tests/privacy.c vitelemetry.h
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 
 $(B)/tests/scrub_files: tests/fuzz/scrub.c vitelemetry.h
 	@mkdir -p $(@D)

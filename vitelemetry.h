@@ -51,6 +51,36 @@ WHAT LEAVES YOUR MACHINE
     a refusal is written to disk. The request carries no cookie, no identity in a header, and what
     your transport adds (the server sees an IP address).
 
+CONSENT: any refusal wins, and vit_get_consent names the gate
+    BUILD        VITELEMETRY_DISABLE.
+    ADMIN        `disabled = 1` (or true, yes, on) in /etc/<client_type>/telemetry.conf or
+                 /etc/vitelemetry.conf. Such a file refuses too when it is malformed, not root's, or
+                 others may write to it: it can only take away. Windows: the number AllowTelemetry
+                 in HKLM\SOFTWARE\Policies\<client_type>, when it is anything but 3. macOS:
+                 allowDiagnosticSubmission false in the profile of com.apple.applicationaccess (*).
+    ENVIRONMENT  DO_NOT_TRACK, VI_NO_TELEMETRY, VITELEMETRY_OPTOUT, <CLIENT_TYPE>_TELEMETRY_OPTOUT
+                 (upper case, other characters _), set to anything but "", 0, false, no, off. Two or
+                 more of other products': DOTNET_CLI_TELEMETRY_OPTOUT, HOMEBREW_NO_ANALYTICS,
+                 POWERSHELL_TELEMETRY_OPTOUT, NEXT_TELEMETRY_DISABLED, GATSBY_TELEMETRY_DISABLED,
+                 AZURE_CORE_COLLECT_TELEMETRY=0, SAM_CLI_TELEMETRY=0.
+    CI           continuous integration and test runners by their variables, unless
+                 options.allow_in_ci.
+    SYSTEM       usage events: Windows diagnostic data below 3 (optional); send-software-usage-stats
+                 false in GNOME (*); PARTICIPATE="no" in popularity-contest.conf. Error events:
+                 Windows Error Reporting disabled; report-technical-problems false in GNOME (*);
+                 apport, whoopsie or abrt turned off in /etc; ThirdPartyDataSubmit false in macOS
+                 (*). Both: Windows diagnostic data 0; KDE's UserFeedback.conf; a setuid program
+                 that runs as another user than its caller. What is not set or cannot be read is no
+                 opinion.
+    SETTING      telemetry_enabled = false in telemetry.conf in the data folder; a telemetry.conf
+                 that cannot be read, is a link or another user's, or that others may write to.
+    CONSENT      the user: denied, or not asked yet.
+    All are asked in vit_create, and all but ENVIRONMENT and CI again in vit_set_consent and right
+    before each request: a refusal by another process counts before the next bytes leave (a grant
+    by another one, at the next vit_create). In between a call looks at one flag. Error events are
+    those of the catalogue's error rows (VIT_ROW_ERROR) and those with vit_add_error; the others are
+    usage.
+
 THREADS
     vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any
     time and never wait. The other calls may be called from any thread; they take a lock that is
@@ -107,7 +137,11 @@ MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_STATIC          I  every function is static, for plugins and single files
     VITELEMETRY_CURL            I  libcurl is the default transport
     VITELEMETRY_NO_THREADS      I  no thread, no atomics: call vit_pump; all calls from one thread
-    VITELEMETRY_NO_FILES        I  no settings on disk: as data_dir ""
+    VITELEMETRY_NO_FILES        I  no settings on disk: as data_dir "" (the administrator's and the
+                                   system's files are read all the same)
+    VITELEMETRY_OS_SETTINGS     I  read dconf and property lists too: (*) in CONSENT
+    VITELEMETRY_CONSENT_VERSION I  1; a whole number. Raise it when what is sent changes: consent
+                                   that was granted to another version is asked for again
     VITELEMETRY_DISABLE         E  every call is an empty static inline
 
 LIMITS
@@ -203,7 +237,8 @@ typedef enum vit_sampling {
     VIT_SAMPLE_FLOW         /* the same for each correlation id, at one SHA-256 an event */
 } vit_sampling;
 
-/* The gates of consent, in the order in which they are asked; any refusal wins. */
+/* The gates of consent, in the order in which they are asked; any refusal wins. CONSENT at the top
+   says what each of them reads. */
 typedef enum vit_gate {
     VIT_GATE_NONE = 0,
     VIT_GATE_BUILD,
@@ -274,6 +309,12 @@ typedef enum vit_log_level {
       "no usable folder for settings (missing, read-only or not yours): memory only")              \
     X(SETTINGS_UNREADABLE, WARNING,                                                                \
       "the settings cannot be read: taken as a refusal until vit_set_consent writes them")         \
+    X(ADMIN_UNREADABLE, WARNING,                                                                   \
+      "the administrator's file or policy cannot be read, or is not the administrator's: taken "   \
+      "as "                                                                                        \
+      "a refusal")                                                                                 \
+    X(PART_REFUSED, INFO,                                                                          \
+      "the system refuses usage events, or error events: those are not recorded")                  \
     X(SETTINGS_NOT_SAVED, WARNING,                                                                 \
       "the settings could not be saved: identity and consent last for this run")                   \
     X(AUDIT_NOT_WRITTEN, WARNING,                                                                  \
@@ -303,7 +344,8 @@ typedef enum vit_log_item {
 
 /* Memory comes in vit_create, and goes in vit_destroy. Both or none; malloc and free by default.
    alloc_fn gives memory aligned as malloc's; NULL is allowed and makes vit_create fail. The
-   consumer takes some more for each queue of a killed process, one at a time, and gives it back. */
+   consumer takes some more for each queue of a killed process, one at a time, and gives it back;
+   so does whoever reads a large dconf database (CONSENT). */
 typedef struct vit_allocator {
     void *(*alloc_fn)(size_t size, void *user);
     void (*free_fn)(void *memory, void *user);
@@ -694,11 +736,15 @@ VIT_API bool vit_crashed_last_run(const vit_client *t);
 VIT_API void vit_qt_message(vit_client *t, int type, const char *file, int line,
                             const char *function, const char *category, const char *message);
 
-/* The user's decision; stored in the data folder. DENIED: when the call returns nothing more is
-   handed to the transport, and what was waiting, the hwid and the salt are gone. */
+/* The user's decision; stored in the data folder with VITELEMETRY_CONSENT_VERSION. DENIED: when the
+   call returns nothing more is handed to the transport, and what was waiting, the hwid and the salt
+   are gone; works offline, and whatever the other gates say. GRANTED does not overrule a gate, and
+   is not stored while one refuses. */
 VIT_API void vit_set_consent(vit_client *t, vit_consent consent);
-/* The permission in force. why (may be NULL): the gate that refuses, VIT_GATE_NONE when none does.
-   NULL client, and in a forked child that records nothing: DENIED, by none. */
+/* The permission in force. why (may be NULL): the first gate that refuses, VIT_GATE_NONE when none
+   does. When the system refuses only usage events or only error events, this is the user's consent
+   all the same, and why is VIT_GATE_SYSTEM: the events that it refuses return VIT_DISABLED. NULL
+   client, and in a forked child that records nothing: DENIED, by none. */
 VIT_API vit_consent vit_get_consent(const vit_client *t, vit_gate *why);
 
 /* Goes into every later event: db_provider (a LABEL) and collection_name_hash (a HASH). NULL:
@@ -717,7 +763,7 @@ VIT_API size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_
                           void       *user);
 /* Forgets everything unsent, and the list of what was sent (options.audit). */
 VIT_API void vit_purge(vit_client *t);
-/* vit_purge, then a new hwid and a new salt. */
+/* vit_purge, then a new hwid and a new salt, stored where consent allows it. */
 VIT_API void vit_reset_identity(vit_client *t);
 /* Counters; those of different threads may be an event apart. NULL: zeros. */
 VIT_API vit_stats vit_get_stats(const vit_client *t);
@@ -955,6 +1001,13 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef VITELEMETRY_CONSENT_VERSION
+#define VITELEMETRY_CONSENT_VERSION 1
+#endif
+#if VITELEMETRY_CONSENT_VERSION < 1 || VITELEMETRY_CONSENT_VERSION > 999999999
+#error "VITELEMETRY_CONSENT_VERSION is a whole number from 1 to 999999999"
+#endif
+
 #define VITP_NAME_MAX        64u   /* bytes of an event name or key: the backend's rule */
 #define VITP_LABEL_MAX       64u   /* bytes of a LABEL */
 #define VITP_TEXT_MAX        1024u /* bytes of a TEXT or TRACE after scrubbing */
@@ -984,8 +1037,10 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_POOL_OLD_S   2592000 /* 30 days: a pool that cannot be read is removed */
 #define VITP_POOL_MAX     67108864u /* bytes of a pool that is taken over */
 #define VITP_SETTINGS_MAX 4096u     /* bytes of the settings file that are accepted */
-#define VITP_MS           1000000u  /* nanoseconds */
-#define VITP_CANCEL_MS    50u       /* how long vit_destroy waits for a cancelled transport */
+#define VITP_HOLD_MS      80u /* how long another process's hold on the settings is waited for */
+#define VITP_HINT_MAX     4194304u /* bytes of a desktop's database of settings */
+#define VITP_MS           1000000u /* nanoseconds */
+#define VITP_CANCEL_MS    50u      /* how long vit_destroy waits for a cancelled transport */
 
 /* ============================================================================================
    >>atomics: of uint32_t, and of uintptr_t (_PTR). Replaceable: a test may define them all first.
@@ -1124,6 +1179,9 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_heavy_barrier         see >>atomics; it does not reach other processes
    vitp_os_page                  memory that tells a forked child from its parent
    vitp_os_read_file and others  whole small files, private to the user, no links followed
+   vitp_os_admin_path, _hint_of, _ask_policy
+                                 where the administrator and the system keep their refusals
+   vitp_os_users_differ          a program that runs as another user than the one who started it
    vitp_os_pool                  a file in memory that outlives the process, and a lock on it that
                                  does not
    ============================================================================================ */
@@ -1139,6 +1197,43 @@ typedef enum vitp_os_found {
     VITP_OS_FOUND_REFUSED /* a link, no plain file, or somebody else's */
 } vitp_os_found;
 typedef void (*vitp_os_thread_fn)(void *argument);
+
+/* Whose a file must be to be believed. */
+typedef enum vitp_os_owner {
+    VITP_OS_MINE,   /* this user's, no link, and nobody else may write to it */
+    VITP_OS_ADMINS, /* the administrator's, and nobody else may write to it */
+    VITP_OS_ANYONES
+} vitp_os_owner;
+
+/* A place where the system or a desktop keeps a switch that false, no, off or 0 turns off. */
+typedef enum vitp_os_form {
+    VITP_OS_CONF, /* lines of name = value, in [groups] or not */
+    VITP_OS_DCONF,
+    VITP_OS_PLIST
+} vitp_os_form;
+enum {
+    VITP_OS_TAKES_USAGE = 1,
+    VITP_OS_TAKES_ERRORS = 2,
+    VITP_OS_TAKES_ALL = 4 /* the administrator's */
+};
+typedef struct vitp_os_hint {
+    vitp_os_form form;
+    bool         own; /* the path begins in the user's configuration folder */
+    const char  *path, *group, *key;
+    uint32_t     takes; /* VITP_OS_TAKES_* */
+} vitp_os_hint;
+
+/* Numbers in the registry of Windows. */
+typedef struct vitp_os_number {
+    vitp_os_read how; /* REFUSED: it is there, but no number */
+    uint32_t     value;
+} vitp_os_number;
+typedef struct vitp_os_policy {
+    vitp_os_number product;    /* Policies\<client_type>: AllowTelemetry */
+    vitp_os_number levels[3];  /* of diagnostic data: 0 to 3 */
+    vitp_os_number reports[4]; /* Windows Error Reporting: Disabled */
+} vitp_os_policy;
+
 /* False: no more of them. */
 typedef bool (*vitp_os_name_fn)(const char *folder, const char *name, void *user);
 #define VITP_POOL_PATH_MAX (VITP_PATH_MAX + 128u)
@@ -1212,6 +1307,8 @@ static bool vitp_os_random(void *out, size_t size)
 }
 
 static const char *vitp_os_env(const char *name) { return getenv(name); }
+
+static bool vitp_os_users_differ(void) { return false; }
 
 static uintptr_t vitp_os_thread_id(void) { return (uintptr_t)GetCurrentThreadId(); }
 
@@ -1392,15 +1489,116 @@ static bool vitp_os_known(uint32_t n, char *out, size_t size, const char **marke
     if (!vitp_os_wide_env(out, size, rows[n].name)) out[0] = 0;
     return true;
 }
+static bool vitp_os_wide(wchar_t *out, const char *path)
+{
+    return MultiByteToWideChar(CP_UTF8, 0, path, -1, out, (int)VITP_PATH_MAX) > 0;
+}
+
+static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, void *out,
+                                      size_t capacity, size_t *size)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    HANDLE  file;
+    DWORD   n = 0;
+    bool    ok;
+    (void)owner; /* the profile's rights see to it */
+    *size = 0;
+    if (!vitp_os_wide(wide, path)) return VITP_OS_READ_REFUSED;
+    file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                       NULL, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    if (file == INVALID_HANDLE_VALUE) {
+        DWORD error = GetLastError();
+        return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND
+                   ? VITP_OS_READ_ABSENT
+                   : VITP_OS_READ_REFUSED;
+    }
+    ok = ReadFile(file, out, (DWORD)capacity, &n, NULL) && n < capacity;
+    CloseHandle(file);
+    *size = n;
+    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+}
+
+typedef LONG(WINAPI *vitp_os_registry_fn)(HKEY, LPCWSTR, LPCWSTR, DWORD, LPDWORD, PVOID, LPDWORD);
+
+#define VITP_OS_REGISTRY_ANY 0x1FFFFu /* values of any type, in the view of 64-bit programs */
+
+static vitp_os_number vitp_os_registry(vitp_os_registry_fn get_fn, HKEY root, const wchar_t *key,
+                                       const wchar_t *name)
+{
+    vitp_os_number n = { VITP_OS_READ_ABSENT, 0 };
+    DWORD          type = 0, value = 0, size = sizeof value;
+    LONG           error = get_fn(root, key, name, VITP_OS_REGISTRY_ANY, &type, &value, &size);
+    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return n;
+    n.how = error == ERROR_SUCCESS && type == REG_DWORD ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+    n.value = (uint32_t)value;
+    return n;
+}
+
+static void vitp_os_registry_all(vitp_os_registry_fn get_fn, vitp_os_policy *p,
+                                 const wchar_t *product)
+{
+    static const wchar_t collection[] = L"SOFTWARE\\Policies\\Microsoft\\Windows\\DataCollection";
+    static const wchar_t chosen[] =
+        L"SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\DataCollection";
+    static const wchar_t reports[] = L"SOFTWARE\\Microsoft\\Windows\\Windows Error Reporting";
+    static const wchar_t reports_policy[] =
+        L"SOFTWARE\\Policies\\Microsoft\\Windows\\Windows Error Reporting";
+    HKEY machine = HKEY_LOCAL_MACHINE, user = HKEY_CURRENT_USER;
+    p->product = vitp_os_registry(get_fn, machine, product, L"AllowTelemetry");
+    p->levels[0] = vitp_os_registry(get_fn, machine, collection, L"AllowTelemetry");
+    p->levels[1] = vitp_os_registry(get_fn, machine, chosen, L"AllowTelemetry");
+    p->levels[2] = vitp_os_registry(get_fn, machine, chosen, L"MaxTelemetryAllowed");
+    p->reports[0] = vitp_os_registry(get_fn, user, reports, L"Disabled");
+    p->reports[1] = vitp_os_registry(get_fn, machine, reports, L"Disabled");
+    p->reports[2] = vitp_os_registry(get_fn, user, reports_policy, L"Disabled");
+    p->reports[3] = vitp_os_registry(get_fn, machine, reports_policy, L"Disabled");
+}
+
+/* False: there is nothing to ask. */
+static bool vitp_os_ask_policy(vitp_os_policy *p, const char *client_type)
+{
+    union {
+        FARPROC             address;
+        vitp_os_registry_fn call;
+    } f;
+    char    key[VITP_LABEL_MAX + 32u];
+    wchar_t product[VITP_PATH_MAX];
+    HMODULE module = LoadLibraryA("advapi32.dll");
+    bool    ok;
+    if (!module) return false;
+    (void)snprintf(key, sizeof key, "SOFTWARE\\Policies\\%s", client_type);
+    f.address = GetProcAddress(module, "RegGetValueW");
+    ok = f.address && vitp_os_wide(product, key);
+    if (ok) vitp_os_registry_all(f.call, p, product);
+    FreeLibrary(module);
+    return ok;
+}
+
+static bool vitp_os_admin_path(uint32_t which, const char *client_type, char *out, size_t size)
+{
+    (void)which, (void)client_type, (void)out, (void)size; /* the registry is all there is */
+    return false;
+}
+static const vitp_os_hint *vitp_os_hint_of(uint32_t which)
+{
+    (void)which;
+    return NULL;
+}
+static bool vitp_os_config_folder(char *out, size_t size)
+{
+    (void)out, (void)size;
+    return false;
+}
+static uint64_t vitp_os_stamp(const char *path)
+{
+    (void)path;
+    return 0;
+}
+
 #ifndef VITELEMETRY_NO_FILES
 static bool vitp_os_state_folder(char *out, size_t size)
 {
     return vitp_os_wide_env(out, size, L"LOCALAPPDATA");
-}
-
-static bool vitp_os_wide(wchar_t *out, const char *path)
-{
-    return MultiByteToWideChar(CP_UTF8, 0, path, -1, out, (int)VITP_PATH_MAX) > 0;
 }
 
 /* The user's own part of the file system is private by its access list. */
@@ -1421,28 +1619,6 @@ static bool vitp_os_make_folder(const char *path)
     attributes = GetFileAttributesW(wide);
     return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) &&
            !(attributes & FILE_ATTRIBUTE_REPARSE_POINT);
-}
-
-static vitp_os_read vitp_os_read_file(const char *path, char *out, size_t capacity, size_t *size)
-{
-    wchar_t wide[VITP_PATH_MAX];
-    HANDLE  file;
-    DWORD   n = 0;
-    bool    ok;
-    *size = 0;
-    if (!vitp_os_wide(wide, path)) return VITP_OS_READ_REFUSED;
-    file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
-                       NULL, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
-    if (file == INVALID_HANDLE_VALUE) {
-        DWORD error = GetLastError();
-        return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND
-                   ? VITP_OS_READ_ABSENT
-                   : VITP_OS_READ_REFUSED;
-    }
-    ok = ReadFile(file, out, (DWORD)capacity, &n, NULL) && n < capacity;
-    CloseHandle(file);
-    *size = n;
-    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
 }
 
 static bool vitp_os_put_file(const wchar_t *path, const char *data, size_t size)
@@ -1472,6 +1648,29 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
                      MOVEFILE_WRITE_THROUGH | (only_new ? 0u : (DWORD)MOVEFILE_REPLACE_EXISTING));
     if (!ok) (void)DeleteFileW(temporary);
     return ok;
+}
+
+/* Keeps the other processes of this user from changing what is in the folder while we read it and
+   write it anew; not for long: one that hangs must not stop us. */
+static intptr_t vitp_os_hold_folder(const char *path)
+{
+    char     name[64];
+    uint64_t hash = 1;
+    HANDLE   mutex;
+    for (; *path; path++) hash = (hash ^ (unsigned char)*path) * 0x100000001b3u;
+    (void)snprintf(name, sizeof name, "Local\\vitelemetry-%08lx%08lx", (unsigned long)(hash >> 32),
+                   (unsigned long)(hash & 0xFFFFFFFFu));
+    mutex = CreateMutexA(NULL, FALSE, name);
+    if (mutex) (void)WaitForSingleObject(mutex, VITP_HOLD_MS);
+    return (intptr_t)mutex;
+}
+
+static void vitp_os_release_folder(intptr_t hold)
+{
+    HANDLE mutex = (HANDLE)hold;
+    if (!mutex) return;
+    (void)ReleaseMutex(mutex);
+    CloseHandle(mutex);
 }
 
 /* A folder of this user's that nobody else may write to: the profile's rights see to it. */
@@ -1739,6 +1938,13 @@ static uint64_t vitp_os_process_start(uint32_t process)
     "vitelemetry.h: include it before any system header where VITELEMETRY_IMPLEMENTATION is defined"
 #endif
 
+#ifndef VITP_OS_ETC
+#define VITP_OS_ETC "/etc" /* a text literal */
+#endif
+#ifndef VITP_OS_ADMIN
+#define VITP_OS_ADMIN ((uid_t)0)
+#endif
+
 static uint64_t vitp_os_clock_ns(clockid_t clock)
 {
     struct timespec t;
@@ -1805,7 +2011,14 @@ static bool vitp_os_random(void *out, size_t size)
     return ok;
 }
 
-static const char *vitp_os_env(const char *name) { return getenv(name); }
+/* A program that runs as another user than the one who started it (setuid). */
+static bool vitp_os_users_differ(void) { return getuid() != geteuid(); }
+
+/* The environment of another user is not believed. */
+static const char *vitp_os_env(const char *name)
+{
+    return vitp_os_users_differ() ? NULL : getenv(name);
+}
 
 static uint32_t vitp_os_process_id(void) { return (uint32_t)getpid(); }
 
@@ -2097,7 +2310,7 @@ static uint64_t vitp_os_ram_bytes(void)
 
 static bool vitp_os_copy_env(char *out, size_t size, const char *name)
 {
-    const char *value = getenv(name);
+    const char *value = vitp_os_env(name);
     size_t      n = value ? strlen(value) : 0;
     if (n == 0 || n >= size) return false;
     memcpy(out, value, n + 1);
@@ -2194,6 +2407,109 @@ static bool vitp_os_known(uint32_t n, char *out, size_t size, const char **marke
     return true;
 }
 
+static bool vitp_os_is_owned(const struct stat *s, vitp_os_owner owner)
+{
+    if (owner == VITP_OS_ANYONES) return true;
+    return s->st_uid == (owner == VITP_OS_ADMINS ? VITP_OS_ADMIN : geteuid()) &&
+           !(s->st_mode & 022);
+}
+
+static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, void *out,
+                                      size_t capacity, size_t *size)
+{
+    struct stat s;
+    bool        ok;
+    int         fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (owner == VITP_OS_MINE ? O_NOFOLLOW : 0));
+    *size = 0;
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
+    ok = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && vitp_os_is_owned(&s, owner) &&
+         s.st_size >= 0 && (uint64_t)s.st_size < capacity;
+    if (ok) {
+        *size = (size_t)s.st_size;
+        ok = vitp_os_read_all(fd, out, *size);
+    }
+    close(fd);
+    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+}
+
+/* Becomes another number when the file does; 0: it is not there. */
+static uint64_t vitp_os_stamp(const char *path)
+{
+    struct stat s;
+    uint64_t    parts[5], stamp = 1;
+    size_t      i;
+    if (stat(path, &s) != 0) return 0;
+    parts[0] = (uint64_t)s.st_dev;
+    parts[1] = (uint64_t)s.st_ino;
+    parts[2] = (uint64_t)s.st_size;
+    parts[3] = (uint64_t)s.st_ctime;
+#if defined(__APPLE__)
+    parts[4] = (uint64_t)s.st_ctimespec.tv_nsec;
+#else
+    parts[4] = (uint64_t)s.st_ctim.tv_nsec;
+#endif
+    for (i = 0; i < 5; i++) stamp = (stamp ^ parts[i]) * 0x100000001b3u; /* as FNV-1a */
+    return stamp;
+}
+
+/* The administrator's file for this product, and that for all. False: no more of them. */
+static bool vitp_os_admin_path(uint32_t which, const char *client_type, char *out, size_t size)
+{
+    int n = which == 0   ? snprintf(out, size, VITP_OS_ETC "/%s/telemetry.conf", client_type)
+            : which == 1 ? snprintf(out, size, VITP_OS_ETC "/vitelemetry.conf")
+                         : -1;
+    return n > 0 && (size_t)n < size;
+}
+
+/* Desktops and crash reporters. NULL: no more of them. */
+static const vitp_os_hint *vitp_os_hint_of(uint32_t which)
+{
+#define VITP_OS_PRIVACY "/org/gnome/desktop/privacy/"
+    static const vitp_os_hint hints[] = {
+        { VITP_OS_CONF, true, "KDE/UserFeedback.conf", "UserFeedback", "Enabled",
+          VITP_OS_TAKES_USAGE | VITP_OS_TAKES_ERRORS },
+        { VITP_OS_CONF, false, VITP_OS_ETC "/default/apport", "", "enabled", VITP_OS_TAKES_ERRORS },
+        { VITP_OS_CONF, false, VITP_OS_ETC "/default/whoopsie", "", "report_crashes",
+          VITP_OS_TAKES_ERRORS },
+        { VITP_OS_CONF, false, VITP_OS_ETC "/abrt/abrt.conf", "", "AutoreportingEnabled",
+          VITP_OS_TAKES_ERRORS },
+        { VITP_OS_CONF, false, VITP_OS_ETC "/popularity-contest.conf", "", "PARTICIPATE",
+          VITP_OS_TAKES_USAGE },
+#if defined(VITELEMETRY_OS_SETTINGS) && defined(__APPLE__)
+        { VITP_OS_PLIST, false, "/Library/Managed Preferences/com.apple.applicationaccess.plist",
+          "", "allowDiagnosticSubmission", VITP_OS_TAKES_ALL },
+        { VITP_OS_PLIST, false,
+          "/Library/Application Support/CrashReporter/DiagnosticMessagesHistory.plist", "",
+          "ThirdPartyDataSubmit", VITP_OS_TAKES_ERRORS },
+#elif defined(VITELEMETRY_OS_SETTINGS)
+        { VITP_OS_DCONF, true, "dconf/user", "", VITP_OS_PRIVACY "report-technical-problems",
+          VITP_OS_TAKES_ERRORS },
+        { VITP_OS_DCONF, true, "dconf/user", "", VITP_OS_PRIVACY "send-software-usage-stats",
+          VITP_OS_TAKES_USAGE },
+#endif
+    };
+#undef VITP_OS_PRIVACY
+    return which < sizeof hints / sizeof hints[0] ? &hints[which] : NULL;
+}
+
+static bool vitp_os_config_folder(char *out, size_t size)
+{
+    char home[VITP_PATH_MAX];
+    int  n;
+    if (vitp_os_copy_env(out, size, "XDG_CONFIG_HOME") && out[0] == '/') return true;
+    if (!vitp_os_copy_env(home, sizeof home, "HOME") || home[0] != '/') return false;
+    n = snprintf(out, size, "%s/.config", home);
+    return n > 0 && (size_t)n < size;
+}
+
+static bool vitp_os_ask_policy(vitp_os_policy *p, const char *client_type)
+{
+    (void)p, (void)client_type; /* files are all there is */
+    return false;
+}
+
 #ifndef VITELEMETRY_NO_FILES
 static bool vitp_os_state_folder(char *out, size_t size)
 {
@@ -2207,6 +2523,26 @@ static bool vitp_os_state_folder(char *out, size_t size)
     n = snprintf(out, size, "%s/.local/state", home);
 #endif
     return n > 0 && (size_t)n < size;
+}
+
+/* Keeps the other processes of this user from changing what is in the folder while we read it and
+   write it anew; not for long: one that hangs must not stop us. A lock on the folder itself, so
+   that no file is made. */
+static intptr_t vitp_os_hold_folder(const char *path)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int turns = (int)VITP_HOLD_MS;
+    if (folder < 0) return 0;
+    while (flock(folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK && turns-- > 0)
+        vitp_os_sleep(1);
+    return (intptr_t)folder + 1;
+}
+
+static void vitp_os_release_folder(intptr_t hold)
+{
+    if (!hold) return;
+    (void)flock((int)(hold - 1), LOCK_UN); /* a forked child has it open, too */
+    (void)close((int)(hold - 1));
 }
 
 /* A folder of this user's that nobody else may write to. */
@@ -2253,24 +2589,6 @@ static bool vitp_os_make_folder(const char *path)
         (void)mkdir(part, 0700);
     }
     return vitp_os_is_private(part) && access(part, W_OK | X_OK) == 0;
-}
-
-static vitp_os_read vitp_os_read_file(const char *path, char *out, size_t capacity, size_t *size)
-{
-    struct stat s;
-    bool        ok;
-    int         fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    *size = 0;
-    if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
-    ok = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() && !(s.st_mode & 022) &&
-         s.st_size >= 0 && (uint64_t)s.st_size < capacity;
-    if (ok) {
-        *size = (size_t)s.st_size;
-        ok = vitp_os_read_all(fd, out, *size);
-    }
-    close(fd);
-    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
 }
 
 static bool vitp_os_put_file(const char *path, const char *data, size_t size)
@@ -7764,9 +8082,11 @@ typedef struct vitp_rate {
 } vitp_rate;
 
 enum {
-    VITP_MAY_RECORD = 1,
+    VITP_MAY_USAGE = 1,
     VITP_MAY_SEND = 2,
-    VITP_MAY_TRACE = 4
+    VITP_MAY_TRACE = 4,
+    VITP_MAY_ERRORS = 8,
+    VITP_MAY_RECORD = VITP_MAY_USAGE | VITP_MAY_ERRORS
 };
 
 /* This machine, for the members of VIT_ROW_MACHINE. */
@@ -8447,17 +8767,17 @@ static vit_status vitp_record_refuse(vitp_recorder *r, vit_status status)
 }
 
 /* A forked child may record what the parent, or the next start, delivers. */
-static VITP_NOINLINE bool vitp_record_allowed_in_child(const vitp_recorder *r)
+static VITP_NOINLINE bool vitp_record_allowed_in_child(const vitp_recorder *r, uint32_t kind)
 {
-    return VITP_ATOMIC_LOAD(&r->outlives) &&
-           (VITP_ATOMIC_LOAD(&r->ledger->permission) & VITP_MAY_RECORD) &&
+    return VITP_ATOMIC_LOAD(&r->outlives) && (VITP_ATOMIC_LOAD(&r->ledger->permission) & kind) &&
            !VITP_ATOMIC_LOAD(&r->ledger->writer.closed);
 }
 
-static bool vitp_record_allowed(const vitp_recorder *r)
+/* kind: VITP_MAY_USAGE, _ERRORS, or _RECORD for either. */
+static bool vitp_record_allowed(const vitp_recorder *r, uint32_t kind)
 {
-    if (VITP_UNLIKELY(vitp_os_page_forked(&r->page))) return vitp_record_allowed_in_child(r);
-    return (VITP_ATOMIC_LOAD(&r->permission) & VITP_MAY_RECORD) != 0;
+    if (VITP_UNLIKELY(vitp_os_page_forked(&r->page))) return vitp_record_allowed_in_child(r, kind);
+    return (VITP_ATOMIC_LOAD(&r->permission) & kind) != 0;
 }
 
 /* id: correlation id, or NULL. name_size: of a name behind the head, or 0. */
@@ -8985,54 +9305,16 @@ typedef struct vitp_settings {
     bool        off;        /* telemetry_enabled is anything but true */
     bool        unreadable; /* the file, or its consent: a refusal until the user decides anew */
     bool        known;      /* some name was */
+    bool        outdated;   /* consent was granted to another version: it counts for nothing */
     bool        has_consent, has_hwid, has_salt;
     vit_consent consent;
+    uint32_t    version; /* of the consent; 0: none was given */
     char        hwid[37], salt[33];
 } vitp_settings;
-
-#ifndef VITELEMETRY_NO_FILES
-static const char *vitp_settings_consent_text(vit_consent consent)
-{
-    static const char *const texts[] = { "unknown", "denied", "granted", "verbose" };
-    return texts[(uint32_t)consent];
-}
 
 static bool vitp_settings_is(const char *text, size_t size, const char *word)
 {
     return size == strlen(word) && memcmp(text, word, size) == 0;
-}
-
-/* A consent that cannot be read is a refusal; an identity that cannot is made anew. */
-static void vitp_settings_take(vitp_settings *s, const char *name, size_t name_size,
-                               const char *value, size_t size)
-{
-    unsigned char id[16];
-    char          text[37];
-    uint32_t      i;
-    bool          known = s->known;
-    s->known = true;
-    if (vitp_settings_is(name, name_size, "telemetry_enabled")) {
-        if (!vitp_settings_is(value, size, "true")) s->off = true;
-    } else if (vitp_settings_is(name, name_size, "consent")) {
-        for (i = 0; i < 4; i++)
-            if (vitp_settings_is(value, size, vitp_settings_consent_text((vit_consent)i))) break;
-        if (i == 4) s->unreadable = true;
-        else if (!s->has_consent || i == (uint32_t)VIT_CONSENT_DENIED) s->consent = (vit_consent)i;
-        s->has_consent = i < 4 || s->has_consent;
-    } else if (vitp_settings_is(name, name_size, "hwid") && size == 36) {
-        memcpy(text, value, 36);
-        text[36] = 0;
-        s->has_hwid = vitp_text_parse_uuid(id, text);
-        if (s->has_hwid) vitp_text_uuid(s->hwid, id);
-    } else if (vitp_settings_is(name, name_size, "salt") && size == 32 &&
-               vitp_text_is_hex(value, size)) {
-        memcpy(s->salt, value, 32);
-        s->salt[32] = 0;
-        s->has_salt = true;
-    } else {
-        s->known = known || vitp_settings_is(name, name_size, "hwid") ||
-                   vitp_settings_is(name, name_size, "salt");
-    }
 }
 
 static bool vitp_settings_begins(const char *text, size_t size, const char *word)
@@ -9049,42 +9331,120 @@ static const char *vitp_settings_trim(const char *text, size_t *size)
     return text;
 }
 
-/* `name = value`. Comments and unknown names are skipped; a switch without a value refuses. */
-static void vitp_settings_line(vitp_settings *s, const char *line, size_t size)
+/* Gets `name = value`. A line without = is a name alone, and value is NULL. */
+typedef void (*vitp_settings_fn)(void *user, const char *name, size_t name_size, const char *value,
+                                 size_t size);
+
+static void vitp_settings_line(const char *line, size_t size, vitp_settings_fn line_fn, void *user)
 {
     const char *equals, *value;
     size_t      name_size, value_size;
     line = vitp_settings_trim(line, &size);
+    if (size == 0 || line[0] == '#' || line[0] == ';') return;
     equals = (const char *)memchr(line, '=', size);
     if (!equals) {
-        if (vitp_settings_begins(line, size, "telemetry_enabled") ||
-            vitp_settings_begins(line, size, "consent"))
-            s->unreadable = true;
+        line_fn(user, line, size, NULL, 0);
         return;
     }
     name_size = (size_t)(equals - line);
     value_size = size - name_size - 1;
     value = vitp_settings_trim(equals + 1, &value_size);
     line = vitp_settings_trim(line, &name_size);
-    vitp_settings_take(s, line, name_size, value, value_size);
+    line_fn(user, line, name_size, value, value_size);
 }
 
-/* A text in which nothing is known may have held a refusal, and counts as one; an empty one holds
-   nothing. */
-static void vitp_settings_parse(vitp_settings *s, const char *text, size_t size)
+/* All lines but comments. */
+static void vitp_settings_each(const char *text, size_t size, vitp_settings_fn line_fn, void *user)
 {
-    bool empty = size == 0;
-    memset(s, 0, sizeof *s);
     if (vitp_settings_begins(text, size, "\xEF\xBB\xBF"))
         text += 3, size -= 3; /* an editor's mark */
     while (size > 0) {
         const char *end = (const char *)memchr(text, '\n', size);
         size_t      line = end ? (size_t)(end - text) + 1 : size;
-        vitp_settings_line(s, text, line);
+        vitp_settings_line(text, line, line_fn, user);
         text += line;
         size -= line;
     }
-    if (!s->known && !empty) s->unreadable = true;
+}
+
+#ifndef VITELEMETRY_NO_FILES
+static const char *vitp_settings_consent_text(vit_consent consent)
+{
+    static const char *const texts[] = { "unknown", "denied", "granted", "verbose" };
+    return texts[(uint32_t)consent];
+}
+
+static void vitp_settings_consent(vitp_settings *s, const char *value, size_t size)
+{
+    uint32_t i;
+    for (i = 0; i < 4; i++)
+        if (vitp_settings_is(value, size, vitp_settings_consent_text((vit_consent)i))) break;
+    if (i == 4) s->unreadable = true;
+    else if (!s->has_consent || i == (uint32_t)VIT_CONSENT_DENIED) s->consent = (vit_consent)i;
+    s->has_consent = i < 4 || s->has_consent;
+}
+
+static void vitp_settings_version(vitp_settings *s, const char *value, size_t size)
+{
+    uint32_t version = 0;
+    size_t   i;
+    for (i = 0; i < size && i < 10 && value[i] >= '0' && value[i] <= '9'; i++)
+        version = version * 10u + (uint32_t)(value[i] - '0');
+    if (i < size || i == 10 || version == 0 || (s->version && s->version != version))
+        s->unreadable = true;
+    s->version = version;
+}
+
+/* A consent that cannot be read is a refusal; an identity that cannot is made anew. */
+static void vitp_settings_take(void *settings, const char *name, size_t name_size,
+                               const char *value, size_t size)
+{
+    vitp_settings *s = (vitp_settings *)settings;
+    unsigned char  id[16];
+    char           text[37];
+    bool           known = s->known;
+    s->known = true;
+    if (!value) { /* a switch without a value refuses */
+        s->known = known;
+        if (vitp_settings_begins(name, name_size, "telemetry_enabled") ||
+            vitp_settings_begins(name, name_size, "consent"))
+            s->unreadable = true;
+    } else if (vitp_settings_is(name, name_size, "telemetry_enabled")) {
+        if (!vitp_settings_is(value, size, "true")) s->off = true;
+    } else if (vitp_settings_is(name, name_size, "consent")) {
+        vitp_settings_consent(s, value, size);
+    } else if (vitp_settings_is(name, name_size, "consent_version")) {
+        vitp_settings_version(s, value, size);
+    } else if (vitp_settings_is(name, name_size, "hwid") && size == 36) {
+        memcpy(text, value, 36);
+        text[36] = 0;
+        s->has_hwid = vitp_text_parse_uuid(id, text);
+        if (s->has_hwid) vitp_text_uuid(s->hwid, id);
+    } else if (vitp_settings_is(name, name_size, "salt") && size == 32 &&
+               vitp_text_is_hex(value, size)) {
+        memcpy(s->salt, value, 32);
+        s->salt[32] = 0;
+        s->has_salt = true;
+    } else {
+        s->known = known || vitp_settings_is(name, name_size, "hwid") ||
+                   vitp_settings_is(name, name_size, "salt");
+    }
+}
+
+/* A text in which nothing is known may have held a refusal, and counts as one; an empty one holds
+   nothing. What was granted to another version of the inventory of what is sent was not granted to
+   this one; a refusal stands. */
+static void vitp_settings_parse(vitp_settings *s, const char *text, size_t size)
+{
+    memset(s, 0, sizeof *s);
+    vitp_settings_each(text, size, vitp_settings_take, s);
+    if (!s->known && size > 0) s->unreadable = true;
+    if (s->consent >= VIT_CONSENT_GRANTED &&
+        (s->version ? s->version : 1u) != (uint32_t)VITELEMETRY_CONSENT_VERSION) {
+        s->outdated = true;
+        s->has_consent = false;
+        s->consent = VIT_CONSENT_UNKNOWN;
+    }
 }
 
 /* Size of the text, which fits VITP_SETTINGS_MAX. */
@@ -9095,8 +9455,9 @@ static size_t vitp_settings_print(const vitp_settings *s, char out[VITP_SETTINGS
                      "telemetry_enabled = %s\n",
                      s->off ? "false" : "true");
     if (s->has_consent)
-        n += snprintf(out + n, VITP_SETTINGS_MAX - (size_t)n, "consent = %s\n",
-                      vitp_settings_consent_text(s->consent));
+        n += snprintf(
+            out + n, VITP_SETTINGS_MAX - (size_t)n, "consent = %s\nconsent_version = %lu\n",
+            vitp_settings_consent_text(s->consent), (unsigned long)VITELEMETRY_CONSENT_VERSION);
     if (s->has_hwid) n += snprintf(out + n, VITP_SETTINGS_MAX - (size_t)n, "hwid = %s\n", s->hwid);
     if (s->has_salt) n += snprintf(out + n, VITP_SETTINGS_MAX - (size_t)n, "salt = %s\n", s->salt);
     return (size_t)n;
@@ -9459,9 +9820,20 @@ vit_response vit_curl_send(const vit_request *request, void *user)
    >>consent: one pure function of what the gates say, and the readers that fill it in
    ============================================================================================ */
 
+/* What a gate says. There is no "yes": only the user's consent grants anything. What cannot be read
+   refuses where a refusal may have stood in it (administrator, setting); of the system's hints it
+   says nothing. */
+typedef enum vitp_answer {
+    VITP_ANSWER_NONE = 0,
+    VITP_ANSWER_REFUSES,
+    VITP_ANSWER_UNREADABLE
+} vitp_answer;
+
 typedef struct vitp_consent_inputs {
-    bool admin_refuses, environment_refuses, in_ci, allow_in_ci, system_refuses, setting_refuses;
-    bool has_stored;
+    vitp_answer admin, environment, ci, setting;
+    vitp_answer usage, errors; /* the system's hints, of two kinds of events */
+    bool        allow_in_ci;
+    bool        has_stored;
     vit_consent stored;       /* the user's decision */
     vit_consent host_default; /* options.consent */
 } vitp_consent_inputs;
@@ -9474,79 +9846,483 @@ static vit_consent vitp_consent_of(const vitp_consent_inputs *in)
     return in->has_stored ? in->stored : in->host_default;
 }
 
-/* Any refusal wins; the first that refuses is named. */
-static vit_consent vitp_consent_decide(const vitp_consent_inputs *in, vit_gate *why)
+/* Any refusal wins. *why: the first that refuses everything, else VIT_GATE_SYSTEM when the system
+   refuses one kind of events. *may: VITP_MAY_*. */
+static vit_consent vitp_consent_decide(const vitp_consent_inputs *in, vit_gate *why, uint32_t *may)
 {
+    bool usage = in->usage != VITP_ANSWER_REFUSES, errors = in->errors != VITP_ANSWER_REFUSES;
     vit_consent consent = vitp_consent_of(in);
-    *why = in->admin_refuses               ? VIT_GATE_ADMIN
-           : in->environment_refuses       ? VIT_GATE_ENVIRONMENT
-           : in->in_ci && !in->allow_in_ci ? VIT_GATE_CI
-           : in->system_refuses            ? VIT_GATE_SYSTEM
-           : in->setting_refuses           ? VIT_GATE_SETTING
-           : consent < VIT_CONSENT_GRANTED ? VIT_GATE_CONSENT
-                                           : VIT_GATE_NONE;
-    return *why == VIT_GATE_NONE || *why == VIT_GATE_CONSENT ? consent : VIT_CONSENT_DENIED;
+    *why = in->admin != VITP_ANSWER_NONE                       ? VIT_GATE_ADMIN
+           : in->environment == VITP_ANSWER_REFUSES            ? VIT_GATE_ENVIRONMENT
+           : in->ci == VITP_ANSWER_REFUSES && !in->allow_in_ci ? VIT_GATE_CI
+           : !usage && !errors                                 ? VIT_GATE_SYSTEM
+           : in->setting != VITP_ANSWER_NONE                   ? VIT_GATE_SETTING
+                                                               : VIT_GATE_NONE;
+    if (*why != VIT_GATE_NONE) consent = VIT_CONSENT_DENIED;
+    else if (consent < VIT_CONSENT_GRANTED) *why = VIT_GATE_CONSENT;
+    else if (!usage || !errors) *why = VIT_GATE_SYSTEM;
+    *may = 0;
+    if (consent == VIT_CONSENT_DENIED) return consent;
+    if (usage) *may |= VITP_MAY_USAGE;
+    if (errors) *may |= VITP_MAY_ERRORS;
+    if (consent >= VIT_CONSENT_GRANTED) *may |= VITP_MAY_SEND;
+    if (consent == VIT_CONSENT_VERBOSE) *may |= VITP_MAY_TRACE;
+    return consent;
 }
 
+/* ---- environment ------------------------------------------------------------------------- */
+
 typedef const char *(*vitp_consent_env_fn)(const char *name);
+
+#define VITP_CONSENT_OFF " 0 false no off "
+#define VITP_CONSENT_ON  " 1 true yes on "
+
+/* Is it one of these words, in any case of its letters? */
+static bool vitp_consent_is_word(const char *words, const char *value, size_t size)
+{
+    char   word[10];
+    size_t i;
+    if (size == 0 || size > sizeof word - 3) return false;
+    word[0] = ' ';
+    for (i = 0; i < size; i++) {
+        if (!vitp_text_is_alnum(value[i])) return false;
+        word[i + 1] =
+            (char)(value[i] >= 'A' && value[i] <= 'Z' ? value[i] + ('a' - 'A') : value[i]);
+    }
+    word[size + 1] = ' ';
+    word[size + 2] = 0;
+    return strstr(words, word) != NULL;
+}
 
 /* Set, and not to "", 0, false, no or off. */
 static bool vitp_consent_is_on(const char *value)
 {
-    static const char *const off[] = { "", "0", "false", "no", "off" };
-    char                     lower[8];
-    size_t                   i, size = vitp_text_size(value, sizeof lower);
-    if (!value) return false;
-    if (size == sizeof lower) return true;
-    for (i = 0; i <= size; i++)
-        lower[i] = (char)(value[i] >= 'A' && value[i] <= 'Z' ? value[i] + ('a' - 'A') : value[i]);
-    for (i = 0; i < sizeof off / sizeof off[0]; i++)
-        if (strcmp(lower, off[i]) == 0) return false;
-    return true;
+    return value && value[0] && !vitp_consent_is_word(VITP_CONSENT_OFF, value, strlen(value));
 }
 
-/* DO_NOT_TRACK, VI_NO_TELEMETRY, and <CLIENT_TYPE>_TELEMETRY_OPTOUT. */
+/* What users of other products have set: one may be about that product, two are about the user. */
+static bool vitp_consent_neighbours(vitp_consent_env_fn env_fn)
+{
+    static const char *const on[] = { "DOTNET_CLI_TELEMETRY_OPTOUT", "HOMEBREW_NO_ANALYTICS",
+                                      "POWERSHELL_TELEMETRY_OPTOUT", "NEXT_TELEMETRY_DISABLED",
+                                      "GATSBY_TELEMETRY_DISABLED" };
+    static const char *const off[] = { "AZURE_CORE_COLLECT_TELEMETRY", "SAM_CLI_TELEMETRY" };
+    size_t                   i, count = 0;
+    for (i = 0; i < sizeof on / sizeof on[0]; i++) count += vitp_consent_is_on(env_fn(on[i]));
+    for (i = 0; i < sizeof off / sizeof off[0]; i++) {
+        const char *value = env_fn(off[i]);
+        count += value && vitp_consent_is_word(VITP_CONSENT_OFF, value, strlen(value));
+    }
+    return count >= 2;
+}
+
+/* DO_NOT_TRACK and so on, and <CLIENT_TYPE>_TELEMETRY_OPTOUT. */
 static bool vitp_consent_environment(vitp_consent_env_fn env_fn, const char *client_type)
 {
-    char   name[VITP_LABEL_MAX + 32u];
-    size_t i, size = strlen(client_type);
+    static const char *const all[] = { "DO_NOT_TRACK", "VI_NO_TELEMETRY", "VITELEMETRY_OPTOUT" };
+    char                     name[VITP_LABEL_MAX + 32u];
+    size_t                   i, size = strlen(client_type);
     memcpy(name, client_type, size);
     for (i = 0; i < size; i++) {
         if (vitp_text_is_lower(name[i])) name[i] = (char)(name[i] - ('a' - 'A'));
         else if (!vitp_text_is_alnum(name[i])) name[i] = '_';
     }
     memcpy(name + size, "_TELEMETRY_OPTOUT", sizeof "_TELEMETRY_OPTOUT");
-    return vitp_consent_is_on(env_fn("DO_NOT_TRACK")) ||
-           vitp_consent_is_on(env_fn("VI_NO_TELEMETRY")) || vitp_consent_is_on(env_fn(name));
+    for (i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (vitp_consent_is_on(env_fn(all[i]))) return true;
+    return vitp_consent_is_on(env_fn(name)) || vitp_consent_neighbours(env_fn);
 }
 
-/* Variables by which continuous integration and test runners are known; both of a pair must be
-   set. */
+/* Variables by which continuous integration and test runners are known (the lists of .NET and of
+   ci-info): switches that are on, and names of things, of which both of a pair must be there. */
 static bool vitp_consent_ci(vitp_consent_env_fn env_fn)
 {
-    static const char *const pairs[][2] = {
-        { "CI", NULL },
-        { "TF_BUILD", NULL },
-        { "GITHUB_ACTIONS", NULL },
-        { "GITLAB_CI", NULL },
-        { "APPVEYOR", NULL },
-        { "TRAVIS", NULL },
-        { "CIRCLECI", NULL },
-        { "BUILDKITE", NULL },
+    static const char *const switches[] = { "CI",       "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI",
+                                            "APPVEYOR", "TRAVIS",   "CIRCLECI",       "BUILDKITE",
+                                            "DRONE",    "NETLIFY" };
+    static const char *const things[][2] = {
         { "TEAMCITY_VERSION", NULL },
         { "JB_SPACE_API_URL", NULL },
         { "JENKINS_URL", NULL },
+        { "BITBUCKET_COMMIT", NULL },
+        { "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI", NULL },
+        { "bamboo_planKey", NULL },
         { "PYTEST_CURRENT_TEST", NULL },
         { "CODEBUILD_BUILD_ID", "AWS_REGION" },
         { "BUILD_ID", "BUILD_URL" },
         { "BUILD_ID", "PROJECT_ID" },
+        { "TASK_ID", "RUN_ID" },
     };
     size_t i;
-    for (i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
-        if (vitp_consent_is_on(env_fn(pairs[i][0])) &&
-            (!pairs[i][1] || vitp_consent_is_on(env_fn(pairs[i][1]))))
-            return true;
+    for (i = 0; i < sizeof switches / sizeof switches[0]; i++)
+        if (vitp_consent_is_on(env_fn(switches[i]))) return true;
+    for (i = 0; i < sizeof things / sizeof things[0]; i++) {
+        const char *one = env_fn(things[i][0]);
+        const char *two = things[i][1] ? env_fn(things[i][1]) : one;
+        if (one && one[0] && two && two[0]) return true;
+    }
     return false;
+}
+
+/* ---- text files -------------------------------------------------------------------------- */
+
+static void vitp_consent_admin_line(void *user, const char *name, size_t name_size,
+                                    const char *value, size_t size)
+{
+    vitp_answer *answer = (vitp_answer *)user;
+    size_t       i;
+    for (i = 0; value && i < name_size; i++)
+        if (!vitp_text_is_alnum(name[i]) && name[i] != '_') value = NULL;
+    if (!value || name_size == 0) {
+        *answer = VITP_ANSWER_UNREADABLE;
+    } else if (vitp_settings_is(name, name_size, "disabled")) {
+        if (vitp_consent_is_word(VITP_CONSENT_ON, value, size)) *answer = VITP_ANSWER_REFUSES;
+        else if (!vitp_consent_is_word(VITP_CONSENT_OFF, value, size))
+            *answer = VITP_ANSWER_UNREADABLE;
+    }
+}
+
+/* The administrator's file: `disabled = 1`. What is no file of this kind cannot be read. */
+static vitp_answer vitp_consent_admin(const char *text, size_t size)
+{
+    vitp_answer answer = VITP_ANSWER_NONE;
+    vitp_settings_each(text, size, vitp_consent_admin_line, &answer);
+    return answer;
+}
+
+typedef struct vitp_consent_search {
+    const vitp_os_hint *hint;
+    bool                inside; /* its group */
+    vitp_answer         answer;
+} vitp_consent_search;
+
+/* The word in quotes, or up to a blank or a comment. */
+static size_t vitp_consent_unquote(const char **value, size_t size)
+{
+    size_t i;
+    char   quote = size > 0 && (**value == '"' || **value == '\'') ? **value : 0;
+    if (quote) ++*value, size--;
+    for (i = 0; i < size; i++)
+        if (quote ? (*value)[i] == quote : vitp_text_is_space((*value)[i]) || (*value)[i] == '#')
+            break;
+    return i;
+}
+
+static void vitp_consent_hint_line(void *user, const char *name, size_t name_size,
+                                   const char *value, size_t size)
+{
+    vitp_consent_search *search = (vitp_consent_search *)user;
+    const char          *group = search->hint->group;
+    size_t               n = strlen(group);
+    if (!value && name[0] == '[' && n > 0)
+        search->inside = name_size == n + 2 && memcmp(name + 1, group, n) == 0;
+    if (!value || !search->inside || !vitp_settings_is(name, name_size, search->hint->key)) return;
+    size = vitp_consent_unquote(&value, size);
+    if (vitp_consent_is_word(VITP_CONSENT_OFF, value, size)) search->answer = VITP_ANSWER_REFUSES;
+}
+
+static vitp_answer vitp_consent_conf(const vitp_os_hint *hint, const char *text, size_t size)
+{
+    vitp_consent_search search = { NULL, false, VITP_ANSWER_NONE };
+    search.hint = hint;
+    search.inside = hint->group[0] == 0;
+    vitp_settings_each(text, size, vitp_consent_hint_line, &search);
+    return search.answer;
+}
+
+#ifdef VITELEMETRY_OS_SETTINGS
+/* ---- dconf: a hash table in a file (GVDB). Nothing in it is trusted ---------------------- */
+
+/* The table's numbers are little-endian on every machine; the magic tells the order of those in
+   values, and a boolean has none. */
+static uint32_t vitp_dconf_u32(const unsigned char *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+#define VITP_DCONF_HEAD 24u
+#define VITP_DCONF_ITEM 24u /* hash, parent, key: start, size (2), type (1), 1; value: start, end */
+#define VITP_DCONF_ROOT 0xFFFFFFFFu /* parent of what has none */
+
+typedef struct vitp_dconf {
+    const unsigned char *bytes, *items;
+    size_t               size;
+    uint32_t             count; /* of items */
+} vitp_dconf;
+
+static bool vitp_dconf_open(vitp_dconf *d, const unsigned char *bytes, size_t size)
+{
+    size_t start, end, left, bloom, buckets;
+    if (size < VITP_DCONF_HEAD ||
+        (memcmp(bytes, "GVariant", 8) != 0 && memcmp(bytes, "raVGtnai", 8) != 0) ||
+        vitp_dconf_u32(bytes + 8) != 0)
+        return false;
+    start = vitp_dconf_u32(bytes + 16);
+    end = vitp_dconf_u32(bytes + 20);
+    if (end > size || start > end || end - start < 8) return false;
+    left = end - start - 8;
+    bloom = vitp_dconf_u32(bytes + start) & 0x07FFFFFFu;
+    buckets = vitp_dconf_u32(bytes + start + 4);
+    if (bloom > left / 4 || buckets > left / 4 - bloom) return false;
+    left -= (bloom + buckets) * 4;
+    d->bytes = bytes;
+    d->items = bytes + end - left;
+    d->size = size;
+    d->count = (uint32_t)(left / VITP_DCONF_ITEM);
+    return left % VITP_DCONF_ITEM == 0;
+}
+
+/* Is this its name: what the item has for one, behind its parent's? */
+static bool vitp_dconf_is_named(const vitp_dconf *d, uint32_t item, const char *key, size_t left)
+{
+    while (item < d->count) {
+        const unsigned char *p = d->items + (size_t)item * VITP_DCONF_ITEM;
+        size_t               at = vitp_dconf_u32(p + 8), n = (size_t)p[12] | (size_t)p[13] << 8;
+        if (n == 0 || n > left || at > d->size || n > d->size - at ||
+            memcmp(d->bytes + at, key + left - n, n) != 0)
+            return false;
+        left -= n; /* each turn takes some: a ring of parents ends */
+        item = vitp_dconf_u32(p + 4);
+    }
+    return item == VITP_DCONF_ROOT && left == 0;
+}
+
+/* A boolean in a variant is its byte, 0 and "b". */
+static vitp_answer vitp_dconf_value(const vitp_dconf *d, const unsigned char *item)
+{
+    size_t               at = vitp_dconf_u32(item + 16), end = vitp_dconf_u32(item + 20);
+    const unsigned char *p = d->bytes + at;
+    if (end > d->size || at > end || end - at != 3 || p[0] > 1 || p[1] != 0 || p[2] != 'b')
+        return VITP_ANSWER_UNREADABLE;
+    return p[0] ? VITP_ANSWER_NONE : VITP_ANSWER_REFUSES;
+}
+
+/* All items are looked at, not the buckets: each has a name of its own. */
+static vitp_answer vitp_consent_dconf(const void *bytes, size_t size, const char *key)
+{
+    vitp_dconf  d;
+    vitp_answer answer = VITP_ANSWER_NONE;
+    uint32_t    hash = 5381, i;
+    size_t      n = strlen(key);
+    if (!vitp_dconf_open(&d, (const unsigned char *)bytes, size)) return VITP_ANSWER_UNREADABLE;
+    for (i = 0; i < n; i++) hash = hash * 33u + (unsigned char)key[i]; /* ASCII */
+    for (i = 0; i < d.count && answer == VITP_ANSWER_NONE; i++) {
+        const unsigned char *item = d.items + (size_t)i * VITP_DCONF_ITEM;
+        if (item[14] == 'v' && vitp_dconf_u32(item) == hash && vitp_dconf_is_named(&d, i, key, n))
+            answer = vitp_dconf_value(&d, item);
+    }
+    return answer;
+}
+
+/* ---- property lists, binary and XML. Nothing in them is trusted -------------------------- */
+
+/* Objects, then a table of where they begin, then 32 bytes: 6 of nothing, size of an entry of that
+   table, size of a reference, and in 8 bytes each: objects, the top one, where the table is. */
+#define VITP_PLIST_HEAD    8u
+#define VITP_PLIST_TRAILER 32u
+#define VITP_PLIST_FALSE   0x08u
+#define VITP_PLIST_STRING  0x50u /* ASCII; the low digit is the length */
+#define VITP_PLIST_DICT    0xD0u
+
+typedef struct vitp_plist {
+    const unsigned char *bytes;
+    size_t               table;            /* where it begins, and the objects end */
+    size_t               entry, reference; /* bytes */
+    uint64_t             count;
+} vitp_plist;
+
+static uint64_t vitp_plist_number(const unsigned char *p, size_t size)
+{
+    uint64_t n = 0;
+    while (size-- > 0) n = n << 8 | *p++;
+    return n;
+}
+
+static bool vitp_plist_open(vitp_plist *d, const unsigned char *bytes, size_t size)
+{
+    const unsigned char *trailer;
+    uint64_t             table;
+    if (size < VITP_PLIST_HEAD + VITP_PLIST_TRAILER) return false;
+    trailer = bytes + size - VITP_PLIST_TRAILER;
+    d->bytes = bytes;
+    d->entry = trailer[6];
+    d->reference = trailer[7];
+    d->count = vitp_plist_number(trailer + 8, 8);
+    table = vitp_plist_number(trailer + 24, 8);
+    if (d->entry < 1 || d->entry > 8 || d->reference < 1 || d->reference > 8 ||
+        table < VITP_PLIST_HEAD || table > size - VITP_PLIST_TRAILER)
+        return false;
+    d->table = (size_t)table;
+    return d->count <= (size - VITP_PLIST_TRAILER - d->table) / d->entry;
+}
+
+/* Where an object begins; d->table: nowhere. */
+static size_t vitp_plist_object(const vitp_plist *d, uint64_t object)
+{
+    uint64_t at;
+    if (object >= d->count) return d->table;
+    at = vitp_plist_number(d->bytes + d->table + (size_t)object * d->entry, d->entry);
+    return at >= VITP_PLIST_HEAD && at < d->table ? (size_t)at : d->table;
+}
+
+/* Is the object at *at of this type? Then *at becomes where its content begins, and *count how long
+   it is: in the low digit, or where that is 15 in the integer that follows. */
+static bool vitp_plist_begin(const vitp_plist *d, unsigned type, size_t *at, uint64_t *count)
+{
+    size_t n;
+    if (*at >= d->table || (d->bytes[*at] & 0xF0u) != type) return false;
+    *count = d->bytes[(*at)++] & 15u;
+    if (*count < 15) return true;
+    if (*at >= d->table || (d->bytes[*at] & 0xFCu) != 0x10u) return false;
+    n = (size_t)1 << (d->bytes[(*at)++] & 3u);
+    if (n > d->table - *at) return false;
+    *count = vitp_plist_number(d->bytes + *at, n);
+    *at += n;
+    return true;
+}
+
+static bool vitp_plist_is_text(const vitp_plist *d, size_t at, const char *text)
+{
+    uint64_t size;
+    return vitp_plist_begin(d, VITP_PLIST_STRING, &at, &size) && size <= d->table - at &&
+           vitp_settings_is((const char *)d->bytes + at, (size_t)size, text);
+}
+
+static vitp_answer vitp_plist_binary(const unsigned char *bytes, size_t size, const char *key)
+{
+    vitp_plist d;
+    uint64_t   count, i;
+    size_t     at;
+    if (!vitp_plist_open(&d, bytes, size)) return VITP_ANSWER_UNREADABLE;
+    at = vitp_plist_object(&d, vitp_plist_number(bytes + size - 16, 8));
+    if (!vitp_plist_begin(&d, VITP_PLIST_DICT, &at, &count) ||
+        count > (d.table - at) / d.reference / 2)
+        return VITP_ANSWER_UNREADABLE;
+    for (i = 0; i < count; i++) {
+        const unsigned char *names = bytes + at + (size_t)i * d.reference;
+        const unsigned char *values = names + (size_t)count * d.reference;
+        size_t               name = vitp_plist_object(&d, vitp_plist_number(names, d.reference));
+        size_t               value = vitp_plist_object(&d, vitp_plist_number(values, d.reference));
+        if (value < d.table && bytes[value] == VITP_PLIST_FALSE &&
+            vitp_plist_is_text(&d, name, key))
+            return VITP_ANSWER_REFUSES;
+    }
+    return VITP_ANSWER_NONE;
+}
+
+/* A tag, and the text between it and the one before. */
+typedef struct vitp_xml {
+    const char *at, *tag, *text;
+    size_t      left, tag_size, text_size;
+    bool        closed; /* by itself: <false/> */
+} vitp_xml;
+
+static void vitp_xml_skip(vitp_xml *x, size_t size)
+{
+    x->at += size;
+    x->left -= size;
+}
+
+/* False: there is no end of it. */
+static bool vitp_xml_skip_comment(vitp_xml *x)
+{
+    vitp_xml_skip(x, 4);
+    while (x->left >= 3 && memcmp(x->at, "-->", 3) != 0) vitp_xml_skip(x, 1);
+    if (x->left < 3) return false;
+    vitp_xml_skip(x, 3);
+    return true;
+}
+
+/* The next tag but comments and declarations. False: none. */
+static bool vitp_xml_next(vitp_xml *x)
+{
+    const char *open, *end;
+    for (;;) {
+        open = x->left ? (const char *)memchr(x->at, '<', x->left) : NULL;
+        if (!open) return false;
+        x->text = x->at;
+        x->text_size = (size_t)(open - x->at);
+        vitp_xml_skip(x, x->text_size);
+        if (vitp_settings_begins(x->at, x->left, "<!--")) {
+            if (!vitp_xml_skip_comment(x)) return false;
+            continue;
+        }
+        end = (const char *)memchr(x->at, '>', x->left);
+        if (!end) return false;
+        x->tag = open + 1;
+        x->tag_size = (size_t)(end - x->tag);
+        vitp_xml_skip(x, x->tag_size + 2);
+        x->closed = x->tag_size > 1 && end[-1] == '/';
+        if (x->closed) x->tag_size--;
+        x->tag = vitp_settings_trim(x->tag, &x->tag_size);
+        if (x->tag_size > 0 && x->tag[0] != '!' && x->tag[0] != '?') return true;
+    }
+}
+
+static bool vitp_xml_is(const vitp_xml *x, const char *tag)
+{
+    return vitp_settings_is(x->tag, x->tag_size, tag);
+}
+
+/* <key>name</key><false/> in the outermost dictionary. */
+static vitp_answer vitp_plist_xml(const char *text, size_t size, const char *key)
+{
+    vitp_xml x = { NULL, NULL, NULL, 0, 0, 0, false };
+    uint32_t depth = 0;
+    bool     begun = false, named = false, value;
+    x.at = text;
+    x.left = size;
+    while (vitp_xml_next(&x)) {
+        begun = true;
+        value = named;
+        named = depth == 1 && vitp_xml_is(&x, "/key") && vitp_settings_is(x.text, x.text_size, key);
+        if (value && vitp_xml_is(&x, "false")) return VITP_ANSWER_REFUSES;
+        if (x.closed) continue;
+        if (vitp_xml_is(&x, "dict") || vitp_xml_is(&x, "array")) depth++;
+        if (!vitp_xml_is(&x, "/dict") && !vitp_xml_is(&x, "/array")) continue;
+        if (depth == 0) return VITP_ANSWER_UNREADABLE;
+        depth--;
+    }
+    return depth == 0 && begun ? VITP_ANSWER_NONE : VITP_ANSWER_UNREADABLE;
+}
+
+static vitp_answer vitp_consent_plist(const void *bytes, size_t size, const char *key)
+{
+    return vitp_settings_begins((const char *)bytes, size, "bplist0")
+               ? vitp_plist_binary((const unsigned char *)bytes, size, key)
+               : vitp_plist_xml((const char *)bytes, size, key);
+}
+#endif /* VITELEMETRY_OS_SETTINGS */
+
+/* What a file of the system's or of a desktop's says. */
+static vitp_answer vitp_consent_hint(const vitp_os_hint *hint, const void *bytes, size_t size)
+{
+#ifdef VITELEMETRY_OS_SETTINGS
+    if (hint->form == VITP_OS_DCONF) return vitp_consent_dconf(bytes, size, hint->key);
+    if (hint->form == VITP_OS_PLIST) return vitp_consent_plist(bytes, size, hint->key);
+#endif
+    return vitp_consent_conf(hint, (const char *)bytes, size);
+}
+
+/* ---- Windows ----------------------------------------------------------------------------- */
+
+#define VITP_CONSENT_LEVEL \
+    3u /* optional diagnostic data, which usage is; 0: not even the required */
+
+static void vitp_consent_policy(vitp_consent_inputs *in, const vitp_os_policy *p)
+{
+    uint32_t level = VITP_CONSENT_LEVEL, i;
+    if (p->product.how == VITP_OS_READ_REFUSED) in->admin = VITP_ANSWER_UNREADABLE;
+    if (p->product.how == VITP_OS_READ_OK && p->product.value != VITP_CONSENT_LEVEL)
+        in->admin = VITP_ANSWER_REFUSES;
+    for (i = 0; i < 3; i++)
+        if (p->levels[i].how == VITP_OS_READ_OK && p->levels[i].value < level)
+            level = p->levels[i].value;
+    if (level < VITP_CONSENT_LEVEL) in->usage = VITP_ANSWER_REFUSES;
+    if (level == 0) in->errors = VITP_ANSWER_REFUSES;
+    for (i = 0; i < 4; i++)
+        if (p->reports[i].how == VITP_OS_READ_OK && p->reports[i].value != 0)
+            in->errors = VITP_ANSWER_REFUSES;
 }
 
 /* ============================================================================================
@@ -9922,6 +10698,12 @@ typedef struct vitp_batch {
     char        key[33];
 } vitp_batch;
 
+/* What the system's files said, and what they were then. */
+typedef struct vitp_hints {
+    uint64_t    stamp; /* 0: not asked yet */
+    vitp_answer admin, usage, errors;
+} vitp_hints;
+
 struct vit_client {
     vitp_recorder recorder; /* first: what the record path touches */
     vitp_wire     wire;
@@ -9939,6 +10721,7 @@ struct vit_client {
     char          app_version[VITP_LABEL_MAX + 1u], client_type[VITP_LABEL_MAX + 1u];
     char          endpoint[VITP_PATH_MAX + 1u], headers_key[VITP_KEY_MAX + 1u];
     char          settings_path[VITP_PATH_MAX + 64u], settings_folder[VITP_PATH_MAX]; /* "": none */
+    char          config_folder[VITP_PATH_MAX]; /* where desktops keep their settings; "": none */
 
     vitp_os_mutex lock;
     vitp_os_cond  progress;   /* signalled after each answer and at the end of the thread */
@@ -9949,6 +10732,7 @@ struct vit_client {
 
     /* under lock */
     vitp_consent_inputs inputs;
+    vitp_hints          hints;
     vit_consent         consent;
     vit_gate            gate;
     vitp_settings       settings; /* identity, and the user's decision; as stored or provisional */
@@ -9967,6 +10751,8 @@ struct vit_client {
     bool     audit;   /* options.audit; constant */
     bool     orphan;  /* and what it sends is not wanted: until it answers */
     bool     unsaved; /* what the user decided is not what the file says */
+    intptr_t hold;    /* of vitp_os_hold_folder */
+    uint32_t holds;   /* nested */
 #ifndef VITELEMETRY_NO_THREADS
     vitp_os_thread thread;
 #endif
@@ -10059,13 +10845,30 @@ static void vitp_worker_use_context(vit_client *t)
 #ifdef VITELEMETRY_NO_FILES
 static bool vitp_worker_load(vit_client *t, vitp_settings *s)
 {
-    (void)t, (void)s;
+    (void)t;
+    memset(s, 0, sizeof *s);
     return false;
 }
+static void vitp_worker_hold(vit_client *t) { (void)t; }
+static void vitp_worker_release(vit_client *t) { (void)t; }
 static void vitp_worker_store(vit_client *t, bool only_new) { (void)t, (void)only_new; }
 static void vitp_worker_erase(vit_client *t) { (void)t; }
 static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t, (void)folder; }
 #else
+
+/* Between the two no other process changes the settings: what it decided is not lost between our
+   reading and our writing. */
+static void vitp_worker_hold(vit_client *t)
+{
+    if (t->holds++ == 0 && t->settings_folder[0]) t->hold = vitp_os_hold_folder(t->settings_folder);
+}
+
+static void vitp_worker_release(vit_client *t)
+{
+    if (--t->holds > 0) return;
+    vitp_os_release_folder(t->hold);
+    t->hold = 0;
+}
 
 /* True: there are settings, or something in their place that cannot be read, which refuses. */
 static bool vitp_worker_load(vit_client *t, vitp_settings *s)
@@ -10074,7 +10877,10 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     size_t       size = 0;
     vitp_os_read how = VITP_OS_READ_ABSENT;
     memset(s, 0, sizeof *s);
-    if (t->settings_path[0]) how = vitp_os_read_file(t->settings_path, text, sizeof text, &size);
+    if (t->settings_path[0])
+        how = vitp_os_read_file(t->settings_path, VITP_OS_MINE, text, sizeof text, &size);
+    if (how == VITP_OS_READ_OK && !vitp_os_is_private(t->settings_folder))
+        how = VITP_OS_READ_REFUSED; /* somebody else may have put it there */
     if (how == VITP_OS_READ_REFUSED) {
         vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
         s->unreadable = true;
@@ -10102,7 +10908,7 @@ static bool vitp_worker_sweep_one(const char *folder, const char *name, void *us
 }
 
 /* Saves the settings. only_new: where another process was faster, its identity becomes ours. */
-static void vitp_worker_store(vit_client *t, bool only_new)
+static void vitp_worker_write(vit_client *t, bool only_new)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings theirs;
@@ -10129,9 +10935,16 @@ static void vitp_worker_store(vit_client *t, bool only_new)
     vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
 }
 
+static void vitp_worker_store(vit_client *t, bool only_new)
+{
+    vitp_worker_hold(t);
+    vitp_worker_write(t, only_new);
+    vitp_worker_release(t);
+}
+
 /* Takes hwid and salt from the disk; what the user decided stays. Writes nothing where nothing
    is. */
-static void vitp_worker_erase(vit_client *t)
+static void vitp_worker_remove_identity(vit_client *t)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings kept;
@@ -10146,6 +10959,13 @@ static void vitp_worker_erase(vit_client *t)
         return;
     if (refusal) vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
     else vitp_os_remove_file(t->settings_path);
+}
+
+static void vitp_worker_erase(vit_client *t)
+{
+    vitp_worker_hold(t);
+    vitp_worker_remove_identity(t);
+    vitp_worker_release(t);
 }
 
 /* folder: options.data_dir. */
@@ -10438,6 +11258,98 @@ static void vitp_worker_remove_pools(vit_client *t)
 }
 #endif /* !VITELEMETRY_NO_FILES */
 
+/* ---- gates ------------------------------------------------------------------------------- */
+
+static vitp_answer vitp_worker_ask_admin(vit_client *t)
+{
+    char         path[VITP_PATH_MAX];
+    vitp_answer  answer = VITP_ANSWER_NONE;
+    vitp_os_read how;
+    size_t       size;
+    uint32_t     i;
+    for (i = 0; !answer && vitp_os_admin_path(i, t->client_type, path, sizeof path); i++) {
+        how = vitp_os_read_file(path, VITP_OS_ADMINS, t->scratch, VITP_SETTINGS_MAX, &size);
+        if (how == VITP_OS_READ_OK) answer = vitp_consent_admin(t->scratch, size);
+        if (how == VITP_OS_READ_REFUSED) answer = VITP_ANSWER_UNREADABLE;
+    }
+    return answer;
+}
+
+/* False: it is not for us to look. */
+static bool vitp_worker_hint_path(const vit_client *t, const vitp_os_hint *hint,
+                                  char out[VITP_POOL_PATH_MAX])
+{
+    int n;
+    if (hint->own && !t->config_folder[0]) return false;
+    n = hint->own ? snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", t->config_folder, hint->path)
+                  : snprintf(out, VITP_POOL_PATH_MAX, "%s", hint->path);
+    return n > 0 && (size_t)n < VITP_POOL_PATH_MAX;
+}
+
+/* A larger file than the scratch holds is read into memory that is given back. */
+static vitp_answer vitp_worker_read_hint(vit_client *t, const vitp_os_hint *hint, const char *path)
+{
+    size_t       size = 0;
+    void        *more = NULL, *bytes = t->scratch;
+    vitp_os_read how = vitp_os_read_file(path, VITP_OS_ANYONES, bytes, VITP_EVENT_JSON_MAX, &size);
+    vitp_answer  answer = VITP_ANSWER_NONE;
+    if (how == VITP_OS_READ_REFUSED && hint->form == VITP_OS_DCONF)
+        more = t->allocator.alloc_fn(VITP_HINT_MAX, t->allocator.user);
+    if (more) how = vitp_os_read_file(path, VITP_OS_ANYONES, bytes = more, VITP_HINT_MAX, &size);
+    if (how == VITP_OS_READ_OK) answer = vitp_consent_hint(hint, bytes, size);
+    if (how == VITP_OS_READ_REFUSED) answer = VITP_ANSWER_UNREADABLE;
+    if (more) t->allocator.free_fn(more, t->allocator.user);
+    return answer;
+}
+
+/* Reads the system's files when one of them has changed. */
+static void vitp_worker_ask_hints(vit_client *t)
+{
+    vitp_hints          now = { 1, VITP_ANSWER_NONE, VITP_ANSWER_NONE, VITP_ANSWER_NONE };
+    const vitp_os_hint *hint;
+    vitp_answer         answer;
+    char                path[VITP_POOL_PATH_MAX];
+    uint32_t            i;
+    for (i = 0; (hint = vitp_os_hint_of(i)) != NULL; i++)
+        if (vitp_worker_hint_path(t, hint, path)) now.stamp = now.stamp * 31u + vitp_os_stamp(path);
+    if (now.stamp == t->hints.stamp) return;
+    for (i = 0; (hint = vitp_os_hint_of(i)) != NULL; i++) {
+        if (!vitp_worker_hint_path(t, hint, path)) continue;
+        answer = vitp_worker_read_hint(t, hint, path);
+        if (hint->takes & VITP_OS_TAKES_ALL) now.admin = answer ? answer : now.admin;
+        if (answer != VITP_ANSWER_REFUSES) continue;
+        if (hint->takes & VITP_OS_TAKES_USAGE) now.usage = answer;
+        if (hint->takes & VITP_OS_TAKES_ERRORS) now.errors = answer;
+    }
+    t->hints = now;
+}
+
+/* Asks the administrator and the system. */
+static void vitp_worker_ask(vit_client *t)
+{
+    vitp_consent_inputs *in = &t->inputs;
+    vitp_os_policy       policy;
+    vitp_worker_ask_hints(t);
+    in->admin = t->hints.admin ? t->hints.admin : vitp_worker_ask_admin(t);
+    in->usage = t->hints.usage;
+    in->errors = t->hints.errors;
+    if (vitp_os_ask_policy(&policy, t->client_type)) vitp_consent_policy(in, &policy);
+    if (vitp_os_users_differ()) in->usage = in->errors = VITP_ANSWER_REFUSES;
+    if (in->admin == VITP_ANSWER_UNREADABLE)
+        vitp_log_note(&t->recorder.log, VIT_LOG_ADMIN_UNREADABLE);
+}
+
+/* What the settings say, and what the user decided: unless that could not be saved. */
+static void vitp_worker_take_setting(vit_client *t, const vitp_settings *s)
+{
+    t->inputs.setting = s->off                         ? VITP_ANSWER_REFUSES
+                        : s->unreadable && !t->unsaved ? VITP_ANSWER_UNREADABLE
+                                                       : VITP_ANSWER_NONE;
+    if (t->unsaved || s->outdated) return;
+    t->inputs.has_stored = s->has_consent;
+    t->inputs.stored = s->consent;
+}
+
 /* ---- consent ----------------------------------------------------------------------------- */
 
 /* Forgets what waits, and the answer to what is in flight. */
@@ -10495,23 +11407,23 @@ static void vitp_worker_disown_file(vit_client *t)
 /* Decides anew and makes it so: permission first, so that no record comes after the purge. */
 static void vitp_worker_decide(vit_client *t)
 {
-    static const uint32_t may[] = { VITP_MAY_RECORD, 0, VITP_MAY_RECORD | VITP_MAY_SEND,
-                                    VITP_MAY_RECORD | VITP_MAY_SEND | VITP_MAY_TRACE };
-    vit_consent           before = t->consent;
-    t->consent = vitp_consent_decide(&t->inputs, &t->gate);
-    if (t->consent != before) t->body_turn++;
-    VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, may[(uint32_t)t->consent]);
-    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, may[(uint32_t)t->consent]);
+    uint32_t may;
+    t->consent = vitp_consent_decide(&t->inputs, &t->gate, &may);
+    if (may != VITP_ATOMIC_LOAD(&t->recorder.permission)) t->body_turn++;
+    VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, may);
+    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, may);
     VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)t->gate << 8);
     if (t->consent == VIT_CONSENT_UNKNOWN) {
         vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
         vitp_worker_disown_file(t); /* what waits from now on is in no file */
     }
+    if (t->gate == VIT_GATE_SYSTEM && t->consent != VIT_CONSENT_DENIED)
+        vitp_log_note(&t->recorder.log, VIT_LOG_PART_REFUSED);
     if (t->consent != VIT_CONSENT_DENIED) return;
     vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_REFUSED);
     vitp_worker_purge(t, VIT_DROP_CONSENT);
     /* The user's or the host's refusal, whatever gate is named first; the others come and go. */
-    if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED && !t->inputs.setting_refuses) return;
+    if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED && !t->inputs.setting) return;
     vitp_worker_remove_pools(t);
     vitp_audit_remove(t->settings_folder);
     vitp_worker_disown_file(t);
@@ -10531,19 +11443,28 @@ static void vitp_worker_adopt_identity(vit_client *t, const vitp_settings *their
     vitp_worker_change_identity(t);
 }
 
-/* Right before bytes leave: did the user, or another process, turn it off in the settings? */
+/* Right before bytes leave: did the user, another process, the administrator or the system refuse
+   meanwhile? The files are read, not only looked at: two changes within one tick of a file's time
+   are two. Where the settings are gone, so is the decision. */
 static void vitp_worker_recheck(vit_client *t)
 {
     vitp_settings now;
-    if (!vitp_worker_load(t, &now)) return;
-    t->settings.off = now.off;
-    t->inputs.setting_refuses = now.off || (now.unreadable && !t->unsaved);
-    if (now.has_consent && !t->unsaved) {
-        t->inputs.has_stored = true;
-        t->inputs.stored = now.consent;
-    }
+    bool          there = vitp_worker_load(t, &now);
+    vitp_worker_ask(t);
+    if (there) t->settings.off = now.off;
+    if (t->settings_path[0]) vitp_worker_take_setting(t, &now);
     vitp_worker_adopt_identity(t, &now);
     vitp_worker_decide(t);
+}
+
+/* The system refuses its kind by now. */
+static bool vitp_worker_is_refused(const vit_client *t, const void *record, uint32_t size)
+{
+    vitp_record_head head;
+    if (size < sizeof head) return false;
+    memcpy(&head, record, sizeof head);
+    return !(VITP_ATOMIC_LOAD(&t->recorder.permission) &
+             (head.flags & VITP_RECORD_ERROR ? VITP_MAY_ERRORS : VITP_MAY_USAGE));
 }
 
 static bool vitp_worker_may_send(const vit_client *t)
@@ -10575,8 +11496,10 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     if (batch->records == 0) b->first = record;
     if (batch->records == 0 && size >= 8) memcpy(&b->first_ns, record, 8);
     if (batch->events > 0) vitp_json_text(&b->json, form->separator);
-    switch (vitp_wire_event(&b->client->wire, b->stock->ledger, &b->json, record, size,
-                            b->now_ns - b->stock->skew_ns)) {
+    switch (vitp_worker_is_refused(b->client, record, size)
+                ? VITP_WIRE_STALE
+                : vitp_wire_event(&b->client->wire, b->stock->ledger, &b->json, record, size,
+                                  b->now_ns - b->stock->skew_ns)) {
     case VITP_WIRE_WRITTEN: batch->events++; break;
     case VITP_WIRE_SECRET: batch->secret++, b->json.size = mark; break;
     case VITP_WIRE_STALE: batch->stale++, b->json.size = mark; break;
@@ -10989,7 +11912,10 @@ static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
         may = vitp_worker_may_send(t) && !(once && t->backoff.failures > failures);
         vitp_worker_leave(t);
     }
-    return may && vitp_worker_is_done(t, target);
+    if (!may || !vitp_worker_is_done(t, target) || !vitp_worker_enter(t)) return false;
+    may = vitp_worker_may_send(t); /* else it is gone because it was refused */
+    vitp_worker_leave(t);
+    return may;
 }
 
 bool vit_flush(vit_client *t, uint32_t timeout_ms)
@@ -11154,7 +12080,7 @@ vit_status vit_track_error(vit_client *t, const vit_error *error)
     vitp_recorder  *r;
     if (!t) return VIT_DISABLED;
     r = &t->recorder;
-    if (!vitp_record_allowed(r)) return vitp_record_refuse(r, VIT_DISABLED);
+    if (!vitp_record_allowed(r, VITP_MAY_ERRORS)) return vitp_record_refuse(r, VIT_DISABLED);
     if (!error || (error->event_name && !vitp_text_name_size(error->event_name))) {
         vitp_log_note(&r->log, error ? VIT_LOG_NAME_INVALID : VIT_LOG_VALUE_INVALID);
         return vitp_record_refuse(r, VIT_INVALID);
@@ -11474,35 +12400,47 @@ static void vitp_client_learn_machine(vitp_recorder *r)
         r->machine.ram_gb *= 2; /* to the nearest power of two */
 }
 
-/* Asks all gates. True: something is stored. */
+/* Asks all gates. True: something is stored. The environment is read here only: later it would race
+   with the host's setenv. */
 static bool vitp_client_consent(vit_client *t, const vit_options *o)
 {
     bool stored = vitp_worker_load(t, &t->settings);
     t->inputs.host_default = o->consent;
     t->inputs.allow_in_ci = o->allow_in_ci;
-    t->inputs.in_ci = vitp_consent_ci(vitp_os_env);
-    t->inputs.environment_refuses = vitp_consent_environment(vitp_os_env, t->client_type);
-    t->inputs.setting_refuses = t->settings.off || t->settings.unreadable;
-    t->inputs.has_stored = t->settings.has_consent;
-    t->inputs.stored = t->settings.consent;
+    if (vitp_consent_ci(vitp_os_env)) t->inputs.ci = VITP_ANSWER_REFUSES;
+    if (vitp_consent_environment(vitp_os_env, t->client_type))
+        t->inputs.environment = VITP_ANSWER_REFUSES;
+    if (!vitp_os_config_folder(t->config_folder, sizeof t->config_folder)) t->config_folder[0] = 0;
+    vitp_worker_ask(t);
+    vitp_worker_take_setting(t, &t->settings);
     return stored;
 }
 
-/* With consent the pool is one that outlives the process, and what others left is taken over.
-   False: no memory. */
-static bool vitp_client_begin(vit_client *t, const vit_options *o)
+/* With consent the pool is one that outlives the process. False: no memory. */
+static bool vitp_client_decide(vit_client *t, const vit_options *o)
 {
     bool     stored = vitp_client_consent(t, o);
     bool     complete = t->settings.has_hwid && t->settings.has_salt;
     vit_gate gate;
-    bool     granted = vitp_consent_decide(&t->inputs, &gate) >= VIT_CONSENT_GRANTED;
+    uint32_t may;
+    bool     granted = vitp_consent_decide(&t->inputs, &gate, &may) >= VIT_CONSENT_GRANTED;
     if (!vitp_client_take_pool(t, o->queue_bytes, granted && t->settings_folder[0])) return false;
     vitp_worker_make_identity(t);
     vitp_worker_decide(t);
     if (granted && !complete) vitp_worker_store(t, !stored);
     if (t->unsaved) vitp_worker_disown_file(t); /* the next start has another identity */
-    if (granted) (void)vitp_worker_adopt(t);
     return true;
+}
+
+/* And with consent, what others left is taken over. */
+static bool vitp_client_begin(vit_client *t, const vit_options *o)
+{
+    bool begun;
+    vitp_worker_hold(t);
+    begun = vitp_client_decide(t, o);
+    vitp_worker_release(t);
+    if (begun && t->consent >= VIT_CONSENT_GRANTED) (void)vitp_worker_adopt(t);
+    return begun;
 }
 
 static bool vitp_client_take_system(vit_client *t)
@@ -11662,18 +12600,19 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     bool           stored;
     if (!t || (uint32_t)consent > (uint32_t)VIT_CONSENT_VERBOSE || !vitp_worker_enter(t)) return;
     s = &t->settings;
+    vitp_worker_hold(t);
     stored = vitp_worker_load(t, &now);
     if (stored) {
         s->off = now.off;
         vitp_worker_adopt_identity(t, &now);
     }
-    s->unreadable = false;
+    s->unreadable = s->outdated = false;
     s->has_consent = consent != VIT_CONSENT_UNKNOWN;
     s->consent = consent;
-    t->inputs.setting_refuses = s->off;
-    t->inputs.has_stored = s->has_consent;
-    t->inputs.stored = consent;
     t->inputs.host_default = VIT_CONSENT_UNKNOWN; /* the user has spoken */
+    t->unsaved = false;
+    vitp_worker_ask(t);
+    vitp_worker_take_setting(t, s);
     if (consent < VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
     vitp_worker_decide(t);
     /* A refusal is stored, a grant unless another gate overrules it, and no decision where there
@@ -11681,6 +12620,8 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     if (consent == VIT_CONSENT_DENIED || t->consent >= VIT_CONSENT_GRANTED ||
         (consent == VIT_CONSENT_UNKNOWN && stored))
         vitp_worker_store(t, false);
+    else t->unsaved = true;
+    vitp_worker_release(t);
     vitp_worker_leave(t);
     if (t->has_thread) vitp_os_wake_set(&t->recorder.wake);
 }
@@ -11688,7 +12629,7 @@ void vit_set_consent(vit_client *t, vit_consent consent)
 vit_consent vit_get_consent(const vit_client *t, vit_gate *why)
 {
     bool     ours = t && (!vitp_os_page_forked(&t->recorder.page) ||
-                      vitp_record_allowed_in_child(&t->recorder));
+                      vitp_record_allowed_in_child(&t->recorder, VITP_MAY_RECORD));
     uint32_t decision =
         ours ? VITP_ATOMIC_LOAD(&t->recorder.decision) : (uint32_t)VIT_CONSENT_DENIED;
     if (why) *why = (vit_gate)(decision >> 8);
@@ -11721,6 +12662,7 @@ static bool vitp_client_export_one(const void *record, uint32_t size, void *user
 {
     vitp_exporter *e = (vitp_exporter *)user;
     vitp_json      json = { e->client->scratch, 0, VITP_EVENT_JSON_MAX, false };
+    if (vitp_worker_is_refused(e->client, record, size)) return true;
     if (vitp_wire_event(&e->client->wire, e->stock->ledger, &json, record, size,
                         e->now_ns - e->stock->skew_ns) == VITP_WIRE_WRITTEN) {
         e->line_fn(json.data, json.size, e->user);
@@ -11759,10 +12701,13 @@ void vit_purge(vit_client *t)
 void vit_reset_identity(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
+    vitp_worker_hold(t);
+    vitp_worker_recheck(t); /* what is stored below must not undo another process's refusal */
     vitp_worker_purge_all(t);
     vitp_audit_remove(t->settings_folder);
     vitp_worker_forget_identity(t);
     if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_store(t, false);
+    vitp_worker_release(t);
     vitp_worker_leave(t);
 }
 
@@ -11801,9 +12746,11 @@ vit_stats vit_get_stats(const vit_client *t)
 vit_status vit_track_schema(vit_client *t, const vit_schema *schema, const void *event)
 {
     vitp_recorder *r;
+    bool           error = schema && (schema->flags & VIT_ROW_ERROR);
     if (!t) return VIT_DISABLED;
     r = &t->recorder;
-    if (!vitp_record_allowed(r)) return vitp_record_refuse(r, VIT_DISABLED);
+    if (!vitp_record_allowed(r, error ? VITP_MAY_ERRORS : VITP_MAY_USAGE))
+        return vitp_record_refuse(r, VIT_DISABLED);
     if (schema && event) return vitp_record_event(r, schema, NULL, event);
     vitp_log_note(&r->log, VIT_LOG_VALUE_INVALID);
     return vitp_record_refuse(r, VIT_INVALID);
@@ -11864,7 +12811,7 @@ void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op
     memset(v, 0, sizeof *v);
     v->state = VITP_EVENT_OPEN;
     v->client = t;
-    if (!t || !vitp_record_allowed(&t->recorder)) {
+    if (!t || !vitp_record_allowed(&t->recorder, VITP_MAY_RECORD)) {
         v->status = VIT_DISABLED;
         return;
     }
@@ -12003,28 +12950,30 @@ static const vit_schema *vitp_event_row(const char *name)
 }
 
 /* An ad-hoc event has the rate of its name in the catalogue, else 1, and a correlation id where
-   that row has one; vit_set_rate changes both rates. */
-static bool vitp_event_sample(vitp_event *v)
+   that row has one; vit_set_rate changes both rates. VIT_OK: it is recorded. */
+static vit_status vitp_event_choose(vitp_event *v)
 {
+    vitp_recorder    *r = v->encoder.recorder;
     const vit_schema *row = vitp_event_row(v->name);
     vitp_record_head  head;
     vitp_choice       choice;
     memcpy(&head, v->data, sizeof head);
     if (row && (row->flags & VIT_ROW_ERROR)) head.flags |= VITP_RECORD_ERROR;
     if (row && (row->flags & VIT_ROW_CORRELATED) && !v->has_op) {
-        vitp_id_next(v->encoder.recorder->ids, head.correlation_id);
+        vitp_id_next(r->ids, head.correlation_id);
         head.flags |= VITP_RECORD_CORRELATED;
     }
     if (head.flags & VITP_RECORD_ERROR) {
         memcpy(v->data, &head, sizeof head);
-        return true;
+        return vitp_record_allowed(r, VITP_MAY_ERRORS) ? VIT_OK : VIT_DISABLED;
     }
-    choice = vitp_sample(v->encoder.recorder, NULL, v->name, row ? row->rate : 1.0,
+    if (!vitp_record_allowed(r, VITP_MAY_USAGE)) return VIT_DISABLED;
+    choice = vitp_sample(r, NULL, v->name, row ? row->rate : 1.0,
                          head.flags & VITP_RECORD_CORRELATED ? head.correlation_id : NULL);
     head.rate = choice.rate;
     head.seed_kind = choice.seed_kind;
     memcpy(v->data, &head, sizeof head);
-    return choice.keep;
+    return choice.keep ? VIT_OK : VIT_SAMPLED_OUT;
 }
 
 vit_status vit_event_send(vit_event *e)
@@ -12036,8 +12985,8 @@ vit_status vit_event_send(vit_event *e)
     v->state = VITP_EVENT_SPENT;
     if (!v->client) return VIT_DISABLED;
     r = &v->client->recorder;
-    if (!vitp_record_allowed(r)) v->status = VIT_DISABLED;
-    if (v->status == VIT_OK && !vitp_event_sample(v)) v->status = VIT_SAMPLED_OUT;
+    if (!vitp_record_allowed(r, VITP_MAY_RECORD)) v->status = VIT_DISABLED;
+    if (v->status == VIT_OK) v->status = vitp_event_choose(v);
     if (v->status != VIT_OK) return vitp_record_refuse(r, v->status);
     return vitp_record_end(&v->encoder,
                            (v->data[offsetof(vitp_record_head, flags)] & VITP_RECORD_ERROR) != 0);
@@ -12070,6 +13019,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_POOL_OLD_S
 #undef VITP_POOL_MAX
 #undef VITP_SETTINGS_MAX
+#undef VITP_HOLD_MS
+#undef VITP_HINT_MAX
 #undef VITP_MS
 #undef VITP_CANCEL_MS
 #undef VITP_INLINE
@@ -12094,6 +13045,9 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_ATOMIC_HEAVY_BARRIER
 #undef VITP_POOL_PATH_MAX
 #undef VITP_OS_THREAD_POINTER
+#undef VITP_OS_REGISTRY_ANY
+#undef VITP_OS_ETC
+#undef VITP_OS_ADMIN
 #undef VITP_OS_POPULATE
 #undef VITP_OS_POOL_KEEPS_SPACE
 #undef VITP_TEXT_BAD
@@ -12190,6 +13144,17 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_BACKOFF_FIRST_MS
 #undef VITP_BACKOFF_MAX_MS
 #undef VITP_BACKOFF_RETRY_AFTER_S
+#undef VITP_CONSENT_OFF
+#undef VITP_CONSENT_ON
+#undef VITP_DCONF_HEAD
+#undef VITP_DCONF_ITEM
+#undef VITP_DCONF_ROOT
+#undef VITP_PLIST_HEAD
+#undef VITP_PLIST_TRAILER
+#undef VITP_PLIST_FALSE
+#undef VITP_PLIST_STRING
+#undef VITP_PLIST_DICT
+#undef VITP_CONSENT_LEVEL
 #undef VITP_AUDIT_MAX
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_ERROR_CODES

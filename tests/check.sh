@@ -45,7 +45,7 @@ matrix() {
         command -v $c >/dev/null 2>&1 || { echo "not here: $c"; continue; }
         for std in c99 c11 c2x; do
             for o in -O0 -O2; do cell $c $std $o; done
-            for s in STATIC NO_THREADS NO_FILES; do cell $c $std -O1 -DVITELEMETRY_$s; done
+            for s in STATIC NO_THREADS NO_FILES OS_SETTINGS; do cell $c $std -O1 -DVITELEMETRY_$s; done
         done
     done
     for c in g++ clang++ clang++-19; do
@@ -53,7 +53,7 @@ matrix() {
         for std in c++11 c++14 c++17 c++20; do
             for o in -O0 -O2; do cell $c $std $o; done
             cell $c $std -O1 -fno-exceptions -fno-rtti
-            for s in STATIC NO_THREADS NO_FILES; do cell $c $std -O1 -DVITELEMETRY_$s; done
+            for s in STATIC NO_THREADS NO_FILES OS_SETTINGS; do cell $c $std -O1 -DVITELEMETRY_$s; done
         done
     done
     echo "$((passed + failed - before)) cells"
@@ -63,6 +63,7 @@ step 'make test' $MAKE test
 matrix
 step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
 step 'ThreadSanitizer' $MAKE tsan
+step 'hostile settings' $MAKE fuzz-settings TIME=20
 step 'explorer of the queue' $MAKE explore
 step 'killed, again and again' $MAKE crash-loop N=250
 step 'the queue under load' $MAKE stress RECORDS=50000000

@@ -205,7 +205,7 @@ for pair in gcc:g++ clang:clang++; do
     check "$cc: declarations add macros VIT_* only" macros_new "$cc" -std=c99 -I. -x c
     checkxx "$cxx: declarations add macros VIT_* only" macros_new "$cxx" -std=c++11 -I. -x c++
     check "$cc: disabled, macros VIT_* only" macros_new "$cc" -std=c99 -I. -DVITELEMETRY_DISABLE -x c
-    for s in '' STATIC NO_THREADS NO_FILES CURL; do
+    for s in '' STATIC NO_THREADS NO_FILES OS_SETTINGS CURL; do
         [ "$s" = CURL ] && ! printf '#include <curl/curl.h>\n' | "$cc" -E -x c - >/dev/null 2>&1 && continue
         check "$cc: no VITP_ macro is left${s:+ ($s)}" macros_left "$cc" -std=c99 -I. ${s:+-DVITELEMETRY_$s} -x c
     done

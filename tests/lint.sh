@@ -45,7 +45,7 @@ head -1 $H | grep -q "v$v " ; check "line 1 says $v" $?
 sed -n '/^\/\* HISTORY/{n;p;}' $H | grep -q "^ *$v "; check "the history begins with $v" $?
 
 if [ "${1:-}" = tools ]; then
-    printf '#define VITELEMETRY_IMPLEMENTATION\n#include "../vitelemetry.h"\nint main(void) { return 0; }\n' >build/tidy.c
+    printf '#define VITELEMETRY_OS_SETTINGS\n#define VITELEMETRY_IMPLEMENTATION\n#include "../vitelemetry.h"\nint main(void) { return 0; }\n' >build/tidy.c
     clang-tidy --quiet build/tidy.c -- -std=c11 -I. >build/tidy.log 2>/dev/null
     check "clang-tidy" $? "$(grep -E 'warning|error' build/tidy.log)"
     cppcheck --quiet --enable=warning,performance,portability --std=c99 --inline-suppr --error-exitcode=2 \

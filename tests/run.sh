@@ -2,6 +2,12 @@
 # run.sh PROGRAM ... runs each test program or script and adds up what it counted: cmocka's lines, or a
 # last line `N passed, N failed`. A program that ends with a status and no failure counts as one.
 passed=0 failed=0 bad=
+# what who runs the tests refuses for himself
+unset DO_NOT_TRACK VI_NO_TELEMETRY VITELEMETRY_OPTOUT VECTOR_INSPECTOR_TELEMETRY_OPTOUT \
+    DOTNET_CLI_TELEMETRY_OPTOUT HOMEBREW_NO_ANALYTICS POWERSHELL_TELEMETRY_OPTOUT \
+    NEXT_TELEMETRY_DISABLED GATSBY_TELEMETRY_DISABLED AZURE_CORE_COLLECT_TELEMETRY SAM_CLI_TELEMETRY
+XDG_CONFIG_HOME=/nonexistent
+export XDG_CONFIG_HOME
 mkdir -p build
 for program in "$@"; do
     log=build/$(basename "$program").log

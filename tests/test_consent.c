@@ -10,63 +10,6 @@
 
 #define SETTINGS "telemetry.conf"
 
-/* ---- the rule -------------------------------------------------------------------------------- */
-
-/* "Any refusal wins", told another way: a vote of each gate, of which one no is enough. */
-static vit_consent vote(const vitp_consent_inputs *in, vit_gate *why)
-{
-    const struct {
-        bool     no;
-        vit_gate gate;
-    } gates[] = {
-        { in->admin_refuses, VIT_GATE_ADMIN },
-        { in->environment_refuses, VIT_GATE_ENVIRONMENT },
-        { in->in_ci && !in->allow_in_ci, VIT_GATE_CI },
-        { in->system_refuses, VIT_GATE_SYSTEM },
-        { in->setting_refuses, VIT_GATE_SETTING },
-        { in->host_default == VIT_CONSENT_DENIED, VIT_GATE_CONSENT },
-        { in->has_stored && in->stored == VIT_CONSENT_DENIED, VIT_GATE_CONSENT },
-    };
-    vit_consent user = in->has_stored ? in->stored : in->host_default;
-    size_t      i;
-    for (i = 0; i < COUNT_OF(gates); i++) {
-        *why = gates[i].gate;
-        if (gates[i].no) return VIT_CONSENT_DENIED;
-    }
-    *why = user == VIT_CONSENT_UNKNOWN ? VIT_GATE_CONSENT : VIT_GATE_NONE;
-    return user;
-}
-
-static void test_decide(void **state)
-{
-    unsigned bits, stored, host, granted = 0;
-    (void)state;
-    for (bits = 0; bits < 128; bits++)
-        for (stored = 0; stored < 4; stored++)
-            for (host = 0; host < 4; host++) {
-                vitp_consent_inputs in;
-                vit_gate            why = VIT_GATE_BUILD, wanted_why = VIT_GATE_BUILD;
-                vit_consent         wanted;
-                memset(&in, 0, sizeof in);
-                in.admin_refuses = (bits & 1) != 0;
-                in.environment_refuses = (bits & 2) != 0;
-                in.in_ci = (bits & 4) != 0;
-                in.allow_in_ci = (bits & 8) != 0;
-                in.system_refuses = (bits & 16) != 0;
-                in.setting_refuses = (bits & 32) != 0;
-                in.has_stored = (bits & 64) != 0;
-                in.stored = (vit_consent)stored;
-                in.host_default = (vit_consent)host;
-                wanted = vote(&in, &wanted_why);
-                assert_int_equal(vitp_consent_decide(&in, &why), wanted);
-                assert_int_equal(why, wanted_why);
-                granted += wanted >= VIT_CONSENT_GRANTED ? 1u : 0u;
-            }
-    /* no gate refuses in 3 of 64 ways (in_ci, allow_in_ci); then 2 * 3 with a stored one (the host
-       does not say DENIED) and 2 * 4 without, whatever stands in `stored` */
-    assert_int_equal(granted, 3 * (2 * 3 + 2 * 4));
-}
-
 /* ---- environment ----------------------------------------------------------------------------- */
 
 static const char *fake_name[4], *fake_value[4];
@@ -118,6 +61,8 @@ static void test_environment(void **state)
             fake_set(own[j].name, values[i].value, NULL, NULL);
             assert_int_equal(vitp_consent_environment(fake_env, own[j].client), values[i].on);
         }
+        fake_set("VITELEMETRY_OPTOUT", values[i].value, NULL, NULL);
+        assert_int_equal(vitp_consent_environment(fake_env, "app"), values[i].on);
         fake_set("CI", values[i].value, NULL, NULL);
         assert_int_equal(vitp_consent_ci(fake_env), values[i].on);
     }
@@ -127,6 +72,35 @@ static void test_environment(void **state)
     assert_false(vitp_consent_environment(fake_env, "other"));
     fake_set("DO_NOT_TRACK", "0", "VI_NO_TELEMETRY", "1"); /* one is enough */
     assert_true(vitp_consent_environment(fake_env, "app"));
+}
+
+/* Other products' opt-outs: one is about that product, two are about the user. */
+static void test_neighbours(void **state)
+{
+    static const struct {
+        const char *name, *off, *on; /* off: telemetry of that product */
+    } neighbours[] = {
+        { "DOTNET_CLI_TELEMETRY_OPTOUT", "1", "0" },
+        { "HOMEBREW_NO_ANALYTICS", "1", "" },
+        { "POWERSHELL_TELEMETRY_OPTOUT", "yes", "no" },
+        { "NEXT_TELEMETRY_DISABLED", "1", "false" },
+        { "GATSBY_TELEMETRY_DISABLED", "true", "0" },
+        { "AZURE_CORE_COLLECT_TELEMETRY", "0", "1" },
+        { "SAM_CLI_TELEMETRY", "False", "" },
+    };
+    size_t i, j;
+    (void)state;
+    for (i = 0; i < COUNT_OF(neighbours); i++) {
+        fake_set(neighbours[i].name, neighbours[i].off, NULL, NULL);
+        assert_false(vitp_consent_environment(fake_env, "app"));
+        for (j = 0; j < COUNT_OF(neighbours); j++) {
+            if (i == j) continue;
+            fake_set(neighbours[i].name, neighbours[i].off, neighbours[j].name, neighbours[j].off);
+            assert_true(vitp_consent_environment(fake_env, "app"));
+            fake_set(neighbours[i].name, neighbours[i].off, neighbours[j].name, neighbours[j].on);
+            assert_false(vitp_consent_environment(fake_env, "app"));
+        }
+    }
 }
 
 static void test_ci(void **state)
@@ -139,13 +113,19 @@ static void test_ci(void **state)
                                          "TRAVIS",
                                          "CIRCLECI",
                                          "BUILDKITE",
+                                         "DRONE",
+                                         "NETLIFY",
                                          "TEAMCITY_VERSION",
                                          "JB_SPACE_API_URL",
                                          "JENKINS_URL",
+                                         "BITBUCKET_COMMIT",
+                                         "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI",
+                                         "bamboo_planKey",
                                          "PYTEST_CURRENT_TEST" };
     static const char *const pairs[][2] = { { "CODEBUILD_BUILD_ID", "AWS_REGION" },
                                             { "BUILD_ID", "BUILD_URL" },
-                                            { "BUILD_ID", "PROJECT_ID" } };
+                                            { "BUILD_ID", "PROJECT_ID" },
+                                            { "TASK_ID", "RUN_ID" } };
     size_t                   i;
     (void)state;
     fake_set(NULL, NULL, NULL, NULL);
@@ -153,14 +133,20 @@ static void test_ci(void **state)
     for (i = 0; i < COUNT_OF(alone); i++) {
         fake_set(alone[i], "true", NULL, NULL);
         assert_true(vitp_consent_ci(fake_env));
+        fake_set(alone[i], "", NULL, NULL);
+        assert_false(vitp_consent_ci(fake_env));
+        fake_set(alone[i], "false", NULL, NULL); /* of a switch: off; of a thing: a name */
+        assert_int_equal(vitp_consent_ci(fake_env), i >= 10);
     }
     for (i = 0; i < COUNT_OF(pairs); i++) {
         fake_set(pairs[i][0], "x", NULL, NULL);
         assert_false(vitp_consent_ci(fake_env));
         fake_set(pairs[i][1], "x", NULL, NULL);
         assert_false(vitp_consent_ci(fake_env));
-        fake_set(pairs[i][0], "x", pairs[i][1], "y");
+        fake_set(pairs[i][0], "0", pairs[i][1], "y"); /* builds are counted from 0, too */
         assert_true(vitp_consent_ci(fake_env));
+        fake_set(pairs[i][0], "", pairs[i][1], "y");
+        assert_false(vitp_consent_ci(fake_env));
     }
 }
 
@@ -1229,8 +1215,8 @@ static void test_known_values(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decide),
         cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_ci),
         cmocka_unit_test(test_gates),
         cmocka_unit_test(test_allow_in_ci),
