@@ -1024,7 +1024,7 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_RATE_VALUES_MAX    400u /* below VITP_VERDICT_DEFAULT */
 #define VITP_SECRETS_MAX        16u
 #define VITP_SECRET_MAX         128u
-#define VITP_SECRET_SPELLED_MAX (6u * VITP_SECRET_MAX) /* \u0020 for each byte */
+#define VITP_SECRET_SPELLED_MAX ((size_t)6u * VITP_SECRET_MAX) /* \u0020 for each byte */
 #define VITP_KNOWN_MAX          16u
 #ifndef VITP_CONTEXTS_MAX
 #define VITP_CONTEXTS_MAX 64u /* power of two */
@@ -3534,7 +3534,7 @@ static const char *const vitp_scrub_words[26] = {
     "!authorization.",
     "+bearer$ -bucket_key -bypass",
     "-compass @.computer$ @.computer_name$ !cookie. +contrase +contribsys ?credential",
-    "@.data_source$ ?.dsn$",
+    "@.data_source$ @dbhost$ &dbuser$ ?.dsn$",
     "-encompass",
     "-foreign_key",
     "",
@@ -3547,7 +3547,8 @@ static const char *const vitp_scrub_words[26] = {
     "@.node$ @.node_name$",
     "#.otp -overpass",
     "+passw +passphrase +passcode -pass_rate -pass_count -pass_through -pass_fail +pass. "
-    "+pasw +paswd +pswd +pwd +.pw$ #.pin. #.pin_code -partition_key -primary_key -public_key",
+    "+pasw +paswd +pswd +pwd +.pw$ &pguser$ @pghost$ #.pin. #.pin_code -partition_key -primary_key "
+    "-public_key",
     "",
     "",
     "-schema_key -secretar +secret -sequence_key @.server$ @.server_name$ ?sessid ?.sig$ "
@@ -4404,7 +4405,7 @@ static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_s
 
     if (!top || vitp_scrub_among(s, vitp_scrub_labels, start, first, '/')) return false;
     if (vitp_scrub_port(s, d->end) && (top == '~' || d->labels > 2)) return true;
-    if (vitp_scrub_among(s, vitp_scrub_labels, start, first, '.')) return false;
+    if (d->labels <= 3 && vitp_scrub_among(s, vitp_scrub_labels, start, first, '.')) return false;
     if (top == '~') return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER);
     return d->labels > 2 && (top == '-' || digit);
 }
@@ -4413,8 +4414,12 @@ static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_s
 static bool vitp_scrub_claim_host(const vitp_scrub *s, size_t start, size_t end,
                                   vitp_scrub_span *span)
 {
-    size_t port =
-        vitp_scrub_port(s, end) ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 5) : end;
+    size_t port;
+
+    if (vitp_scrub_at(s, end) == '\\' &&
+        vitp_scrub_in(s, end + 1, VITP_SCRUB_UPPER)) /* SQL Server */
+        end = vitp_scrub_run(s, end + 1, VITP_SCRUB_WORD, 32);
+    port = vitp_scrub_port(s, end) ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 5) : end;
 
     if (vitp_scrub_at(s, port) == '/') end = vitp_scrub_url_end(s, port);
     return vitp_scrub_claim(span, start, end, "[host]");
@@ -4431,7 +4436,9 @@ static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     if (vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DOLLAR) |
                                   VITP_SCRUB_SET(BACKSLASH)) &&
         vitp_scrub_letters(s, start - 1) != start &&
-        !(before == '.' && vitp_scrub_before(s, start - 1) == '*'))
+        !(before == '.' && vitp_scrub_before(s, start - 1) == '*') &&
+        !(start - s->floor >= 5 && (memcmp(s->text + start - 5, "_tcp.", 5) == 0 ||
+                                    memcmp(s->text + start - 5, "_udp.", 5) == 0)))
         return false;
     while (start < at && s->text[start] == '-') start++;
     d = vitp_scrub_dots(s, start);
@@ -4659,9 +4666,9 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
 /* By first letter: the second letters (c & 31) of words of vitp_scrub_words, so that most places
    are left at once. A test compares it with the table. */
 static const uint32_t vitp_scrub_word_seconds[26] = {
-    0x00210008, 0x02200020, 0x00048000, 0x00080002, 0x00004000, 0x00008000, 0x00000000,
+    0x00210008, 0x02200020, 0x00048000, 0x00080006, 0x00004000, 0x00008000, 0x00000000,
     0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008000,
-    0x00500000, 0x00ac0202, 0x00000000, 0x00000000, 0x0020822a, 0x00048000, 0xffffffff,
+    0x00500000, 0x00ac0282, 0x00000000, 0x00000000, 0x0020822a, 0x00048000, 0xffffffff,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
 };
 
@@ -4764,9 +4771,9 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
     if (type > s->floor + 1 && end - type == 1 && memcmp(s->text + type - 2, "p/w", 3) == 0)
         return '+';
     if (before == type || before == s->floor) return 0;
-    if (c == ':') sign = vitp_scrub_name(s, before - 1, start);
-    else if (vitp_scrub_is(c, VITP_SCRUB_QUOTES) && end - type == 5 &&
-             vitp_scrub_lower(s->text[type]) == 'v' && vitp_scrub_starts(s, type + 1, "alue"))
+    if (c == ':' ||
+        (vitp_scrub_is(c, VITP_SCRUB_QUOTES) && end - type == 5 &&
+         vitp_scrub_lower(s->text[type]) == 'v' && vitp_scrub_starts(s, type + 1, "alue")))
         sign = vitp_scrub_name(s, before - 1, start);
     return sign == '+' || sign == '?' ? sign : '\0';
 }
@@ -5031,7 +5038,8 @@ static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bo
     d = vitp_scrub_dots(s, at);
     if (!plain && !digit && d.labels < 2) return false;
     if (vitp_scrub_listed(s, at, end, '=') || vitp_scrub_listed(s, at, end, ';') ||
-        vitp_scrub_listed(s, at, end, '0') || vitp_scrub_is_reference(s, at, end))
+        vitp_scrub_listed(s, at, end, '0') ||
+        (d.labels <= 3 && vitp_scrub_is_reference(s, at, end)))
         return false;
     if (d.labels > 1 && d.end == end) return plain || vitp_scrub_top_level(s, at, &d);
     if (plain) return true;
@@ -5048,7 +5056,7 @@ static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
     return end - at >= 2 && vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
            !vitp_scrub_listed(s, last, end, '=') && !vitp_scrub_listed(s, last, end, '0') &&
            !vitp_scrub_is_reference(s, at, end) && vitp_scrub_at(s, end) != '(' &&
-           !vitp_scrub_meets(s, end, VITP_SCRUB_JOINS);
+           vitp_scrub_at(s, end) != '=' && !vitp_scrub_meets(s, end, VITP_SCRUB_JOINS);
 }
 
 #define VITP_SCRUB_MACHINE (VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH))
@@ -5079,6 +5087,7 @@ static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool 
 
     if (quoted) at = open + 1;
     if (sign == '@' && vitp_scrub_starts(s, at, "tcp:")) at += 4;
+    if (sign == '@' && vitp_scrub_starts(s, at, ".\\")) at += 2;
     end = vitp_scrub_name_end(s, at, sign == '@' ? VITP_SCRUB_MACHINE : VITP_SCRUB_ACCOUNT);
     if (quoted && vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3)) != quote)
         return false;
@@ -5110,6 +5119,7 @@ static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_s
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
     if (!sign || (sign == '&' && end - name < 2)) return false;
+    if (vitp_scrub_before(s, name) == '{' && vitp_scrub_before(s, name - 1) == '$') return false;
     value = vitp_scrub_run(s, at + width, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON), 3);
     if (s->text[at] == ':' && value == at + 2 && s->text[at + 1] == ':' &&
         !(sign == '+' && vitp_scrub_at(s, value) == ' ')) /* of LDIF */
@@ -5883,7 +5893,7 @@ static size_t vitp_scrub_same_word(const vitp_scrub *s, size_t at, const vitp_sc
 /* The longest known value of this kind (VITP_SCRUB_STARTS_*) that stands here. */
 static bool vitp_scrub_known(const vitp_scrub *s, size_t at, unsigned kind, vitp_scrub_span *span)
 {
-    const uint32_t base64 = VITP_SCRUB_SLUG | VITP_SCRUB_BASE64;
+    const uint32_t base64 = VITP_SCRUB_BASE64 | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(UNDERSCORE);
     size_t         longest = 0, length;
     uint32_t       i;
 
@@ -6006,11 +6016,14 @@ static bool vitp_scrub_encoded(const vitp_scrub *s, size_t at, vitp_scrub_span *
 /* The '>' of <password>secret</password>, in `width` bytes (&gt; is one too). */
 static bool vitp_scrub_element(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
+    size_t end = vitp_scrub_back(s, at, VITP_SCRUB_QUOTES, 1); /* <entry key="password"> */
     size_t name;
-    char   sign = vitp_scrub_name(s, at, &name);
+    char   sign = vitp_scrub_name(s, end, &name);
     char   before = vitp_scrub_before(s, name);
 
-    if ((before != '<' && before != ';') || !sign || sign == '!') return false;
+    if (end < at ? !vitp_scrub_is(before, VITP_SCRUB_QUOTES) : before != '<' && before != ';')
+        return false;
+    if (!sign || sign == '!') return false;
     if (sign == '@' || sign == '&')
         return vitp_scrub_identity(s, at + width, sign, true, false, span);
     return vitp_scrub_value_at(s, at + width, sign, false, name, span);
