@@ -3569,94 +3569,463 @@ static const char *const vitp_scrub_words[26] = {
    : is a scheme whose URL has no //, = stands where a user would and names nobody, ; the same for
    hosts, & says of hex digits that they are a checksum or an identifier, * stands before a phone
    number, + before a social security number, ! before an IMEI. */
-static const char *const vitp_scrub_lexicon[26] = {
-    "%algorithm %alg >as #assemblyversion $app @apikey =admin =administrator "
-    "=administrators =anonymous =accounts =account =agent =agents =authentication =action "
-    "=actions =a =an =any =all =and =at =are =as =another =approval ;arm64 ;amd64",
-    ">by 0bool #build @bearer @basic =by =button =bool &build &blob ;base64",
-    "%count %code 0cannot 0changed .css $chromadb $chroma $chrome $cuda $clang =code =can "
-    "=cannot =could =current =consent =creation =commands &commit &checksum &container "
-    "&correlation &crc *cell *call *callback *contact",
-    "%disabled %down 0denied 0default #driver @digest =default =data =defined =database "
-    "=does =do =did =denied =deletion =disabled &digest !device",
-    "%expired %expires %expiry %enabled %event %error 0empty 0expired 0error $edge "
-    "$electron $elasticsearch =experience =error =errors =each =every =expired =existing "
-    "=enabled &etag ;es6",
-    "%file %field %format %frame %failed 0false 0failed 0function #fileversion #firmware "
-    "$firefox $faiss :file =from =failed =failure =found =false =feedback =form "
-    "&fingerprint *fax ;float32 ;float64",
-    ".gif .gz $glibc $gcc =guest =group =groups",
-    "%hint 0hidden =has &hash ;http1 ;http2 ;http3",
-    "%id %ids %index 0invalid 0incorrect 0is 0int >is .ico =id =ids =input =inputs "
-    "=interface =in =is =it =its =if =invalid =int &image &integrity !imei ;i386 ;i686 "
-    ";ipv4 ;ipv6 ;int32 ;int64",
-    ".jpg .jpeg .js .json .jar :jdbc",
+static const char *const vitp_scrub_lexicon[] = {
+    "=a",
+    "=account",
+    "=accounts",
+    "=action",
+    "=actions",
+    "=admin",
+    "=administrator",
+    "=administrators",
+    "=agent",
+    "=agents",
+    "%alg",
+    "%algorithm",
+    "=all",
+    ";amd64",
+    "=an",
+    "=and",
+    "=anonymous",
+    "=another",
+    "=any",
+    "@apikey",
+    "$app",
+    "=approval",
+    "=are",
+    ";arm64",
+    "=as",
+    ">as",
+    "#assemblyversion",
+    "=at",
+    "=authentication",
+    ";base64",
+    "@basic",
+    "@bearer",
+    "0bool",
+    "=bool",
+    "#build",
+    "&build",
+    "=button",
+    "=by",
+    ">by",
+    "*call",
+    "*callback",
+    "=can",
+    "0cannot",
+    "=cannot",
+    "*cell",
+    "0changed",
+    "&checksum",
+    "$chroma",
+    "$chromadb",
+    "$chrome",
+    "$clang",
+    "%code",
+    "=code",
+    "=commands",
+    "&commit",
+    "=consent",
+    "*contact",
+    "&container",
+    "&correlation",
+    "=could",
+    "%count",
+    "&crc",
+    "=creation",
+    ".css",
+    "$cuda",
+    "=current",
+    "=data",
+    "=database",
+    "0default",
+    "=default",
+    "=defined",
+    "=deletion",
+    "0denied",
+    "=denied",
+    "!device",
+    "=did",
+    "&digest",
+    "@digest",
+    "%disabled",
+    "=disabled",
+    "=do",
+    "=does",
+    "%down",
+    "#driver",
+    "=each",
+    "$edge",
+    "$elasticsearch",
+    "$electron",
+    "0empty",
+    "%enabled",
+    "=enabled",
+    "%error",
+    "0error",
+    "=error",
+    "=errors",
+    ";es6",
+    "&etag",
+    "%event",
+    "=every",
+    "=existing",
+    "=experience",
+    "%expired",
+    "0expired",
+    "=expired",
+    "%expires",
+    "%expiry",
+    "%failed",
+    "0failed",
+    "=failed",
+    "=failure",
+    "$faiss",
+    "0false",
+    "=false",
+    "*fax",
+    "=feedback",
+    "%field",
+    "%file",
+    ":file",
+    "#fileversion",
+    "&fingerprint",
+    "$firefox",
+    "#firmware",
+    ";float32",
+    ";float64",
+    "=form",
+    "%format",
+    "=found",
+    "%frame",
+    "=from",
+    "0function",
+    "$gcc",
+    ".gif",
+    "$glibc",
+    "=group",
+    "=groups",
+    "=guest",
+    ".gz",
+    "=has",
+    "&hash",
+    "0hidden",
+    "%hint",
+    ";http1",
+    ";http2",
+    ";http3",
+    ";i386",
+    ";i686",
+    ".ico",
+    "%id",
+    "=id",
+    "%ids",
+    "=ids",
+    "=if",
+    "&image",
+    "!imei",
+    "=in",
+    "0incorrect",
+    "%index",
+    "=input",
+    "=inputs",
+    "0int",
+    "=int",
+    ";int32",
+    ";int64",
+    "&integrity",
+    "=interface",
+    "0invalid",
+    "=invalid",
+    ";ipv4",
+    ";ipv6",
+    "0is",
+    "=is",
+    ">is",
+    "=it",
+    "=its",
+    ".jar",
+    ":jdbc",
+    ".jpeg",
+    ".jpg",
+    ".js",
+    ".json",
     "$kernel",
-    "%length %len %limit $lancedb $linux =level =local =localhost &layer",
-    "%min %max %manager %method 0missing 0must $milvus $mongodb $mysql $macos =mode =my "
-    "=must =may =missing =management &md5 *mobile ;md5",
-    "%name %names 0null 0none 0nil 0no 0not $node $numpy @negotiate @ntlm =nobody =name "
-    "=none =null =not =no =new =network *number",
-    "0on 0off 0ok 0optional 0object >of #oid $openssl $opensearch =object =or =on =of "
-    "=our =other =operations =operation &object",
-    "%path %policy %prefix %pos %provider %prompt .png #productversion $pinecone "
-    "$postgres $postgresql $pgvector $python $product =profile =profiles =preferences "
-    "=preference =public =privacy =permissions =permission =process =page =prompt &parent "
-    "*phone ;python3 ;ps5",
-    "$qdrant $qt",
-    "%required 0required 0reset 0redacted #release #rev #revision $redis =root =request "
-    "=requests =role =roles =required =registration &rev &revision &request",
-    "%size %status %space %store 0string 0str .svg #section $sqlite $safari @ssws =system "
-    "=service =session =sessions =settings =space =specified =should =same =screen "
-    "=successful =succeeded =string =str &sha &sha1 &sha224 &sha256 &sha384 &sha512 &span "
-    "&snapshot &sum *sms +ssn +security ;sha1 ;sha256",
-    "%type %ttl 0true 0too 0text >to .tgz @token =table =the =this =that =to =their =true "
-    "=telemetry =text &trace &traceparent &tree *telephone *tel *telefon *telepono ;tcp4 "
+    "$lancedb",
+    "&layer",
+    "%len",
+    "%length",
+    "=level",
+    "%limit",
+    "$linux",
+    "=local",
+    "=localhost",
+    "$macos",
+    "=management",
+    "%manager",
+    "%max",
+    "=may",
+    "&md5",
+    ";md5",
+    "%method",
+    "$milvus",
+    "%min",
+    "0missing",
+    "=missing",
+    "*mobile",
+    "=mode",
+    "$mongodb",
+    "0must",
+    "=must",
+    "=my",
+    "$mysql",
+    "%name",
+    "=name",
+    "%names",
+    "@negotiate",
+    "=network",
+    "=new",
+    "0nil",
+    "0no",
+    "=no",
+    "=nobody",
+    "$node",
+    "0none",
+    "=none",
+    "0not",
+    "=not",
+    "@ntlm",
+    "0null",
+    "=null",
+    "*number",
+    "$numpy",
+    "&object",
+    "0object",
+    "=object",
+    "=of",
+    ">of",
+    "0off",
+    "#oid",
+    "0ok",
+    "0on",
+    "=on",
+    "$opensearch",
+    "$openssl",
+    "=operation",
+    "=operations",
+    "0optional",
+    "=or",
+    "=other",
+    "=our",
+    "=page",
+    "&parent",
+    "%path",
+    "=permission",
+    "=permissions",
+    "$pgvector",
+    "*phone",
+    "$pinecone",
+    ".png",
+    "%policy",
+    "%pos",
+    "$postgres",
+    "$postgresql",
+    "=preference",
+    "=preferences",
+    "%prefix",
+    "=privacy",
+    "=process",
+    "$product",
+    "#productversion",
+    "=profile",
+    "=profiles",
+    "%prompt",
+    "=prompt",
+    "%provider",
+    ";ps5",
+    "=public",
+    "$python",
+    ";python3",
+    "$qdrant",
+    "$qt",
+    "0redacted",
+    "$redis",
+    "=registration",
+    "#release",
+    "&request",
+    "=request",
+    "=requests",
+    "%required",
+    "0required",
+    "=required",
+    "0reset",
+    "#rev",
+    "&rev",
+    "#revision",
+    "&revision",
+    "=role",
+    "=roles",
+    "=root",
+    "$safari",
+    "=same",
+    "=screen",
+    "#section",
+    "+security",
+    "=service",
+    "=session",
+    "=sessions",
+    "=settings",
+    "&sha",
+    "&sha1",
+    ";sha1",
+    "&sha224",
+    "&sha256",
+    ";sha256",
+    "&sha384",
+    "&sha512",
+    "=should",
+    "%size",
+    "*sms",
+    "&snapshot",
+    "%space",
+    "=space",
+    "&span",
+    "=specified",
+    "$sqlite",
+    "+ssn",
+    "@ssws",
+    "%status",
+    "%store",
+    "0str",
+    "=str",
+    "0string",
+    "=string",
+    "=succeeded",
+    "=successful",
+    "&sum",
+    ".svg",
+    "=system",
+    "=table",
+    ";tcp4",
     ";tcp6",
-    "%url %uri %up %usage 0undefined 0unknown 0unset =unknown =user =users =uid ;utf8 "
+    "*tel",
+    "*telefon",
+    "=telemetry",
+    "*telephone",
+    "*telepono",
+    "0text",
+    "=text",
+    ".tgz",
+    "=that",
+    "=the",
+    "=their",
+    "=this",
+    "=to",
+    ">to",
+    "@token",
+    "0too",
+    "&trace",
+    "&traceparent",
+    "&tree",
+    "0true",
+    "=true",
+    "%ttl",
+    "%type",
+    "=uid",
+    "0undefined",
+    "0unknown",
+    "=unknown",
+    "0unset",
+    "%up",
+    "%uri",
+    "%url",
+    "%usage",
+    "=user",
+    "=users",
     ";utf16",
-    "%version %vault 0value #v #ver #version #versions =value",
-    "0wrong 0was >was .webp .whl $weaviate $windows =with =was =were =which =who =whom "
-    "=when =while =where =will *whatsapp ;win32 ;win64",
-    ";x64 ;x86",
-    "0yes .yml .yaml =your",
-    "",
+    ";utf8",
+    "#v",
+    "0value",
+    "=value",
+    "%vault",
+    "#ver",
+    "#version",
+    "%version",
+    "#versions",
+    "0was",
+    "=was",
+    ">was",
+    "$weaviate",
+    ".webp",
+    "=were",
+    "*whatsapp",
+    "=when",
+    "=where",
+    "=which",
+    "=while",
+    ".whl",
+    "=who",
+    "=whom",
+    "=will",
+    ";win32",
+    ";win64",
+    "$windows",
+    "=with",
+    "0wrong",
+    ";x64",
+    ";x86",
+    ".yaml",
+    "0yes",
+    ".yml",
+    "=your",
+};
+static const uint16_t vitp_scrub_lexicon_rows[27] = {
+    0,   29,  39,  66,  84,  106, 130, 137, 144, 174, 180, 181, 190, 209,
+    229, 247, 276, 278, 296, 335, 361, 374, 382, 402, 404, 408, 408,
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
    is used inside companies), - one that needs three labels, ^ one that is more often something
    else and needs a port or a digit too, / begins names of packages, . is an object of programs. */
-static const char *const vitp_scrub_labels[26] = {
-    "~au ~ar ~ae ~agency ~arpa -ai -app ^at /android /androidx .application .asp .ado "
-    ".app .args",
-    "~biz ~br ~bg -box ^be",
-    "~com ~ch ~cn ~cz ~cl ~cloud ~company ~corp -co -ca -cluster ^club /com .cls .config "
-    ".console .cfg .ctx .context",
-    "~de ~dk ~dev ~digital .document .default .docker .data",
-    "~edu ~eu ~ee -example ^es .env .environ .environment",
-    "~fr ~fi ^fm",
-    "~gov ~gr ^group ^gg .global",
-    "~hu ~hk -home -host",
-    "~ir ~il ~internal ~intra ~intranet -io -invalid ^it ^in ^is ^int ^info ^id /io",
-    "~jp ^jobs /java /javax /jdk /jakarta",
-    "~kr /kotlin",
-    "~lv ~lt ~lu ~li ~lan ~localdomain ~local ~localnet -la -lab ^live ^link .log .logger",
-    "~mil ~mx ~my -me ^media ^mobi ^ms /microsoft .ml .module .model",
-    "~net ~nl ~nz -network ^no ^name /net .node .np",
-    "~org ~online ~onion ^one /org .os .options .opts",
-    "~pt ~ph ~pk ~pe ~private -pl ^pro ^page .pd .package .process .parent .params .props",
-    "",
-    "~ru ~ro .root .request .response",
-    "~sk ~sg ~systems ~solutions ~software -se -svc -services -server -st ^site ^store "
-    "^shop ^space ^studio /scala /sun .self .settings .storage .sys .session .system "
-    ".state .std",
-    "~tr ~tw ~th ~tech -tv ^test ^team ^tools ^top ^to .this .thread .tf",
-    "~uk ~ua -us .user",
-    "~vn -ve .vb",
-    "~website ^world ^ws .window",
-    "~xyz",
-    "",
-    "~za ^zone",
+static const char *const vitp_scrub_labels[] = {
+    ".ado",         "~ae",       "~agency",      "-ai",          "/android",  "/androidx",
+    "-app",         ".app",      ".application", "~ar",          ".args",     "~arpa",
+    ".asp",         "^at",       "~au",          "^be",          "~bg",       "~biz",
+    "-box",         "~br",       "-ca",          ".cfg",         "~ch",       "~cl",
+    "~cloud",       ".cls",      "^club",        "-cluster",     "~cn",       "-co",
+    "/com",         "~com",      "~company",     ".config",      ".console",  ".context",
+    "~corp",        ".ctx",      "~cz",          ".data",        "~de",       ".default",
+    "~dev",         "~digital",  "~dk",          ".docker",      ".document", "~edu",
+    "~ee",          ".env",      ".environ",     ".environment", "^es",       "~eu",
+    "-example",     "~fi",       "^fm",          "~fr",          "^gg",       ".global",
+    "~gov",         "~gr",       "^group",       "~hk",          "-home",     "-host",
+    "~hu",          "^id",       "~il",          "^in",          "^info",     "^int",
+    "~internal",    "~intra",    "~intranet",    "-invalid",     "-io",       "/io",
+    "~ir",          "^is",       "^it",          "/jakarta",     "/java",     "/javax",
+    "/jdk",         "^jobs",     "~jp",          "/kotlin",      "~kr",       "-la",
+    "-lab",         "~lan",      "~li",          "^link",        "^live",     "~local",
+    "~localdomain", "~localnet", ".log",         ".logger",      "~lt",       "~lu",
+    "~lv",          "-me",       "^media",       "/microsoft",   "~mil",      ".ml",
+    "^mobi",        ".model",    ".module",      "^ms",          "~mx",       "~my",
+    "^name",        "/net",      "~net",         "-network",     "~nl",       "^no",
+    ".node",        ".np",       "~nz",          "^one",         "~onion",    "~online",
+    ".options",     ".opts",     "/org",         "~org",         ".os",       ".package",
+    "^page",        ".params",   ".parent",      ".pd",          "~pe",       "~ph",
+    "~pk",          "-pl",       "~private",     "^pro",         ".process",  ".props",
+    "~pt",          ".request",  ".response",    "~ro",          ".root",     "~ru",
+    "/scala",       "-se",       ".self",        "-server",      "-services", ".session",
+    ".settings",    "~sg",       "^shop",        "^site",        "~sk",       "~software",
+    "~solutions",   "^space",    "-st",          ".state",       ".std",      ".storage",
+    "^store",       "^studio",   "/sun",         "-svc",         ".sys",      ".system",
+    "~systems",     "^team",     "~tech",        "^test",        ".tf",       "~th",
+    ".this",        ".thread",   "^to",          "^tools",       "^top",      "~tr",
+    "-tv",          "~tw",       "~ua",          "~uk",          "-us",       ".user",
+    ".vb",          "-ve",       "~vn",          "~website",     ".window",   "^world",
+    "^ws",          "~xyz",      "~za",          "^zone",
+};
+static const uint16_t vitp_scrub_labels_rows[27] = {
+    0,   15,  20,  39,  47,  55,  58,  63,  67,  81,  87,  89,  103, 114,
+    123, 131, 145, 145, 150, 175, 188, 192, 195, 199, 200, 200, 202,
 };
 
 /* Beginnings of words that say what follows, in whatever case. Sign: @ a host, * a host if it has a
@@ -4031,45 +4400,55 @@ static VITP_INLINE bool vitp_scrub_pair_in(const vitp_scrub *s, const uint32_t s
            (seconds[(s->text[at] & 31) - 1] >> (vitp_scrub_at(s, at + 1) & 31) & 1u);
 }
 
-/* Is [at, end) a word of the table with this sign? */
-static bool vitp_scrub_among(const vitp_scrub *s, const char *const table[26], size_t at,
-                             size_t end, char sign)
+/* Is [at, end) a word of the table with this sign? rows: first word of each letter. */
+static bool vitp_scrub_among(const vitp_scrub *s, const char *const *table, const uint16_t *rows,
+                             size_t at, size_t end, char sign)
 {
-    const char *word;
-    char        second;
+    unsigned letter, i;
+    char     second;
 
     if (end - at < 1 || end - at > 15 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
         return false;
-    second = end - at > 1 ? vitp_scrub_lower(s->text[at + 1]) : ' ';
-    for (word = table[(s->text[at] & 31) - 1]; *word; word += *word == ' ') {
-        if (word[0] == sign && word[2] == second) {
-            size_t i = at + 1;
+    letter = (unsigned)s->text[at] & 31u;
+    second = end - at > 1 ? vitp_scrub_lower(s->text[at + 1]) : '\0';
+    for (i = rows[letter - 1]; i < rows[letter]; i++) {
+        const char *word = table[i];
+        size_t      k = at + 1;
 
-            for (word += 2; *word > ' ' && i < end && vitp_scrub_lower(s->text[i]) == *word; i++)
-                word++;
-            if (*word <= ' ' && i == end) return true;
-        }
-        while (*word > ' ') word++;
+        if (word[0] != sign || word[2] != second) continue;
+        for (word += 2; *word && k < end && vitp_scrub_lower(s->text[k]) == *word; k++) word++;
+        if (!*word && k == end) return true;
     }
     return false;
 }
 
+/* Is it a word of vitp_scrub_lexicon? */
 static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, char sign)
 {
-    return vitp_scrub_among(s, vitp_scrub_lexicon, at, end, sign);
+    return vitp_scrub_among(s, vitp_scrub_lexicon, vitp_scrub_lexicon_rows, at, end, sign);
+}
+
+/* Is it a word of vitp_scrub_labels? */
+static bool vitp_scrub_labeled(const vitp_scrub *s, size_t at, size_t end, char sign)
+{
+    return vitp_scrub_among(s, vitp_scrub_labels, vitp_scrub_labels_rows, at, end, sign);
 }
 
 /* Length of the marker that stands here, or 0. */
-static size_t vitp_scrub_marker(const vitp_scrub *s, size_t at)
+static VITP_NOINLINE size_t vitp_scrub_marker_here(const vitp_scrub *s, size_t at)
 {
     size_t i, end;
 
-    if (vitp_scrub_at(s, at) != '[') return 0;
     end = vitp_scrub_run(s, at + 1, VITP_SCRUB_ALNUM, 7);
     if (end == at + 1 || vitp_scrub_at(s, end) != ']') return 0;
     for (i = 0; i < sizeof vitp_scrub_markers / sizeof *vitp_scrub_markers; i++)
         if (vitp_scrub_starts(s, at, vitp_scrub_markers[i])) return end + 1 - at;
     return 0;
+}
+
+static VITP_INLINE size_t vitp_scrub_marker(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_at(s, at) == '[' ? vitp_scrub_marker_here(s, at) : 0;
 }
 
 /* Is what follows no boundary? A marker may stand for a letter or digit. */
@@ -4380,13 +4759,14 @@ static vitp_scrub_dotted vitp_scrub_dots(const vitp_scrub *s, size_t at)
    the name has them. */
 static char vitp_scrub_top_level(const vitp_scrub *s, size_t start, const vitp_scrub_dotted *d)
 {
+    if (d->end - d->last < 2) return 0;
     if (vitp_scrub_starts(s, d->last, "xn--")) return '~';
     if (vitp_scrub_has(s, d->last, d->end, VITP_SCRUB_UPPER) &&
         vitp_scrub_has(s, start, d->end, VITP_SCRUB_LOWER))
         return 0;
-    if (vitp_scrub_among(s, vitp_scrub_labels, d->last, d->end, '~')) return '~';
-    if (vitp_scrub_among(s, vitp_scrub_labels, d->last, d->end, '-')) return '-';
-    return vitp_scrub_among(s, vitp_scrub_labels, d->last, d->end, '^') ? '^' : '\0';
+    if (vitp_scrub_labeled(s, d->last, d->end, '~')) return '~';
+    if (vitp_scrub_labeled(s, d->last, d->end, '-')) return '-';
+    return vitp_scrub_labeled(s, d->last, d->end, '^') ? '^' : '\0';
 }
 
 /* Does a colon and a port follow? */
@@ -4403,9 +4783,9 @@ static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_s
 
     bool digit = vitp_scrub_has(s, start, d->last, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DIGIT));
 
-    if (!top || vitp_scrub_among(s, vitp_scrub_labels, start, first, '/')) return false;
+    if (!top || vitp_scrub_labeled(s, start, first, '/')) return false;
     if (vitp_scrub_port(s, d->end) && (top == '~' || d->labels > 2)) return true;
-    if (d->labels <= 3 && vitp_scrub_among(s, vitp_scrub_labels, start, first, '.')) return false;
+    if (d->labels <= 3 && vitp_scrub_labeled(s, start, first, '.')) return false;
     if (top == '~') return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER);
     return d->labels > 2 && (top == '-' || digit);
 }
@@ -4714,7 +5094,7 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
     char   sign = 0;
 
     *start = vitp_scrub_back(s, end, VITP_SCRUB_NAME, 40);
-    if (*start == end) return 0;
+    if (end - *start < 2) return 0;
     at = vitp_scrub_before(s, *start) == ' ' && *start > s->floor
              ? vitp_scrub_back(s, *start - 1, VITP_SCRUB_NAME, 16)
              : *start;
@@ -4768,6 +5148,7 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
                        vitp_scrub_is_foreign(s, end)
                    ? '+'
                    : '\0';
+    if (c == vitp_scrub_before(s, type) && c != '/') return 0; /* no blank between them */
     if (type > s->floor + 1 && end - type == 1 && memcmp(s->text + type - 2, "p/w", 3) == 0)
         return '+';
     if (before == type || before == s->floor) return 0;
@@ -4784,7 +5165,7 @@ static bool vitp_scrub_is_object(const vitp_scrub *s, size_t at)
     size_t end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
 
     return vitp_scrub_at(s, end) == '.' && vitp_scrub_in(s, end + 1, VITP_SCRUB_LETTER) &&
-           vitp_scrub_among(s, vitp_scrub_labels, at, end, '.');
+           vitp_scrub_labeled(s, at, end, '.');
 }
 
 /* Does the value stand for another (${X}, $(x), $X, <x>, {{x}}, %X%, ***, x.y of code, f(x))? */
@@ -4932,8 +5313,10 @@ static size_t vitp_scrub_trim(const vitp_scrub *s, size_t at, size_t end)
 static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_scrub_span *span)
 {
     size_t word = at;
-    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
+    size_t end = s->size - at < VITP_SCRUB_PROBE + 16 ? s->size : at + VITP_SCRUB_PROBE + 16;
 
+    if (!vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL))) return false;
+    end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
     if (vitp_scrub_listed(s, at, end, '@')) word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
     end = vitp_scrub_bare_end(s, word, VITP_SCRUB_PROBE);
     if (end - word < 6 || vitp_scrub_marker(s, end) || vitp_scrub_is_reference(s, word, end) ||
@@ -5171,8 +5554,8 @@ static bool vitp_scrub_option(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     sign = vitp_scrub_name(s, end, &name);
     if (sign != '+' && sign != '?' && sign != '&') return false;
     end = vitp_scrub_run(s, value, VITP_SCRUB_LETTER, 16);
-    return !vitp_scrub_listed(s, value, end, '=') &&
-           vitp_scrub_value_at(s, value, sign, sign != '+', name, span);
+    return vitp_scrub_value_at(s, value, sign, sign != '+', name, span) &&
+           !vitp_scrub_listed(s, value, end, '=');
 }
 
 /* ---- numbers of persons ------------------------------------------------------------------ */
@@ -5408,13 +5791,19 @@ static bool vitp_scrub_iban(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
 /* The first digit of a number. */
 static bool vitp_scrub_number(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
+    const uint32_t joins = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(SLASH) |
+                           VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(PAREN);
+    size_t n = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 20) - at;
+    char   next = vitp_scrub_at(s, at + n);
+
+    if (next == '.' && n <= 3 && vitp_scrub_ipv4(s, at, span)) return true;
     if (vitp_scrub_before(s, at) == '.' &&
         vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_SET(DIGIT)))
         return false; /* inside of a number with dots */
-    if (vitp_scrub_ipv4(s, at, span)) return true;
-    if (!vitp_scrub_in(s, at + 2, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH))) return false;
-    return vitp_scrub_card(s, at, span) || vitp_scrub_ssn(s, at, span) ||
-           vitp_scrub_imei(s, at, span) || vitp_scrub_phone(s, at, span);
+    if ((n == 4 || n >= 13) && vitp_scrub_card(s, at, span)) return true;
+    if (((n == 3 && next == '-') || n == 9) && vitp_scrub_ssn(s, at, span)) return true;
+    if (n == 15 && vitp_scrub_imei(s, at, span)) return true;
+    return (n >= 7 || (n >= 2 && vitp_scrub_is(next, joins))) && vitp_scrub_phone(s, at, span);
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -5747,7 +6136,8 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD)) return false;
     if (vitp_scrub_hex(s, at, span)) return true;
-    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT)) &&
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT) |
+                                                    VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(PLUS)) &&
         vitp_scrub_letters(s, at - 1) != at)
         return false; /* inside of a run that was looked at */
     return vitp_scrub_shaped(s, at, span) || vitp_scrub_base64(s, at, span);
@@ -6133,7 +6523,7 @@ static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     vitp_scrub_span secret;
     size_t          i;
 
-    i = vitp_scrub_marker(s, at);
+    i = s->text[at] == '[' ? vitp_scrub_marker(s, at) : 0;
     if (i) return vitp_scrub_claim(span, at, at + i, NULL);
     if (s->values->count == 0) return vitp_scrub_match(s, at, span);
     if (vitp_scrub_known(s, at, VITP_SCRUB_STARTS_SECRET, span)) return true;

@@ -367,6 +367,21 @@ static void tokens_need_their_length(void **state)
     }
 }
 
+static void words_fit_their_rows(const char *const *table, const uint16_t *rows, size_t count,
+                                 const char *signs)
+{
+    size_t letter, i;
+
+    assert_int_equal(rows[0], 0);
+    assert_int_equal(rows[26], count);
+    for (letter = 0; letter < 26; letter++)
+        for (i = rows[letter]; i < rows[letter + 1]; i++) {
+            assert_non_null(strchr(signs, table[i][0]));
+            assert_int_equal(table[i][1], 'a' + (int)letter);
+            assert_true(strlen(table[i]) <= 16); /* vitp_scrub_among finds no longer ones */
+        }
+}
+
 static void words_are_well_formed(void **state)
 {
     size_t letter;
@@ -386,19 +401,11 @@ static void words_are_well_formed(void **state)
             else seconds |= UINT32_C(1) << (word[1] & 31);
         }
         assert_int_equal(vitp_scrub_word_seconds[letter], seconds);
-        for (word = vitp_scrub_lexicon[letter]; *word; word = *end ? end + 1 : end) {
-            end = strchr(word, ' ') ? strchr(word, ' ') : word + strlen(word);
-            assert_non_null(strchr("%0>#$@.:=;&*+!", *word));
-            assert_int_equal(word[1], 'a' + (int)letter);
-            assert_true(end - word <= 16); /* vitp_scrub_among finds no longer ones */
-        }
-        for (word = vitp_scrub_labels[letter]; *word; word = *end ? end + 1 : end) {
-            end = strchr(word, ' ') ? strchr(word, ' ') : word + strlen(word);
-            assert_non_null(strchr("~-^/.", *word));
-            assert_int_equal(word[1], 'a' + (int)letter);
-            assert_true(end - word <= 16);
-        }
     }
+    words_fit_their_rows(vitp_scrub_lexicon, vitp_scrub_lexicon_rows, COUNT(vitp_scrub_lexicon),
+                         "%0>#$@.:=;&*+!");
+    words_fit_their_rows(vitp_scrub_labels, vitp_scrub_labels_rows, COUNT(vitp_scrub_labels),
+                         "~-^/.");
 }
 
 /* ---- cutting */
