@@ -38,7 +38,8 @@ static void encode_known(void)
     size_t i, k;
 
     for (i = 0; i < 2; i++)
-        for (k = 0; k < 3; k++) vitp_scrub_encode(&cores[i][k], known[3 + i].text, known[3 + i].size, k);
+        for (k = 0; k < 3; k++)
+            vitp_scrub_encode(&cores[i][k], known[3 + i].text, known[3 + i].size, k);
 }
 
 typedef struct text {
