@@ -4364,7 +4364,7 @@ static char vitp_scrub_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 
 /* End of the run of bytes of the set, of `most` bytes at most. */
 static size_t vitp_scrub_run(const vitp_scrub *s, size_t at, uint32_t set, size_t most)
 {
-    size_t end = most < s->size - at ? at + most : s->size;
+    size_t end = at >= s->size ? at : most < s->size - at ? at + most : s->size;
 
     while (at < end && vitp_scrub_is(s->text[at], set)) at++;
     return at;
@@ -4389,7 +4389,7 @@ static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
 {
     size_t n = strlen(word);
 
-    return n <= s->size - at && memcmp(s->text + at, word, n) == 0;
+    return at <= s->size && n <= s->size - at && memcmp(s->text + at, word, n) == 0;
 }
 
 /* May the two letters here begin a word of the table? */
@@ -4461,7 +4461,7 @@ static bool vitp_scrub_goes_on(const vitp_scrub *s, size_t at)
    scrubbed. */
 static bool vitp_scrub_meets(const vitp_scrub *s, size_t at, uint32_t separators)
 {
-    size_t i, end = at < s->size ? vitp_scrub_run(s, at, separators, 2) : at;
+    size_t i, end = vitp_scrub_run(s, at, separators, 2);
 
     if (vitp_scrub_at(s, at) == '%') end = at + 3; /* of an escape that was cut */
     for (i = at; i <= end; i++)
@@ -4960,7 +4960,7 @@ static bool vitp_scrub_folders(const vitp_scrub *s, size_t start, size_t at, vit
 /* The ':' of C:\ and C:/ (not of a://). */
 static bool vitp_scrub_drive(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t first = at + 1 < s->size ? vitp_scrub_run(s, at + 1, VITP_SCRUB_SLASHES, 3) : at;
+    size_t first = vitp_scrub_run(s, at + 1, VITP_SCRUB_SLASHES, 3);
 
     return first > at + 1 && !vitp_scrub_starts(s, at + 1, "//") && at > s->floor &&
            vitp_scrub_is(s->text[at - 1], VITP_SCRUB_LETTER) &&
@@ -5672,17 +5672,18 @@ static bool vitp_scrub_called(const vitp_scrub *s, size_t at, char sign)
 /* ddd-dd-dddd, or nine digits that are called so. */
 static bool vitp_scrub_ssn(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 10);
-    size_t group = at + 3, serial;
+    const uint32_t digit = VITP_SCRUB_SET(DIGIT);
+    size_t         end = vitp_scrub_run(s, at, digit, 10), group = at + 3, serial = at + 5;
 
     if (end - at == 3 && vitp_scrub_at(s, end) == '-') {
-        group = end + 1;
-        serial = vitp_scrub_run(s, group, VITP_SCRUB_SET(DIGIT), 3) + 1;
-        end = vitp_scrub_run(s, serial - 1 < s->size ? serial : s->size, VITP_SCRUB_SET(DIGIT), 5);
-        if (serial != group + 3 || s->text[serial - 1] != '-' || end != serial + 4) return false;
-    } else {
-        if (end - at != 9 || !vitp_scrub_called(s, at, '+')) return false;
-        serial = at + 5;
+        group = at + 4;
+        serial = at + 7;
+        if (vitp_scrub_run(s, group, digit, 3) != at + 6 || vitp_scrub_at(s, at + 6) != '-' ||
+            vitp_scrub_run(s, serial, digit, 5) != at + 11)
+            return false;
+        end = at + 11;
+    } else if (end - at != 9 || !vitp_scrub_called(s, at, '+')) {
+        return false;
     }
     if (vitp_scrub_starts(s, at, "000") || vitp_scrub_starts(s, at, "666") || s->text[at] == '9' ||
         vitp_scrub_starts(s, group, "00") || vitp_scrub_starts(s, serial, "0000"))
@@ -5822,7 +5823,7 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
             return false;
         }
     if (vitp_scrub_starts(s, value, "w ")) value++;
-    blank = vitp_scrub_run(s, value < s->size ? value : s->size, VITP_SCRUB_SET(SPACE), 4);
+    blank = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 4);
     if (s->attached ? blank > value || letter == 'P' : blank == value && letter == 'P')
         return false;
     return vitp_scrub_value_at(s, blank, '+', false, at + 1, span);
@@ -6373,8 +6374,7 @@ static bool vitp_scrub_holds_secret(const vitp_scrub_values *index, const char *
 /* Do two hex digits follow the percent sign? */
 static bool vitp_scrub_is_escape(const vitp_scrub *s, size_t at)
 {
-    return vitp_scrub_at(s, at) == '%' &&
-           vitp_scrub_run(s, at + 1 < s->size ? at + 1 : s->size, VITP_SCRUB_HEX, 2) == at + 3;
+    return vitp_scrub_at(s, at) == '%' && vitp_scrub_run(s, at + 1, VITP_SCRUB_HEX, 2) == at + 3;
 }
 
 /* A path with %2F between its parts. */
