@@ -752,9 +752,10 @@ VIT_API vit_consent vit_get_consent(const vit_client *t, vit_gate *why);
 VIT_API void vit_set_context(vit_client *t, const char *provider, const char *collection);
 /* Share of this event's occurrences that is recorded, 0 to 1. Error events stay at 1. */
 VIT_API void vit_set_rate(vit_client *t, const char *event_name, double rate);
-/* A live secret (key, password, collection name) of 4 to 128 bytes: replaced in TEXT, FRAME and
-   TRACE; an event that would carry it elsewhere is dropped. size 0: strlen. False: it is not
-   watched (see log). This version knows the literal bytes only. */
+/* A live secret (key, password, collection name) of 4 to 128 bytes. As it is, with percent (RFC
+   3986) or JSON escapes (RFC 8259) for any of its bytes, or in base64 (RFC 4648, both alphabets) it
+   is replaced in TEXT, FRAME, TRACE and FILE; an event that would carry it elsewhere is dropped.
+   size 0: strlen. False: it is not watched (see log). */
 VIT_API bool vit_register_secret(vit_client *t, const char *text, size_t size);
 
 /* Calls line_fn with each waiting event, oldest first, as it would be sent; returns their number.
@@ -778,12 +779,13 @@ VIT_API bool vit_should_sample(const char *event_name, double rate, const char *
    parts of the message replaced. NULL is "". */
 VIT_API void vit_error_hash(char out[17], const char *type, const char *message,
                             const char *top_frame);
-/* Replaces addresses, paths, URLs, secrets and tokens in text by markers ([email], [ip], [url],
-   [path], [secret], [token], [jwt], [key]). Returns the length of the whole scrubbed text, as
-   snprintf does; out (may be NULL when out_size is 0) gets what fits, cut at a character boundary
-   and never inside a marker, and a NUL. Linear time, no memory; scrubbing twice changes nothing.
-   Patterns only: what the client itself sends loses this machine's user, host and home and the
-   registered secrets too. */
+/* Replaces what names a person, a machine or a secret by a marker: [email] [ip] [mac] [host] [user]
+   [path] [url] [secret] [token] [jwt] [key] [card] [iban] [ssn] [phone] [hex] [b64] [id]. Returns
+   the length of the whole scrubbed text (the text and 8 bytes a marker at most), as snprintf does;
+   out (may be NULL when out_size is 0) gets what fits, cut at a character boundary and never inside
+   a marker, and a NUL. Linear time, no memory; scrubbing twice changes nothing. Patterns only: what
+   the client itself sends loses this machine's user, host and home and the registered secrets
+   too. */
 VIT_API size_t vit_scrub(char *out, size_t out_size, const char *text, size_t text_size);
 /* SHA-256 (FIPS 180-4). */
 VIT_API void vit_sha256(unsigned char digest[32], const void *data, size_t size);
@@ -3398,8 +3400,14 @@ void vit_error_hash(char out[17], const char *type, const char *message, const c
    across one, so scrubbing twice changes nothing. A marker has 8 bytes at most: the output is no
    longer than the text and 8 a span.
 
+   Names are known by their place (host=x, for user x, could not resolve host x) and by their form
+   (x.example.com); a run of letters and digits without either by how often small letters, capitals
+   and digits alternate. What ends at a marker, or one or two separators before it, is not claimed:
+   it went on before it was scrubbed.
+
    Formats: RFC 5321 and 6531 (addresses), RFC 4291 and 5952 (IPv6), RFC 3986 (URLs), RFC 7468
-   (PEM), RFC 7519 (JWT), RFC 7235 (credentials); token prefixes as their issuers publish them.
+   (PEM), RFC 7519 (JWT), RFC 7235 (credentials), ISO/IEC 7812 (cards), ISO 13616 (IBAN), E.164
+   (telephones), RFC 4648 (base64); token prefixes as their issuers publish them.
    ============================================================================================ */
 
 /* Class of a byte. Sets of classes are 32-bit masks. */
