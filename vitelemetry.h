@@ -5014,7 +5014,8 @@ static bool vitp_scrub_unc(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     if (vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3) != end + wide) return false;
     end += wide;
     /* \\?\C:\ */
-    if (vitp_scrub_at(s, end + 1) == ':' && vitp_scrub_at(s, end + 2) == '\\')
+    if (vitp_scrub_at(s, end + 1) == ':' && vitp_scrub_at(s, end + 2) != '\\') return false;
+    if (vitp_scrub_at(s, end + 1) == ':')
         end = vitp_scrub_run(s, end + 2, VITP_SCRUB_SET(BACKSLASH), 2);
     return vitp_scrub_folders(s, at, end, span);
 }
@@ -5378,6 +5379,17 @@ static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *s
            vitp_scrub_claim(span, at + 1, end, "[secret]");
 }
 
+/* "user":"password", of which the first part ends at `end`. */
+static bool vitp_scrub_both(const vitp_scrub *s, size_t at, size_t end, vitp_scrub_span *span)
+{
+    size_t i;
+
+    end = vitp_scrub_run(s, end, ~VITP_SCRUB_BLANK, 128);
+    for (i = at; i <= end; i++)
+        if (vitp_scrub_marker(s, i)) return false;
+    return vitp_scrub_claim(span, at, end, "[secret]");
+}
+
 /* Claims the value at `at` for a name of this sign that starts at `name`. */
 static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool loose, size_t name,
                                 vitp_scrub_span *span)
@@ -5401,8 +5413,7 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
         /* not closed: the text was cut */
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
         if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
-            return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, ~VITP_SCRUB_BLANK, 128),
-                                    "[secret]"); /* "user":"password" */
+            return vitp_scrub_both(s, at, end, span);
         while (end > at && s->text[end - 1] == '\\') end--;
         return vitp_scrub_is_value(s, sign, loose, at, end) &&
                vitp_scrub_claim(span, at, end, "[secret]");
@@ -5996,6 +6007,7 @@ static bool vitp_scrub_shaped(const vitp_scrub *s, size_t at, vitp_scrub_span *s
         vitp_scrub_is_random(s, second + 1, third))
         return vitp_scrub_claim(span, at, vitp_scrub_run(s, third, VITP_SCRUB_SLUG, s->size),
                                 "[token]");
+    if (vitp_scrub_marker(s, s->run_end)) return false; /* it went on */
     if (s->run_end - at >= 37 && vitp_scrub_starts(s, at + 4, "Q~"))
         return vitp_scrub_claim(span, at, s->run_end, "[token]");
     if (first - at == 40 && s->run_end - at >= 76 && s->run_end - at <= 96 &&
