@@ -3540,31 +3540,32 @@ static const char *const vitp_scrub_markers[] = {
 static const char *const vitp_scrub_words[26] = {
     "?access_key_id ?access_key ?account_key @.account_name$ ?api_key ?app_key ?application_key "
     "!authorization.",
-    "+bearer$ -bucket_key -bypass",
-    "-compass @.computer$ @.computer_name$ !cookie. +contrase +contribsys ?credential",
+    "+bind_pw +bearer$ -bucket_key -bypass",
+    "+community_string -compass @.computer$ @.computer_name$ !cookie. +contrase +contribsys "
+    "?credential",
     "@.data_source$ @dbhost$ &dbuser$ ?.dsn$",
     "-encompass",
-    "-foreign_key",
+    "@.fqdn$ -foreign_key",
     "",
     "@.host$ @.host_name$",
     "+identified_by -index_key",
     "?jsessionid ?.jwt$",
     "+kennwort ?.key$",
     "&.login$",
-    "@.machine_name$ +mot_de_passe",
+    "+master_auth @.machine_name$ +mot_de_passe",
     "@.node$ @.node_name$",
-    "#.otp -overpass",
-    "+passw +passphrase +passcode -pass_rate -pass_count -pass_through -pass_fail +pass. "
-    "+pasw +paswd +pswd +pwd +.pw$ &pguser$ @pghost$ #.pin. #.pin_code -partition_key -primary_key "
-    "-public_key",
+    "&.owner$ #.otp -overpass",
+    "-password_encryption -public_key_token +psk$ +passw +passphrase +passcode -pass_rate "
+    "-pass_count -pass_through -pass_fail +pass. +pasw +paswd +pswd +pwd +.pw$ &pguser$ "
+    "@pghost$ #.pin. #.pin_code -partition_key -primary_key -public_key",
     "",
-    "",
+    "+require_pass +root_pw @.rhost$",
     "-schema_key -secretar +secret -sequence_key @.server$ @.server_name$ ?sessid ?.sig$ "
     "?signature ?.sas$ -sort_key +senha ?sumo_logic_access_id -surpass",
     "-tokeniz -tokens ?token -trespass",
     "&.u$ &.user$ &.user_name$ &.user_id$ &.uid$ &.usr$",
     "",
-    "",
+    "@.workstation_name$",
     "",
     "",
     "",
@@ -3575,7 +3576,7 @@ static const char *const vitp_scrub_words[26] = {
    before four numbers that are a version (or an OID), $ does if the first number has one digit,
    @ begins a header's value, . ends a file name and looks like a top-level domain (icon@2x.png),
    : is a scheme whose URL has no //, = stands where a user would and names nobody, ; the same for
-   hosts, & says of hex digits that they are a checksum or an identifier, * stands before a phone
+   hosts, & says of hex digits that they are a checksum or an identifier (| of no base64), * stands before a phone
    number, + before a social security number, ! before an IMEI. */
 static const char *const vitp_scrub_lexicon[] = {
     "=a",
@@ -3589,6 +3590,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "=agent",
     "=agents",
     "%alg",
+    "%algo",
     "%algorithm",
     "=all",
     ";amd64",
@@ -3609,7 +3611,9 @@ static const char *const vitp_scrub_lexicon[] = {
     "=authentication",
     ";base64",
     "@basic",
+    "=bearer",
     "@bearer",
+    "|blob",
     "0bool",
     "=bool",
     "#build",
@@ -3637,12 +3641,14 @@ static const char *const vitp_scrub_lexicon[] = {
     "*contact",
     "&container",
     "&correlation",
+    "%cost",
     "=could",
     "%count",
     "&crc",
     "=creation",
     ".css",
     "$cuda",
+    "#cudnn",
     "=current",
     "=data",
     "=database",
@@ -3656,6 +3662,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "=did",
     "&digest",
     "@digest",
+    "#directml",
     "%disabled",
     "=disabled",
     "=do",
@@ -3667,8 +3674,10 @@ static const char *const vitp_scrub_lexicon[] = {
     "$elasticsearch",
     "$electron",
     "0empty",
+    "=empty",
     "%enabled",
     "=enabled",
+    "%encryption",
     "%error",
     "0error",
     "=error",
@@ -3716,7 +3725,9 @@ static const char *const vitp_scrub_lexicon[] = {
     "=guest",
     ".gz",
     "=has",
+    "%hash",
     "&hash",
+    "=header",
     "0hidden",
     "%hint",
     ";http1",
@@ -3776,6 +3787,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "&md5",
     ";md5",
     "%method",
+    "#microsoft",
     "$milvus",
     "%min",
     "0missing",
@@ -3794,6 +3806,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "=network",
     "=new",
     "0nil",
+    "=nil",
     "0no",
     "=no",
     "=nobody",
@@ -3803,13 +3816,14 @@ static const char *const vitp_scrub_lexicon[] = {
     "0not",
     "=not",
     "@ntlm",
+    "#nuget",
     "0null",
     "=null",
     "*number",
     "$numpy",
-    "&object",
     "0object",
     "=object",
+    "|object",
     "=of",
     ">of",
     "0off",
@@ -3821,12 +3835,14 @@ static const char *const vitp_scrub_lexicon[] = {
     "$openssl",
     "=operation",
     "=operations",
+    "=option",
     "0optional",
+    "=optional",
     "=or",
     "=other",
     "=our",
     "=page",
-    "&parent",
+    "|parent",
     "%path",
     "=permission",
     "=permissions",
@@ -3837,6 +3853,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "%policy",
     "%pos",
     "$postgres",
+    "=postgres",
     "$postgresql",
     "=preference",
     "=preferences",
@@ -3856,6 +3873,7 @@ static const char *const vitp_scrub_lexicon[] = {
     ";python3",
     "$qdrant",
     "$qt",
+    "=realm",
     "0redacted",
     "$redis",
     "=registration",
@@ -3874,8 +3892,11 @@ static const char *const vitp_scrub_lexicon[] = {
     "=role",
     "=roles",
     "=root",
+    "%rounds",
     "$safari",
     "=same",
+    "%scheme",
+    "=scheme",
     "=screen",
     "#section",
     "+security",
@@ -3921,6 +3942,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "=telemetry",
     "*telephone",
     "*telepono",
+    "#tensorrt",
     "0text",
     "=text",
     ".tgz",
@@ -3930,17 +3952,19 @@ static const char *const vitp_scrub_lexicon[] = {
     "=this",
     "=to",
     ">to",
+    "=token",
     "@token",
     "0too",
     "&trace",
     "&traceparent",
-    "&tree",
+    "|tree",
     "0true",
     "=true",
     "%ttl",
     "%type",
     "=uid",
     "0undefined",
+    "=undefined",
     "0unknown",
     "=unknown",
     "0unset",
@@ -3988,8 +4012,8 @@ static const char *const vitp_scrub_lexicon[] = {
     "=your",
 };
 static const uint16_t vitp_scrub_lexicon_rows[27] = {
-    0,   29,  39,  66,  84,  106, 130, 137, 144, 174, 180, 181, 190, 209,
-    229, 247, 276, 278, 296, 335, 361, 374, 382, 402, 404, 408, 408,
+    0,   30,  42,  71,  90,  114, 138, 145, 154, 184, 190, 191, 200, 220,
+    242, 262, 292, 294, 314, 355, 383, 397, 405, 425, 427, 431, 431,
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
@@ -4037,35 +4061,49 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
 };
 
 /* Beginnings of words that say what follows, in whatever case. Sign: @ a host, * a host if it has a
-   digit or quotes, ? a host as Go names one, & a user, ' a user if in quotes, ! a credential
+   digit or
+   quotes, ? a host as Go names one, & a user, + a user if it has a digit, ' a user if in quotes, ! a credential
    (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED BY are SQL), $ a program whose -p is
    a password, % the same if it stands directly behind the letter. Sorted by first letter. */
 static const char *const vitp_scrub_openers[] = {
     "'account ",
     "@address associated with hostname: ",
+    "@address information: ",
     "!apikey ",
+    "&as user ",
     "&authenticated as ",
+    "&authenticating user ",
     "&authentication failure for ",
     "!basic ",
     "!bearer ",
     "*broker ",
     "&by user ",
+    "@cannot resolve ",
     "*connect to ",
     "@connect to host ",
+    "*connect to server on ",
     "*connected to ",
     "*connecting to ",
+    "*connection to ",
     "*connection to server at ",
     "$docker login",
     "@eai_again ",
     "@enotfound ",
+    "@failed to resolve ",
     "&for user ",
+    "&from user ",
+    "@gaierror: ",
+    "@getaddrinfo failed: ",
     "$helm registry",
     "*host ",
+    "@host address ",
     "*hostname ",
     "!identified by ",
     "&impersonating ",
+    "&impersonating user ",
     "&invalid user ",
     "&logged in as ",
+    "&logged in as user ",
     "'login ",
     "&login failed for ",
     "?lookup ",
@@ -4077,6 +4115,7 @@ static const char *const vitp_scrub_openers[] = {
     "*node ",
     "@not known: ",
     "!ntlm ",
+    "&of user ",
     "!password ",
     "&password for ",
     "*peer ",
@@ -4095,25 +4134,30 @@ static const char *const vitp_scrub_openers[] = {
     "&running as ",
     "*server ",
     "*server at ",
+    "*server on ",
+    "&session for user ",
+    "&signed in as ",
     "$sshpass",
     "!token ",
     "@translate host name ",
     "@unknown host ",
     "@unknown host: ",
+    "&unknown user ",
     "@unknownhostexception: ",
+    "+user ",
     "'user ",
     "'username ",
 };
 /* First row of each letter, then their number; and by first letter the second letters (c & 31), so
    that most words are left at once (a test compares both with the table). */
 static const uint8_t vitp_scrub_opener_rows[27] = {
-    0,  5,  9,  14, 15, 17, 18, 18, 21, 24, 24, 24, 28, 31,
-    36, 36, 45, 45, 52, 55, 57, 62, 62, 62, 62, 62, 62,
+    0,  8,  12, 20, 21, 23, 26, 28, 32, 36, 36, 36, 41, 44,
+    49, 50, 59, 59, 66, 72, 74, 81, 81, 81, 81, 81, 81,
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
-    0x00210018, 0x02040022, 0x00008000, 0x00008000, 0x00004002, 0x00008000, 0x00000000,
+    0x00290018, 0x02040022, 0x00008002, 0x00008000, 0x00004002, 0x00048002, 0x00000022,
     0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008000, 0x02000002, 0x00108020,
-    0x00000000, 0x002c9022, 0x00000000, 0x00208022, 0x00080020, 0x00048000, 0x00084000,
+    0x00000040, 0x002c9022, 0x00000000, 0x00208022, 0x00080220, 0x00048000, 0x00084000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
 };
 
@@ -4498,15 +4542,18 @@ static bool vitp_scrub_claim(vitp_scrub_span *span, size_t start, size_t end, co
 }
 
 /* Index of the quote that closes what starts at `at`, on this line, or the text's size. `escaped`:
-   it was opened by \", else \" is a quote in the value; a doubled quote always is. */
-static size_t vitp_scrub_close(const vitp_scrub *s, size_t at, char quote, bool escaped)
+   it was opened by \", else \" is a quote in the value; so are the first `doubled` quotes that are
+   doubled (a limit, or time would not be linear). */
+static size_t vitp_scrub_close(const vitp_scrub *s, size_t at, char quote, bool escaped,
+                               unsigned doubled)
 {
     size_t i;
 
     for (i = at; i < s->size && !vitp_scrub_in(s, i, VITP_SCRUB_SET(LINE)); i++) {
         if (s->text[i] != quote) continue;
         if (!escaped && i > at && s->text[i - 1] == '\\') continue;
-        if (i == at || vitp_scrub_at(s, i + 1) != quote) return i;
+        if (i == at || doubled == 0 || vitp_scrub_at(s, i + 1) != quote) return i;
+        doubled--;
         i++;
     }
     return s->size;
@@ -4896,7 +4943,7 @@ static size_t vitp_scrub_in_quotes(const vitp_scrub *s, size_t start)
     size_t end;
 
     if (!vitp_scrub_is(quote, VITP_SCRUB_QUOTES)) return 0;
-    end = vitp_scrub_close(s, start, quote, true);
+    end = vitp_scrub_close(s, start, quote, true, 0);
     if (end == s->size) return 0;
     return vitp_scrub_at(s, end - 1) == '\\' ? end - 1 : end;
 }
@@ -5055,10 +5102,10 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
 /* By first letter: the second letters (c & 31) of words of vitp_scrub_words, so that most places
    are left at once. A test compares it with the table. */
 static const uint32_t vitp_scrub_word_seconds[26] = {
-    0x00210008, 0x02200020, 0x00048000, 0x00080006, 0x00004000, 0x00008000, 0x00000000,
+    0x00210008, 0x02200220, 0x00048000, 0x00080006, 0x00004000, 0x00028000, 0x00000000,
     0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008000,
-    0x00500000, 0x00ac0282, 0x00000000, 0x00000000, 0x0020822a, 0x00048000, 0xffffffff,
-    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
+    0x00d00000, 0x00ac0282, 0x00000000, 0x00008120, 0x0020822a, 0x00048000, 0xffffffff,
+    0x00000000, 0x00008000, 0x00000000, 0x00000000, 0x00000000,
 };
 
 /* Sign of the word of vitp_scrub_words at `at`, its length in *length; or 0. */
@@ -5412,7 +5459,7 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
         quote = s->text[open];
         at = open + 1;
         if (sign == '!') return vitp_scrub_header(s, at, quote, span);
-        end = vitp_scrub_close(s, at, quote, open > 0 && s->text[open - 1] == '\\');
+        end = vitp_scrub_close(s, at, quote, open > 0 && s->text[open - 1] == '\\', 2);
         /* not closed: the text was cut */
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
         if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
@@ -5879,9 +5926,9 @@ static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scr
 
     if (quoted)
         return vitp_scrub_identity(s, at,
-                                   sign == '*'    ? '@'
-                                   : sign == '\'' ? '&'
-                                                  : sign,
+                                   sign == '*' || sign == '?'    ? '@'
+                                   : sign == '\'' || sign == '+' ? '&'
+                                                                 : sign,
                                    false, false, span);
     if (sign == '\'') return false;
     if (sign == '?') { /* of Go */
@@ -5896,6 +5943,9 @@ static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scr
                vitp_scrub_claim_host(s, at, end, span);
     }
     end = vitp_scrub_name_end(s, at, VITP_SCRUB_ACCOUNT);
+    if (sign == '+' &&
+        !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(BACKSLASH)))
+        return false;
     return vitp_scrub_is_account(s, at, end) && vitp_scrub_after_name(s, end) &&
            vitp_scrub_claim(span, at, end, "[user]");
 }
@@ -6036,7 +6086,7 @@ static bool vitp_scrub_bot(const vitp_scrub *s, size_t at, vitp_scrub_span *span
 /* ---- long runs of hexadecimal digits and base64 ------------------------------------------ */
 
 /* Does the word before say that what follows is a checksum or an identifier? */
-static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at)
+static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at, bool hex)
 {
     const uint32_t between = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) |
                              VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_BRACKETS |
@@ -6048,7 +6098,8 @@ static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at)
     for (i = 0; i < 2; i++) { /* trace, and the trace of trace_id */
         start = vitp_scrub_back(s, end, VITP_SCRUB_ALNUM, 16);
         if (start == end) return false;
-        if (vitp_scrub_listed(s, start, end, '&')) return true;
+        if (vitp_scrub_listed(s, start, end, '&') || (hex && vitp_scrub_listed(s, start, end, '|')))
+            return true;
         while (start < end && !vitp_scrub_is(s->text[end - 1], VITP_SCRUB_UPPER)) end--;
         if (start < end && vitp_scrub_listed(s, start, end - 1, '&')) return true; /* traceId */
         end = vitp_scrub_back(s, start,
@@ -6073,7 +6124,8 @@ static bool vitp_scrub_hex(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     if (end < probe || vitp_scrub_goes_on(s, end) || vitp_scrub_at(s, end) == '_') return false;
     if (digits > at && end - digits != 40) return false;
     if (!vitp_scrub_has(s, digits, probe, VITP_SCRUB_LETTER) ||
-        !vitp_scrub_has(s, digits, probe, VITP_SCRUB_SET(DIGIT)) || vitp_scrub_is_checksum(s, at))
+        !vitp_scrub_has(s, digits, probe, VITP_SCRUB_SET(DIGIT)) ||
+        vitp_scrub_is_checksum(s, at, true))
         return false;
     return vitp_scrub_distinct(s, digits, probe) > 6 && vitp_scrub_claim(span, at, end, "[hex]");
 }
@@ -6106,21 +6158,38 @@ static size_t vitp_scrub_wordlike(const vitp_scrub *s, size_t at, size_t end, si
     return words;
 }
 
+/* The longest stretch of small letters in [at, end). */
+static size_t vitp_scrub_letters_run(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t longest = 0, length = 0;
+
+    for (; at < end; at++) {
+        length = vitp_scrub_is(s->text[at], VITP_SCRUB_LOWER) ? length + 1 : 0;
+        if (length > longest) longest = length;
+    }
+    return longest;
+}
+
 /* Is the longest stretch of letters and digits in [at, end) drawn at random, and not beside words
-   of an identifier? */
+   of an identifier? Of a long run it is enough that it has no word of six letters. */
 static bool vitp_scrub_is_base64(const vitp_scrub *s, size_t at, size_t end)
 {
-    uint32_t kinds;
+    uint32_t kinds, all;
     size_t   length, best = vitp_scrub_stretch(s, at, end, &length);
-    size_t   changes = vitp_scrub_changes(s, best, best + length, true, &kinds);
+    size_t   changes = vitp_scrub_changes(s, at, end, true, &all);
+    bool     mixed =
+        (all & VITP_SCRUB_LOWER) && (all & VITP_SCRUB_UPPER) && (all & VITP_SCRUB_SET(DIGIT));
 
+    if (mixed && end - at >= 40 && changes * 3 > end - at && vitp_scrub_letters_run(s, at, end) < 6)
+        return true;
+    changes = vitp_scrub_changes(s, best, best + length, true, &kinds);
     if (length < 12 || !(kinds & VITP_SCRUB_SET(DIGIT)) || !(kinds & VITP_SCRUB_LETTER))
         return false;
     if (vitp_scrub_distinct(s, best, best + length) < length / 4 + 6) return false;
     if (vitp_scrub_wordlike(s, at, end, best) * 4 > length) return false;
     if ((kinds & VITP_SCRUB_LOWER) && (kinds & VITP_SCRUB_UPPER) && changes * 5 > length * 2)
         return true;
-    return length >= 26 && vitp_scrub_changes(s, best, best + length, false, &kinds) * 4 > length;
+    return length >= 24 && vitp_scrub_changes(s, best, best + length, false, &kinds) * 4 > length;
 }
 
 /* Behind the words in small letters with which a run begins (https_token_...). */
@@ -6144,7 +6213,7 @@ static bool vitp_scrub_base64(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     size_t end = vitp_scrub_run(s, at, set, 64);
 
     if (end - at < VITP_SCRUB_BASE64_MIN || vitp_scrub_marker(s, end)) return false;
-    if (!vitp_scrub_is_base64(s, at, end) || vitp_scrub_is_checksum(s, at)) return false;
+    if (!vitp_scrub_is_base64(s, at, end) || vitp_scrub_is_checksum(s, at, false)) return false;
     at = vitp_scrub_behind_words(s, at, end);
     end = vitp_scrub_run(s, end, set, s->size);
     return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, VITP_SCRUB_SET(EQUAL), 2), "[b64]");
@@ -6158,8 +6227,9 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (vitp_scrub_pair_in(s, vitp_scrub_token_seconds, at) && vitp_scrub_prefixed(s, at, span))
         return true;
     if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
-    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD)) return false;
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM)) return false;
     if (vitp_scrub_hex(s, at, span)) return true;
+    if (vitp_scrub_before(s, at) == '_') return false;
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT) |
                                                     VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(PLUS)) &&
         vitp_scrub_letters(s, at - 1) != at)
@@ -6639,6 +6709,7 @@ static size_t vitp_scrub_replace(vitp_scrub *s, vitp_scrub_sink *sink, const vit
             ? span->marker[1] == 's' || span->marker[1] == 'k'
             : vitp_scrub_starts(s, span->start, "[s") || vitp_scrub_starts(s, span->start, "[k"))
         s->command = 0;
+    s->dull = 0;
     s->floor = span->end;
     return s->floor;
 }

@@ -336,7 +336,7 @@ static void openers_fit_their_index(void **state)
         for (i = vitp_scrub_opener_rows[letter]; i < vitp_scrub_opener_rows[letter + 1]; i++) {
             const char *word = vitp_scrub_openers[i];
 
-            assert_non_null(strchr("@*?&'!$%", word[0]));
+            assert_non_null(strchr("@*?&+'!$%", word[0]));
             assert_int_equal(word[1], 'a' + (int)letter);
             openers[letter] |= UINT32_C(1) << (word[2] & 31);
         }
@@ -403,7 +403,7 @@ static void words_are_well_formed(void **state)
         assert_int_equal(vitp_scrub_word_seconds[letter], seconds);
     }
     words_fit_their_rows(vitp_scrub_lexicon, vitp_scrub_lexicon_rows, COUNT(vitp_scrub_lexicon),
-                         "%0>#$@.:=;&*+!");
+                         "%0>#$@.:=;&|*+!");
     words_fit_their_rows(vitp_scrub_labels, vitp_scrub_labels_rows, COUNT(vitp_scrub_labels),
                          "~-^/.");
 }
