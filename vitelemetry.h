@@ -3551,7 +3551,7 @@ static const char *const vitp_scrub_words[26] = {
     "+identified_by -index_key",
     "?jsessionid ?.jwt$",
     "+kennwort ?.key$",
-    "&.login$",
+    "&logname$ &.login$",
     "+master_auth @.machine_name$ +mot_de_passe",
     "@.node$ @.node_name$",
     "&.owner$ #.otp -overpass",
@@ -3559,7 +3559,7 @@ static const char *const vitp_scrub_words[26] = {
     "-pass_count -pass_through -pass_fail +pass. +pasw +paswd +pswd +pwd +.pw$ &pguser$ "
     "@pghost$ #.pin. #.pin_code -partition_key -primary_key -public_key",
     "",
-    "+require_pass +root_pw @.rhost$",
+    "&ruser$ +require_pass +root_pw @.rhost$",
     "-schema_key -secretar +secret -sequence_key @.server$ @.server_name$ ?sessid ?.sig$ "
     "?signature ?.sas$ -sort_key +senha ?sumo_logic_access_id -surpass",
     "-tokeniz -tokens ?token -trespass",
@@ -3603,17 +3603,22 @@ static const char *const vitp_scrub_lexicon[] = {
     "$app",
     "=approval",
     "=are",
+    ";argon2i",
+    ";argon2id",
     ";arm64",
     "=as",
     ">as",
     "#assemblyversion",
     "=at",
     "=authentication",
+    ";bank",
     ";base64",
     "@basic",
+    ";batch",
     "=bearer",
     "@bearer",
     "|blob",
+    ";block",
     "0bool",
     "=bool",
     "#build",
@@ -3626,24 +3631,30 @@ static const char *const vitp_scrub_lexicon[] = {
     "=can",
     "0cannot",
     "=cannot",
+    ";case",
     "*cell",
     "0changed",
     "&checksum",
     "$chroma",
     "$chromadb",
     "$chrome",
+    ";chunk",
     "$clang",
     "%code",
+    ";code",
     "=code",
+    ";col",
     "=commands",
     "&commit",
     "=consent",
     "*contact",
     "&container",
+    ";conv",
     "&correlation",
     "%cost",
     "=could",
     "%count",
+    ";cpu",
     "&crc",
     "=creation",
     ".css",
@@ -3678,8 +3689,11 @@ static const char *const vitp_scrub_lexicon[] = {
     "%enabled",
     "=enabled",
     "%encryption",
+    ";epoch",
+    ";err",
     "%error",
     "0error",
+    ";error",
     "=error",
     "=errors",
     ";es6",
@@ -3711,6 +3725,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "#firmware",
     ";float32",
     ";float64",
+    ";fold",
     "=form",
     "%format",
     "=found",
@@ -3720,6 +3735,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "$gcc",
     ".gif",
     "$glibc",
+    ";gpu",
     "=group",
     "=groups",
     "=guest",
@@ -3727,6 +3743,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "=has",
     "%hash",
     "&hash",
+    ";head",
     "=header",
     "0hidden",
     "%hint",
@@ -3737,6 +3754,7 @@ static const char *const vitp_scrub_lexicon[] = {
     ";i686",
     ".ico",
     "%id",
+    ";id",
     "=id",
     "%ids",
     "=ids",
@@ -3761,7 +3779,9 @@ static const char *const vitp_scrub_lexicon[] = {
     "0is",
     "=is",
     ">is",
+    ";iso",
     "=it",
+    ";item",
     "=its",
     ".jar",
     ":jdbc",
@@ -3772,13 +3792,17 @@ static const char *const vitp_scrub_lexicon[] = {
     "$kernel",
     "$lancedb",
     "&layer",
+    ";layer",
     "%len",
     "%length",
+    ";level",
     "=level",
     "%limit",
+    ";line",
     "$linux",
     "=local",
     "=localhost",
+    ";log4j",
     "$macos",
     "=management",
     "%manager",
@@ -3841,16 +3865,22 @@ static const char *const vitp_scrub_lexicon[] = {
     "=or",
     "=other",
     "=our",
+    ";page",
     "=page",
     "|parent",
+    ";part",
     "%path",
+    ";pbkdf2",
     "=permission",
     "=permissions",
     "$pgvector",
+    ";phase",
     "*phone",
+    ";pid",
     "$pinecone",
     ".png",
     "%policy",
+    ";port",
     "%pos",
     "$postgres",
     "=postgres",
@@ -3873,6 +3903,7 @@ static const char *const vitp_scrub_lexicon[] = {
     ";python3",
     "$qdrant",
     "$qt",
+    ";rank",
     "=realm",
     "0redacted",
     "$redis",
@@ -3893,6 +3924,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "=roles",
     "=root",
     "%rounds",
+    ";row",
     "$safari",
     "=same",
     "%scheme",
@@ -3905,6 +3937,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "=sessions",
     "=settings",
     "&sha",
+    ";sha",
     "&sha1",
     ";sha1",
     "&sha224",
@@ -3912,8 +3945,10 @@ static const char *const vitp_scrub_lexicon[] = {
     ";sha256",
     "&sha384",
     "&sha512",
+    ";shard",
     "=should",
     "%size",
+    ";slot",
     "*sms",
     "&snapshot",
     "%space",
@@ -3923,7 +3958,9 @@ static const char *const vitp_scrub_lexicon[] = {
     "$sqlite",
     "+ssn",
     "@ssws",
+    ";stage",
     "%status",
+    ";step",
     "%store",
     "0str",
     "=str",
@@ -3935,6 +3972,7 @@ static const char *const vitp_scrub_lexicon[] = {
     ".svg",
     "=system",
     "=table",
+    ";task",
     ";tcp4",
     ";tcp6",
     "*tel",
@@ -3943,6 +3981,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "*telephone",
     "*telepono",
     "#tensorrt",
+    ";test",
     "0text",
     "=text",
     ".tgz",
@@ -3950,11 +3989,13 @@ static const char *const vitp_scrub_lexicon[] = {
     "=the",
     "=their",
     "=this",
+    ";thread",
     "=to",
     ">to",
     "=token",
     "@token",
     "0too",
+    ";top",
     "&trace",
     "&traceparent",
     "|tree",
@@ -3974,6 +4015,7 @@ static const char *const vitp_scrub_lexicon[] = {
     "%usage",
     "=user",
     "=users",
+    ";utf",
     ";utf16",
     ";utf8",
     "#v",
@@ -3983,11 +4025,13 @@ static const char *const vitp_scrub_lexicon[] = {
     "#ver",
     "#version",
     "%version",
+    ";version",
     "#versions",
     "0was",
     "=was",
     ">was",
     "$weaviate",
+    ";web2",
     ".webp",
     "=were",
     "*whatsapp",
@@ -4003,6 +4047,7 @@ static const char *const vitp_scrub_lexicon[] = {
     ";win64",
     "$windows",
     "=with",
+    ";worker",
     "0wrong",
     ";x64",
     ";x86",
@@ -4012,8 +4057,8 @@ static const char *const vitp_scrub_lexicon[] = {
     "=your",
 };
 static const uint16_t vitp_scrub_lexicon_rows[27] = {
-    0,   30,  42,  71,  90,  114, 138, 145, 154, 184, 190, 191, 200, 220,
-    242, 262, 292, 294, 314, 355, 383, 397, 405, 425, 427, 431, 431,
+    0,   32,  47,  82,  101, 128, 153, 161, 171, 204, 210, 211, 224, 244,
+    266, 286, 322, 324, 346, 392, 424, 439, 448, 470, 472, 476, 476,
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
@@ -4064,7 +4109,8 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
    digit or
    quotes, ? a host as Go names one, & a user, + a user if it has a digit, ' a user if in quotes, ! a credential
    (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED BY are SQL), $ a program whose -p is
-   a password, % the same if it stands directly behind the letter. Sorted by first letter. */
+   a password, % the same if it stands directly behind the letter, ^ a
+   secret if it has letters and digits. Sorted by first letter. */
 static const char *const vitp_scrub_openers[] = {
     "'account ",
     "@address associated with hostname: ",
@@ -4076,6 +4122,7 @@ static const char *const vitp_scrub_openers[] = {
     "&authentication failure for ",
     "!basic ",
     "!bearer ",
+    "^bindpw ",
     "*broker ",
     "&by user ",
     "@cannot resolve ",
@@ -4109,6 +4156,7 @@ static const char *const vitp_scrub_openers[] = {
     "?lookup ",
     "*machine ",
     "%mariadb",
+    "^masterauth ",
     "%mysql",
     "!negotiate ",
     "@no such host: ",
@@ -4116,8 +4164,13 @@ static const char *const vitp_scrub_openers[] = {
     "@not known: ",
     "!ntlm ",
     "&of user ",
+    "^passphrase ",
+    "^passwd ",
+    "^password ",
     "!password ",
     "&password for ",
+    "^password is ",
+    "^password is: ",
     "*peer ",
     "$plink",
     "$podman login",
@@ -4127,11 +4180,14 @@ static const char *const vitp_scrub_openers[] = {
     "&publickey for ",
     "$rabbitmqadmin",
     "*replica ",
+    "^requirepass ",
     "@resolve host ",
     "@resolve host: ",
     "@resolve hostname ",
     "'role ",
+    "^rootpw ",
     "&running as ",
+    "^secret ",
     "*server ",
     "*server at ",
     "*server on ",
@@ -4144,18 +4200,18 @@ static const char *const vitp_scrub_openers[] = {
     "@unknown host: ",
     "&unknown user ",
     "@unknownhostexception: ",
-    "+user ",
     "'user ",
+    "+user ",
     "'username ",
 };
 /* First row of each letter, then their number; and by first letter the second letters (c & 31), so
    that most words are left at once (a test compares both with the table). */
 static const uint8_t vitp_scrub_opener_rows[27] = {
-    0,  8,  12, 20, 21, 23, 26, 28, 32, 36, 36, 36, 41, 44,
-    49, 50, 59, 59, 66, 72, 74, 81, 81, 81, 81, 81, 81,
+    0,  8,  13, 21, 22, 24, 27, 29, 33, 37, 37, 37, 42, 46,
+    51, 52, 66, 66, 75, 82, 84, 91, 91, 91, 91, 91, 91,
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
-    0x00290018, 0x02040022, 0x00008002, 0x00008000, 0x00004002, 0x00048002, 0x00000022,
+    0x00290018, 0x02040222, 0x00008002, 0x00008000, 0x00004002, 0x00048002, 0x00000022,
     0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008000, 0x02000002, 0x00108020,
     0x00000040, 0x002c9022, 0x00000000, 0x00208022, 0x00080220, 0x00048000, 0x00084000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
@@ -4435,6 +4491,17 @@ static bool vitp_scrub_has(const vitp_scrub *s, size_t at, size_t end, uint32_t 
 {
     while (at < end && !vitp_scrub_is(s->text[at], set)) at++;
     return at < end;
+}
+
+/* Different bytes (without the highest bit). */
+static unsigned vitp_scrub_distinct(const vitp_scrub *s, size_t at, size_t end)
+{
+    uint64_t seen[2] = { 0, 0 };
+    unsigned count = 0;
+
+    for (; at < end; at++) seen[(s->text[at] >> 6) & 1] |= UINT64_C(1) << (s->text[at] & 63);
+    for (; seen[0] || seen[1]; count++) seen[seen[0] ? 0 : 1] &= seen[seen[0] ? 0 : 1] - 1;
+    return count;
 }
 
 static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
@@ -4860,6 +4927,21 @@ static bool vitp_scrub_claim_host(const vitp_scrub *s, size_t start, size_t end,
     return vitp_scrub_claim(span, start, end, "[host]");
 }
 
+/* Is it where packages of programs are named after (github.com/x/y)? */
+static bool vitp_scrub_is_import(const vitp_scrub *s, size_t start, size_t end)
+{
+    static const char *const hosts[] = { "github.com",  "golang.org",  "google.golang.org",
+                                         "gopkg.in",    "gitlab.com",  "k8s.io",
+                                         "sigs.k8s.io", "go.uber.org", "cloud.google.com" };
+    size_t                   i;
+
+    if (vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_SLASHES | VITP_SCRUB_SET(AT)))
+        return false;
+    for (i = 0; i < sizeof hosts / sizeof *hosts; i++)
+        if (strlen(hosts[i]) == end - start && vitp_scrub_starts(s, start, hosts[i])) return true;
+    return false;
+}
+
 /* The first dot of a name such as db-1.example.com. */
 static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -4880,7 +4962,33 @@ static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     if (start == at || d.labels < 2 || vitp_scrub_meets(s, d.end, VITP_SCRUB_JOINS)) return false;
     if (vitp_scrub_in(s, d.end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_at(s, d.end) == '(')
         return false;
+    if (vitp_scrub_at(s, d.end) == '/' && vitp_scrub_is_import(s, start, d.end)) return false;
     return vitp_scrub_is_domain(s, start, &d) && vitp_scrub_claim_host(s, start, d.end, span);
+}
+
+/* The ':' of db-1:5432: a name with a digit or dash before, four or five digits behind it. */
+static bool vitp_scrub_with_port(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    const uint32_t set = VITP_SCRUB_ALNUM | VITP_SCRUB_SET(DASH);
+    size_t         end = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(DIGIT), 6), start, noun;
+
+    if (end - at < 5 || end - at > 6 || vitp_scrub_goes_on(s, end)) return false;
+    if (vitp_scrub_in(s, end,
+                      VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(DASH) |
+                          VITP_SCRUB_SET(UNDERSCORE)) &&
+        (vitp_scrub_goes_on(s, end + 1) || vitp_scrub_at(s, end) == '_'))
+        return false;
+    start = vitp_scrub_back(s, at, set, 64);
+    if (at - start < 3 || !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER) ||
+        !vitp_scrub_has(s, start, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH)))
+        return false;
+    if (vitp_scrub_is(vitp_scrub_before(s, start),
+                      VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SLASHES |
+                          VITP_SCRUB_SET(DOLLAR) | VITP_SCRUB_SET(HIGH) | VITP_SCRUB_SET(BRACE)))
+        return false;
+    noun = vitp_scrub_run(s, start, VITP_SCRUB_LETTER, 16);
+    return !vitp_scrub_listed(s, start, noun, ';') && !vitp_scrub_listed(s, start, noun, '=') &&
+           vitp_scrub_claim(span, start, at, "[host]");
 }
 
 /* ---- URLs and paths ---------------------------------------------------------------------- */
@@ -5104,7 +5212,7 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
 static const uint32_t vitp_scrub_word_seconds[26] = {
     0x00210008, 0x02200220, 0x00048000, 0x00080006, 0x00004000, 0x00028000, 0x00000000,
     0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008000,
-    0x00d00000, 0x00ac0282, 0x00000000, 0x00008120, 0x0020822a, 0x00048000, 0xffffffff,
+    0x00d00000, 0x00ac0282, 0x00000000, 0x00208120, 0x0020822a, 0x00048000, 0xffffffff,
     0x00000000, 0x00008000, 0x00000000, 0x00000000, 0x00000000,
 };
 
@@ -5189,6 +5297,17 @@ static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
     return false;
 }
 
+/* The name in quotes before "value": "name":"PASSWORD","value": or key="Password" value=. */
+static char vitp_scrub_pair_name(const vitp_scrub *s, size_t value, size_t *start)
+{
+    const uint32_t quotes = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH);
+    size_t         open = vitp_scrub_back(s, value, quotes, 2);
+    size_t         gap = vitp_scrub_back(s, open, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST), 4);
+    size_t         end = vitp_scrub_back(s, gap, quotes, 2);
+
+    return gap < open && end < gap ? vitp_scrub_name(s, end, start) : '\0';
+}
+
 /* The name that a separator's value belongs to where it does not stand before it:
    key="Password" value="x", and passwd: str = "x". */
 static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start)
@@ -5204,14 +5323,13 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
                        vitp_scrub_is_foreign(s, end)
                    ? '+'
                    : '\0';
-    if (c == vitp_scrub_before(s, type) && c != '/') return 0; /* no blank between them */
     if (type > s->floor + 1 && end - type == 1 && memcmp(s->text + type - 2, "p/w", 3) == 0)
         return '+';
-    if (before == type || before == s->floor) return 0;
-    if (c == ':' ||
-        (vitp_scrub_is(c, VITP_SCRUB_QUOTES) && end - type == 5 &&
-         vitp_scrub_lower(s->text[type]) == 'v' && vitp_scrub_starts(s, type + 1, "alue")))
+    if (c == ':' && before < type && before > s->floor)
         sign = vitp_scrub_name(s, before - 1, start);
+    else if (end - type == 5 && vitp_scrub_lower(s->text[type]) == 'v' &&
+             vitp_scrub_starts(s, type + 1, "alue"))
+        sign = vitp_scrub_pair_name(s, type, start);
     return sign == '+' || sign == '?' ? sign : '\0';
 }
 
@@ -5237,6 +5355,12 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
                (c == '%' && vitp_scrub_at(s, word) == '%');
     }
     if (c == '<' || c == '*' || vitp_scrub_starts(s, at, "{{")) return true;
+    if ((c == '[' || c == '(') &&
+        vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_LETTER, 16), VITP_SCRUB_BRACKETS))
+        return true; /* [REDACTED], [], () */
+    if (c == 'X' &&
+        vitp_scrub_distinct(s, at, end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end) == 1)
+        return true;
     if (vitp_scrub_is_object(s, at)) return true;
     return word > at && word <= end && vitp_scrub_at(s, word) == '(' &&
            !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
@@ -5271,17 +5395,6 @@ static bool vitp_scrub_is_random(const vitp_scrub *s, size_t at, size_t end)
     uint32_t kinds;
 
     return vitp_scrub_changes(s, at, end, true, &kinds) * 3 > end - at;
-}
-
-/* Different bytes (without the highest bit). */
-static unsigned vitp_scrub_distinct(const vitp_scrub *s, size_t at, size_t end)
-{
-    uint64_t seen[2] = { 0, 0 };
-    unsigned count = 0;
-
-    for (; at < end; at++) seen[(s->text[at] >> 6) & 1] |= UINT64_C(1) << (s->text[at] & 63);
-    for (; seen[0] || seen[1]; count++) seen[seen[0] ? 0 : 1] &= seen[seen[0] ? 0 : 1] - 1;
-    return count;
 }
 
 /* Is [at, end) a path of identifiers (module.member)? */
@@ -5319,6 +5432,19 @@ static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
            !(s->text[at] == '$' && s->text[colon + 1] == '$');
 }
 
+/* Is it a name of a secret itself (password = newPassword;) and not in quotes? */
+static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t start;
+    char   sign;
+
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) ||
+        vitp_scrub_has(s, at, end, ~(VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT))))
+        return false;
+    sign = vitp_scrub_name(s, end, &start);
+    return (sign == '+' || sign == '?') && start == at;
+}
+
 /* Is [at, end) a value for a name of this sign? `loose`: what stands before it is found in prose
    too, so it must not look like a word of it. Reads VITP_SCRUB_PROBE bytes at most. */
 static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
@@ -5334,6 +5460,7 @@ static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size
     if (at == end) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
     if (probe == end && vitp_scrub_listed(s, at, end, '0')) return false;
+    if (!digit && probe == end && vitp_scrub_is_own_name(s, at, end)) return false;
     if (sign == '&') return vitp_scrub_credentials(s, at, end);
     if (sign == '#') return digits && end - at >= 4 && end - at <= 10;
     if (digits && end - at < 4) return false;
@@ -5374,12 +5501,17 @@ static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_s
     size_t word = at;
     size_t end = s->size - at < VITP_SCRUB_PROBE + 16 ? s->size : at + VITP_SCRUB_PROBE + 16;
 
-    if (!vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL))) return false;
+    bool sign = vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL));
+
+    end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 12);
+    if (!sign && vitp_scrub_at(s, end) != ' ') return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
     if (vitp_scrub_listed(s, at, end, '@')) word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
     end = vitp_scrub_bare_end(s, word, VITP_SCRUB_PROBE);
-    if (end - word < 6 || vitp_scrub_marker(s, end) || vitp_scrub_is_reference(s, word, end) ||
-        !vitp_scrub_has(s, word, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL)))
+    if (end - word < 6 || vitp_scrub_marker(s, end) || vitp_scrub_is_reference(s, word, end))
+        return false;
+    if (!vitp_scrub_has(s, word, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL)) &&
+        (word == at || end - word < 12 || vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))))
         return false;
     for (end = at; end < s->size && !vitp_scrub_in(s, end, VITP_SCRUB_SET(LINE)); end++)
         if (s->text[end] == quote && vitp_scrub_is(quote, VITP_SCRUB_QUOTES)) break;
@@ -5503,11 +5635,13 @@ static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bo
 /* The same of one person's account. */
 static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
 {
-    size_t last = vitp_scrub_back(s, end, ~VITP_SCRUB_SET(BACKSLASH), 64);
+    size_t last = end;
 
+    while (last > at && s->text[last - 1] != '\\') last--;
     return end - at >= 2 && vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
            !vitp_scrub_listed(s, last, end, '=') && !vitp_scrub_listed(s, last, end, '0') &&
-           !vitp_scrub_is_reference(s, at, end) && vitp_scrub_at(s, end) != '(' &&
+           !vitp_scrub_is_reference(s, at, end) &&
+           (vitp_scrub_at(s, end) != '(' || vitp_scrub_starts(s, end, "(uid")) &&
            vitp_scrub_at(s, end) != '=' && !vitp_scrub_meets(s, end, VITP_SCRUB_JOINS);
 }
 
@@ -5571,6 +5705,7 @@ static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_s
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
     if (!sign || (sign == '&' && end - name < 2)) return false;
+    if (s->text[at] == '-' && (sign == '@' || sign == '&')) return false; /* the arrow of a type */
     if (vitp_scrub_before(s, name) == '{' && vitp_scrub_before(s, name - 1) == '$') return false;
     value = vitp_scrub_run(s, at + width, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON), 3);
     if (s->text[at] == ':' && value == at + 2 && s->text[at + 1] == ':' &&
@@ -5712,6 +5847,7 @@ static bool vitp_scrub_card(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
 
     if (!end || !vitp_scrub_is_number(s, at, end)) return false;
     for (i = 0; i < 4; i++) four = four * 10 + (unsigned)(s->text[at + i] - '0');
+    if (digits == 19 && end - at == 19) return false; /* nanoseconds, or a key */
     return vitp_scrub_issued(four, digits) && vitp_scrub_luhn(s, at, end) &&
            vitp_scrub_distinct(s, at, end) > 1 && vitp_scrub_claim(span, at, end, "[card]");
 }
@@ -6230,8 +6366,8 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM)) return false;
     if (vitp_scrub_hex(s, at, span)) return true;
     if (vitp_scrub_before(s, at) == '_') return false;
-    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT) |
-                                                    VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(PLUS)) &&
+    if (vitp_scrub_is(vitp_scrub_before(s, at),
+                      VITP_SCRUB_SLUG | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(PLUS)) &&
         vitp_scrub_letters(s, at - 1) != at)
         return false; /* inside of a run that was looked at */
     return vitp_scrub_shaped(s, at, span) || vitp_scrub_base64(s, at, span);
@@ -6521,6 +6657,25 @@ static size_t vitp_scrub_opener_end(const vitp_scrub *s, size_t at, const char *
     return *opener ? 0 : at;
 }
 
+/* password hunter22: a word of six bytes with letters and digits. */
+static bool vitp_scrub_told(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
+    size_t trimmed = vitp_scrub_trim(s, at, end);
+
+    if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE ||
+        vitp_scrub_meets(s, end, VITP_SCRUB_JOINS))
+        return false;
+    if (!vitp_scrub_has(s, at, trimmed, VITP_SCRUB_LETTER) ||
+        !vitp_scrub_has(s, at, trimmed, VITP_SCRUB_SET(DIGIT)) ||
+        vitp_scrub_has(s, at, trimmed,
+                       VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_BRACKETS | VITP_SCRUB_SLASHES))
+        return false;
+    return !vitp_scrub_listed(s, at, trimmed, '&') && !vitp_scrub_listed(s, at, trimmed, ';') &&
+           vitp_scrub_is_value(s, '+', false, at, trimmed) &&
+           vitp_scrub_claim(span, at, trimmed, "[secret]");
+}
+
 /* What the word that starts here says of what follows. */
 static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -6535,8 +6690,9 @@ static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         if (*opener == '$' || *opener == '%') {
             s->command = s->line_seen = end;
             s->attached = *opener == '%';
-        } else if (*opener == '!' ? vitp_scrub_scheme(s, at, end, span)
-                                  : vitp_scrub_named(s, end, *opener, span)) {
+        } else if (*opener == '^'   ? vitp_scrub_told(s, end, span)
+                   : *opener == '!' ? vitp_scrub_scheme(s, at, end, span)
+                                    : vitp_scrub_named(s, end, *opener, span)) {
             return true;
         }
     }
@@ -6576,15 +6732,22 @@ static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         if (before == ':') return false;
         return vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span) ||
                vitp_scrub_mac(s, at, span) || vitp_scrub_ipv6(s, at, span) ||
-               vitp_scrub_bot(s, at, span) || vitp_scrub_pair(s, at, 1, span);
+               vitp_scrub_bot(s, at, span) || vitp_scrub_with_port(s, at, span) ||
+               vitp_scrub_pair(s, at, 1, span);
     case VITP_SCRUB_EQUAL: return vitp_scrub_pair(s, at, 1, span);
-    case VITP_SCRUB_AT: return vitp_scrub_email(s, at, 1, span);
+    case VITP_SCRUB_AT:
+        return vitp_scrub_email(s, at, 1, span) ||
+               (vitp_scrub_is(before, VITP_SCRUB_QUOTES) &&
+                vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES) &&
+                vitp_scrub_identity(s, at + 1, '@', true, false, span)); /* 'bob'@'db-1' */
     case VITP_SCRUB_SLASH: return vitp_scrub_path(s, at, span);
     case VITP_SCRUB_BACKSLASH:
         return vitp_scrub_unc(s, at, span) || vitp_scrub_domain_user(s, at, span);
     case VITP_SCRUB_DASH:
         return vitp_scrub_pem(s, at, span) || vitp_scrub_mac(s, at, span) ||
-               vitp_scrub_command_password(s, at, span) || vitp_scrub_option(s, at, span);
+               vitp_scrub_command_password(s, at, span) || vitp_scrub_option(s, at, span) ||
+               (before == ' ' && vitp_scrub_starts(s, at, "-> ") &&
+                vitp_scrub_pair(s, at, 2, span));
     case VITP_SCRUB_DOT: return vitp_scrub_mac_dotted(s, at, span) || vitp_scrub_host(s, at, span);
     case VITP_SCRUB_PERCENT:
         return (vitp_scrub_starts(s, at, "%40") && vitp_scrub_email(s, at, 3, span)) ||
