@@ -3543,17 +3543,17 @@ static const char *const vitp_scrub_words[26] = {
     "+bind_pw +bearer$ -bucket_key -bypass",
     "+community_string -compass @.computer$ @.computer_name$ !cookie. +contrase +contribsys "
     "?credential",
-    "@.data_source$ @dbhost$ &dbuser$ ?.dsn$",
+    "@.device_name$ @.data_source$ @dbhost$ &dbuser$ ?.dsn$",
     "-encompass",
-    "@.fqdn$ -foreign_key",
+    "@failover_partner$ @.fqdn$ -foreign_key",
     "",
     "@.host$ @.host_name$",
     "+identified_by -index_key",
     "?jsessionid ?.jwt$",
     "+kennwort ?.key$",
-    "&logname$ &.login$",
+    "&login_name$ &logname$ &.login$",
     "+master_auth @.machine_name$ +mot_de_passe",
-    "@.node$ @.node_name$",
+    "@network_address$ @.node$ @.node_name$",
     "&.owner$ #.otp -overpass",
     "-password_encryption -public_key_token +psk$ +passw +passphrase +passcode -pass_rate "
     "-pass_count -pass_through -pass_fail +pass. +pasw +paswd +pswd +pwd +.pw$ &pguser$ "
@@ -3563,9 +3563,9 @@ static const char *const vitp_scrub_words[26] = {
     "-schema_key -secretar +secret -sequence_key @.server$ @.server_name$ ?sessid ?.sig$ "
     "?signature ?.sas$ -sort_key +senha ?sumo_logic_access_id -surpass",
     "-tokeniz -tokens ?token -trespass",
-    "&.u$ &.user$ &.user_name$ &.user_id$ &.uid$ &.usr$",
+    "&.usr_name$ &.u$ &.user$ &.user_name$ &.user_id$ &.uid$ &.usr$",
     "",
-    "@.workstation_name$",
+    "@.workstation$ @.workstation_name$",
     "",
     "",
     "",
@@ -4112,6 +4112,7 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
    a password, % the same if it stands directly behind the letter, ^ a
    secret if it has letters and digits. Sorted by first letter. */
 static const char *const vitp_scrub_openers[] = {
+    "+account ",
     "'account ",
     "@address associated with hostname: ",
     "@address information: ",
@@ -4120,6 +4121,7 @@ static const char *const vitp_scrub_openers[] = {
     "&authenticated as ",
     "&authenticating user ",
     "&authentication failure for ",
+    "$az login ",
     "!basic ",
     "!bearer ",
     "^bindpw ",
@@ -4133,9 +4135,12 @@ static const char *const vitp_scrub_openers[] = {
     "*connecting to ",
     "*connection to ",
     "*connection to server at ",
+    "+denied for ",
     "$docker login",
     "@eai_again ",
     "@enotfound ",
+    "+exceeded for ",
+    "+failed for ",
     "@failed to resolve ",
     "&for user ",
     "&from user ",
@@ -4144,6 +4149,7 @@ static const char *const vitp_scrub_openers[] = {
     "$helm registry",
     "*host ",
     "@host address ",
+    "*host key for ",
     "*hostname ",
     "!identified by ",
     "&impersonating ",
@@ -4157,6 +4163,8 @@ static const char *const vitp_scrub_openers[] = {
     "*machine ",
     "%mariadb",
     "^masterauth ",
+    "$mongo ",
+    "$mongosh ",
     "%mysql",
     "!negotiate ",
     "@no such host: ",
@@ -4166,8 +4174,8 @@ static const char *const vitp_scrub_openers[] = {
     "&of user ",
     "^passphrase ",
     "^passwd ",
-    "^password ",
     "!password ",
+    "^password ",
     "&password for ",
     "^password is ",
     "^password is: ",
@@ -4193,6 +4201,7 @@ static const char *const vitp_scrub_openers[] = {
     "*server on ",
     "&session for user ",
     "&signed in as ",
+    "$sqlcmd ",
     "$sshpass",
     "!token ",
     "@translate host name ",
@@ -4200,20 +4209,21 @@ static const char *const vitp_scrub_openers[] = {
     "@unknown host: ",
     "&unknown user ",
     "@unknownhostexception: ",
-    "'user ",
+    "*upstream ",
     "+user ",
+    "'user ",
     "'username ",
 };
 /* First row of each letter, then their number; and by first letter the second letters (c & 31), so
    that most words are left at once (a test compares both with the table). */
 static const uint8_t vitp_scrub_opener_rows[27] = {
-    0,  8,  13, 21, 22, 24, 27, 29, 33, 37, 37, 37, 42, 46,
-    51, 52, 66, 66, 75, 82, 84, 91, 91, 91, 91, 91, 91,
+    0,  10, 15, 23, 25, 28, 32, 34,  39,  43,  43,  43,  48,  54,
+    59, 60, 74, 74, 83, 91, 93, 101, 101, 101, 101, 101, 101,
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
-    0x00290018, 0x02040222, 0x00008002, 0x00008000, 0x00004002, 0x00048002, 0x00000022,
-    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008000, 0x02000002, 0x00108020,
-    0x00000040, 0x002c9022, 0x00000000, 0x00208022, 0x00080220, 0x00048000, 0x00084000,
+    0x04290018, 0x02040222, 0x00008002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
+    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008000, 0x02008002, 0x00108020,
+    0x00000040, 0x002c9022, 0x00000000, 0x00208022, 0x000a0220, 0x00048000, 0x00094000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
 };
 
@@ -4664,6 +4674,21 @@ static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_
     return start < at && vitp_scrub_claim(span, start, end, "[email]");
 }
 
+/* The @ of user:password@tcp(host) and user:password@host:port, which are no addresses of mail. */
+static bool vitp_scrub_login(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t host = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL | VITP_SCRUB_SET(DOT), 64);
+    size_t password = vitp_scrub_back(s, at, VITP_SCRUB_BARE & ~VITP_SCRUB_SET(COLON), 64);
+    size_t user = password;
+
+    if (host == at + 1 || at - password < 3 || vitp_scrub_before(s, password) != ':') return false;
+    if (vitp_scrub_at(s, host) != '(' &&
+        !(vitp_scrub_at(s, host) == ':' && vitp_scrub_in(s, host + 1, VITP_SCRUB_SET(DIGIT))))
+        return false;
+    user = vitp_scrub_back(s, password - 1, VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH), 64);
+    return user < password - 1 && vitp_scrub_claim(span, user, at, "[secret]");
+}
+
 /* End of four numbers of 0 to 255 with dots, or 0. */
 static size_t vitp_scrub_quad(const vitp_scrub *s, size_t at)
 {
@@ -4966,11 +4991,19 @@ static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     return vitp_scrub_is_domain(s, start, &d) && vitp_scrub_claim_host(s, start, d.end, span);
 }
 
+/* Is it one of many things with numbers (layer3, gpu0)? */
+static bool vitp_scrub_is_noun(const vitp_scrub *s, size_t at)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
+
+    return vitp_scrub_listed(s, at, end, ';') || vitp_scrub_listed(s, at, end, '=');
+}
+
 /* The ':' of db-1:5432: a name with a digit or dash before, four or five digits behind it. */
 static bool vitp_scrub_with_port(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     const uint32_t set = VITP_SCRUB_ALNUM | VITP_SCRUB_SET(DASH);
-    size_t         end = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(DIGIT), 6), start, noun;
+    size_t         end = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(DIGIT), 6), start;
 
     if (end - at < 5 || end - at > 6 || vitp_scrub_goes_on(s, end)) return false;
     if (vitp_scrub_in(s, end,
@@ -4986,9 +5019,7 @@ static bool vitp_scrub_with_port(const vitp_scrub *s, size_t at, vitp_scrub_span
                       VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SLASHES |
                           VITP_SCRUB_SET(DOLLAR) | VITP_SCRUB_SET(HIGH) | VITP_SCRUB_SET(BRACE)))
         return false;
-    noun = vitp_scrub_run(s, start, VITP_SCRUB_LETTER, 16);
-    return !vitp_scrub_listed(s, start, noun, ';') && !vitp_scrub_listed(s, start, noun, '=') &&
-           vitp_scrub_claim(span, start, at, "[host]");
+    return !vitp_scrub_is_noun(s, start) && vitp_scrub_claim(span, start, at, "[host]");
 }
 
 /* ---- URLs and paths ---------------------------------------------------------------------- */
@@ -5210,8 +5241,8 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
 /* By first letter: the second letters (c & 31) of words of vitp_scrub_words, so that most places
    are left at once. A test compares it with the table. */
 static const uint32_t vitp_scrub_word_seconds[26] = {
-    0x00210008, 0x02200220, 0x00048000, 0x00080006, 0x00004000, 0x00028000, 0x00000000,
-    0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008000,
+    0x00210008, 0x02200220, 0x00048000, 0x00080026, 0x00004000, 0x00028002, 0x00000000,
+    0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008020,
     0x00d00000, 0x00ac0282, 0x00000000, 0x00208120, 0x0020822a, 0x00048000, 0xffffffff,
     0x00000000, 0x00008000, 0x00000000, 0x00000000, 0x00000000,
 };
@@ -5438,7 +5469,8 @@ static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
     size_t start;
     char   sign;
 
-    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) ||
+    if (!vitp_scrub_in(s, end, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN)) ||
+        vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) ||
         vitp_scrub_has(s, at, end, ~(VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT))))
         return false;
     sign = vitp_scrub_name(s, end, &start);
@@ -5495,6 +5527,14 @@ static size_t vitp_scrub_trim(const vitp_scrub *s, size_t at, size_t end)
     return end;
 }
 
+/* Do sixteen bytes without a blank stand here, a digit among them? */
+static bool vitp_scrub_is_long(const vitp_scrub *s, size_t at)
+{
+    size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE);
+
+    return end - at >= 16 && vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
+}
+
 /* Claims the value of a header: up to `quote` or the end of the line. */
 static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_scrub_span *span)
 {
@@ -5506,7 +5546,11 @@ static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_s
     end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 12);
     if (!sign && vitp_scrub_at(s, end) != ' ') return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
-    if (vitp_scrub_listed(s, at, end, '@')) word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
+    word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
+    if (word == end ||
+        !(vitp_scrub_listed(s, at, end, '@') ||
+          (vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER) && vitp_scrub_is_long(s, word))))
+        word = at;
     end = vitp_scrub_bare_end(s, word, VITP_SCRUB_PROBE);
     if (end - word < 6 || vitp_scrub_marker(s, end) || vitp_scrub_is_reference(s, word, end))
         return false;
@@ -5616,6 +5660,7 @@ static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bo
     bool              digit = vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
 
     if (at == end || !vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) return false;
+    if (vitp_scrub_starts(s, at, "0x")) return false;
     if (!vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' ||
         vitp_scrub_meets(s, end, VITP_SCRUB_JOINS))
         return false;
@@ -5640,8 +5685,8 @@ static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
     while (last > at && s->text[last - 1] != '\\') last--;
     return end - at >= 2 && vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
            !vitp_scrub_listed(s, last, end, '=') && !vitp_scrub_listed(s, last, end, '0') &&
-           !vitp_scrub_is_reference(s, at, end) &&
-           (vitp_scrub_at(s, end) != '(' || vitp_scrub_starts(s, end, "(uid")) &&
+           (vitp_scrub_starts(s, end, "(uid") ||
+            (vitp_scrub_at(s, end) != '(' && !vitp_scrub_is_reference(s, at, end))) &&
            vitp_scrub_at(s, end) != '=' && !vitp_scrub_meets(s, end, VITP_SCRUB_JOINS);
 }
 
@@ -5678,7 +5723,10 @@ static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool 
     if (quoted && vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3)) != quote)
         return false;
     if (sign == '@')
-        return vitp_scrub_is_machine(s, at, end, quoted || tight) &&
+        return vitp_scrub_is_machine(s, at, end,
+                                     quoted || tight ||
+                                         (vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)) &&
+                                          vitp_scrub_stands_alone(s, end))) &&
                vitp_scrub_claim_host(s, at, end, span);
     if (!vitp_scrub_is_account(s, at, end)) return false;
     if (vitp_scrub_at(s, end) == '@' || vitp_scrub_starts(s, end, "%40")) return false; /* mail */
@@ -5756,10 +5804,12 @@ static bool vitp_scrub_option(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
     if (value == end || end - at < 2 || vitp_scrub_at(s, value) == '-') return false;
     sign = vitp_scrub_name(s, end, &name);
+    if (sign == '@' && end - at > 3) /* --host x */
+        return vitp_scrub_identity(s, value, sign, true, false, span);
     if (sign != '+' && sign != '?' && sign != '&') return false;
     end = vitp_scrub_run(s, value, VITP_SCRUB_LETTER, 16);
     return vitp_scrub_value_at(s, value, sign, sign != '+', name, span) &&
-           !vitp_scrub_listed(s, value, end, '=');
+           (sign == '&' || !vitp_scrub_listed(s, value, end, '='));
 }
 
 /* ---- numbers of persons ------------------------------------------------------------------ */
@@ -6039,11 +6089,11 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
 /* Does what follows end the sentence or go on as it does behind a name? */
 static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
 {
-    static const char *const words[] = { "from ",   "on ",     "at ",    "via ",      "to ",
-                                         "port ",   "in ",     "is ",    "has ",      "was ",
-                                         "failed ", "failed:", "by ",    "with ",     "using ",
-                                         "not ",    "does ",   "after ", "timed out", "refused",
-                                         "cannot ", "could " };
+    static const char *const words[] = { "from ",  "on ",       "at ",     "via ",        "to ",
+                                         "port ",  "in ",       "is ",     "has ",        "was ",
+                                         "failed", "closed",    "down",    "unreachable", "refused",
+                                         "by ",    "with ",     "using ",  "not ",        "does ",
+                                         "after ", "timed out", "cannot ", "could " };
     size_t                   i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
 
     if (at == end || at == s->size) return true;
@@ -6059,6 +6109,7 @@ static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scr
     bool quoted =
         vitp_scrub_in(s, vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3), VITP_SCRUB_QUOTES);
     size_t end;
+    bool   digit;
 
     if (quoted)
         return vitp_scrub_identity(s, at,
@@ -6079,10 +6130,10 @@ static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scr
                vitp_scrub_claim_host(s, at, end, span);
     }
     end = vitp_scrub_name_end(s, at, VITP_SCRUB_ACCOUNT);
-    if (sign == '+' &&
-        !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(BACKSLASH)))
-        return false;
-    return vitp_scrub_is_account(s, at, end) && vitp_scrub_after_name(s, end) &&
+    digit = end - at > 3 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) &&
+            vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(BACKSLASH));
+    if (sign == '+' && (!digit || vitp_scrub_is_noun(s, at))) return false;
+    return vitp_scrub_is_account(s, at, end) && (digit || vitp_scrub_after_name(s, end)) &&
            vitp_scrub_claim(span, at, end, "[user]");
 }
 
@@ -6129,7 +6180,7 @@ static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, size_t value, vitp
     size_t end;
 
     if (vitp_scrub_lower(s->text[at]) == 'i' || s->text[at] == 'P')
-        return vitp_scrub_value_at(s, value, '?', true, at, span);
+        return vitp_scrub_value_at(s, value, s->text[at] == 'P' ? '?' : '+', true, at, span);
     if (s->text[at] == 'p') return false;
     end = vitp_scrub_run(s, value, VITP_SCRUB_CREDENTIAL, VITP_SCRUB_PROBE);
     if (end - value < 8 || vitp_scrub_marker(s, end) ||
@@ -6736,7 +6787,7 @@ static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
                vitp_scrub_pair(s, at, 1, span);
     case VITP_SCRUB_EQUAL: return vitp_scrub_pair(s, at, 1, span);
     case VITP_SCRUB_AT:
-        return vitp_scrub_email(s, at, 1, span) ||
+        return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
                (vitp_scrub_is(before, VITP_SCRUB_QUOTES) &&
                 vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES) &&
                 vitp_scrub_identity(s, at + 1, '@', true, false, span)); /* 'bob'@'db-1' */
