@@ -4819,6 +4819,7 @@ static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     end = vitp_scrub_groups(s, start);
     if (!end || !vitp_scrub_has(s, start, end, VITP_SCRUB_SET(DIGIT))) return false;
     if (end - start == 3 && vitp_scrub_starts(s, start, "::1")) return false;
+    if (vitp_scrub_meets(s, end, VITP_SCRUB_SET(COLON))) return false;
     if (vitp_scrub_goes_on(s, end)) return false;
     if (vitp_scrub_at(s, end) == '%')
         end = vitp_scrub_run(s, end + 1, VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT), 32);
@@ -5017,7 +5018,8 @@ static bool vitp_scrub_with_port(const vitp_scrub *s, size_t at, vitp_scrub_span
         return false;
     if (vitp_scrub_is(vitp_scrub_before(s, start),
                       VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SLASHES |
-                          VITP_SCRUB_SET(DOLLAR) | VITP_SCRUB_SET(HIGH) | VITP_SCRUB_SET(BRACE)))
+                          VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(DOLLAR) | VITP_SCRUB_SET(HIGH) |
+                          VITP_SCRUB_SET(BRACE)))
         return false;
     return !vitp_scrub_is_noun(s, start) && vitp_scrub_claim(span, start, at, "[host]");
 }
