@@ -4636,6 +4636,12 @@ static size_t vitp_scrub_close(const vitp_scrub *s, size_t at, char quote, bool 
     return s->size;
 }
 
+/* Does a colon and a port follow? */
+static bool vitp_scrub_port(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_at(s, at) == ':' && vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT));
+}
+
 /* ---- addresses --------------------------------------------------------------------------- */
 
 /* End of the domain that starts here, at its last label that can be a top-level one; or 0. */
@@ -4678,13 +4684,12 @@ static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_
 static bool vitp_scrub_login(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t host = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL | VITP_SCRUB_SET(DOT), 64);
-    size_t password = vitp_scrub_back(s, at, VITP_SCRUB_BARE & ~VITP_SCRUB_SET(COLON), 64);
-    size_t user = password;
+    size_t password, user;
 
-    if (host == at + 1 || at - password < 3 || vitp_scrub_before(s, password) != ':') return false;
-    if (vitp_scrub_at(s, host) != '(' &&
-        !(vitp_scrub_at(s, host) == ':' && vitp_scrub_in(s, host + 1, VITP_SCRUB_SET(DIGIT))))
+    if (host == at + 1 || (vitp_scrub_at(s, host) != '(' && !vitp_scrub_port(s, host)))
         return false;
+    password = vitp_scrub_back(s, at, VITP_SCRUB_BARE & ~VITP_SCRUB_SET(COLON), 64);
+    if (at - password < 3 || vitp_scrub_before(s, password) != ':') return false;
     user = vitp_scrub_back(s, password - 1, VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH), 64);
     return user < password - 1 && vitp_scrub_claim(span, user, at, "[secret]");
 }
@@ -4915,12 +4920,6 @@ static char vitp_scrub_top_level(const vitp_scrub *s, size_t start, const vitp_s
     if (vitp_scrub_labeled(s, d->last, d->end, '~')) return '~';
     if (vitp_scrub_labeled(s, d->last, d->end, '-')) return '-';
     return vitp_scrub_labeled(s, d->last, d->end, '^') ? '^' : '\0';
-}
-
-/* Does a colon and a port follow? */
-static bool vitp_scrub_port(const vitp_scrub *s, size_t at)
-{
-    return vitp_scrub_at(s, at) == ':' && vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT));
 }
 
 /* May the name with dots be one of a host by itself? */
