@@ -1191,7 +1191,8 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 typedef enum vitp_os_read {
     VITP_OS_READ_OK,
     VITP_OS_READ_ABSENT,
-    VITP_OS_READ_REFUSED
+    VITP_OS_READ_REFUSED,
+    VITP_OS_READ_LATER /* it says nothing of the file: no descriptor, no memory, a disk that fails */
 } vitp_os_read;
 typedef enum vitp_os_found {
     VITP_OS_FOUND_OURS,   /* open, and locked by this process */
@@ -1510,14 +1511,16 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
                        NULL, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
     if (file == INVALID_HANDLE_VALUE) {
         DWORD error = GetLastError();
-        return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND
-                   ? VITP_OS_READ_ABSENT
-                   : VITP_OS_READ_REFUSED;
+        return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ? VITP_OS_READ_ABSENT
+               : error == ERROR_ACCESS_DENIED || error == ERROR_INVALID_NAME ||
+                       error == ERROR_DIRECTORY
+                   ? VITP_OS_READ_REFUSED
+                   : VITP_OS_READ_LATER; /* as while a scanner has it open */
     }
-    ok = ReadFile(file, out, (DWORD)capacity, &n, NULL) && n < capacity;
+    ok = ReadFile(file, out, (DWORD)capacity, &n, NULL) != 0;
     CloseHandle(file);
     *size = n;
-    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+    return !ok ? VITP_OS_READ_LATER : n < capacity ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
 }
 
 typedef LONG(WINAPI *vitp_os_registry_fn)(HKEY, LPCWSTR, LPCWSTR, DWORD, LPDWORD, PVOID, LPDWORD);
@@ -2416,24 +2419,37 @@ static bool vitp_os_is_owned(const struct stat *s, vitp_os_owner owner)
            !(s->st_mode & 022);
 }
 
+/* Why a file could not be opened. What tells nothing of the file itself passes. */
+static vitp_os_read vitp_os_unread(int error)
+{
+    static const int passing[] = { EMFILE, ENFILE, ENOMEM, EINTR,     EIO,
+                                   EAGAIN, ESTALE, EBUSY,  ETIMEDOUT, ENOBUFS };
+    size_t           i;
+    for (i = 0; i < sizeof passing / sizeof passing[0]; i++)
+        if (error == passing[i]) return VITP_OS_READ_LATER;
+    return error == ENOENT || error == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
+}
+
 static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, void *out,
                                       size_t capacity, size_t *size)
 {
-    struct stat s;
-    bool        ok;
-    int         fd =
+    struct stat  s;
+    vitp_os_read how = VITP_OS_READ_OK;
+    int          fd =
         open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (owner == VITP_OS_MINE ? O_NOFOLLOW : 0));
     *size = 0;
-    if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
-    ok = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && vitp_os_is_owned(&s, owner) &&
-         s.st_size >= 0 && (uint64_t)s.st_size < capacity;
-    if (ok) {
+    if (fd < 0) return vitp_os_unread(errno);
+    if (fstat(fd, &s) != 0) {
+        how = VITP_OS_READ_LATER;
+    } else if (!S_ISREG(s.st_mode) || !vitp_os_is_owned(&s, owner) || s.st_size < 0 ||
+               (uint64_t)s.st_size >= capacity) {
+        how = VITP_OS_READ_REFUSED;
+    } else {
         *size = (size_t)s.st_size;
-        ok = vitp_os_read_all(fd, out, *size);
+        if (!vitp_os_read_all(fd, out, *size)) how = VITP_OS_READ_LATER; /* or it just shrank */
     }
     close(fd);
-    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+    return how;
 }
 
 /* Becomes another number when the file does; 0: it is not there. */
@@ -9717,6 +9733,7 @@ typedef struct vitp_settings {
     bool        unreadable; /* the file, or its consent: a refusal until the user decides anew */
     bool        known;      /* some name was */
     bool        outdated;   /* consent was granted to another version: it counts for nothing */
+    bool        later;      /* it could not be read just now; unreadable is set as well */
     bool        has_consent, has_hwid, has_salt;
     vit_consent consent;
     uint32_t    version; /* of the consent; 0: none was given */
@@ -10233,11 +10250,13 @@ vit_response vit_curl_send(const vit_request *request, void *user)
 
 /* What a gate says. There is no "yes": only the user's consent grants anything. What cannot be read
    refuses where a refusal may have stood in it (administrator, setting); of the system's hints it
-   says nothing. */
+   says nothing. LATER tells of a failure, not of the file: it refuses a new client, and makes one
+   that runs wait. */
 typedef enum vitp_answer {
     VITP_ANSWER_NONE = 0,
     VITP_ANSWER_REFUSES,
-    VITP_ANSWER_UNREADABLE
+    VITP_ANSWER_UNREADABLE,
+    VITP_ANSWER_LATER
 } vitp_answer;
 
 typedef struct vitp_consent_inputs {
@@ -11162,6 +11181,7 @@ struct vit_client {
     bool     audit;   /* options.audit; constant */
     bool     orphan;  /* and what it sends is not wanted: until it answers */
     bool     unsaved; /* what the user decided is not what the file says */
+    bool     later;   /* a file that may refuse could not be read */
     intptr_t hold;    /* of vitp_os_hold_folder */
     uint32_t holds;   /* nested */
 #ifndef VITELEMETRY_NO_THREADS
@@ -11292,9 +11312,10 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
         how = vitp_os_read_file(t->settings_path, VITP_OS_MINE, text, sizeof text, &size);
     if (how == VITP_OS_READ_OK && !vitp_os_is_private(t->settings_folder))
         how = VITP_OS_READ_REFUSED; /* somebody else may have put it there */
-    if (how == VITP_OS_READ_REFUSED) {
+    if (how == VITP_OS_READ_REFUSED || how == VITP_OS_READ_LATER) {
         vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
         s->unreadable = true;
+        s->later = how == VITP_OS_READ_LATER;
         return true;
     }
     if (how == VITP_OS_READ_ABSENT) return false;
@@ -11325,7 +11346,14 @@ static void vitp_worker_write(vit_client *t, bool only_new)
     vitp_settings theirs;
     size_t        size;
     if (!t->settings_path[0]) return;
-    if (!only_new && vitp_worker_load(t, &theirs)) t->settings.off = theirs.off; /* the user's */
+    memset(&theirs, 0, sizeof theirs);
+    if (!only_new && vitp_worker_load(t, &theirs) && !theirs.later)
+        t->settings.off = theirs.off;                       /* the user's */
+    if (theirs.later && t->consent != VIT_CONSENT_DENIED) { /* there may be a refusal in it */
+        t->unsaved = true;
+        vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+        return;
+    }
     theirs = t->settings;
     if (t->consent < VIT_CONSENT_GRANTED) theirs.has_hwid = theirs.has_salt = false;
     size = vitp_settings_print(&theirs, text);
@@ -11673,17 +11701,21 @@ static void vitp_worker_remove_pools(vit_client *t)
 
 static vitp_answer vitp_worker_ask_admin(vit_client *t)
 {
-    char         path[VITP_PATH_MAX];
-    vitp_answer  answer = VITP_ANSWER_NONE;
-    vitp_os_read how;
-    size_t       size;
-    uint32_t     i;
-    for (i = 0; !answer && vitp_os_admin_path(i, t->client_type, path, sizeof path); i++) {
-        how = vitp_os_read_file(path, VITP_OS_ADMINS, t->scratch, VITP_SETTINGS_MAX, &size);
-        if (how == VITP_OS_READ_OK) answer = vitp_consent_admin(t->scratch, size);
-        if (how == VITP_OS_READ_REFUSED) answer = VITP_ANSWER_UNREADABLE;
+    char        path[VITP_PATH_MAX];
+    vitp_answer answer, later = VITP_ANSWER_NONE;
+    size_t      size;
+    uint32_t    i;
+    for (i = 0; vitp_os_admin_path(i, t->client_type, path, sizeof path); i++) {
+        answer = VITP_ANSWER_NONE;
+        switch (vitp_os_read_file(path, VITP_OS_ADMINS, t->scratch, VITP_SETTINGS_MAX, &size)) {
+        case VITP_OS_READ_OK: answer = vitp_consent_admin(t->scratch, size); break;
+        case VITP_OS_READ_ABSENT: break;
+        case VITP_OS_READ_REFUSED: answer = VITP_ANSWER_UNREADABLE; break;
+        case VITP_OS_READ_LATER: later = VITP_ANSWER_LATER; break;
+        }
+        if (answer) return answer;
     }
-    return answer;
+    return later;
 }
 
 /* False: it is not for us to look. */
@@ -11709,6 +11741,7 @@ static vitp_answer vitp_worker_read_hint(vit_client *t, const vitp_os_hint *hint
     if (more) how = vitp_os_read_file(path, VITP_OS_ANYONES, bytes = more, VITP_HINT_MAX, &size);
     if (how == VITP_OS_READ_OK) answer = vitp_consent_hint(hint, bytes, size);
     if (how == VITP_OS_READ_REFUSED) answer = VITP_ANSWER_UNREADABLE;
+    if (how == VITP_OS_READ_LATER) answer = VITP_ANSWER_LATER;
     if (more) t->allocator.free_fn(more, t->allocator.user);
     return answer;
 }
@@ -11720,6 +11753,7 @@ static void vitp_worker_ask_hints(vit_client *t)
     const vitp_os_hint *hint;
     vitp_answer         answer;
     char                path[VITP_POOL_PATH_MAX];
+    bool                later = false;
     uint32_t            i;
     for (i = 0; (hint = vitp_os_hint_of(i)) != NULL; i++)
         if (vitp_worker_hint_path(t, hint, path)) now.stamp = now.stamp * 31u + vitp_os_stamp(path);
@@ -11727,10 +11761,16 @@ static void vitp_worker_ask_hints(vit_client *t)
     for (i = 0; (hint = vitp_os_hint_of(i)) != NULL; i++) {
         if (!vitp_worker_hint_path(t, hint, path)) continue;
         answer = vitp_worker_read_hint(t, hint, path);
+        if (answer == VITP_ANSWER_LATER) later = true;
         if (hint->takes & VITP_OS_TAKES_ALL) now.admin = answer ? answer : now.admin;
         if (answer != VITP_ANSWER_REFUSES) continue;
         if (hint->takes & VITP_OS_TAKES_USAGE) now.usage = answer;
         if (hint->takes & VITP_OS_TAKES_ERRORS) now.errors = answer;
+    }
+    if (later) { /* asked again the next time; until then what was refused is */
+        now.stamp = 0;
+        if (!now.usage) now.usage = t->hints.usage;
+        if (!now.errors) now.errors = t->hints.errors;
     }
     t->hints = now;
 }
@@ -11741,12 +11781,16 @@ static void vitp_worker_ask(vit_client *t)
     vitp_consent_inputs *in = &t->inputs;
     vitp_os_policy       policy;
     vitp_worker_ask_hints(t);
-    in->admin = t->hints.admin ? t->hints.admin : vitp_worker_ask_admin(t);
+    in->admin = t->hints.admin;
+    if (!in->admin || in->admin == VITP_ANSWER_LATER) {
+        vitp_answer answer = vitp_worker_ask_admin(t);
+        if (answer) in->admin = answer;
+    }
     in->usage = t->hints.usage;
     in->errors = t->hints.errors;
     if (vitp_os_ask_policy(&policy, t->client_type)) vitp_consent_policy(in, &policy);
     if (vitp_os_users_differ()) in->usage = in->errors = VITP_ANSWER_REFUSES;
-    if (in->admin == VITP_ANSWER_UNREADABLE)
+    if (in->admin == VITP_ANSWER_UNREADABLE || in->admin == VITP_ANSWER_LATER)
         vitp_log_note(&t->recorder.log, VIT_LOG_ADMIN_UNREADABLE);
 }
 
@@ -11833,8 +11877,11 @@ static void vitp_worker_decide(vit_client *t)
     if (t->consent != VIT_CONSENT_DENIED) return;
     vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_REFUSED);
     vitp_worker_purge(t, VIT_DROP_CONSENT);
-    /* The user's or the host's refusal, whatever gate is named first; the others come and go. */
-    if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED && !t->inputs.setting) return;
+    /* The user's or the host's refusal, whatever gate is named first; the others come and go, and
+       what could not be read may have been none. */
+    if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED &&
+        t->inputs.setting != VITP_ANSWER_REFUSES)
+        return;
     vitp_worker_remove_pools(t);
     vitp_audit_remove(t->settings_folder);
     vitp_worker_disown_file(t);
@@ -11856,16 +11903,23 @@ static void vitp_worker_adopt_identity(vit_client *t, const vitp_settings *their
 
 /* Right before bytes leave: did the user, another process, the administrator or the system refuse
    meanwhile? The files are read, not only looked at: two changes within one tick of a file's time
-   are two. Where the settings are gone, so is the decision. */
-static void vitp_worker_recheck(vit_client *t)
+   are two. Where the settings are gone, so is the decision. False: a file could not be read just
+   now; what it said before holds, and nothing may leave before it could. */
+static bool vitp_worker_recheck(vit_client *t)
 {
     vitp_settings now;
-    bool          there = vitp_worker_load(t, &now);
+    vitp_answer   admin = t->inputs.admin;
+    (void)vitp_worker_load(t, &now);
     vitp_worker_ask(t);
-    if (there) t->settings.off = now.off;
-    if (t->settings_path[0]) vitp_worker_take_setting(t, &now);
-    vitp_worker_adopt_identity(t, &now);
+    t->later = now.later || t->inputs.admin == VITP_ANSWER_LATER;
+    if (t->inputs.admin == VITP_ANSWER_LATER) t->inputs.admin = admin;
+    if (!now.later && t->settings_path[0]) {
+        t->settings.off = now.off;
+        vitp_worker_take_setting(t, &now);
+        vitp_worker_adopt_identity(t, &now);
+    }
     vitp_worker_decide(t);
+    return !t->later;
 }
 
 /* The system refuses its kind by now. */
@@ -12040,7 +12094,7 @@ static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
     if (!vitp_worker_may_send(t)) return false;
     if (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry)) return false;
     if (!t->batch.ready && !vitp_batch_next(t, now_ns)) return false;
-    vitp_worker_recheck(t);
+    if (!vitp_worker_recheck(t)) return t->orphan;
     if (t->orphan) return true;
     if (!vitp_worker_may_send(t)) return false;
     return t->pending || t->batch.turn == t->body_turn || vitp_batch_next(t, now_ns);
@@ -12098,7 +12152,10 @@ static void vitp_worker_list(vit_client *t, size_t size)
     uint32_t turn = t->purge_turn;
     char    *lines;
     if (!t->audit || !t->settings_folder[0]) return;
-    vitp_worker_recheck(t);
+    if (!vitp_worker_recheck(t)) {
+        vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
+        return;
+    }
     if (t->consent < VIT_CONSENT_GRANTED || turn != t->purge_turn) return;
     lines = vitp_audit_lines(t->body, &size, strlen(vitp_wire_form_of(t->form)->open));
     if (!vitp_audit_append(t->settings_folder, lines, size))
@@ -12216,7 +12273,8 @@ static bool vitp_worker_is_done(const vit_client *t, uintptr_t target)
 }
 
 #ifndef VITELEMETRY_NO_THREADS
-#define VITP_WORKER_PENDING_MS 10u /* how often a transport that says "not yet" is asked again */
+#define VITP_WORKER_PENDING_MS 10u  /* how often a transport that says "not yet" is asked again */
+#define VITP_WORKER_LATER_MS   100u /* and a file that could not be read */
 
 static uint64_t vitp_worker_ms_until(uint64_t then_ns, uint64_t now_ns)
 {
@@ -12234,6 +12292,7 @@ static uint32_t vitp_worker_rest_ms(vit_client *t)
 {
     uint64_t now_ns = vitp_os_now_ns(), oldest_ns = now_ns, ms = t->flush_ms;
     if (t->pending) ms = VITP_WORKER_PENDING_MS;
+    else if (t->later) ms = VITP_WORKER_LATER_MS;
     else if (!vitp_worker_may_send(t)) ms = t->flush_ms;
     else if (!vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))
         ms = vitp_worker_ms_until(t->backoff.until_ns, now_ns);
@@ -13013,10 +13072,8 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     s = &t->settings;
     vitp_worker_hold(t);
     stored = vitp_worker_load(t, &now);
-    if (stored) {
-        s->off = now.off;
-        vitp_worker_adopt_identity(t, &now);
-    }
+    if (!now.later) s->off = now.off;
+    vitp_worker_adopt_identity(t, &now);
     s->unreadable = s->outdated = false;
     s->has_consent = consent != VIT_CONSENT_UNKNOWN;
     s->consent = consent;
@@ -13113,7 +13170,7 @@ void vit_reset_identity(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
     vitp_worker_hold(t);
-    vitp_worker_recheck(t); /* what is stored below must not undo another process's refusal */
+    (void)vitp_worker_recheck(t); /* what is stored below must not undo another process's refusal */
     vitp_worker_purge_all(t);
     vitp_audit_remove(t->settings_folder);
     vitp_worker_forget_identity(t);
@@ -13568,6 +13625,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_CONSENT_LEVEL
 #undef VITP_AUDIT_MAX
 #undef VITP_WORKER_PENDING_MS
+#undef VITP_WORKER_LATER_MS
 #undef VITP_ERROR_CODES
 #undef VITP_CLIENT_QUEUE_BYTES
 #undef VITP_CLIENT_QUEUE_BYTES_MIN

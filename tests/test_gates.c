@@ -14,6 +14,8 @@
 #include "common.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* ---- the rule -------------------------------------------------------------------------------- */
@@ -1347,6 +1349,72 @@ static void test_withdrawal_does_not_wait(void **state)
     bench_free(&b);
 }
 
+/* ---- what fails for a while ------------------------------------------------------------------ */
+
+/* Limits a resource of this process; RLIM_INFINITY: as much as there may be. */
+static void limit(int resource, rlim_t most)
+{
+    struct rlimit l;
+    assert_int_equal(getrlimit((__typeof__(RLIMIT_NOFILE))resource, &l), 0);
+    l.rlim_cur = most < l.rlim_max ? most : l.rlim_max;
+    assert_int_equal(setrlimit((__typeof__(RLIMIT_NOFILE))resource, &l), 0);
+}
+
+static rlim_t limit_of(int resource)
+{
+    struct rlimit l;
+    assert_int_equal(getrlimit((__typeof__(RLIMIT_NOFILE))resource, &l), 0);
+    return l.rlim_cur;
+}
+
+/* No file can be opened: nothing leaves meanwhile, and nothing is taken for a refusal. */
+static void test_no_descriptor(void **state)
+{
+    unsigned admin;
+    (void)state;
+    for (admin = 0; admin < 2; admin++) {
+        rlim_t      files = limit_of(RLIMIT_NOFILE);
+        bench       b;
+        vit_client *t;
+        char        hwid[64], list[128];
+        bench_make(&b);
+        snprintf(list, sizeof list, "%s/sent.ndjson", b.folder);
+        b.o.audit = true;
+        b.o.consent = VIT_CONSENT_UNKNOWN;
+        if (admin) fixture_text(ETC "/vitelemetry.conf", "disabled = 0\n");
+        t = bench_client(&b);
+        vit_set_consent(t, VIT_CONSENT_GRANTED);
+        assert_int_equal(track_usage(t, "a"), VIT_OK);
+        assert_true(vit_flush(t, 5000));
+        snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
+        assert_int_equal(track_usage(t, "b"), VIT_OK);
+        limit(RLIMIT_NOFILE, 0);
+        assert_false(vit_flush(t, 200));
+        limit(RLIMIT_NOFILE, files);
+        assert_int_equal(wire_count(&b.w), 1);
+        assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+        assert_int_equal(vit_get_stats(t).queued, 1);
+        assert_true(vit_flush(t, 5000));
+        assert_int_equal(wire_count(&b.w), 2);
+        assert_int_equal(wire_times(&b.w, hwid), 2);
+        end(t);
+        limit(RLIMIT_NOFILE, 0);
+        t = vit_create(&b.o);
+        limit(RLIMIT_NOFILE, files);
+        if (t) {
+            assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_ADMIN);
+            end(t);
+        }
+        assert_string_equal(setting_of(b.path, "hwid"), hwid);
+        assert_string_equal(setting_of(b.path, "consent"), "granted");
+        assert_int_equal(access(list, F_OK), 0);
+        t = bench_client(&b);
+        assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* ---- whose files ----------------------------------------------------------------------------- */
 
 /* A grant that lies in a folder that others may write to may be theirs. */
@@ -1443,6 +1511,7 @@ int main(void)
         cmocka_unit_test(test_refusal_is_not_lost),
         cmocka_unit_test(test_hold_is_not_for_ever),
         cmocka_unit_test(test_withdrawal_does_not_wait),
+        cmocka_unit_test(test_no_descriptor),
         cmocka_unit_test(test_settings_in_a_foreign_folder),
         cmocka_unit_test(test_other_user),
     };
