@@ -11381,22 +11381,21 @@ static void vitp_worker_store(vit_client *t, bool only_new)
     vitp_worker_release(t);
 }
 
-/* Takes hwid and salt from the disk; what the user decided stays. Writes nothing where nothing
-   is. */
+/* Takes hwid and salt from the disk; what the user decided stays, or where it cannot be written, a
+   refusal does. Writes nothing where nothing is. */
 static void vitp_worker_remove_identity(vit_client *t)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings kept;
-    bool          refusal;
     if (t->settings_folder[0]) vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
     if (kept.unreadable) kept.off = true; /* it refuses, and goes on to do so */
-    refusal = kept.off || kept.has_consent;
-    if (refusal &&
+    if ((kept.off || kept.has_consent) &&
         vitp_os_write_file(t->settings_path, text, vitp_settings_print(&kept, text), false))
         return;
-    if (refusal) vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+    if (kept.off || kept.consent == VIT_CONSENT_DENIED)
+        vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
     else vitp_os_remove_file(t->settings_path);
 }
 

@@ -1415,6 +1415,32 @@ static void test_no_descriptor(void **state)
     }
 }
 
+/* A refusal that cannot be stored: no grant is left that the next start would go by. */
+static void test_refusal_on_a_full_disk(void **state)
+{
+    rlim_t      bytes = limit_of(RLIMIT_FSIZE);
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    signal(SIGXFSZ, SIG_IGN);
+    b.o.consent = VIT_CONSENT_UNKNOWN;
+    t = bench_client(&b);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_int_equal(strlen(setting_of(b.path, "hwid")), 36);
+    limit(RLIMIT_FSIZE, 0);
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    limit(RLIMIT_FSIZE, bytes);
+    assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
+    assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_NOT_SAVED), 1);
+    assert_int_equal(access(b.path, F_OK), -1);
+    end(t);
+    t = bench_client(&b);
+    assert_gate(t, VIT_CONSENT_UNKNOWN, VIT_GATE_CONSENT);
+    end(t);
+    bench_free(&b);
+}
+
 /* ---- whose files ----------------------------------------------------------------------------- */
 
 /* A grant that lies in a folder that others may write to may be theirs. */
@@ -1512,6 +1538,7 @@ int main(void)
         cmocka_unit_test(test_hold_is_not_for_ever),
         cmocka_unit_test(test_withdrawal_does_not_wait),
         cmocka_unit_test(test_no_descriptor),
+        cmocka_unit_test(test_refusal_on_a_full_disk),
         cmocka_unit_test(test_settings_in_a_foreign_folder),
         cmocka_unit_test(test_other_user),
     };
