@@ -9745,6 +9745,15 @@ static bool vitp_settings_is(const char *text, size_t size, const char *word)
     return size == strlen(word) && memcmp(text, word, size) == 0;
 }
 
+/* Do two files say the same? */
+static bool vitp_settings_same(const vitp_settings *a, const vitp_settings *b)
+{
+    return !a->later && !b->later && a->off == b->off && a->unreadable == b->unreadable &&
+           a->outdated == b->outdated && a->has_consent == b->has_consent &&
+           a->consent == b->consent && strcmp(a->hwid, b->hwid) == 0 &&
+           strcmp(a->salt, b->salt) == 0;
+}
+
 static bool vitp_settings_begins(const char *text, size_t size, const char *word)
 {
     size_t n = strlen(word);
@@ -11174,16 +11183,17 @@ struct vit_client {
     vitp_batch          batch;
     uint32_t            batch_limit; /* events; smaller while a rejected batch is searched */
     uint32_t            purge_turn;  /* advances when what waits is forgotten */
-    uint32_t body_turn;   /* advances when a body that was built may not be sent any more */
-    uint64_t deadline_ns; /* of vit_destroy; 0: none */
-    bool     sending, hurry, halted, stopping;
-    bool     pending; /* the transport said "not yet": the body is its */
-    bool     audit;   /* options.audit; constant */
-    bool     orphan;  /* and what it sends is not wanted: until it answers */
-    bool     unsaved; /* what the user decided is not what the file says */
-    bool     later;   /* a file that may refuse could not be read */
-    intptr_t hold;    /* of vitp_os_hold_folder */
-    uint32_t holds;   /* nested */
+    uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
+    uint64_t      deadline_ns; /* of vit_destroy; 0: none */
+    bool          sending, hurry, halted, stopping;
+    bool          pending; /* the transport said "not yet": the body is its */
+    bool          audit;   /* options.audit; constant */
+    bool          orphan;  /* and what it sends is not wanted: until it answers */
+    bool          unsaved; /* what the user decided is not what the file says */
+    bool          later;   /* a file that may refuse could not be read */
+    vitp_settings said;    /* unsaved: by the file when ours could not be saved */
+    intptr_t      hold;    /* of vitp_os_hold_folder */
+    uint32_t      holds;   /* nested */
 #ifndef VITELEMETRY_NO_THREADS
     vitp_os_thread thread;
 #endif
@@ -11282,7 +11292,11 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
 }
 static void vitp_worker_hold(vit_client *t) { (void)t; }
 static void vitp_worker_release(vit_client *t) { (void)t; }
-static void vitp_worker_store(vit_client *t, bool only_new) { (void)t, (void)only_new; }
+static bool vitp_worker_store(vit_client *t, bool only_new)
+{
+    (void)t, (void)only_new;
+    return true;
+}
 static void vitp_worker_erase(vit_client *t) { (void)t; }
 static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t, (void)folder; }
 #else
@@ -11339,46 +11353,65 @@ static bool vitp_worker_sweep_one(const char *folder, const char *name, void *us
     return true;
 }
 
-/* Saves the settings. only_new: where another process was faster, its identity becomes ours. */
-static void vitp_worker_write(vit_client *t, bool only_new)
+/* The file is not what was decided: until it says something else than now, it is not heard. */
+static void vitp_worker_not_saved(vit_client *t, const vitp_settings *said, vit_log_item item)
 {
-    char          text[VITP_SETTINGS_MAX];
-    vitp_settings theirs;
-    size_t        size;
-    if (!t->settings_path[0]) return;
-    memset(&theirs, 0, sizeof theirs);
-    if (!only_new && vitp_worker_load(t, &theirs) && !theirs.later)
-        t->settings.off = theirs.off;                       /* the user's */
-    if (theirs.later && t->consent != VIT_CONSENT_DENIED) { /* there may be a refusal in it */
-        t->unsaved = true;
-        vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
-        return;
-    }
-    theirs = t->settings;
-    if (t->consent < VIT_CONSENT_GRANTED) theirs.has_hwid = theirs.has_salt = false;
-    size = vitp_settings_print(&theirs, text);
     t->unsaved = true;
-    if (!vitp_os_make_folder(t->settings_folder)) {
-        vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
-        return;
-    }
-    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
-    t->unsaved = !vitp_os_write_file(t->settings_path, text, size, only_new);
-    if (!t->unsaved) return;
-    if (only_new && vitp_worker_load(t, &theirs) && theirs.has_hwid && theirs.has_salt) {
-        t->unsaved = false;
-        t->settings = theirs;
-        vitp_worker_use_identity(t);
-        return;
-    }
-    vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+    t->said = *said;
+    vitp_log_note(&t->recorder.log, item);
 }
 
-static void vitp_worker_store(vit_client *t, bool only_new)
+/* Another process was faster: its identity is ours, and its file decides. */
+static void vitp_worker_yield(vit_client *t, const vitp_settings *theirs)
 {
+    if (!theirs->has_hwid || !theirs->has_salt) return;
+    memcpy(t->settings.hwid, theirs->hwid, sizeof t->settings.hwid);
+    memcpy(t->settings.salt, theirs->salt, sizeof t->settings.salt);
+    vitp_worker_use_identity(t);
+}
+
+/* Saves the settings. only_new: false where another process was faster. */
+static bool vitp_worker_write(vit_client *t, bool only_new)
+{
+    char          text[VITP_SETTINGS_MAX];
+    vitp_settings said, ours;
+    if (!t->settings_path[0]) return true;
+    memset(&said, 0, sizeof said);
+    if (!only_new && vitp_worker_load(t, &said) && !said.later)
+        t->settings.off = said.off; /* the user's */
+    ours = t->settings;
+    if (t->consent < VIT_CONSENT_GRANTED) ours.has_hwid = ours.has_salt = false;
+    if (said.later && t->consent != VIT_CONSENT_DENIED) { /* there may be a refusal in it */
+        vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
+        return true;
+    }
+    if (!vitp_os_make_folder(t->settings_folder)) {
+        vitp_worker_not_saved(t, &said, VIT_LOG_NO_DATA_FOLDER);
+        return true;
+    }
+    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
+    t->unsaved = false;
+    if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&ours, text), only_new))
+        return true;
+    if (only_new && vitp_worker_load(t, &said)) {
+        vitp_worker_yield(t, &said);
+        return false;
+    }
+    if (ours.consent == VIT_CONSENT_DENIED && said.consent >= VIT_CONSENT_GRANTED) {
+        vitp_os_remove_file(t->settings_path); /* no grant is left that was withdrawn */
+        memset(&said, 0, sizeof said);
+    }
+    vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
+    return true;
+}
+
+static bool vitp_worker_store(vit_client *t, bool only_new)
+{
+    bool ours;
     vitp_worker_hold(t);
-    vitp_worker_write(t, only_new);
+    ours = vitp_worker_write(t, only_new);
     vitp_worker_release(t);
+    return ours;
 }
 
 /* Takes hwid and salt from the disk; what the user decided stays, or where it cannot be written, a
@@ -11793,15 +11826,19 @@ static void vitp_worker_ask(vit_client *t)
         vitp_log_note(&t->recorder.log, VIT_LOG_ADMIN_UNREADABLE);
 }
 
-/* What the settings say, and what the user decided: unless that could not be saved. */
+/* What the settings say, and what the user decided: unless that could not be saved and the file
+   still says what it said then. A refusal that could not be saved is undone by nothing but the
+   user. */
 static void vitp_worker_take_setting(vit_client *t, const vitp_settings *s)
 {
+    bool refused = t->settings.has_consent && t->settings.consent == VIT_CONSENT_DENIED;
+    if (t->unsaved && !refused && !vitp_settings_same(s, &t->said)) t->unsaved = false;
     t->inputs.setting = s->off                         ? VITP_ANSWER_REFUSES
                         : s->unreadable && !t->unsaved ? VITP_ANSWER_UNREADABLE
                                                        : VITP_ANSWER_NONE;
     if (t->unsaved || s->outdated) return;
-    t->inputs.has_stored = s->has_consent;
-    t->inputs.stored = s->consent;
+    t->inputs.has_stored = t->settings.has_consent = s->has_consent;
+    t->inputs.stored = t->settings.consent = s->consent;
 }
 
 /* ---- consent ----------------------------------------------------------------------------- */
@@ -11915,7 +11952,7 @@ static bool vitp_worker_recheck(vit_client *t)
     if (!now.later && t->settings_path[0]) {
         t->settings.off = now.off;
         vitp_worker_take_setting(t, &now);
-        vitp_worker_adopt_identity(t, &now);
+        if (!t->unsaved) vitp_worker_adopt_identity(t, &now);
     }
     vitp_worker_decide(t);
     return !t->later;
@@ -12885,6 +12922,15 @@ static bool vitp_client_consent(vit_client *t, const vit_options *o)
     return stored;
 }
 
+/* Another process stored its settings between our reading and our writing: they decide. */
+static void vitp_client_follow(vit_client *t)
+{
+    vitp_settings now;
+    if (!vitp_worker_recheck(t) || t->consent < VIT_CONSENT_GRANTED) return;
+    if (vitp_worker_load(t, &now) && (!now.has_hwid || !now.has_salt))
+        (void)vitp_worker_store(t, false);
+}
+
 /* With consent the pool is one that outlives the process. False: no memory. */
 static bool vitp_client_decide(vit_client *t, const vit_options *o)
 {
@@ -12896,7 +12942,7 @@ static bool vitp_client_decide(vit_client *t, const vit_options *o)
     if (!vitp_client_take_pool(t, o->queue_bytes, granted && t->settings_folder[0])) return false;
     vitp_worker_make_identity(t);
     vitp_worker_decide(t);
-    if (granted && !complete) vitp_worker_store(t, !stored);
+    if (granted && !complete && !vitp_worker_store(t, !stored)) vitp_client_follow(t);
     if (t->unsaved) vitp_worker_disown_file(t); /* the next start has another identity */
     return true;
 }
@@ -13072,7 +13118,7 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     vitp_worker_hold(t);
     stored = vitp_worker_load(t, &now);
     if (!now.later) s->off = now.off;
-    vitp_worker_adopt_identity(t, &now);
+    if (!t->unsaved || !vitp_settings_same(&now, &t->said)) vitp_worker_adopt_identity(t, &now);
     s->unreadable = s->outdated = false;
     s->has_consent = consent != VIT_CONSENT_UNKNOWN;
     s->consent = consent;
@@ -13086,8 +13132,8 @@ void vit_set_consent(vit_client *t, vit_consent consent)
        was one. */
     if (consent == VIT_CONSENT_DENIED || t->consent >= VIT_CONSENT_GRANTED ||
         (consent == VIT_CONSENT_UNKNOWN && stored))
-        vitp_worker_store(t, false);
-    else t->unsaved = true;
+        (void)vitp_worker_store(t, false);
+    else t->unsaved = true, t->said = now;
     vitp_worker_release(t);
     vitp_worker_leave(t);
     if (t->has_thread) vitp_os_wake_set(&t->recorder.wake);
@@ -13173,7 +13219,7 @@ void vit_reset_identity(vit_client *t)
     vitp_worker_purge_all(t);
     vitp_audit_remove(t->settings_folder);
     vitp_worker_forget_identity(t);
-    if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_store(t, false);
+    if (t->consent >= VIT_CONSENT_GRANTED) (void)vitp_worker_store(t, false);
     vitp_worker_release(t);
     vitp_worker_leave(t);
 }

@@ -3,6 +3,34 @@
 
    Build:   cc -std=c99 -I. tests/test_gates.c -o build/tests/test_gates -lcmocka -pthread */
 
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Another process that is faster: it stores this right before a file gets its name. */
+static const char *link_text;
+static bool        unlink_fails;
+
+static int late_link(const char *from, const char *to)
+{
+    const char *text = link_text;
+    int         file = text ? open(to, O_WRONLY | O_CREAT | O_EXCL, 0600) : -1;
+    link_text = NULL;
+    if (file >= 0) {
+        if (write(file, text, strlen(text)) < 0) perror(to);
+        close(file);
+    }
+    return link(from, to);
+}
+
+static int late_unlink(const char *path) { return unlink_fails ? -1 : unlink(path); }
+
+#define link   late_link
+#define unlink late_unlink
+
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_OS_SETTINGS
 #define VITELEMETRY_CONSENT_VERSION 2
@@ -1441,6 +1469,90 @@ static void test_refusal_on_a_full_disk(void **state)
     bench_free(&b);
 }
 
+/* A grant that could not be stored is good while the file says what it said then: another process's
+   refusal counts. */
+static void test_unsaved_grant(void **state)
+{
+    rlim_t      bytes = limit_of(RLIMIT_FSIZE);
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    signal(SIGXFSZ, SIG_IGN);
+    b.o.consent = VIT_CONSENT_UNKNOWN;
+    t = bench_client(&b);
+    limit(RLIMIT_FSIZE, 0);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    limit(RLIMIT_FSIZE, bytes);
+    assert_int_equal(track_usage(t, "a"), VIT_OK);
+    assert_true(vit_flush(t, 5000));
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_int_equal(in_child(deny_in_child, &b.o), 0);
+    assert_int_equal(track_usage(t, "b"), VIT_OK);
+    assert_false(vit_flush(t, 1000));
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
+    assert_string_equal(setting_of(b.path, "consent"), "denied");
+    end(t);
+    bench_free(&b);
+}
+
+/* What another process stores while a first client is made decides: a refusal, or a file without
+   an identity, which gets one. */
+static void test_faster_process(void **state)
+{
+    unsigned i;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        link_text =
+            i == 0 ? "consent = denied\nconsent_version = 2\n" : "telemetry_enabled = true\n";
+        t = bench_client(&b);
+        assert_null(link_text);
+        assert_gate(t, i == 0 ? VIT_CONSENT_DENIED : VIT_CONSENT_GRANTED,
+                    i == 0 ? VIT_GATE_CONSENT : VIT_GATE_NONE);
+        assert_int_equal(track_usage(t, "a"), i == 0 ? VIT_DISABLED : VIT_OK);
+        assert_int_equal(vit_flush(t, 5000), i == 1);
+        assert_int_equal(wire_count(&b.w), i);
+        assert_int_equal(strlen(setting_of(b.path, "hwid")), i == 0 ? 0 : 36);
+        end(t);
+        bench_free(&b);
+    }
+}
+
+/* A new identity that could not be stored is the one that is sent. */
+static void test_unsaved_identity(void **state)
+{
+    rlim_t      bytes = limit_of(RLIMIT_FSIZE);
+    bench       b;
+    vit_client *t;
+    char        hwid[64], again[64];
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    signal(SIGXFSZ, SIG_IGN);
+    t = bench_client(&b);
+    snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
+    limit(RLIMIT_FSIZE, 0);
+    unlink_fails = true; /* the old file stays */
+    vit_reset_identity(t);
+    unlink_fails = false;
+    limit(RLIMIT_FSIZE, bytes);
+    assert_string_equal(setting_of(b.path, "hwid"), hwid);
+    snprintf(again, sizeof again, "%s", t->settings.hwid);
+    assert_string_not_equal(again, hwid);
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(track_usage(t, "a"), VIT_OK);
+        assert_true(vit_flush(t, 5000));
+    }
+    assert_int_equal(wire_times(&b.w, hwid), 0);
+    assert_int_equal(wire_times(&b.w, again), 2);
+    end(t);
+    bench_free(&b);
+}
+
 /* ---- whose files ----------------------------------------------------------------------------- */
 
 /* A grant that lies in a folder that others may write to may be theirs. */
@@ -1539,6 +1651,9 @@ int main(void)
         cmocka_unit_test(test_withdrawal_does_not_wait),
         cmocka_unit_test(test_no_descriptor),
         cmocka_unit_test(test_refusal_on_a_full_disk),
+        cmocka_unit_test(test_unsaved_grant),
+        cmocka_unit_test(test_faster_process),
+        cmocka_unit_test(test_unsaved_identity),
         cmocka_unit_test(test_settings_in_a_foreign_folder),
         cmocka_unit_test(test_other_user),
     };
