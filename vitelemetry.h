@@ -10319,7 +10319,7 @@ typedef const char *(*vitp_consent_env_fn)(const char *name);
 /* Is it one of these words, in any case of its letters? */
 static bool vitp_consent_is_word(const char *words, const char *value, size_t size)
 {
-    char   word[10];
+    char   word[12];
     size_t i;
     if (size == 0 || size > sizeof word - 3) return false;
     word[0] = ' ';
@@ -10409,19 +10409,14 @@ static void vitp_consent_admin_line(void *user, const char *name, size_t name_si
                                     const char *value, size_t size)
 {
     vitp_answer *answer = (vitp_answer *)user;
-    size_t       i;
-    for (i = 0; value && i < name_size; i++)
-        if (!vitp_text_is_alnum(name[i]) && name[i] != '_') value = NULL;
-    if (!value || name_size == 0) {
+    if (!value || !vitp_consent_is_word(" disabled ", name, name_size))
         *answer = VITP_ANSWER_UNREADABLE;
-    } else if (vitp_settings_is(name, name_size, "disabled")) {
-        if (vitp_consent_is_word(VITP_CONSENT_ON, value, size)) *answer = VITP_ANSWER_REFUSES;
-        else if (!vitp_consent_is_word(VITP_CONSENT_OFF, value, size))
-            *answer = VITP_ANSWER_UNREADABLE;
-    }
+    else if (vitp_consent_is_word(VITP_CONSENT_ON, value, size)) *answer = VITP_ANSWER_REFUSES;
+    else if (!vitp_consent_is_word(VITP_CONSENT_OFF, value, size)) *answer = VITP_ANSWER_UNREADABLE;
 }
 
-/* The administrator's file: `disabled = 1`. What is no file of this kind cannot be read. */
+/* The administrator's file: `disabled = 1`. What is no file of this kind cannot be read, nor is any
+   other name: it may be this one, misspelt. */
 static vitp_answer vitp_consent_admin(const char *text, size_t size)
 {
     vitp_answer answer = VITP_ANSWER_NONE;
@@ -11052,7 +11047,7 @@ static bool vitp_audit_path(char out[VITP_POOL_PATH_MAX], const char *folder, bo
 static void vitp_audit_remove(const char *folder)
 {
     char path[VITP_POOL_PATH_MAX];
-    if (!folder[0]) return;
+    if (!vitp_os_is_private(folder)) return; /* these are not ours */
     if (vitp_audit_path(path, folder, false)) vitp_os_remove_file(path);
     if (vitp_audit_path(path, folder, true)) vitp_os_remove_file(path);
 }
@@ -11420,7 +11415,8 @@ static void vitp_worker_remove_identity(vit_client *t)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings kept;
-    if (t->settings_folder[0]) vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
+    if (!vitp_os_is_private(t->settings_folder)) return; /* what is in it is not ours */
+    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
     if (kept.unreadable) kept.off = true; /* it refuses, and goes on to do so */
@@ -12178,26 +12174,30 @@ static void vitp_worker_rejected(vit_client *t)
     vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
 }
 
-/* Lists what the server took, unless another process withdrew consent or took a new identity
-   while it was under way. */
-static void vitp_worker_list(vit_client *t, size_t size)
-{
 #ifdef VITELEMETRY_NO_FILES
-    (void)t, (void)size;
+static void vitp_worker_list(vit_client *t, size_t size) { (void)t, (void)size; }
 #else
+/* False: something is missing in the list. */
+static bool vitp_worker_list_held(vit_client *t, size_t size)
+{
     uint32_t turn = t->purge_turn;
     char    *lines;
-    if (!t->audit || !t->settings_folder[0]) return;
-    if (!vitp_worker_recheck(t)) {
-        vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
-        return;
-    }
-    if (t->consent < VIT_CONSENT_GRANTED || turn != t->purge_turn) return;
+    if (!vitp_worker_recheck(t)) return false;
+    if (t->consent < VIT_CONSENT_GRANTED || turn != t->purge_turn) return true;
     lines = vitp_audit_lines(t->body, &size, strlen(vitp_wire_form_of(t->form)->open));
-    if (!vitp_audit_append(t->settings_folder, lines, size))
-        vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
-#endif
+    return vitp_audit_append(t->settings_folder, lines, size);
 }
+
+/* Lists what the server took, unless another process withdrew consent or took a new identity
+   while it was under way; none does so between the look and the writing. */
+static void vitp_worker_list(vit_client *t, size_t size)
+{
+    if (!t->audit || !t->settings_folder[0]) return;
+    vitp_worker_hold(t);
+    if (!vitp_worker_list_held(t, size)) vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
+    vitp_worker_release(t);
+}
+#endif
 
 static void vitp_worker_delivered(vit_client *t)
 {
@@ -13109,11 +13109,38 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
     return false;
 }
 
+/* What follows may wait for files: nothing is recorded or sent meanwhile. */
+static void vitp_client_withdraw(vit_client *t)
+{
+    VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, 0u);
+    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, 0u);
+    vitp_worker_purge(t, VIT_DROP_CONSENT);
+}
+
+/* A refusal is stored before anything is erased, so that no other process makes anew what was; a
+   grant unless another gate overrules it, and no decision where there was one. */
+static void vitp_client_settle(vit_client *t, vit_consent consent, bool stored,
+                               const vitp_settings *said)
+{
+    bool denied = consent == VIT_CONSENT_DENIED;
+    if (denied) {
+        t->consent = consent;
+        (void)vitp_worker_store(t, false);
+    }
+    vitp_worker_decide(t);
+    if (!denied &&
+        (t->consent >= VIT_CONSENT_GRANTED || (consent == VIT_CONSENT_UNKNOWN && stored)))
+        (void)vitp_worker_store(t, false);
+    else if (!denied) t->unsaved = true, t->said = *said;
+    if (consent < VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
+}
+
 void vit_set_consent(vit_client *t, vit_consent consent)
 {
     vitp_settings *s, now;
     bool           stored;
     if (!t || (uint32_t)consent > (uint32_t)VIT_CONSENT_VERBOSE || !vitp_worker_enter(t)) return;
+    if (consent == VIT_CONSENT_DENIED) vitp_client_withdraw(t);
     s = &t->settings;
     vitp_worker_hold(t);
     stored = vitp_worker_load(t, &now);
@@ -13126,14 +13153,7 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     t->unsaved = false;
     vitp_worker_ask(t);
     vitp_worker_take_setting(t, s);
-    if (consent < VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
-    vitp_worker_decide(t);
-    /* A refusal is stored, a grant unless another gate overrules it, and no decision where there
-       was one. */
-    if (consent == VIT_CONSENT_DENIED || t->consent >= VIT_CONSENT_GRANTED ||
-        (consent == VIT_CONSENT_UNKNOWN && stored))
-        (void)vitp_worker_store(t, false);
-    else t->unsaved = true, t->said = now;
+    vitp_client_settle(t, consent, stored, &now);
     vitp_worker_release(t);
     vitp_worker_leave(t);
     if (t->has_thread) vitp_os_wake_set(&t->recorder.wake);

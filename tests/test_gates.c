@@ -260,7 +260,11 @@ static void test_admin_texts(void **state)
           VITP_ANSWER_REFUSES },
         { "# why\nother = 7\ndisabled = yes\n", VITP_ANSWER_REFUSES },
         { "disabled = 0\n", VITP_ANSWER_NONE },
-        { "disabled = false\nfuture_key = x\n", VITP_ANSWER_NONE },
+        { "disabled = false\nfuture_key = x\n", VITP_ANSWER_UNREADABLE },
+        { "Disabled = 1\n", VITP_ANSWER_REFUSES },
+        { "DISABLED = 0\n", VITP_ANSWER_NONE },
+        { "disable = 1\n", VITP_ANSWER_UNREADABLE }, /* misspelt */
+        { "telemetry_enabled = false\n", VITP_ANSWER_UNREADABLE },
         { "disabled = no\ndisabled = yes\n", VITP_ANSWER_REFUSES },
         { "disabled = yes\ndisabled = no\n", VITP_ANSWER_REFUSES },
         { "disabled =\n", VITP_ANSWER_UNREADABLE },
@@ -1377,6 +1381,41 @@ static void test_withdrawal_does_not_wait(void **state)
     bench_free(&b);
 }
 
+static void *deny(void *client)
+{
+    vit_set_consent((vit_client *)client, VIT_CONSENT_DENIED);
+    return NULL;
+}
+
+/* Nothing is recorded while a refusal waits for another process's hold on the settings. */
+static void test_refusal_at_once(void **state)
+{
+    uint64_t best_ms = VITP_HOLD_MS;
+    unsigned round;
+    (void)state;
+    for (round = 0; round < 20 && best_ms >= VITP_HOLD_MS / 2; round++) {
+        bench       b;
+        vit_client *t;
+        intptr_t    hold;
+        pthread_t   thread;
+        uint64_t    begin_ms, ms;
+        bench_make(&b);
+        t = bench_client(&b);
+        hold = vitp_os_hold_folder(b.folder);
+        assert_true(hold != 0);
+        begin_ms = now_ms();
+        assert_int_equal(pthread_create(&thread, NULL, deny, t), 0);
+        while (track_usage(t, "a") != VIT_DISABLED) sleep_ms(1);
+        ms = now_ms() - begin_ms;
+        if (ms < best_ms) best_ms = ms;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        vitp_os_release_folder(hold);
+        end(t);
+        bench_free(&b);
+    }
+    assert_true(best_ms < VITP_HOLD_MS / 2);
+}
+
 /* ---- what fails for a while ------------------------------------------------------------------ */
 
 /* Limits a resource of this process; RLIM_INFINITY: as much as there may be. */
@@ -1649,6 +1688,7 @@ int main(void)
         cmocka_unit_test(test_refusal_is_not_lost),
         cmocka_unit_test(test_hold_is_not_for_ever),
         cmocka_unit_test(test_withdrawal_does_not_wait),
+        cmocka_unit_test(test_refusal_at_once),
         cmocka_unit_test(test_no_descriptor),
         cmocka_unit_test(test_refusal_on_a_full_disk),
         cmocka_unit_test(test_unsaved_grant),
