@@ -1191,7 +1191,8 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 typedef enum vitp_os_read {
     VITP_OS_READ_OK,
     VITP_OS_READ_ABSENT,
-    VITP_OS_READ_REFUSED
+    VITP_OS_READ_REFUSED,
+    VITP_OS_READ_LATER /* it says nothing of the file: no descriptor, no memory, a disk that fails */
 } vitp_os_read;
 typedef enum vitp_os_found {
     VITP_OS_FOUND_OURS,   /* open, and locked by this process */
@@ -1510,14 +1511,16 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
                        NULL, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
     if (file == INVALID_HANDLE_VALUE) {
         DWORD error = GetLastError();
-        return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND
-                   ? VITP_OS_READ_ABSENT
-                   : VITP_OS_READ_REFUSED;
+        return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ? VITP_OS_READ_ABSENT
+               : error == ERROR_ACCESS_DENIED || error == ERROR_INVALID_NAME ||
+                       error == ERROR_DIRECTORY
+                   ? VITP_OS_READ_REFUSED
+                   : VITP_OS_READ_LATER; /* as while a scanner has it open */
     }
-    ok = ReadFile(file, out, (DWORD)capacity, &n, NULL) && n < capacity;
+    ok = ReadFile(file, out, (DWORD)capacity, &n, NULL) != 0;
     CloseHandle(file);
     *size = n;
-    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+    return !ok ? VITP_OS_READ_LATER : n < capacity ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
 }
 
 typedef LONG(WINAPI *vitp_os_registry_fn)(HKEY, LPCWSTR, LPCWSTR, DWORD, LPDWORD, PVOID, LPDWORD);
@@ -2416,24 +2419,37 @@ static bool vitp_os_is_owned(const struct stat *s, vitp_os_owner owner)
            !(s->st_mode & 022);
 }
 
+/* Why a file could not be opened. What tells nothing of the file itself passes. */
+static vitp_os_read vitp_os_unread(int error)
+{
+    static const int passing[] = { EMFILE, ENFILE, ENOMEM, EINTR,     EIO,
+                                   EAGAIN, ESTALE, EBUSY,  ETIMEDOUT, ENOBUFS };
+    size_t           i;
+    for (i = 0; i < sizeof passing / sizeof passing[0]; i++)
+        if (error == passing[i]) return VITP_OS_READ_LATER;
+    return error == ENOENT || error == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
+}
+
 static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, void *out,
                                       size_t capacity, size_t *size)
 {
-    struct stat s;
-    bool        ok;
-    int         fd =
+    struct stat  s;
+    vitp_os_read how = VITP_OS_READ_OK;
+    int          fd =
         open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (owner == VITP_OS_MINE ? O_NOFOLLOW : 0));
     *size = 0;
-    if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
-    ok = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && vitp_os_is_owned(&s, owner) &&
-         s.st_size >= 0 && (uint64_t)s.st_size < capacity;
-    if (ok) {
+    if (fd < 0) return vitp_os_unread(errno);
+    if (fstat(fd, &s) != 0) {
+        how = VITP_OS_READ_LATER;
+    } else if (!S_ISREG(s.st_mode) || !vitp_os_is_owned(&s, owner) || s.st_size < 0 ||
+               (uint64_t)s.st_size >= capacity) {
+        how = VITP_OS_READ_REFUSED;
+    } else {
         *size = (size_t)s.st_size;
-        ok = vitp_os_read_all(fd, out, *size);
+        if (!vitp_os_read_all(fd, out, *size)) how = VITP_OS_READ_LATER; /* or it just shrank */
     }
     close(fd);
-    return ok ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+    return how;
 }
 
 /* Becomes another number when the file does; 0: it is not there. */
@@ -10018,6 +10034,7 @@ typedef struct vitp_settings {
     bool        unreadable; /* the file, or its consent: a refusal until the user decides anew */
     bool        known;      /* some name was */
     bool        outdated;   /* consent was granted to another version: it counts for nothing */
+    bool        later;      /* it could not be read just now; unreadable is set as well */
     bool        has_consent, has_hwid, has_salt;
     vit_consent consent;
     uint32_t    version; /* of the consent; 0: none was given */
@@ -10027,6 +10044,15 @@ typedef struct vitp_settings {
 static bool vitp_settings_is(const char *text, size_t size, const char *word)
 {
     return size == strlen(word) && memcmp(text, word, size) == 0;
+}
+
+/* Do two files say the same? */
+static bool vitp_settings_same(const vitp_settings *a, const vitp_settings *b)
+{
+    return !a->later && !b->later && a->off == b->off && a->unreadable == b->unreadable &&
+           a->outdated == b->outdated && a->has_consent == b->has_consent &&
+           a->consent == b->consent && strcmp(a->hwid, b->hwid) == 0 &&
+           strcmp(a->salt, b->salt) == 0;
 }
 
 static bool vitp_settings_begins(const char *text, size_t size, const char *word)
@@ -10534,11 +10560,13 @@ vit_response vit_curl_send(const vit_request *request, void *user)
 
 /* What a gate says. There is no "yes": only the user's consent grants anything. What cannot be read
    refuses where a refusal may have stood in it (administrator, setting); of the system's hints it
-   says nothing. */
+   says nothing. LATER tells of a failure, not of the file: it refuses a new client, and makes one
+   that runs wait. */
 typedef enum vitp_answer {
     VITP_ANSWER_NONE = 0,
     VITP_ANSWER_REFUSES,
-    VITP_ANSWER_UNREADABLE
+    VITP_ANSWER_UNREADABLE,
+    VITP_ANSWER_LATER
 } vitp_answer;
 
 typedef struct vitp_consent_inputs {
@@ -10592,7 +10620,7 @@ typedef const char *(*vitp_consent_env_fn)(const char *name);
 /* Is it one of these words, in any case of its letters? */
 static bool vitp_consent_is_word(const char *words, const char *value, size_t size)
 {
-    char   word[10];
+    char   word[12];
     size_t i;
     if (size == 0 || size > sizeof word - 3) return false;
     word[0] = ' ';
@@ -10682,19 +10710,14 @@ static void vitp_consent_admin_line(void *user, const char *name, size_t name_si
                                     const char *value, size_t size)
 {
     vitp_answer *answer = (vitp_answer *)user;
-    size_t       i;
-    for (i = 0; value && i < name_size; i++)
-        if (!vitp_text_is_alnum(name[i]) && name[i] != '_') value = NULL;
-    if (!value || name_size == 0) {
+    if (!value || !vitp_consent_is_word(" disabled ", name, name_size))
         *answer = VITP_ANSWER_UNREADABLE;
-    } else if (vitp_settings_is(name, name_size, "disabled")) {
-        if (vitp_consent_is_word(VITP_CONSENT_ON, value, size)) *answer = VITP_ANSWER_REFUSES;
-        else if (!vitp_consent_is_word(VITP_CONSENT_OFF, value, size))
-            *answer = VITP_ANSWER_UNREADABLE;
-    }
+    else if (vitp_consent_is_word(VITP_CONSENT_ON, value, size)) *answer = VITP_ANSWER_REFUSES;
+    else if (!vitp_consent_is_word(VITP_CONSENT_OFF, value, size)) *answer = VITP_ANSWER_UNREADABLE;
 }
 
-/* The administrator's file: `disabled = 1`. What is no file of this kind cannot be read. */
+/* The administrator's file: `disabled = 1`. What is no file of this kind cannot be read, nor is any
+   other name: it may be this one, misspelt. */
 static vitp_answer vitp_consent_admin(const char *text, size_t size)
 {
     vitp_answer answer = VITP_ANSWER_NONE;
@@ -11325,7 +11348,7 @@ static bool vitp_audit_path(char out[VITP_POOL_PATH_MAX], const char *folder, bo
 static void vitp_audit_remove(const char *folder)
 {
     char path[VITP_POOL_PATH_MAX];
-    if (!folder[0]) return;
+    if (!vitp_os_is_private(folder)) return; /* these are not ours */
     if (vitp_audit_path(path, folder, false)) vitp_os_remove_file(path);
     if (vitp_audit_path(path, folder, true)) vitp_os_remove_file(path);
 }
@@ -11456,15 +11479,17 @@ struct vit_client {
     vitp_batch          batch;
     uint32_t            batch_limit; /* events; smaller while a rejected batch is searched */
     uint32_t            purge_turn;  /* advances when what waits is forgotten */
-    uint32_t body_turn;   /* advances when a body that was built may not be sent any more */
-    uint64_t deadline_ns; /* of vit_destroy; 0: none */
-    bool     sending, hurry, halted, stopping;
-    bool     pending; /* the transport said "not yet": the body is its */
-    bool     audit;   /* options.audit; constant */
-    bool     orphan;  /* and what it sends is not wanted: until it answers */
-    bool     unsaved; /* what the user decided is not what the file says */
-    intptr_t hold;    /* of vitp_os_hold_folder */
-    uint32_t holds;   /* nested */
+    uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
+    uint64_t      deadline_ns; /* of vit_destroy; 0: none */
+    bool          sending, hurry, halted, stopping;
+    bool          pending; /* the transport said "not yet": the body is its */
+    bool          audit;   /* options.audit; constant */
+    bool          orphan;  /* and what it sends is not wanted: until it answers */
+    bool          unsaved; /* what the user decided is not what the file says */
+    bool          later;   /* a file that may refuse could not be read */
+    vitp_settings said;    /* unsaved: by the file when ours could not be saved */
+    intptr_t      hold;    /* of vitp_os_hold_folder */
+    uint32_t      holds;   /* nested */
 #ifndef VITELEMETRY_NO_THREADS
     vitp_os_thread thread;
 #endif
@@ -11563,7 +11588,11 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
 }
 static void vitp_worker_hold(vit_client *t) { (void)t; }
 static void vitp_worker_release(vit_client *t) { (void)t; }
-static void vitp_worker_store(vit_client *t, bool only_new) { (void)t, (void)only_new; }
+static bool vitp_worker_store(vit_client *t, bool only_new)
+{
+    (void)t, (void)only_new;
+    return true;
+}
 static void vitp_worker_erase(vit_client *t) { (void)t; }
 static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t, (void)folder; }
 #else
@@ -11593,9 +11622,10 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
         how = vitp_os_read_file(t->settings_path, VITP_OS_MINE, text, sizeof text, &size);
     if (how == VITP_OS_READ_OK && !vitp_os_is_private(t->settings_folder))
         how = VITP_OS_READ_REFUSED; /* somebody else may have put it there */
-    if (how == VITP_OS_READ_REFUSED) {
+    if (how == VITP_OS_READ_REFUSED || how == VITP_OS_READ_LATER) {
         vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
         s->unreadable = true;
+        s->later = how == VITP_OS_READ_LATER;
         return true;
     }
     if (how == VITP_OS_READ_ABSENT) return false;
@@ -11619,57 +11649,83 @@ static bool vitp_worker_sweep_one(const char *folder, const char *name, void *us
     return true;
 }
 
-/* Saves the settings. only_new: where another process was faster, its identity becomes ours. */
-static void vitp_worker_write(vit_client *t, bool only_new)
+/* The file is not what was decided: until it says something else than now, it is not heard. */
+static void vitp_worker_not_saved(vit_client *t, const vitp_settings *said, vit_log_item item)
+{
+    t->unsaved = true;
+    t->said = *said;
+    vitp_log_note(&t->recorder.log, item);
+}
+
+/* Another process was faster: its identity is ours, and its file decides. */
+static void vitp_worker_yield(vit_client *t, const vitp_settings *theirs)
+{
+    if (!theirs->has_hwid || !theirs->has_salt) return;
+    memcpy(t->settings.hwid, theirs->hwid, sizeof t->settings.hwid);
+    memcpy(t->settings.salt, theirs->salt, sizeof t->settings.salt);
+    vitp_worker_use_identity(t);
+}
+
+/* Saves the settings. only_new: false where another process was faster. */
+static bool vitp_worker_write(vit_client *t, bool only_new)
 {
     char          text[VITP_SETTINGS_MAX];
-    vitp_settings theirs;
-    size_t        size;
-    if (!t->settings_path[0]) return;
-    if (!only_new && vitp_worker_load(t, &theirs)) t->settings.off = theirs.off; /* the user's */
-    theirs = t->settings;
-    if (t->consent < VIT_CONSENT_GRANTED) theirs.has_hwid = theirs.has_salt = false;
-    size = vitp_settings_print(&theirs, text);
-    t->unsaved = true;
+    vitp_settings said, ours;
+    if (!t->settings_path[0]) return true;
+    memset(&said, 0, sizeof said);
+    if (!only_new && vitp_worker_load(t, &said) && !said.later)
+        t->settings.off = said.off; /* the user's */
+    ours = t->settings;
+    if (t->consent < VIT_CONSENT_GRANTED) ours.has_hwid = ours.has_salt = false;
+    if (said.later && t->consent != VIT_CONSENT_DENIED) { /* there may be a refusal in it */
+        vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
+        return true;
+    }
     if (!vitp_os_make_folder(t->settings_folder)) {
-        vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
-        return;
+        vitp_worker_not_saved(t, &said, VIT_LOG_NO_DATA_FOLDER);
+        return true;
     }
     vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
-    t->unsaved = !vitp_os_write_file(t->settings_path, text, size, only_new);
-    if (!t->unsaved) return;
-    if (only_new && vitp_worker_load(t, &theirs) && theirs.has_hwid && theirs.has_salt) {
-        t->unsaved = false;
-        t->settings = theirs;
-        vitp_worker_use_identity(t);
-        return;
+    t->unsaved = false;
+    if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&ours, text), only_new))
+        return true;
+    if (only_new && vitp_worker_load(t, &said)) {
+        vitp_worker_yield(t, &said);
+        return false;
     }
-    vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+    if (ours.consent == VIT_CONSENT_DENIED && said.consent >= VIT_CONSENT_GRANTED) {
+        vitp_os_remove_file(t->settings_path); /* no grant is left that was withdrawn */
+        memset(&said, 0, sizeof said);
+    }
+    vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
+    return true;
 }
 
-static void vitp_worker_store(vit_client *t, bool only_new)
+static bool vitp_worker_store(vit_client *t, bool only_new)
 {
+    bool ours;
     vitp_worker_hold(t);
-    vitp_worker_write(t, only_new);
+    ours = vitp_worker_write(t, only_new);
     vitp_worker_release(t);
+    return ours;
 }
 
-/* Takes hwid and salt from the disk; what the user decided stays. Writes nothing where nothing
-   is. */
+/* Takes hwid and salt from the disk; what the user decided stays, or where it cannot be written, a
+   refusal does. Writes nothing where nothing is. */
 static void vitp_worker_remove_identity(vit_client *t)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings kept;
-    bool          refusal;
-    if (t->settings_folder[0]) vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
+    if (!vitp_os_is_private(t->settings_folder)) return; /* what is in it is not ours */
+    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
     if (kept.unreadable) kept.off = true; /* it refuses, and goes on to do so */
-    refusal = kept.off || kept.has_consent;
-    if (refusal &&
+    if ((kept.off || kept.has_consent) &&
         vitp_os_write_file(t->settings_path, text, vitp_settings_print(&kept, text), false))
         return;
-    if (refusal) vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+    if (kept.off || kept.consent == VIT_CONSENT_DENIED)
+        vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
     else vitp_os_remove_file(t->settings_path);
 }
 
@@ -11974,17 +12030,21 @@ static void vitp_worker_remove_pools(vit_client *t)
 
 static vitp_answer vitp_worker_ask_admin(vit_client *t)
 {
-    char         path[VITP_PATH_MAX];
-    vitp_answer  answer = VITP_ANSWER_NONE;
-    vitp_os_read how;
-    size_t       size;
-    uint32_t     i;
-    for (i = 0; !answer && vitp_os_admin_path(i, t->client_type, path, sizeof path); i++) {
-        how = vitp_os_read_file(path, VITP_OS_ADMINS, t->scratch, VITP_SETTINGS_MAX, &size);
-        if (how == VITP_OS_READ_OK) answer = vitp_consent_admin(t->scratch, size);
-        if (how == VITP_OS_READ_REFUSED) answer = VITP_ANSWER_UNREADABLE;
+    char        path[VITP_PATH_MAX];
+    vitp_answer answer, later = VITP_ANSWER_NONE;
+    size_t      size;
+    uint32_t    i;
+    for (i = 0; vitp_os_admin_path(i, t->client_type, path, sizeof path); i++) {
+        answer = VITP_ANSWER_NONE;
+        switch (vitp_os_read_file(path, VITP_OS_ADMINS, t->scratch, VITP_SETTINGS_MAX, &size)) {
+        case VITP_OS_READ_OK: answer = vitp_consent_admin(t->scratch, size); break;
+        case VITP_OS_READ_ABSENT: break;
+        case VITP_OS_READ_REFUSED: answer = VITP_ANSWER_UNREADABLE; break;
+        case VITP_OS_READ_LATER: later = VITP_ANSWER_LATER; break;
+        }
+        if (answer) return answer;
     }
-    return answer;
+    return later;
 }
 
 /* False: it is not for us to look. */
@@ -12010,6 +12070,7 @@ static vitp_answer vitp_worker_read_hint(vit_client *t, const vitp_os_hint *hint
     if (more) how = vitp_os_read_file(path, VITP_OS_ANYONES, bytes = more, VITP_HINT_MAX, &size);
     if (how == VITP_OS_READ_OK) answer = vitp_consent_hint(hint, bytes, size);
     if (how == VITP_OS_READ_REFUSED) answer = VITP_ANSWER_UNREADABLE;
+    if (how == VITP_OS_READ_LATER) answer = VITP_ANSWER_LATER;
     if (more) t->allocator.free_fn(more, t->allocator.user);
     return answer;
 }
@@ -12021,6 +12082,7 @@ static void vitp_worker_ask_hints(vit_client *t)
     const vitp_os_hint *hint;
     vitp_answer         answer;
     char                path[VITP_POOL_PATH_MAX];
+    bool                later = false;
     uint32_t            i;
     for (i = 0; (hint = vitp_os_hint_of(i)) != NULL; i++)
         if (vitp_worker_hint_path(t, hint, path)) now.stamp = now.stamp * 31u + vitp_os_stamp(path);
@@ -12028,10 +12090,16 @@ static void vitp_worker_ask_hints(vit_client *t)
     for (i = 0; (hint = vitp_os_hint_of(i)) != NULL; i++) {
         if (!vitp_worker_hint_path(t, hint, path)) continue;
         answer = vitp_worker_read_hint(t, hint, path);
+        if (answer == VITP_ANSWER_LATER) later = true;
         if (hint->takes & VITP_OS_TAKES_ALL) now.admin = answer ? answer : now.admin;
         if (answer != VITP_ANSWER_REFUSES) continue;
         if (hint->takes & VITP_OS_TAKES_USAGE) now.usage = answer;
         if (hint->takes & VITP_OS_TAKES_ERRORS) now.errors = answer;
+    }
+    if (later) { /* asked again the next time; until then what was refused is */
+        now.stamp = 0;
+        if (!now.usage) now.usage = t->hints.usage;
+        if (!now.errors) now.errors = t->hints.errors;
     }
     t->hints = now;
 }
@@ -12042,24 +12110,32 @@ static void vitp_worker_ask(vit_client *t)
     vitp_consent_inputs *in = &t->inputs;
     vitp_os_policy       policy;
     vitp_worker_ask_hints(t);
-    in->admin = t->hints.admin ? t->hints.admin : vitp_worker_ask_admin(t);
+    in->admin = t->hints.admin;
+    if (!in->admin || in->admin == VITP_ANSWER_LATER) {
+        vitp_answer answer = vitp_worker_ask_admin(t);
+        if (answer) in->admin = answer;
+    }
     in->usage = t->hints.usage;
     in->errors = t->hints.errors;
     if (vitp_os_ask_policy(&policy, t->client_type)) vitp_consent_policy(in, &policy);
     if (vitp_os_users_differ()) in->usage = in->errors = VITP_ANSWER_REFUSES;
-    if (in->admin == VITP_ANSWER_UNREADABLE)
+    if (in->admin == VITP_ANSWER_UNREADABLE || in->admin == VITP_ANSWER_LATER)
         vitp_log_note(&t->recorder.log, VIT_LOG_ADMIN_UNREADABLE);
 }
 
-/* What the settings say, and what the user decided: unless that could not be saved. */
+/* What the settings say, and what the user decided: unless that could not be saved and the file
+   still says what it said then. A refusal that could not be saved is undone by nothing but the
+   user. */
 static void vitp_worker_take_setting(vit_client *t, const vitp_settings *s)
 {
+    bool refused = t->settings.has_consent && t->settings.consent == VIT_CONSENT_DENIED;
+    if (t->unsaved && !refused && !vitp_settings_same(s, &t->said)) t->unsaved = false;
     t->inputs.setting = s->off                         ? VITP_ANSWER_REFUSES
                         : s->unreadable && !t->unsaved ? VITP_ANSWER_UNREADABLE
                                                        : VITP_ANSWER_NONE;
     if (t->unsaved || s->outdated) return;
-    t->inputs.has_stored = s->has_consent;
-    t->inputs.stored = s->consent;
+    t->inputs.has_stored = t->settings.has_consent = s->has_consent;
+    t->inputs.stored = t->settings.consent = s->consent;
 }
 
 /* ---- consent ----------------------------------------------------------------------------- */
@@ -12134,8 +12210,11 @@ static void vitp_worker_decide(vit_client *t)
     if (t->consent != VIT_CONSENT_DENIED) return;
     vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_REFUSED);
     vitp_worker_purge(t, VIT_DROP_CONSENT);
-    /* The user's or the host's refusal, whatever gate is named first; the others come and go. */
-    if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED && !t->inputs.setting) return;
+    /* The user's or the host's refusal, whatever gate is named first; the others come and go, and
+       what could not be read may have been none. */
+    if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED &&
+        t->inputs.setting != VITP_ANSWER_REFUSES)
+        return;
     vitp_worker_remove_pools(t);
     vitp_audit_remove(t->settings_folder);
     vitp_worker_disown_file(t);
@@ -12157,16 +12236,23 @@ static void vitp_worker_adopt_identity(vit_client *t, const vitp_settings *their
 
 /* Right before bytes leave: did the user, another process, the administrator or the system refuse
    meanwhile? The files are read, not only looked at: two changes within one tick of a file's time
-   are two. Where the settings are gone, so is the decision. */
-static void vitp_worker_recheck(vit_client *t)
+   are two. Where the settings are gone, so is the decision. False: a file could not be read just
+   now; what it said before holds, and nothing may leave before it could. */
+static bool vitp_worker_recheck(vit_client *t)
 {
     vitp_settings now;
-    bool          there = vitp_worker_load(t, &now);
+    vitp_answer   admin = t->inputs.admin;
+    (void)vitp_worker_load(t, &now);
     vitp_worker_ask(t);
-    if (there) t->settings.off = now.off;
-    if (t->settings_path[0]) vitp_worker_take_setting(t, &now);
-    vitp_worker_adopt_identity(t, &now);
+    t->later = now.later || t->inputs.admin == VITP_ANSWER_LATER;
+    if (t->inputs.admin == VITP_ANSWER_LATER) t->inputs.admin = admin;
+    if (!now.later && t->settings_path[0]) {
+        t->settings.off = now.off;
+        vitp_worker_take_setting(t, &now);
+        if (!t->unsaved) vitp_worker_adopt_identity(t, &now);
+    }
     vitp_worker_decide(t);
+    return !t->later;
 }
 
 /* The system refuses its kind by now. */
@@ -12341,7 +12427,7 @@ static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
     if (!vitp_worker_may_send(t)) return false;
     if (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry)) return false;
     if (!t->batch.ready && !vitp_batch_next(t, now_ns)) return false;
-    vitp_worker_recheck(t);
+    if (!vitp_worker_recheck(t)) return t->orphan;
     if (t->orphan) return true;
     if (!vitp_worker_may_send(t)) return false;
     return t->pending || t->batch.turn == t->body_turn || vitp_batch_next(t, now_ns);
@@ -12389,23 +12475,30 @@ static void vitp_worker_rejected(vit_client *t)
     vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
 }
 
-/* Lists what the server took, unless another process withdrew consent or took a new identity
-   while it was under way. */
-static void vitp_worker_list(vit_client *t, size_t size)
-{
 #ifdef VITELEMETRY_NO_FILES
-    (void)t, (void)size;
+static void vitp_worker_list(vit_client *t, size_t size) { (void)t, (void)size; }
 #else
+/* False: something is missing in the list. */
+static bool vitp_worker_list_held(vit_client *t, size_t size)
+{
     uint32_t turn = t->purge_turn;
     char    *lines;
-    if (!t->audit || !t->settings_folder[0]) return;
-    vitp_worker_recheck(t);
-    if (t->consent < VIT_CONSENT_GRANTED || turn != t->purge_turn) return;
+    if (!vitp_worker_recheck(t)) return false;
+    if (t->consent < VIT_CONSENT_GRANTED || turn != t->purge_turn) return true;
     lines = vitp_audit_lines(t->body, &size, strlen(vitp_wire_form_of(t->form)->open));
-    if (!vitp_audit_append(t->settings_folder, lines, size))
-        vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
-#endif
+    return vitp_audit_append(t->settings_folder, lines, size);
 }
+
+/* Lists what the server took, unless another process withdrew consent or took a new identity
+   while it was under way; none does so between the look and the writing. */
+static void vitp_worker_list(vit_client *t, size_t size)
+{
+    if (!t->audit || !t->settings_folder[0]) return;
+    vitp_worker_hold(t);
+    if (!vitp_worker_list_held(t, size)) vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
+    vitp_worker_release(t);
+}
+#endif
 
 static void vitp_worker_delivered(vit_client *t)
 {
@@ -12517,7 +12610,8 @@ static bool vitp_worker_is_done(const vit_client *t, uintptr_t target)
 }
 
 #ifndef VITELEMETRY_NO_THREADS
-#define VITP_WORKER_PENDING_MS 10u /* how often a transport that says "not yet" is asked again */
+#define VITP_WORKER_PENDING_MS 10u  /* how often a transport that says "not yet" is asked again */
+#define VITP_WORKER_LATER_MS   100u /* and a file that could not be read */
 
 static uint64_t vitp_worker_ms_until(uint64_t then_ns, uint64_t now_ns)
 {
@@ -12535,6 +12629,7 @@ static uint32_t vitp_worker_rest_ms(vit_client *t)
 {
     uint64_t now_ns = vitp_os_now_ns(), oldest_ns = now_ns, ms = t->flush_ms;
     if (t->pending) ms = VITP_WORKER_PENDING_MS;
+    else if (t->later) ms = VITP_WORKER_LATER_MS;
     else if (!vitp_worker_may_send(t)) ms = t->flush_ms;
     else if (!vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))
         ms = vitp_worker_ms_until(t->backoff.until_ns, now_ns);
@@ -13128,6 +13223,15 @@ static bool vitp_client_consent(vit_client *t, const vit_options *o)
     return stored;
 }
 
+/* Another process stored its settings between our reading and our writing: they decide. */
+static void vitp_client_follow(vit_client *t)
+{
+    vitp_settings now;
+    if (!vitp_worker_recheck(t) || t->consent < VIT_CONSENT_GRANTED) return;
+    if (vitp_worker_load(t, &now) && (!now.has_hwid || !now.has_salt))
+        (void)vitp_worker_store(t, false);
+}
+
 /* With consent the pool is one that outlives the process. False: no memory. */
 static bool vitp_client_decide(vit_client *t, const vit_options *o)
 {
@@ -13139,7 +13243,7 @@ static bool vitp_client_decide(vit_client *t, const vit_options *o)
     if (!vitp_client_take_pool(t, o->queue_bytes, granted && t->settings_folder[0])) return false;
     vitp_worker_make_identity(t);
     vitp_worker_decide(t);
-    if (granted && !complete) vitp_worker_store(t, !stored);
+    if (granted && !complete && !vitp_worker_store(t, !stored)) vitp_client_follow(t);
     if (t->unsaved) vitp_worker_disown_file(t); /* the next start has another identity */
     return true;
 }
@@ -13306,18 +13410,43 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
     return false;
 }
 
+/* What follows may wait for files: nothing is recorded or sent meanwhile. */
+static void vitp_client_withdraw(vit_client *t)
+{
+    VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, 0u);
+    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, 0u);
+    vitp_worker_purge(t, VIT_DROP_CONSENT);
+}
+
+/* A refusal is stored before anything is erased, so that no other process makes anew what was; a
+   grant unless another gate overrules it, and no decision where there was one. */
+static void vitp_client_settle(vit_client *t, vit_consent consent, bool stored,
+                               const vitp_settings *said)
+{
+    bool denied = consent == VIT_CONSENT_DENIED;
+    if (denied) {
+        t->consent = consent;
+        (void)vitp_worker_store(t, false);
+    }
+    vitp_worker_decide(t);
+    if (!denied &&
+        (t->consent >= VIT_CONSENT_GRANTED || (consent == VIT_CONSENT_UNKNOWN && stored)))
+        (void)vitp_worker_store(t, false);
+    else if (!denied) t->unsaved = true, t->said = *said;
+    if (consent < VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
+}
+
 void vit_set_consent(vit_client *t, vit_consent consent)
 {
     vitp_settings *s, now;
     bool           stored;
     if (!t || (uint32_t)consent > (uint32_t)VIT_CONSENT_VERBOSE || !vitp_worker_enter(t)) return;
+    if (consent == VIT_CONSENT_DENIED) vitp_client_withdraw(t);
     s = &t->settings;
     vitp_worker_hold(t);
     stored = vitp_worker_load(t, &now);
-    if (stored) {
-        s->off = now.off;
-        vitp_worker_adopt_identity(t, &now);
-    }
+    if (!now.later) s->off = now.off;
+    if (!t->unsaved || !vitp_settings_same(&now, &t->said)) vitp_worker_adopt_identity(t, &now);
     s->unreadable = s->outdated = false;
     s->has_consent = consent != VIT_CONSENT_UNKNOWN;
     s->consent = consent;
@@ -13325,14 +13454,7 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     t->unsaved = false;
     vitp_worker_ask(t);
     vitp_worker_take_setting(t, s);
-    if (consent < VIT_CONSENT_GRANTED) vitp_audit_remove(t->settings_folder);
-    vitp_worker_decide(t);
-    /* A refusal is stored, a grant unless another gate overrules it, and no decision where there
-       was one. */
-    if (consent == VIT_CONSENT_DENIED || t->consent >= VIT_CONSENT_GRANTED ||
-        (consent == VIT_CONSENT_UNKNOWN && stored))
-        vitp_worker_store(t, false);
-    else t->unsaved = true;
+    vitp_client_settle(t, consent, stored, &now);
     vitp_worker_release(t);
     vitp_worker_leave(t);
     if (t->has_thread) vitp_os_wake_set(&t->recorder.wake);
@@ -13414,11 +13536,11 @@ void vit_reset_identity(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
     vitp_worker_hold(t);
-    vitp_worker_recheck(t); /* what is stored below must not undo another process's refusal */
+    (void)vitp_worker_recheck(t); /* what is stored below must not undo another process's refusal */
     vitp_worker_purge_all(t);
     vitp_audit_remove(t->settings_folder);
     vitp_worker_forget_identity(t);
-    if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_store(t, false);
+    if (t->consent >= VIT_CONSENT_GRANTED) (void)vitp_worker_store(t, false);
     vitp_worker_release(t);
     vitp_worker_leave(t);
 }
@@ -13869,6 +13991,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_CONSENT_LEVEL
 #undef VITP_AUDIT_MAX
 #undef VITP_WORKER_PENDING_MS
+#undef VITP_WORKER_LATER_MS
 #undef VITP_ERROR_CODES
 #undef VITP_CLIENT_QUEUE_BYTES
 #undef VITP_CLIENT_QUEUE_BYTES_MIN

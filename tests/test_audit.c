@@ -3,6 +3,12 @@
 
    Build:   cc -std=c99 -I. tests/test_audit.c -o build/tests/test_audit -lcmocka -pthread */
 
+#define _GNU_SOURCE 1
+#include <unistd.h>
+
+static int late_unlink(const char *path);
+#define unlink(path) late_unlink(path)
+
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_IMPLEMENTATION
 #define VITP_AUDIT_MAX 8192u
@@ -479,6 +485,51 @@ static void withdrawn_by(vit_response (*answer_fn)(wire *, const vit_request *, 
 static void test_other_refuses(void **state) { (void)state, withdrawn_by(other_refuses); }
 static void test_other_resets(void **state) { (void)state, withdrawn_by(other_resets); }
 
+static vit_client *sender;
+static unsigned    armed; /* the n-th unlink from now on */
+
+static int late_unlink(const char *path)
+{
+    int result = (unlink)(path);
+    if (armed > 0 && strstr(path, "sent.ndjson") && --armed == 0) {
+        vit_track_feature_toggled(sender, &(vit_feature_toggled){ .feature_name = "late" });
+        (void)vit_flush(sender, 1000);
+    }
+    return result;
+}
+
+/* Another process delivers right behind the erasing: nothing is listed again. */
+static void test_other_is_late(void **state)
+{
+    vit_options o = audited(VIT_WIRE_EVENT);
+    vit_client *t = client_of(&o);
+    (void)state;
+    sender = client_of(&o);
+    fill(sender);
+    armed = 2;
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    assert_int_equal(armed, 0);
+    assert_removed();
+    assert_true(vit_destroy(t, 1000));
+    assert_true(vit_destroy(sender, 1000));
+}
+
+/* A folder that is not the client's own: nothing in it is deleted. */
+static void test_folder_is_a_link(void **state)
+{
+    char        link[128];
+    vit_options o = audited(VIT_WIRE_EVENT);
+    (void)state;
+    file_write(list, "kept\n", 5, 0600);
+    snprintf(link, sizeof link, "%s.link", folder);
+    assert_int_equal(symlink(strrchr(folder, '/') + 1, link), 0);
+    o.data_dir = link;
+    o.consent = VIT_CONSENT_DENIED;
+    assert_true(vit_destroy(client_of(&o), 0));
+    assert_int_equal(unlink(link), 0);
+    assert_string_equal(file_read(list), "kept\n");
+}
+
 typedef struct load {
     vit_client *client;
     unsigned    number;
@@ -558,6 +609,8 @@ int main(void)
         TEST(test_unknown),
         TEST(test_other_refuses),
         TEST(test_other_resets),
+        TEST(test_other_is_late),
+        TEST(test_folder_is_a_link),
         TEST(test_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

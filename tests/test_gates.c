@@ -3,6 +3,34 @@
 
    Build:   cc -std=c99 -I. tests/test_gates.c -o build/tests/test_gates -lcmocka -pthread */
 
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Another process that is faster: it stores this right before a file gets its name. */
+static const char *link_text;
+static bool        unlink_fails;
+
+static int late_link(const char *from, const char *to)
+{
+    const char *text = link_text;
+    int         file = text ? open(to, O_WRONLY | O_CREAT | O_EXCL, 0600) : -1;
+    link_text = NULL;
+    if (file >= 0) {
+        if (write(file, text, strlen(text)) < 0) perror(to);
+        close(file);
+    }
+    return link(from, to);
+}
+
+static int late_unlink(const char *path) { return unlink_fails ? -1 : unlink(path); }
+
+#define link   late_link
+#define unlink late_unlink
+
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_OS_SETTINGS
 #define VITELEMETRY_CONSENT_VERSION 2
@@ -14,6 +42,8 @@
 #include "common.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* ---- the rule -------------------------------------------------------------------------------- */
@@ -230,7 +260,11 @@ static void test_admin_texts(void **state)
           VITP_ANSWER_REFUSES },
         { "# why\nother = 7\ndisabled = yes\n", VITP_ANSWER_REFUSES },
         { "disabled = 0\n", VITP_ANSWER_NONE },
-        { "disabled = false\nfuture_key = x\n", VITP_ANSWER_NONE },
+        { "disabled = false\nfuture_key = x\n", VITP_ANSWER_UNREADABLE },
+        { "Disabled = 1\n", VITP_ANSWER_REFUSES },
+        { "DISABLED = 0\n", VITP_ANSWER_NONE },
+        { "disable = 1\n", VITP_ANSWER_UNREADABLE }, /* misspelt */
+        { "telemetry_enabled = false\n", VITP_ANSWER_UNREADABLE },
         { "disabled = no\ndisabled = yes\n", VITP_ANSWER_REFUSES },
         { "disabled = yes\ndisabled = no\n", VITP_ANSWER_REFUSES },
         { "disabled =\n", VITP_ANSWER_UNREADABLE },
@@ -1347,6 +1381,217 @@ static void test_withdrawal_does_not_wait(void **state)
     bench_free(&b);
 }
 
+static void *deny(void *client)
+{
+    vit_set_consent((vit_client *)client, VIT_CONSENT_DENIED);
+    return NULL;
+}
+
+/* Nothing is recorded while a refusal waits for another process's hold on the settings. */
+static void test_refusal_at_once(void **state)
+{
+    uint64_t best_ms = VITP_HOLD_MS;
+    unsigned round;
+    (void)state;
+    for (round = 0; round < 20 && best_ms >= VITP_HOLD_MS / 2; round++) {
+        bench       b;
+        vit_client *t;
+        intptr_t    hold;
+        pthread_t   thread;
+        uint64_t    begin_ms, ms;
+        bench_make(&b);
+        t = bench_client(&b);
+        hold = vitp_os_hold_folder(b.folder);
+        assert_true(hold != 0);
+        begin_ms = now_ms();
+        assert_int_equal(pthread_create(&thread, NULL, deny, t), 0);
+        while (track_usage(t, "a") != VIT_DISABLED) sleep_ms(1);
+        ms = now_ms() - begin_ms;
+        if (ms < best_ms) best_ms = ms;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        vitp_os_release_folder(hold);
+        end(t);
+        bench_free(&b);
+    }
+    assert_true(best_ms < VITP_HOLD_MS / 2);
+}
+
+/* ---- what fails for a while ------------------------------------------------------------------ */
+
+/* Limits a resource of this process; RLIM_INFINITY: as much as there may be. */
+static void limit(int resource, rlim_t most)
+{
+    struct rlimit l;
+    assert_int_equal(getrlimit((__typeof__(RLIMIT_NOFILE))resource, &l), 0);
+    l.rlim_cur = most < l.rlim_max ? most : l.rlim_max;
+    assert_int_equal(setrlimit((__typeof__(RLIMIT_NOFILE))resource, &l), 0);
+}
+
+static rlim_t limit_of(int resource)
+{
+    struct rlimit l;
+    assert_int_equal(getrlimit((__typeof__(RLIMIT_NOFILE))resource, &l), 0);
+    return l.rlim_cur;
+}
+
+/* No file can be opened: nothing leaves meanwhile, and nothing is taken for a refusal. */
+static void test_no_descriptor(void **state)
+{
+    unsigned admin;
+    (void)state;
+    for (admin = 0; admin < 2; admin++) {
+        rlim_t      files = limit_of(RLIMIT_NOFILE);
+        bench       b;
+        vit_client *t;
+        char        hwid[64], list[128];
+        bench_make(&b);
+        snprintf(list, sizeof list, "%s/sent.ndjson", b.folder);
+        b.o.audit = true;
+        b.o.consent = VIT_CONSENT_UNKNOWN;
+        if (admin) fixture_text(ETC "/vitelemetry.conf", "disabled = 0\n");
+        t = bench_client(&b);
+        vit_set_consent(t, VIT_CONSENT_GRANTED);
+        assert_int_equal(track_usage(t, "a"), VIT_OK);
+        assert_true(vit_flush(t, 5000));
+        snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
+        assert_int_equal(track_usage(t, "b"), VIT_OK);
+        limit(RLIMIT_NOFILE, 0);
+        assert_false(vit_flush(t, 200));
+        limit(RLIMIT_NOFILE, files);
+        assert_int_equal(wire_count(&b.w), 1);
+        assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+        assert_int_equal(vit_get_stats(t).queued, 1);
+        assert_true(vit_flush(t, 5000));
+        assert_int_equal(wire_count(&b.w), 2);
+        assert_int_equal(wire_times(&b.w, hwid), 2);
+        end(t);
+        limit(RLIMIT_NOFILE, 0);
+        t = vit_create(&b.o);
+        limit(RLIMIT_NOFILE, files);
+        if (t) {
+            assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_ADMIN);
+            end(t);
+        }
+        assert_string_equal(setting_of(b.path, "hwid"), hwid);
+        assert_string_equal(setting_of(b.path, "consent"), "granted");
+        assert_int_equal(access(list, F_OK), 0);
+        t = bench_client(&b);
+        assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+        end(t);
+        bench_free(&b);
+    }
+}
+
+/* A refusal that cannot be stored: no grant is left that the next start would go by. */
+static void test_refusal_on_a_full_disk(void **state)
+{
+    rlim_t      bytes = limit_of(RLIMIT_FSIZE);
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    signal(SIGXFSZ, SIG_IGN);
+    b.o.consent = VIT_CONSENT_UNKNOWN;
+    t = bench_client(&b);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_int_equal(strlen(setting_of(b.path, "hwid")), 36);
+    limit(RLIMIT_FSIZE, 0);
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    limit(RLIMIT_FSIZE, bytes);
+    assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
+    assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_NOT_SAVED), 1);
+    assert_int_equal(access(b.path, F_OK), -1);
+    end(t);
+    t = bench_client(&b);
+    assert_gate(t, VIT_CONSENT_UNKNOWN, VIT_GATE_CONSENT);
+    end(t);
+    bench_free(&b);
+}
+
+/* A grant that could not be stored is good while the file says what it said then: another process's
+   refusal counts. */
+static void test_unsaved_grant(void **state)
+{
+    rlim_t      bytes = limit_of(RLIMIT_FSIZE);
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    signal(SIGXFSZ, SIG_IGN);
+    b.o.consent = VIT_CONSENT_UNKNOWN;
+    t = bench_client(&b);
+    limit(RLIMIT_FSIZE, 0);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    limit(RLIMIT_FSIZE, bytes);
+    assert_int_equal(track_usage(t, "a"), VIT_OK);
+    assert_true(vit_flush(t, 5000));
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_int_equal(in_child(deny_in_child, &b.o), 0);
+    assert_int_equal(track_usage(t, "b"), VIT_OK);
+    assert_false(vit_flush(t, 1000));
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
+    assert_string_equal(setting_of(b.path, "consent"), "denied");
+    end(t);
+    bench_free(&b);
+}
+
+/* What another process stores while a first client is made decides: a refusal, or a file without
+   an identity, which gets one. */
+static void test_faster_process(void **state)
+{
+    unsigned i;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        link_text =
+            i == 0 ? "consent = denied\nconsent_version = 2\n" : "telemetry_enabled = true\n";
+        t = bench_client(&b);
+        assert_null(link_text);
+        assert_gate(t, i == 0 ? VIT_CONSENT_DENIED : VIT_CONSENT_GRANTED,
+                    i == 0 ? VIT_GATE_CONSENT : VIT_GATE_NONE);
+        assert_int_equal(track_usage(t, "a"), i == 0 ? VIT_DISABLED : VIT_OK);
+        assert_int_equal(vit_flush(t, 5000), i == 1);
+        assert_int_equal(wire_count(&b.w), i);
+        assert_int_equal(strlen(setting_of(b.path, "hwid")), i == 0 ? 0 : 36);
+        end(t);
+        bench_free(&b);
+    }
+}
+
+/* A new identity that could not be stored is the one that is sent. */
+static void test_unsaved_identity(void **state)
+{
+    rlim_t      bytes = limit_of(RLIMIT_FSIZE);
+    bench       b;
+    vit_client *t;
+    char        hwid[64], again[64];
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    signal(SIGXFSZ, SIG_IGN);
+    t = bench_client(&b);
+    snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
+    limit(RLIMIT_FSIZE, 0);
+    unlink_fails = true; /* the old file stays */
+    vit_reset_identity(t);
+    unlink_fails = false;
+    limit(RLIMIT_FSIZE, bytes);
+    assert_string_equal(setting_of(b.path, "hwid"), hwid);
+    snprintf(again, sizeof again, "%s", t->settings.hwid);
+    assert_string_not_equal(again, hwid);
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(track_usage(t, "a"), VIT_OK);
+        assert_true(vit_flush(t, 5000));
+    }
+    assert_int_equal(wire_times(&b.w, hwid), 0);
+    assert_int_equal(wire_times(&b.w, again), 2);
+    end(t);
+    bench_free(&b);
+}
+
 /* ---- whose files ----------------------------------------------------------------------------- */
 
 /* A grant that lies in a folder that others may write to may be theirs. */
@@ -1443,6 +1688,12 @@ int main(void)
         cmocka_unit_test(test_refusal_is_not_lost),
         cmocka_unit_test(test_hold_is_not_for_ever),
         cmocka_unit_test(test_withdrawal_does_not_wait),
+        cmocka_unit_test(test_refusal_at_once),
+        cmocka_unit_test(test_no_descriptor),
+        cmocka_unit_test(test_refusal_on_a_full_disk),
+        cmocka_unit_test(test_unsaved_grant),
+        cmocka_unit_test(test_faster_process),
+        cmocka_unit_test(test_unsaved_identity),
         cmocka_unit_test(test_settings_in_a_foreign_folder),
         cmocka_unit_test(test_other_user),
     };
