@@ -1192,7 +1192,7 @@ typedef enum vitp_os_read {
     VITP_OS_READ_OK,
     VITP_OS_READ_ABSENT,
     VITP_OS_READ_REFUSED,
-    VITP_OS_READ_LATER /* it says nothing of the file: no descriptor, no memory, a disk that fails */
+    VITP_OS_READ_LATER /* says nothing of the file: no descriptor, no memory, a failing disk */
 } vitp_os_read;
 typedef enum vitp_os_found {
     VITP_OS_FOUND_OURS,   /* open, and locked by this process */
@@ -3587,13 +3587,14 @@ static const char *const vitp_scrub_words[26] = {
     "",
 };
 
-/* Whole words, under their first letter. Sign: % as the last part of a name says something about a
-   secret (token_count), 0 is no value, > stands between a name and its quoted value, # stands
-   before four numbers that are a version (or an OID), $ does if the first number has one digit,
-   @ begins a header's value, . ends a file name and looks like a top-level domain (icon@2x.png),
-   : is a scheme whose URL has no //, = stands where a user would and names nobody, ; the same for
-   hosts, & says of hex digits that they are a checksum or an identifier (| of no base64), * stands before a phone
-   number, + before a social security number, ! before an IMEI. */
+/* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
+   no value, > stands between a name and its quoted value, # stands before four numbers that are a
+   version (or an OID), $ does if the first number has one digit, @ begins a header's value, . ends
+   a file name and looks like a top-level domain (icon@2x.png), : is a scheme whose URL has no //,
+   = stands where a user would and names nobody, ; the same for hosts, & says of hexadecimal digits
+   that they are a checksum or an identifier (| of no base64), * stands before a phone number, +
+   before a social security number, ! before an IMEI. Sorted by first letter; the rows say where
+   each begins. */
 static const char *const vitp_scrub_lexicon[] = {
     "=a",
     "=account",
@@ -4121,12 +4122,11 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
     123, 131, 145, 145, 150, 175, 188, 192, 195, 199, 200, 200, 202,
 };
 
-/* Beginnings of words that say what follows, in whatever case. Sign: @ a host, * a host if it has a
-   digit or
-   quotes, ? a host as Go names one, & a user, + a user if it has a digit, ' a user if in quotes, ! a credential
-   (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED BY are SQL), $ a program whose -p is
-   a password, % the same if it stands directly behind the letter, ^ a
-   secret if it has letters and digits. Sorted by first letter. */
+/* What says of the word behind it that it names somebody, in whatever case. Sign: @ a host, * a
+   host if it has a digit or quotes, ? a host as Go names one, & a user, + one with a digit, '
+   a user if in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED
+   BY are SQL), $ a program whose -p is a password, % the same if it stands directly behind the
+   letter, ^ a secret if it has letters and digits. Sorted by first letter. */
 static const char *const vitp_scrub_openers[] = {
     "+account ",
     "'account ",
@@ -10710,10 +10710,10 @@ static void vitp_consent_admin_line(void *user, const char *name, size_t name_si
                                     const char *value, size_t size)
 {
     vitp_answer *answer = (vitp_answer *)user;
-    if (!value || !vitp_consent_is_word(" disabled ", name, name_size))
+    bool         known = value && vitp_consent_is_word(" disabled ", name, name_size);
+    if (known && vitp_consent_is_word(VITP_CONSENT_ON, value, size)) *answer = VITP_ANSWER_REFUSES;
+    else if (!known || !vitp_consent_is_word(VITP_CONSENT_OFF, value, size))
         *answer = VITP_ANSWER_UNREADABLE;
-    else if (vitp_consent_is_word(VITP_CONSENT_ON, value, size)) *answer = VITP_ANSWER_REFUSES;
-    else if (!vitp_consent_is_word(VITP_CONSENT_OFF, value, size)) *answer = VITP_ANSWER_UNREADABLE;
 }
 
 /* The administrator's file: `disabled = 1`. What is no file of this kind cannot be read, nor is any
@@ -11475,10 +11475,10 @@ struct vit_client {
     uint64_t            session_begin_ns;
     vitp_backoff        backoff;
     vitp_stock          own, adopted;
-    bool                alone; /* no pool of a killed process is left */
-    vitp_batch          batch;
-    uint32_t            batch_limit; /* events; smaller while a rejected batch is searched */
-    uint32_t            purge_turn;  /* advances when what waits is forgotten */
+
+    vitp_batch    batch;
+    uint32_t      batch_limit; /* events; smaller while a rejected batch is searched */
+    uint32_t      purge_turn;  /* advances when what waits is forgotten */
     uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
     uint64_t      deadline_ns; /* of vit_destroy; 0: none */
     bool          sending, hurry, halted, stopping;
@@ -11487,6 +11487,7 @@ struct vit_client {
     bool          orphan;  /* and what it sends is not wanted: until it answers */
     bool          unsaved; /* what the user decided is not what the file says */
     bool          later;   /* a file that may refuse could not be read */
+    bool          alone;   /* no pool of a killed process is left */
     vitp_settings said;    /* unsaved: by the file when ours could not be saved */
     intptr_t      hold;    /* of vitp_os_hold_folder */
     uint32_t      holds;   /* nested */
