@@ -5476,7 +5476,7 @@ static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
 
     for (i = at; i <= at + most; i++)
         if (vitp_scrub_marker(s, i)) return false;
-    return vitp_scrub_at(s, colon) == ':' && colon + 1 < end &&
+    return vitp_scrub_at(s, colon) == ':' && colon > at && colon + 1 < end &&
            !(s->text[at] == '$' && s->text[colon + 1] == '$');
 }
 
@@ -5657,6 +5657,7 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
         if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
             return vitp_scrub_both(s, at, end, span);
+        if (sign == '&' && vitp_scrub_marker(s, end + 1)) return false; /* it was both */
         while (end > at && s->text[end - 1] == '\\') end--;
         return vitp_scrub_is_value(s, sign, loose, at, end) &&
                vitp_scrub_claim(span, at, end, "[secret]");
