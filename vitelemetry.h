@@ -5476,7 +5476,7 @@ static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
 
     for (i = at; i <= at + most; i++)
         if (vitp_scrub_marker(s, i)) return false;
-    return vitp_scrub_at(s, colon) == ':' && colon > at && colon + 1 < end &&
+    return vitp_scrub_at(s, colon) == ':' && colon + 1 < end &&
            !(s->text[at] == '$' && s->text[colon + 1] == '$');
 }
 
@@ -5564,6 +5564,7 @@ static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_s
     if (!sign && vitp_scrub_at(s, end) != ' ') return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
     word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
+    if (vitp_scrub_marker(s, vitp_scrub_bare_end(s, word, VITP_SCRUB_PROBE))) return false;
     if (word == end ||
         !(vitp_scrub_listed(s, at, end, '@') ||
           (vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER) && vitp_scrub_is_long(s, word))))
