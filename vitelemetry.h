@@ -5474,7 +5474,7 @@ static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
     size_t most = end - at < 128 ? end - at : 128, i;
     size_t colon = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(COLON), most);
 
-    for (i = at; i <= at + most; i++)
+    for (i = at; i <= end; i++)
         if (vitp_scrub_marker(s, i)) return false;
     return vitp_scrub_at(s, colon) == ':' && colon + 1 < end &&
            !(s->text[at] == '$' && s->text[colon + 1] == '$');
