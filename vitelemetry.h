@@ -5146,7 +5146,8 @@ static bool vitp_scrub_path(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
         segments += end > first;
     }
     quoted = vitp_scrub_in_quotes(s, start);
-    if (quoted > end && vitp_scrub_has(s, at + 1, quoted, VITP_SCRUB_SET(SLASH)))
+    if (quoted > end && !vitp_scrub_marker(s, end) &&
+        vitp_scrub_has(s, at + 1, quoted, VITP_SCRUB_SET(SLASH)))
         return vitp_scrub_claim(span, start, quoted, "[path]");
     if (segments < 2) return false;
     end = vitp_scrub_spaced(s, end, VITP_SCRUB_SEGMENT, VITP_SCRUB_SET(SLASH), 1);
