@@ -54,8 +54,9 @@ WHAT LEAVES YOUR MACHINE
 CONSENT: any refusal wins, and vit_get_consent names the gate
     BUILD        VITELEMETRY_DISABLE.
     ADMIN        `disabled = 1` (or true, yes, on) in /etc/<client_type>/telemetry.conf or
-                 /etc/vitelemetry.conf. Such a file refuses too when it is malformed, not root's, or
-                 others may write to it: it can only take away. Windows: the number AllowTelemetry
+                 /etc/vitelemetry.conf. Such a file refuses too when it is malformed, misspelt, not
+                 root's, others may write to it, or it or its folder cannot be read: it can only
+                 take away. Windows: the number AllowTelemetry
                  in HKLM\SOFTWARE\Policies\<client_type>, when it is anything but 3. macOS:
                  allowDiagnosticSubmission false in the profile of com.apple.applicationaccess (*).
     ENVIRONMENT  DO_NOT_TRACK, VI_NO_TELEMETRY, VITELEMETRY_OPTOUT, <CLIENT_TYPE>_TELEMETRY_OPTOUT
@@ -84,11 +85,13 @@ CONSENT: any refusal wins, and vit_get_consent names the gate
 THREADS
     vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any
     time and never wait. The other calls may be called from any thread; they take a lock that is
-    never held while your callbacks run, except by vit_export. vit_create and vit_destroy bracket
-    them all. A forked child records into its parent's queue where crash_surviving is true, else
-    nothing (VIT_DISABLED); all other calls do nothing in it (do not fork in a signal handler that
-    may interrupt a tracking call). Callbacks may track; vit_flush from a callback returns false at
-    once.
+    never held while your callbacks run, except by vit_export, and by alloc_fn and free_fn while a
+    large settings file of the system is read; and they read files under it, so that a home folder
+    on a network that hangs can hold up vit_flush and vit_destroy, too. vit_create and vit_destroy
+    bracket them all. A forked child records into its parent's queue where crash_surviving is
+    true, else nothing (VIT_DISABLED); all other calls do nothing in it (do not fork in a signal
+    handler that may interrupt a tracking call). Callbacks may track; vit_flush from a callback
+    returns false at once.
 
 WHAT THE USER CAN READ
     All of it: vit_export shows what waits, byte for byte as it will be sent, and with options.audit
@@ -361,7 +364,8 @@ typedef struct vit_logger {
 #define VIT_HTTP_PENDING (-1) /* http_status: not yet; ask again at the next step */
 #define VIT_SINCE_OP     (-1) /* MS: measure since .op began */
 
-/* One POST. Texts end with NUL; the body does not. All of it is valid until send_fn returns. */
+/* One POST. Texts end with NUL; the body does not. All of it is valid until send_fn returns. It may
+   be cancelled on entry. */
 typedef struct vit_request {
     const char *url, *content_type, *headers; /* headers: CRLF lines, may be "", never NULL */
     const char *body;
@@ -2017,7 +2021,7 @@ static bool vitp_os_random(void *out, size_t size)
 }
 
 /* A program that runs as another user than the one who started it (setuid). */
-static bool vitp_os_users_differ(void) { return getuid() != geteuid(); }
+static bool vitp_os_users_differ(void) { return getuid() != geteuid() || getgid() != getegid(); }
 
 /* The environment of another user is not believed. */
 static const char *vitp_os_env(const char *name)
@@ -9505,7 +9509,7 @@ static VITP_NOINLINE bool vitp_record_allowed_in_child(const vitp_recorder *r, u
 }
 
 /* kind: VITP_MAY_USAGE, _ERRORS, or _RECORD for either. */
-static bool vitp_record_allowed(const vitp_recorder *r, uint32_t kind)
+static VITP_INLINE bool vitp_record_allowed(const vitp_recorder *r, uint32_t kind)
 {
     if (VITP_UNLIKELY(vitp_os_page_forked(&r->page))) return vitp_record_allowed_in_child(r, kind);
     return (VITP_ATOMIC_LOAD(&r->permission) & kind) != 0;
@@ -10540,7 +10544,7 @@ vit_response vit_curl_send(const vit_request *request, void *user)
     void             **kept = (void **)user;
     CURL              *curl = kept && *kept ? (CURL *)*kept : curl_easy_init();
     long               status = 0;
-    if (curl && vitp_curl_headers(request, &headers)) {
+    if (curl && !vit_request_cancelled(request) && vitp_curl_headers(request, &headers)) {
         curl_easy_reset(curl); /* keeps its connections */
         vitp_curl_limit(curl);
         vitp_curl_describe(curl, &c, headers);
