@@ -8,6 +8,8 @@
 
 #include "common.h"
 
+#include "bench.h"
+
 #define SETTINGS "telemetry.conf"
 
 /* ---- environment ----------------------------------------------------------------------------- */
@@ -152,48 +154,9 @@ static void test_ci(void **state)
 
 /* ---- a client and its folder ----------------------------------------------------------------- */
 
-typedef struct bench {
-    char        folder[64], path[128];
-    wire        w;
-    logs        l;
-    vit_options o;
-} bench;
-
-static void bench_make(bench *b)
-{
-    wire_init(&b->w);
-    logs_init(&b->l);
-    folder_make(b->folder);
-    snprintf(b->path, sizeof b->path, "%s/" SETTINGS, b->folder);
-    b->o = options_of(&b->w, &b->l);
-    b->o.data_dir = b->folder;
-    b->o.flush_ms = 50;
-}
-
-static void bench_free(bench *b)
-{
-    wire_free(&b->w);
-    folder_remove(b->folder);
-}
-
-static vit_client *bench_client(bench *b)
-{
-    vit_client *t = vit_create(&b->o);
-    assert_non_null(t);
-    return t;
-}
-
 static void settings_write(bench *b, const char *text)
 {
     file_write(b->path, text, strlen(text), 0600);
-}
-
-static vit_status track(vit_client *t, const char *name)
-{
-    vit_feature_toggled event;
-    memset(&event, 0, sizeof event);
-    event.feature_name = name;
-    return vit_track_feature_toggled(t, &event);
 }
 
 static void assert_gate(const vit_client *t, vit_consent consent, vit_gate gate)
@@ -202,12 +165,6 @@ static void assert_gate(const vit_client *t, vit_consent consent, vit_gate gate)
     assert_int_equal(vit_get_consent(t, &why), consent);
     assert_int_equal(why, gate);
     assert_int_equal(vit_get_consent(t, NULL), consent);
-}
-
-static void end(vit_client *t)
-{
-    assert_balanced(t);
-    assert_true(vit_destroy(t, 0));
 }
 
 /* Nothing lies in the folder. */

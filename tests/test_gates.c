@@ -41,6 +41,8 @@ static int late_unlink(const char *path) { return unlink_fails ? -1 : unlink(pat
 
 #include "common.h"
 
+#include "bench.h"
+
 #include <dirent.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -129,49 +131,28 @@ static void test_decide(void **state)
 #define ETC    VITP_OS_ETC
 #define CONFIG "build/tests/config"
 
-typedef struct bench {
-    char        folder[64], path[128];
-    wire        w;
-    logs        l;
-    vit_options o;
-} bench;
-
 static void fixtures_clear(void)
 {
     folder_remove(ETC);
     folder_remove(CONFIG);
 }
 
-static void bench_make(bench *b)
+static void fixtures_make(bench *b)
 {
     char config[PATH_MAX];
     fixtures_clear();
-    wire_init(&b->w);
-    logs_init(&b->l);
-    folder_make(b->folder);
-    snprintf(b->path, sizeof b->path, "%s/telemetry.conf", b->folder);
-    b->o = options_of(&b->w, &b->l);
-    b->o.data_dir = b->folder;
-    b->o.flush_ms = 50;
+    bench_make(b);
     b->o.wire = VIT_WIRE_NDJSON;
     (void)mkdir(CONFIG, 0700);
     assert_non_null(realpath(CONFIG, config));
     setenv("XDG_CONFIG_HOME", config, 1);
 }
 
-static void bench_free(bench *b)
+static void fixtures_free(bench *b)
 {
     unsetenv("XDG_CONFIG_HOME");
     fixtures_clear();
-    wire_free(&b->w);
-    folder_remove(b->folder);
-}
-
-static vit_client *bench_client(bench *b)
-{
-    vit_client *t = vit_create(&b->o);
-    assert_non_null(t);
-    return t;
+    bench_free(b);
 }
 
 /* Writes a file and the folders that it lies in. */
@@ -189,14 +170,6 @@ static void fixture(const char *path, const void *data, size_t size)
 }
 
 static void fixture_text(const char *path, const char *text) { fixture(path, text, strlen(text)); }
-
-static vit_status track_usage(vit_client *t, const char *name)
-{
-    vit_feature_toggled event;
-    memset(&event, 0, sizeof event);
-    event.feature_name = name;
-    return vit_track_feature_toggled(t, &event);
-}
 
 static vit_status track_error(vit_client *t, const char *function)
 {
@@ -218,18 +191,12 @@ static void assert_gate(const vit_client *t, vit_consent consent, vit_gate gate)
 static unsigned kinds_of(bench *b, vit_client *t)
 {
     unsigned kinds = 0;
-    kinds |= track_usage(t, "usage") == VIT_OK ? 1u : 0u;
+    kinds |= track(t, "usage") == VIT_OK ? 1u : 0u;
     kinds |= track_error(t, "errors") == VIT_OK ? 2u : 0u;
     assert_int_equal(vit_flush(t, 5000), kinds != 0);
     assert_int_equal(wire_times(&b->w, "\"usage\""), kinds & 1 ? 1 : 0);
     assert_int_equal(wire_times(&b->w, "\"errors\""), kinds & 2 ? 1 : 0);
     return kinds;
-}
-
-static void end(vit_client *t)
-{
-    assert_balanced(t);
-    assert_true(vit_destroy(t, 0));
 }
 
 /* A new client is left these kinds of events by this gate. */
@@ -294,30 +261,30 @@ static void test_admin_files(void **state)
     (void)state;
     memset(huge, '\n', sizeof huge);
     for (i = 0; i < COUNT_OF(paths); i++) {
-        bench_make(&b);
+        fixtures_make(&b);
         fixture_text(paths[i], "disabled = 0\n");
         assert_client(&b, 3, VIT_GATE_NONE);
-        bench_free(&b);
-        bench_make(&b);
+        fixtures_free(&b);
+        fixtures_make(&b);
         fixture_text(paths[i], "disabled = 1\n");
         assert_client(&b, 0, VIT_GATE_ADMIN);
         assert_int_equal(logs_of(&b.l, VIT_LOG_ADMIN_UNREADABLE), 0);
-        bench_free(&b);
-        bench_make(&b);
+        fixtures_free(&b);
+        fixtures_make(&b);
         fixture(paths[i], huge, sizeof huge);
         assert_client(&b, 0, VIT_GATE_ADMIN);
         assert_int_equal(logs_of(&b.l, VIT_LOG_ADMIN_UNREADABLE), 1);
-        bench_free(&b);
+        fixtures_free(&b);
     }
-    bench_make(&b);
+    fixtures_make(&b);
     fixture_text(ETC "/other/telemetry.conf", "disabled = 1\n"); /* of another product */
     assert_client(&b, 3, VIT_GATE_NONE);
-    bench_free(&b);
-    bench_make(&b);
+    fixtures_free(&b);
+    fixtures_make(&b);
     fixture_text(ETC "/other/telemetry.conf", "disabled = 1\n");
     b.o.client_type = "other";
     assert_client(&b, 0, VIT_GATE_ADMIN);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* A file that others may write to, or that is no file, or another user's, says nothing of its own
@@ -329,7 +296,7 @@ static void test_admin_not_trusted(void **state)
     (void)state;
     for (i = 0; i < 6; i++) {
         bench b;
-        bench_make(&b);
+        fixtures_make(&b);
         fixture_text(path, "disabled = 0\n");
         if (i == 0) assert_int_equal(chmod(path, 0664), 0);
         if (i == 1) assert_int_equal(chmod(path, 0646), 0);
@@ -344,7 +311,7 @@ static void test_admin_not_trusted(void **state)
         if (i == 5 && geteuid() != 0) fixture_text(path, "?");
         assert_client(&b, 0, VIT_GATE_ADMIN);
         assert_int_equal(logs_of(&b.l, VIT_LOG_ADMIN_UNREADABLE), 1);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -355,16 +322,16 @@ static void test_admin_while_running(void **state)
     vit_client *t;
     char        hwid[64];
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     t = bench_client(&b);
     snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
     assert_int_equal(strlen(hwid), 36);
-    assert_int_equal(track_usage(t, "a"), VIT_OK);
+    assert_int_equal(track(t, "a"), VIT_OK);
     fixture_text(ETC "/vitelemetry.conf", "disabled = true\n");
     assert_false(vit_flush(t, 1000));
     assert_int_equal(wire_count(&b.w), 0);
     assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_ADMIN);
-    assert_int_equal(track_usage(t, "b"), VIT_DISABLED);
+    assert_int_equal(track(t, "b"), VIT_DISABLED);
     assert_int_equal(vit_get_stats(t).queued, 0);
     assert_string_equal(setting_of(b.path, "hwid"), hwid); /* it was not the user's refusal */
     vit_set_consent(t, VIT_CONSENT_GRANTED);
@@ -379,7 +346,7 @@ static void test_admin_while_running(void **state)
     assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
     assert_int_equal(kinds_of(&b, t), 3);
     end(t);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* ---- the system's text files ----------------------------------------------------------------- */
@@ -448,21 +415,21 @@ static void test_hint_files(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(hints); i++) {
         bench b;
-        bench_make(&b);
+        fixtures_make(&b);
         fixture_text(hints[i].path, hints[i].on);
         assert_client(&b, 3, VIT_GATE_NONE);
-        bench_free(&b);
-        bench_make(&b);
+        fixtures_free(&b);
+        fixtures_make(&b);
         fixture_text(hints[i].path, hints[i].off);
         assert_client(&b, hints[i].left, VIT_GATE_SYSTEM);
         assert_int_equal(logs_of(&b.l, VIT_LOG_PART_REFUSED), hints[i].left ? 1 : 0);
-        bench_free(&b);
-        bench_make(&b); /* a hint that cannot be read is none */
+        fixtures_free(&b);
+        fixtures_make(&b); /* a hint that cannot be read is none */
         fixture_text(hints[i].path, hints[i].off);
         assert_int_equal(unlink(hints[i].path), 0);
         assert_int_equal(mkdir(hints[i].path, 0700), 0);
         assert_client(&b, 3, VIT_GATE_NONE);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -471,11 +438,11 @@ static void test_hints_add_up(void **state)
 {
     bench b;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     fixture_text(hints[1].path, hints[1].off);
     fixture_text(hints[4].path, hints[4].off);
     assert_client(&b, 0, VIT_GATE_SYSTEM);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* ---- two kinds of events --------------------------------------------------------------------- */
@@ -500,12 +467,12 @@ static void test_kinds(void **state)
         vit_stats                   stats;
         vit_client                 *t;
         bench                       b;
-        bench_make(&b);
+        fixtures_make(&b);
         fixture_text(hints[i ? 1 : 4].path, hints[i ? 1 : 4].off);
         t = bench_client(&b);
         memset(&uncaught, 0, sizeof uncaught);
         memset(&failed, 0, sizeof failed);
-        assert_int_equal(track_usage(t, "x"), usage);
+        assert_int_equal(track(t, "x"), usage);
         assert_int_equal(track_error(t, "x"), errors);
         assert_int_equal(vit_track_uncaught_exception(t, &uncaught), errors);
         assert_int_equal(vit_track_sample_db_create_failed(t, &failed), errors);
@@ -521,7 +488,7 @@ static void test_kinds(void **state)
         assert_int_equal(vit_get_stats(t).accepted, i ? 4 : 7);
         assert_int_equal(vit_get_stats(t).refused_disabled, i ? 7 : 4);
         end(t);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -532,11 +499,11 @@ static void test_kinds_in_the_queue(void **state)
     vit_client *t;
     lines       l;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     t = bench_client(&b);
-    assert_int_equal(track_usage(t, "usage"), VIT_OK);
+    assert_int_equal(track(t, "usage"), VIT_OK);
     assert_int_equal(track_error(t, "errors"), VIT_OK);
-    assert_int_equal(track_usage(t, "usage"), VIT_OK);
+    assert_int_equal(track(t, "usage"), VIT_OK);
     l = lines_of(t);
     assert_int_equal(l.count, 3);
     lines_free(&l);
@@ -552,7 +519,7 @@ static void test_kinds_in_the_queue(void **state)
     assert_int_equal(track_error(t, "more"), VIT_OK);
     assert_true(vit_flush(t, 5000));
     assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
-    assert_int_equal(track_usage(t, "later"), VIT_OK);
+    assert_int_equal(track(t, "later"), VIT_OK);
     fixture_text(hints[1].path,
                  hints[1].off); /* errors, while one usage event and one error wait */
     assert_int_equal(track_error(t, "last"), VIT_OK);
@@ -562,7 +529,7 @@ static void test_kinds_in_the_queue(void **state)
     assert_non_null(strstr(l.text[0], "later"));
     lines_free(&l);
     end(t);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* The same with what an earlier run left. */
@@ -571,15 +538,15 @@ static void test_kinds_adopted(void **state)
     bench       b;
     vit_client *t;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     b.w.otherwise.http_status = 503;
     t = bench_client(&b);
     if (!vit_get_stats(t).crash_surviving) {
         end(t);
-        bench_free(&b);
+        fixtures_free(&b);
         skip();
     }
-    assert_int_equal(track_usage(t, "usage"), VIT_OK);
+    assert_int_equal(track(t, "usage"), VIT_OK);
     assert_int_equal(track_error(t, "errors"), VIT_OK);
     assert_true(vit_destroy(t, 0));
     b.w.otherwise.http_status = 201;
@@ -591,7 +558,7 @@ static void test_kinds_adopted(void **state)
     assert_int_equal(wire_times(&b.w, "\"errors\""), 1);
     assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], 1);
     end(t);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* Under UNKNOWN the system's refusal takes its kind, and the user is still to be asked. */
@@ -600,19 +567,19 @@ static void test_kinds_unknown(void **state)
     bench       b;
     vit_client *t;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     b.o.consent = VIT_CONSENT_UNKNOWN;
     fixture_text(hints[4].path, hints[4].off);
     t = bench_client(&b);
     assert_gate(t, VIT_CONSENT_UNKNOWN, VIT_GATE_CONSENT);
-    assert_int_equal(track_usage(t, "usage"), VIT_DISABLED);
+    assert_int_equal(track(t, "usage"), VIT_DISABLED);
     assert_int_equal(track_error(t, "errors"), VIT_OK);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_SYSTEM);
     vit_set_consent(t, VIT_CONSENT_DENIED);
     assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
     end(t);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* ---- Windows: numbers of the registry -------------------------------------------------------- */
@@ -871,26 +838,26 @@ static void test_dconf_file(void **state)
     dconf_file           f;
     bench                b;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     fixture(CONFIG "/dconf/user", dconf_user, sizeof dconf_user);
     assert_client(&b, 1, VIT_GATE_SYSTEM); /* no reports of technical problems */
-    bench_free(&b);
-    bench_make(&b);
+    fixtures_free(&b);
+    fixtures_make(&b);
     f = dconf_make(usage, 1, off, 3, false);
     fixture(CONFIG "/dconf/user", f.bytes, f.size);
     assert_client(&b, 2, VIT_GATE_SYSTEM);
-    bench_free(&b);
-    bench_make(&b); /* larger than what the client has at hand */
+    fixtures_free(&b);
+    fixtures_make(&b); /* larger than what the client has at hand */
     f = dconf_make(technical, 1, off, 3, true);
     memcpy(large, f.bytes, f.size);
     fixture(CONFIG "/dconf/user", large, sizeof large);
     assert_client(&b, 1, VIT_GATE_SYSTEM);
-    bench_free(&b);
-    bench_make(&b);
+    fixtures_free(&b);
+    fixtures_make(&b);
     fixture(CONFIG "/dconf/user", dconf_user, 200);
     assert_client(&b, 3, VIT_GATE_NONE);
-    bench_free(&b);
-    bench_make(&b); /* without XDG_CONFIG_HOME: below the home */
+    fixtures_free(&b);
+    fixtures_make(&b); /* without XDG_CONFIG_HOME: below the home */
     {
         char home[PATH_MAX], before[256];
         snprintf(before, sizeof before, "%s", getenv("HOME"));
@@ -901,7 +868,7 @@ static void test_dconf_file(void **state)
         assert_client(&b, 1, VIT_GATE_SYSTEM);
         setenv("HOME", before, 1);
     }
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* ---- property lists -------------------------------------------------------------------------- */
@@ -1087,14 +1054,14 @@ static void test_version(void **state)
         bench       b;
         vit_client *t;
         char        text[512];
-        bench_make(&b);
+        fixtures_make(&b);
         b.o.consent = VIT_CONSENT_UNKNOWN;
         snprintf(text, sizeof text, "telemetry_enabled = true\n%s" IDENTITY, cases[i].text);
         file_write(b.path, text, strlen(text), 0600);
         t = bench_client(&b);
         assert_gate(t, cases[i].consent, cases[i].gate);
         if (cases[i].consent == VIT_CONSENT_UNKNOWN) { /* asked again, and answered */
-            assert_int_equal(track_usage(t, "a"), VIT_OK);
+            assert_int_equal(track(t, "a"), VIT_OK);
             assert_false(vit_flush(t, 100));
             assert_int_equal(wire_count(&b.w), 0);
             vit_set_consent(t, VIT_CONSENT_GRANTED);
@@ -1105,7 +1072,7 @@ static void test_version(void **state)
             assert_int_equal(wire_count(&b.w), 1);
         }
         end(t);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -1118,7 +1085,7 @@ static void test_version_elsewhere(void **state)
     char        text[512];
     unsigned    i;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     b.o.consent = VIT_CONSENT_UNKNOWN;
     t = bench_client(&b);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
@@ -1131,14 +1098,14 @@ static void test_version_elsewhere(void **state)
             "telemetry_enabled = true\nconsent = %s\nconsent_version = 3\nhwid = %s\nsalt = %s\n",
             i ? "denied" : "granted", hwid, salt);
         file_write(b.path, text, strlen(text), 0600);
-        assert_int_equal(track_usage(t, "a"), VIT_OK);
+        assert_int_equal(track(t, "a"), VIT_OK);
         assert_int_equal(vit_flush(t, 5000), i == 0);
         assert_gate(t, i ? VIT_CONSENT_DENIED : VIT_CONSENT_GRANTED,
                     i ? VIT_GATE_CONSENT : VIT_GATE_NONE);
     }
     assert_int_equal(wire_count(&b.w), 1);
     end(t);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* ---- other processes ------------------------------------------------------------------------- */
@@ -1198,7 +1165,7 @@ static void test_denied_by_another_process(void **state)
         bench       b;
         vit_client *t;
         char        run[PATH_MAX + 32], pools[PATH_MAX + 64], hwid[64];
-        bench_make(&b);
+        fixtures_make(&b);
         assert_non_null(realpath(b.folder, run));
         strcat(run, "/run");
         snprintf(pools, sizeof pools, "%s/vitelemetry", run);
@@ -1211,25 +1178,25 @@ static void test_denied_by_another_process(void **state)
         assert_true(vit_destroy(t, 0));
         t = bench_client(&b);
         snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
-        assert_int_equal(track_usage(t, "before"), VIT_OK);
+        assert_int_equal(track(t, "before"), VIT_OK);
         assert_true(vit_flush(t, 5000));
         assert_int_equal(wire_count(&b.w), 1);
         assert_int_equal(in_child(deny_in_child, &b.o), 0);
         assert_string_equal(setting_of(b.path, "consent"), "denied");
-        (void)track_usage(t, "after"); /* accepted or not, it does not leave */
+        (void)track(t, "after"); /* accepted or not, it does not leave */
         assert_false(vit_flush(t, 1000));
         WAIT_FOR(vit_get_consent(t, NULL) == VIT_CONSENT_DENIED);
         assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
         assert_int_equal(wire_count(&b.w), 1);
         assert_int_equal(vit_get_stats(t).queued, 0);
         assert_int_equal(files_in(pools), 0);
-        assert_int_equal(track_usage(t, "later"), VIT_DISABLED);
+        assert_int_equal(track(t, "later"), VIT_DISABLED);
         vit_reset_identity(t);
         assert_string_equal(setting_of(b.path, "consent"), "denied");
         assert_string_equal(setting_of(b.path, "hwid"), "");
         end(t);
         setenv("XDG_RUNTIME_DIR", folder_run(), 1);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -1241,11 +1208,11 @@ static void test_undecided_by_another_process(void **state)
     for (i = 0; i < 2; i++) {
         bench       b;
         vit_client *t;
-        bench_make(&b);
+        fixtures_make(&b);
         b.o.consent = VIT_CONSENT_UNKNOWN;
         t = bench_client(&b);
         vit_set_consent(t, VIT_CONSENT_GRANTED);
-        assert_int_equal(track_usage(t, "a"), VIT_OK);
+        assert_int_equal(track(t, "a"), VIT_OK);
         if (i == 0) {
             vit_options o = b.o;
             memset(&o.logger, 0, sizeof o.logger);
@@ -1257,7 +1224,7 @@ static void test_undecided_by_another_process(void **state)
         assert_int_equal(wire_count(&b.w), 0);
         assert_gate(t, VIT_CONSENT_UNKNOWN, VIT_GATE_CONSENT);
         end(t);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -1285,7 +1252,7 @@ static void test_refusal_is_not_lost(void **state)
         vit_options o;
         pid_t       child;
         int         status = 0;
-        bench_make(&b);
+        fixtures_make(&b);
         o = b.o;
         memset(&o.logger, 0, sizeof o.logger);
         t = bench_client(&b);
@@ -1300,7 +1267,7 @@ static void test_refusal_is_not_lost(void **state)
             fail_msg("round %u: the refusal is gone: %s", round, file_read(b.path));
         assert_string_equal(setting_of(b.path, "hwid"), "");
         end(t);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -1312,7 +1279,7 @@ static void test_hold_is_not_for_ever(void **state)
     intptr_t    hold;
     uint64_t    begin_ms;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     t = bench_client(&b);
     hold = vitp_os_hold_folder(b.folder);
     assert_true(hold != 0);
@@ -1322,7 +1289,7 @@ static void test_hold_is_not_for_ever(void **state)
     assert_string_equal(setting_of(b.path, "consent"), "denied");
     vitp_os_release_folder(hold);
     end(t);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* ---- withdrawal while a request hangs -------------------------------------------------------- */
@@ -1346,7 +1313,7 @@ static void test_withdrawal_does_not_wait(void **state)
     uint64_t    begin_ns, took_us;
     unsigned    i;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     assert_non_null(realpath(b.folder, run));
     strcat(run, "/run");
     snprintf(pools, sizeof pools, "%s/vitelemetry", run);
@@ -1358,7 +1325,7 @@ static void test_withdrawal_does_not_wait(void **state)
     b.w.answer_fn = hang;
     hanging = let_go = 0;
     t = bench_client(&b);
-    for (i = 0; i < 500; i++) (void)track_usage(t, "x");
+    for (i = 0; i < 500; i++) (void)track(t, "x");
     WAIT_FOR(__atomic_load_n(&hanging, __ATOMIC_SEQ_CST) == 1u);
     begin_ns = vitp_os_now_ns();
     vit_set_consent(t, VIT_CONSENT_DENIED);
@@ -1372,13 +1339,13 @@ static void test_withdrawal_does_not_wait(void **state)
     assert_string_equal(setting_of(b.path, "consent"), "denied");
     assert_string_equal(setting_of(b.path, "hwid"), "");
     assert_string_equal(setting_of(b.path, "salt"), "");
-    assert_int_equal(track_usage(t, "y"), VIT_DISABLED);
+    assert_int_equal(track(t, "y"), VIT_DISABLED);
     __atomic_store_n(&let_go, 1u, __ATOMIC_SEQ_CST);
     assert_false(vit_flush(t, 50));
     assert_true(vit_destroy(t, 2000));
     assert_int_equal(wire_count(&b.w), 1);
     setenv("XDG_RUNTIME_DIR", folder_run(), 1);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 static void *deny(void *client)
@@ -1399,19 +1366,19 @@ static void test_refusal_at_once(void **state)
         intptr_t    hold;
         pthread_t   thread;
         uint64_t    begin_ms, ms;
-        bench_make(&b);
+        fixtures_make(&b);
         t = bench_client(&b);
         hold = vitp_os_hold_folder(b.folder);
         assert_true(hold != 0);
         begin_ms = now_ms();
         assert_int_equal(pthread_create(&thread, NULL, deny, t), 0);
-        while (track_usage(t, "a") != VIT_DISABLED) sleep_ms(1);
+        while (track(t, "a") != VIT_DISABLED) sleep_ms(1);
         ms = now_ms() - begin_ms;
         if (ms < best_ms) best_ms = ms;
         assert_int_equal(pthread_join(thread, NULL), 0);
         vitp_os_release_folder(hold);
         end(t);
-        bench_free(&b);
+        fixtures_free(&b);
     }
     assert_true(best_ms < VITP_HOLD_MS / 2);
 }
@@ -1444,17 +1411,17 @@ static void test_no_descriptor(void **state)
         bench       b;
         vit_client *t;
         char        hwid[64], list[128];
-        bench_make(&b);
+        fixtures_make(&b);
         snprintf(list, sizeof list, "%s/sent.ndjson", b.folder);
         b.o.audit = true;
         b.o.consent = VIT_CONSENT_UNKNOWN;
         if (admin) fixture_text(ETC "/vitelemetry.conf", "disabled = 0\n");
         t = bench_client(&b);
         vit_set_consent(t, VIT_CONSENT_GRANTED);
-        assert_int_equal(track_usage(t, "a"), VIT_OK);
+        assert_int_equal(track(t, "a"), VIT_OK);
         assert_true(vit_flush(t, 5000));
         snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
-        assert_int_equal(track_usage(t, "b"), VIT_OK);
+        assert_int_equal(track(t, "b"), VIT_OK);
         limit(RLIMIT_NOFILE, 0);
         assert_false(vit_flush(t, 200));
         limit(RLIMIT_NOFILE, files);
@@ -1478,7 +1445,7 @@ static void test_no_descriptor(void **state)
         t = bench_client(&b);
         assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
         end(t);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -1489,7 +1456,7 @@ static void test_refusal_on_a_full_disk(void **state)
     bench       b;
     vit_client *t;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     signal(SIGXFSZ, SIG_IGN);
     b.o.consent = VIT_CONSENT_UNKNOWN;
     t = bench_client(&b);
@@ -1505,7 +1472,7 @@ static void test_refusal_on_a_full_disk(void **state)
     t = bench_client(&b);
     assert_gate(t, VIT_CONSENT_UNKNOWN, VIT_GATE_CONSENT);
     end(t);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* A grant that could not be stored is good while the file says what it said then: another process's
@@ -1516,24 +1483,24 @@ static void test_unsaved_grant(void **state)
     bench       b;
     vit_client *t;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     signal(SIGXFSZ, SIG_IGN);
     b.o.consent = VIT_CONSENT_UNKNOWN;
     t = bench_client(&b);
     limit(RLIMIT_FSIZE, 0);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     limit(RLIMIT_FSIZE, bytes);
-    assert_int_equal(track_usage(t, "a"), VIT_OK);
+    assert_int_equal(track(t, "a"), VIT_OK);
     assert_true(vit_flush(t, 5000));
     assert_int_equal(wire_count(&b.w), 1);
     assert_int_equal(in_child(deny_in_child, &b.o), 0);
-    assert_int_equal(track_usage(t, "b"), VIT_OK);
+    assert_int_equal(track(t, "b"), VIT_OK);
     assert_false(vit_flush(t, 1000));
     assert_int_equal(wire_count(&b.w), 1);
     assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
     assert_string_equal(setting_of(b.path, "consent"), "denied");
     end(t);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* What another process stores while a first client is made decides: a refusal, or a file without
@@ -1545,19 +1512,19 @@ static void test_faster_process(void **state)
     for (i = 0; i < 2; i++) {
         bench       b;
         vit_client *t;
-        bench_make(&b);
+        fixtures_make(&b);
         link_text =
             i == 0 ? "consent = denied\nconsent_version = 2\n" : "telemetry_enabled = true\n";
         t = bench_client(&b);
         assert_null(link_text);
         assert_gate(t, i == 0 ? VIT_CONSENT_DENIED : VIT_CONSENT_GRANTED,
                     i == 0 ? VIT_GATE_CONSENT : VIT_GATE_NONE);
-        assert_int_equal(track_usage(t, "a"), i == 0 ? VIT_DISABLED : VIT_OK);
+        assert_int_equal(track(t, "a"), i == 0 ? VIT_DISABLED : VIT_OK);
         assert_int_equal(vit_flush(t, 5000), i == 1);
         assert_int_equal(wire_count(&b.w), i);
         assert_int_equal(strlen(setting_of(b.path, "hwid")), i == 0 ? 0 : 36);
         end(t);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -1570,7 +1537,7 @@ static void test_unsaved_identity(void **state)
     char        hwid[64], again[64];
     unsigned    i;
     (void)state;
-    bench_make(&b);
+    fixtures_make(&b);
     signal(SIGXFSZ, SIG_IGN);
     t = bench_client(&b);
     snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
@@ -1583,13 +1550,13 @@ static void test_unsaved_identity(void **state)
     snprintf(again, sizeof again, "%s", t->settings.hwid);
     assert_string_not_equal(again, hwid);
     for (i = 0; i < 2; i++) {
-        assert_int_equal(track_usage(t, "a"), VIT_OK);
+        assert_int_equal(track(t, "a"), VIT_OK);
         assert_true(vit_flush(t, 5000));
     }
     assert_int_equal(wire_times(&b.w, hwid), 0);
     assert_int_equal(wire_times(&b.w, again), 2);
     end(t);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 /* ---- whose files ----------------------------------------------------------------------------- */
@@ -1604,7 +1571,7 @@ static void test_settings_in_a_foreign_folder(void **state)
         bench       b;
         vit_client *t;
         if (i == 1 && geteuid() != 0) break;
-        bench_make(&b);
+        fixtures_make(&b);
         file_write(b.path, text, sizeof text - 1, 0600);
         if (i == 0) assert_int_equal(chmod(b.folder, 0777), 0);
         if (i == 1) assert_int_equal(chown(b.folder, 65534, 65534), 0);
@@ -1614,11 +1581,11 @@ static void test_settings_in_a_foreign_folder(void **state)
         vit_set_consent(t, VIT_CONSENT_GRANTED); /* for this run */
         assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
         assert_string_equal(file_read(b.path), text);
-        assert_int_equal(track_usage(t, "a"), VIT_OK);
+        assert_int_equal(track(t, "a"), VIT_OK);
         assert_true(vit_flush(t, 5000));
         assert_int_equal(wire_times(&b.w, "123e4567"), 0); /* nor is the identity */
         end(t);
-        bench_free(&b);
+        fixtures_free(&b);
     }
 }
 
@@ -1634,7 +1601,7 @@ static int other_user_in_child(void *argument)
     if (!t) return 2;
     bad |= vit_get_consent(t, &why) != VIT_CONSENT_DENIED ? 4 : 0;
     bad |= why != VIT_GATE_SYSTEM ? 8 : 0;
-    bad |= track_usage(t, "a") != VIT_DISABLED || track_error(t, "a") != VIT_DISABLED ? 16 : 0;
+    bad |= track(t, "a") != VIT_DISABLED || track_error(t, "a") != VIT_DISABLED ? 16 : 0;
     bad |= vitp_os_env("DO_NOT_TRACK") ? 32 : 0;
     (void)vit_destroy(t, 0);
     return bad;
@@ -1647,12 +1614,12 @@ static void test_other_user(void **state)
     vit_options o;
     (void)state;
     if (geteuid() != 0) skip();
-    bench_make(&b);
+    fixtures_make(&b);
     o = b.o;
     o.data_dir = "";
     memset(&o.logger, 0, sizeof o.logger);
     assert_int_equal(in_child(other_user_in_child, &o), 0);
-    bench_free(&b);
+    fixtures_free(&b);
 }
 
 int main(void)

@@ -1,0 +1,53 @@
+/* bench.h - a client of a test with what is around it: a folder of its own, a wire, a log.
+
+   After vitelemetry.h (with VITELEMETRY_IMPLEMENTATION) and common.h. */
+
+#ifndef BENCH_H
+#define BENCH_H
+
+typedef struct bench {
+    char        folder[64], path[128];
+    wire        w;
+    logs        l;
+    vit_options o;
+} bench;
+
+static void bench_make(bench *b)
+{
+    wire_init(&b->w);
+    logs_init(&b->l);
+    folder_make(b->folder);
+    snprintf(b->path, sizeof b->path, "%s/telemetry.conf", b->folder);
+    b->o = options_of(&b->w, &b->l);
+    b->o.data_dir = b->folder;
+    b->o.flush_ms = 50;
+}
+
+static void bench_free(bench *b)
+{
+    wire_free(&b->w);
+    folder_remove(b->folder);
+}
+
+static vit_client *bench_client(bench *b)
+{
+    vit_client *t = vit_create(&b->o);
+    assert_non_null(t);
+    return t;
+}
+
+static vit_status track(vit_client *t, const char *name)
+{
+    vit_feature_toggled event;
+    memset(&event, 0, sizeof event);
+    event.feature_name = name;
+    return vit_track_feature_toggled(t, &event);
+}
+
+static void end(vit_client *t)
+{
+    assert_balanced(t);
+    assert_true(vit_destroy(t, 0));
+}
+
+#endif
