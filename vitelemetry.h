@@ -4542,8 +4542,8 @@ static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
 }
 
 /* May the two letters here begin a word of the table? */
-static VITP_INLINE bool vitp_scrub_pair_in(const vitp_scrub *s, const uint32_t seconds[26],
-                                           size_t at)
+static VITP_INLINE bool vitp_scrub_may_begin(const vitp_scrub *s, const uint32_t seconds[26],
+                                             size_t at)
 {
     return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
            (seconds[(s->text[at] & 31) - 1] >> (vitp_scrub_at(s, at + 1) & 31) & 1u);
@@ -4654,6 +4654,18 @@ static size_t vitp_scrub_close(const vitp_scrub *s, size_t at, char quote, bool 
         i++;
     }
     return s->size;
+}
+
+/* Where a run of letters starts as a reader sees it: after the n of \n and the m of a colour. */
+static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
+{
+    char   c = s->text[at];
+    size_t i;
+
+    if (vitp_scrub_before(s, at) == '\\') return c == 'n' || c == 'r' || c == 't' ? at + 1 : at;
+    if (c != 'm') return at;
+    i = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12);
+    return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
 }
 
 /* Does a colon and a port follow? */
@@ -4893,18 +4905,6 @@ static bool vitp_scrub_mac_dotted(const vitp_scrub *s, size_t at, vitp_scrub_spa
     return !vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT)) &&
            !vitp_scrub_goes_on(s, end) && vitp_scrub_has(s, start, end, VITP_SCRUB_LETTER) &&
            vitp_scrub_claim(span, start, end, "[mac]");
-}
-
-/* Where a run of letters starts as a reader sees it: after the n of \n and the m of a colour. */
-static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
-{
-    char   c = s->text[at];
-    size_t i;
-
-    if (vitp_scrub_before(s, at) == '\\') return c == 'n' || c == 'r' || c == 't' ? at + 1 : at;
-    if (c != 'm') return at;
-    i = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12);
-    return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
 }
 
 /* ---- names of hosts ---------------------------------------------------------------------- */
@@ -5276,7 +5276,7 @@ static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t
     char        second = vitp_scrub_lower(vitp_scrub_at(s, at + 1));
     const char *word = "";
 
-    if (vitp_scrub_pair_in(s, vitp_scrub_word_seconds, at))
+    if (vitp_scrub_may_begin(s, vitp_scrub_word_seconds, at))
         word = vitp_scrub_words[(s->text[at] & 31) - 1];
     while (*word) {
         char next = word[2 + (word[1] == '.')];
@@ -5629,7 +5629,7 @@ static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 }
 
 /* "user":"password", of which the first part ends at `end`. */
-static bool vitp_scrub_both(const vitp_scrub *s, size_t at, size_t end, vitp_scrub_span *span)
+static bool vitp_scrub_two_parts(const vitp_scrub *s, size_t at, size_t end, vitp_scrub_span *span)
 {
     size_t i;
 
@@ -5662,7 +5662,7 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
         /* not closed: the text was cut */
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
         if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
-            return vitp_scrub_both(s, at, end, span);
+            return vitp_scrub_two_parts(s, at, end, span);
         if (sign == '&' && vitp_scrub_marker(s, end + 1)) return false; /* it was both */
         while (end > at && s->text[end - 1] == '\\') end--;
         return vitp_scrub_is_value(s, sign, loose, at, end) &&
@@ -5676,6 +5676,8 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
     end = vitp_scrub_bare_end(s, end, s->size);
     return vitp_scrub_claim(span, at, vitp_scrub_trim(s, at, end), "[secret]");
 }
+
+/* ---- hosts and users by the name of their value ------------------------------------------ */
 
 /* Is [at, end) the name of one machine? `plain`: a word without digits and dots is enough. */
 static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bool plain)
@@ -5758,6 +5760,8 @@ static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool 
     if (!quoted && loose && !vitp_scrub_stands_alone(s, end)) return false;
     return vitp_scrub_claim(span, at, end, "[user]");
 }
+
+/* ---- names and their values -------------------------------------------------------------- */
 
 /* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
 static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
@@ -6086,7 +6090,7 @@ static bool vitp_scrub_number(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     return (n >= 7 || (n >= 2 && vitp_scrub_is(next, joins))) && vitp_scrub_phone(s, at, span);
 }
 
-/* ---- commands ---------------------------------------------------------------------------- */
+/* ---- secrets of commands and prose ------------------------------------------------------- */
 
 /* The dash of -p x, -P x, -pw x or -px of a command on the same line. */
 static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -6106,6 +6110,25 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
     if (s->attached ? blank > value || letter == 'P' : blank == value && letter == 'P')
         return false;
     return vitp_scrub_value_at(s, blank, '+', false, at + 1, span);
+}
+
+/* password hunter22: a word of six bytes with letters and digits. */
+static bool vitp_scrub_told_password(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
+    size_t trimmed = vitp_scrub_trim(s, at, end);
+
+    if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE ||
+        vitp_scrub_meets(s, end, VITP_SCRUB_JOINS))
+        return false;
+    if (!vitp_scrub_has(s, at, trimmed, VITP_SCRUB_LETTER) ||
+        !vitp_scrub_has(s, at, trimmed, VITP_SCRUB_SET(DIGIT)) ||
+        vitp_scrub_has(s, at, trimmed,
+                       VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_BRACKETS | VITP_SCRUB_SLASHES))
+        return false;
+    return !vitp_scrub_listed(s, at, trimmed, '&') && !vitp_scrub_listed(s, at, trimmed, ';') &&
+           vitp_scrub_is_value(s, '+', false, at, trimmed) &&
+           vitp_scrub_claim(span, at, trimmed, "[secret]");
 }
 
 /* ---- names after words of prose ---------------------------------------------------------- */
@@ -6370,7 +6393,7 @@ static size_t vitp_scrub_wordlike(const vitp_scrub *s, size_t at, size_t end, si
 }
 
 /* The longest stretch of small letters in [at, end). */
-static size_t vitp_scrub_letters_run(const vitp_scrub *s, size_t at, size_t end)
+static size_t vitp_scrub_longest_word(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t longest = 0, length = 0;
 
@@ -6391,7 +6414,8 @@ static bool vitp_scrub_is_base64(const vitp_scrub *s, size_t at, size_t end)
     bool     mixed =
         (all & VITP_SCRUB_LOWER) && (all & VITP_SCRUB_UPPER) && (all & VITP_SCRUB_SET(DIGIT));
 
-    if (mixed && end - at >= 40 && changes * 3 > end - at && vitp_scrub_letters_run(s, at, end) < 6)
+    if (mixed && end - at >= 40 && changes * 3 > end - at &&
+        vitp_scrub_longest_word(s, at, end) < 6)
         return true;
     changes = vitp_scrub_changes(s, best, best + length, true, &kinds);
     if (length < 12 || !(kinds & VITP_SCRUB_SET(DIGIT)) || !(kinds & VITP_SCRUB_LETTER))
@@ -6435,7 +6459,7 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
     if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
-    if (vitp_scrub_pair_in(s, vitp_scrub_token_seconds, at) && vitp_scrub_prefixed(s, at, span))
+    if (vitp_scrub_may_begin(s, vitp_scrub_token_seconds, at) && vitp_scrub_prefixed(s, at, span))
         return true;
     if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM)) return false;
@@ -6675,6 +6699,8 @@ static bool vitp_scrub_holds_secret(const vitp_scrub_values *index, const char *
     return false;
 }
 
+/* ---- percent encoding and elements ------------------------------------------------------- */
+
 /* Do two hex digits follow the percent sign? */
 static bool vitp_scrub_is_escape(const vitp_scrub *s, size_t at)
 {
@@ -6723,32 +6749,13 @@ static bool vitp_scrub_element(const vitp_scrub *s, size_t at, size_t width, vit
     return vitp_scrub_value_at(s, at + width, sign, false, name, span);
 }
 
-/* ---- the pass ---------------------------------------------------------------------------- */
+/* ---- words that say what follows --------------------------------------------------------- */
 
 /* End of the opener if it stands at `at`, in whatever case, or 0. */
 static size_t vitp_scrub_opener_end(const vitp_scrub *s, size_t at, const char *opener)
 {
     while (*opener && vitp_scrub_lower(vitp_scrub_at(s, at)) == *opener) opener++, at++;
     return *opener ? 0 : at;
-}
-
-/* password hunter22: a word of six bytes with letters and digits. */
-static bool vitp_scrub_told(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
-{
-    size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
-    size_t trimmed = vitp_scrub_trim(s, at, end);
-
-    if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE ||
-        vitp_scrub_meets(s, end, VITP_SCRUB_JOINS))
-        return false;
-    if (!vitp_scrub_has(s, at, trimmed, VITP_SCRUB_LETTER) ||
-        !vitp_scrub_has(s, at, trimmed, VITP_SCRUB_SET(DIGIT)) ||
-        vitp_scrub_has(s, at, trimmed,
-                       VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_BRACKETS | VITP_SCRUB_SLASHES))
-        return false;
-    return !vitp_scrub_listed(s, at, trimmed, '&') && !vitp_scrub_listed(s, at, trimmed, ';') &&
-           vitp_scrub_is_value(s, '+', false, at, trimmed) &&
-           vitp_scrub_claim(span, at, trimmed, "[secret]");
 }
 
 /* What the word that starts here says of what follows. */
@@ -6765,7 +6772,7 @@ static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         if (*opener == '$' || *opener == '%') {
             s->command = s->line_seen = end;
             s->attached = *opener == '%';
-        } else if (*opener == '^'   ? vitp_scrub_told(s, end, span)
+        } else if (*opener == '^'   ? vitp_scrub_told_password(s, end, span)
                    : *opener == '!' ? vitp_scrub_scheme(s, at, end, span)
                                     : vitp_scrub_named(s, end, *opener, span)) {
             return true;
@@ -6788,7 +6795,7 @@ static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, vitp_scrub_span *spa
     size_t first = vitp_scrub_letters(s, at);
 
     if (vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT))) return vitp_scrub_number(s, first, span);
-    if (vitp_scrub_pair_in(s, vitp_scrub_opener_seconds, first) &&
+    if (vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, first) &&
         vitp_scrub_opener(s, first, span))
         return true;
     if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_iban(s, first, span))
@@ -6796,6 +6803,8 @@ static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, vitp_scrub_span *spa
     if (vitp_scrub_before(s, at) == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
     return first < s->size && vitp_scrub_token_at(s, first, span);
 }
+
+/* ---- the pass ---------------------------------------------------------------------------- */
 
 /* Asks the matchers of the byte's class. */
 static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -6880,7 +6889,7 @@ static VITP_INLINE size_t vitp_scrub_skip(const vitp_scrub *s, size_t at, uint32
            !first[(unsigned char)s->text[end]])
         end++;
     if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) ||
-        vitp_scrub_pair_in(s, vitp_scrub_opener_seconds, at))
+        vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, at))
         return at;
     return end;
 }
@@ -8360,7 +8369,7 @@ vit_queue *vit_queue_init(void *memory, size_t bytes)
 
 uint32_t vit_queue_record_max(const vit_queue *q) { return q ? q->record_max : 0; }
 
-/* ---- a forked child: its parent's slots are not its own, but the pool may be shared ------- */
+/* ---- a forked child: its parent's slots are not its own, but the pool may be shared ------ */
 
 static bool vitp_queue_push_in_child(vit_queue *q, const void *record, uint32_t size,
                                      bool important)
