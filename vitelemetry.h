@@ -2936,6 +2936,7 @@ static bool vitp_text_is_digit(char c) { return c >= '0' && c <= '9'; }
 static bool vitp_text_is_lower(char c) { return c >= 'a' && c <= 'z'; }
 static bool vitp_text_is_alpha(char c) { return vitp_text_is_lower(c) || (c >= 'A' && c <= 'Z'); }
 static bool vitp_text_is_alnum(char c) { return vitp_text_is_digit(c) || vitp_text_is_alpha(c); }
+static char vitp_text_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c; }
 static bool vitp_text_is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 static int vitp_text_hex_value(char c)
@@ -4497,8 +4498,6 @@ static char vitp_scrub_before(const vitp_scrub *s, size_t at)
     return at ? ']' : ' ';
 }
 
-static char vitp_scrub_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c; }
-
 /* End of the run of bytes of the set, of `most` bytes at most. */
 static size_t vitp_scrub_run(const vitp_scrub *s, size_t at, uint32_t set, size_t most)
 {
@@ -4559,13 +4558,13 @@ static bool vitp_scrub_among(const vitp_scrub *s, const char *const *table, cons
     if (end - at < 1 || end - at > 15 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
         return false;
     letter = (unsigned)s->text[at] & 31u;
-    second = end - at > 1 ? vitp_scrub_lower(s->text[at + 1]) : '\0';
+    second = end - at > 1 ? vitp_text_lower(s->text[at + 1]) : '\0';
     for (i = rows[letter - 1]; i < rows[letter]; i++) {
         const char *word = table[i];
         size_t      k = at + 1;
 
         if (word[0] != sign || word[2] != second) continue;
-        for (word += 2; *word && k < end && vitp_scrub_lower(s->text[k]) == *word; k++) word++;
+        for (word += 2; *word && k < end && vitp_text_lower(s->text[k]) == *word; k++) word++;
         if (!*word && k == end) return true;
     }
     return false;
@@ -5061,7 +5060,7 @@ static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     if (vitp_scrub_starts(s, rest, "//")) rest += 2;
     else if (vitp_scrub_starts(s, rest, "\\/\\/")) rest += 4;
     else if (!vitp_scrub_listed(s, start, at, ':') ||
-             !(vitp_scrub_at(s, rest) == '/' || (vitp_scrub_lower(s->text[start]) == 'j' &&
+             !(vitp_scrub_at(s, rest) == '/' || (vitp_text_lower(s->text[start]) == 'j' &&
                                                  vitp_scrub_in(s, rest, VITP_SCRUB_LETTER))))
         return false;
     end = vitp_scrub_marker(s, rest) ? rest : vitp_scrub_url_end(s, rest);
@@ -5254,7 +5253,7 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
         if (*word == '_') i += c == '_' || c == '-' || c == '.' || c == ' ';
         else if (*word == '.') return vitp_scrub_edge(s, start, i, end) ? i - at : 0;
         else if (*word == '$') return vitp_scrub_run(s, i, count, end - i) == end ? i - at : 0;
-        else if (vitp_scrub_lower(c) != *word) return 0;
+        else if (vitp_text_lower(c) != *word) return 0;
         else i++;
     }
     return i - at;
@@ -5273,7 +5272,7 @@ static const uint32_t vitp_scrub_word_seconds[26] = {
 static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
                             size_t *length)
 {
-    char        second = vitp_scrub_lower(vitp_scrub_at(s, at + 1));
+    char        second = vitp_text_lower(vitp_scrub_at(s, at + 1));
     const char *word = "";
 
     if (vitp_scrub_may_begin(s, vitp_scrub_word_seconds, at))
@@ -5380,7 +5379,7 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
         return '+';
     if (c == ':' && before < type && before > s->floor)
         sign = vitp_scrub_name(s, before - 1, start);
-    else if (end - type == 5 && vitp_scrub_lower(s->text[type]) == 'v' &&
+    else if (end - type == 5 && vitp_text_lower(s->text[type]) == 'v' &&
              vitp_scrub_starts(s, type + 1, "alue"))
         sign = vitp_scrub_pair_name(s, type, start);
     return sign == '+' || sign == '?' ? sign : '\0';
@@ -5791,7 +5790,7 @@ static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_s
     blank = value;
     value = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 32);
     loose = s->text[at] == ':' && value > blank;
-    if (loose && sign != '!' && name + 2 < end && vitp_scrub_lower(s->text[name]) == 'x' &&
+    if (loose && sign != '!' && name + 2 < end && vitp_text_lower(s->text[name]) == 'x' &&
         s->text[name + 1] == '-' && vitp_scrub_header_line(s, value, span))
         return true;
     if (sign == '@' || sign == '&')
@@ -6064,7 +6063,7 @@ static bool vitp_scrub_iban(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     }
     if (length == 0 || count < length || vitp_scrub_goes_on(s, end)) return false;
     for (i = 0; i < length; i++) {
-        char c = vitp_scrub_lower(text[(i + 4) % length]);
+        char c = vitp_text_lower(text[(i + 4) % length]);
 
         if (c >= '0' && c <= '9') rest = (rest * 10 + (unsigned)(c - '0')) % 97;
         else rest = (rest * 100 + (unsigned)(c - 'a') + 10) % 97;
@@ -6226,7 +6225,7 @@ static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, size_t value, vitp
 {
     size_t end;
 
-    if (vitp_scrub_lower(s->text[at]) == 'i' || s->text[at] == 'P')
+    if (vitp_text_lower(s->text[at]) == 'i' || s->text[at] == 'P')
         return vitp_scrub_value_at(s, value, s->text[at] == 'P' ? '?' : '+', true, at, span);
     if (s->text[at] == 'p') return false;
     end = vitp_scrub_run(s, value, VITP_SCRUB_CREDENTIAL, VITP_SCRUB_PROBE);
@@ -6545,9 +6544,8 @@ static size_t vitp_scrub_spelled(const char *text, size_t size, const vitp_scrub
         bool   same = bytes <= v->size - done;
 
         for (i = 0; same && i < bytes; i++)
-            same = v->whole_word
-                       ? vitp_scrub_lower((char)c[i]) == vitp_scrub_lower(v->text[done + i])
-                       : (char)c[i] == v->text[done + i];
+            same = v->whole_word ? vitp_text_lower((char)c[i]) == vitp_text_lower(v->text[done + i])
+                                 : (char)c[i] == v->text[done + i];
         if (!same) { /* the escape itself, or + for a blank */
             if (text[at] != v->text[done] && !(text[at] == '+' && v->text[done] == ' ')) return 0;
             length = bytes = 1;
@@ -6659,7 +6657,7 @@ static void vitp_scrub_mark_first(vitp_scrub_values *index, const vitp_scrub_val
     index->first[0x25] |= kind;                /* % */
     index->first[0x5C] |= kind;                /* \ */
     if (c == 0x20) index->first[0x2B] |= kind; /* + for a blank */
-    if (v->whole_word && (vitp_scrub_lower((char)c) != (char)c || vitp_text_is_lower((char)c)))
+    if (v->whole_word && (vitp_text_lower((char)c) != (char)c || vitp_text_is_lower((char)c)))
         index->first[c ^ 0x20u] |= kind;
     for (i = 0; v->cores && i < 3; i++) {
         c = (unsigned char)v->cores[i].text[0];
@@ -6754,7 +6752,7 @@ static bool vitp_scrub_element(const vitp_scrub *s, size_t at, size_t width, vit
 /* End of the opener if it stands at `at`, in whatever case, or 0. */
 static size_t vitp_scrub_opener_end(const vitp_scrub *s, size_t at, const char *opener)
 {
-    while (*opener && vitp_scrub_lower(vitp_scrub_at(s, at)) == *opener) opener++, at++;
+    while (*opener && vitp_text_lower(vitp_scrub_at(s, at)) == *opener) opener++, at++;
     return *opener ? 0 : at;
 }
 
@@ -10472,11 +10470,8 @@ static size_t vitp_curl_on_header(char *data, size_t one, size_t size, void *use
     char              value[64];
     size_t            i, n;
     (void)one;
-    for (i = 0; i < sizeof name - 1; i++) {
-        char lower = i < size ? data[i] : 0;
-        if (lower >= 'A' && lower <= 'Z') lower = (char)(lower + ('a' - 'A'));
-        if (lower != name[i]) return size;
-    }
+    for (i = 0; i < sizeof name - 1; i++)
+        if (i == size || vitp_text_lower(data[i]) != name[i]) return size;
     n = size - i < sizeof value - 1 ? size - i : sizeof value - 1;
     memcpy(value, data + i, n);
     while (n > 0 && vitp_text_is_space(value[n - 1])) n--;
@@ -10642,8 +10637,7 @@ static bool vitp_consent_is_word(const char *words, const char *value, size_t si
     word[0] = ' ';
     for (i = 0; i < size; i++) {
         if (!vitp_text_is_alnum(value[i])) return false;
-        word[i + 1] =
-            (char)(value[i] >= 'A' && value[i] <= 'Z' ? value[i] + ('a' - 'A') : value[i]);
+        word[i + 1] = vitp_text_lower(value[i]);
     }
     word[size + 1] = ' ';
     word[size + 2] = 0;
@@ -13133,8 +13127,7 @@ static bool vitp_client_is_common(const char *text)
     size_t i, size = vitp_text_size(text, sizeof lower - 2);
     if (size == sizeof lower - 2) return false;
     lower[0] = ' ';
-    for (i = 0; i < size; i++)
-        lower[1 + i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i]);
+    for (i = 0; i < size; i++) lower[1 + i] = vitp_text_lower(text[i]);
     lower[1 + size] = ' ';
     lower[2 + size] = 0;
     return strstr(words, lower) != NULL;
