@@ -4599,6 +4599,14 @@ static VITP_INLINE size_t vitp_scrub_marker(const vitp_scrub *s, size_t at)
     return vitp_scrub_at(s, at) == '[' ? vitp_scrub_marker_here(s, at) : 0;
 }
 
+/* Does a marker begin in [at, end]? */
+static bool vitp_scrub_has_marker(const vitp_scrub *s, size_t at, size_t end)
+{
+    for (; at <= end; at++)
+        if (vitp_scrub_marker(s, at)) return true;
+    return false;
+}
+
 /* Is what follows no boundary? A marker may stand for a letter or digit. */
 static bool vitp_scrub_goes_on(const vitp_scrub *s, size_t at)
 {
@@ -4609,12 +4617,10 @@ static bool vitp_scrub_goes_on(const vitp_scrub *s, size_t at)
    scrubbed. */
 static bool vitp_scrub_meets(const vitp_scrub *s, size_t at, uint32_t separators)
 {
-    size_t i, end = vitp_scrub_run(s, at, separators, 2);
+    size_t end = vitp_scrub_run(s, at, separators, 2);
 
     if (vitp_scrub_at(s, at) == '%') end = at + 3; /* of an escape that was cut */
-    for (i = at; i <= end; i++)
-        if (vitp_scrub_marker(s, i)) return true;
-    return false;
+    return vitp_scrub_has_marker(s, at, end);
 }
 
 #define VITP_SCRUB_JOINS                                                                       \
@@ -5149,8 +5155,8 @@ static bool vitp_scrub_path(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
         segments += end > first;
     }
     quoted = vitp_scrub_in_quotes(s, start);
-    if (quoted > end && !vitp_scrub_marker(s, end) &&
-        vitp_scrub_has(s, at + 1, quoted, VITP_SCRUB_SET(SLASH)))
+    if (quoted > end && vitp_scrub_has(s, at + 1, quoted, VITP_SCRUB_SET(SLASH)) &&
+        !vitp_scrub_has_marker(s, at, quoted))
         return vitp_scrub_claim(span, start, quoted, "[path]");
     if (segments < 2) return false;
     end = vitp_scrub_spaced(s, end, VITP_SCRUB_SEGMENT, VITP_SCRUB_SET(SLASH), 1);
@@ -5475,13 +5481,11 @@ static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
 /* user:password, and not $USER:$PASSWORD? */
 static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
 {
-    size_t most = end - at < 128 ? end - at : 128, i;
+    size_t most = end - at < 128 ? end - at : 128;
     size_t colon = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(COLON), most);
 
-    for (i = at; i <= end; i++)
-        if (vitp_scrub_marker(s, i)) return false;
-    return vitp_scrub_at(s, colon) == ':' && colon + 1 < end &&
-           !(s->text[at] == '$' && s->text[colon + 1] == '$');
+    return !vitp_scrub_has_marker(s, at, end) && vitp_scrub_at(s, colon) == ':' &&
+           colon + 1 < end && !(s->text[at] == '$' && s->text[colon + 1] == '$');
 }
 
 /* Is it a name of a secret itself (password = newPassword;) and not in quotes? */
@@ -5506,11 +5510,7 @@ static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size
     bool   digit = vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(DIGIT));
     bool   digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
 
-    size_t i;
-
-    for (i = at; i < probe; i++)
-        if (vitp_scrub_marker(s, i)) return false;
-    if (at == end) return false;
+    if (at == end || vitp_scrub_has_marker(s, at, probe - 1)) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
     if (probe == end && vitp_scrub_listed(s, at, end, '0')) return false;
     if (!digit && probe == end && vitp_scrub_is_own_name(s, at, end)) return false;
@@ -5630,12 +5630,8 @@ static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 /* "user":"password", of which the first part ends at `end`. */
 static bool vitp_scrub_two_parts(const vitp_scrub *s, size_t at, size_t end, vitp_scrub_span *span)
 {
-    size_t i;
-
     end = vitp_scrub_run(s, end, ~VITP_SCRUB_BLANK, 128);
-    for (i = at; i <= end; i++)
-        if (vitp_scrub_marker(s, i)) return false;
-    return vitp_scrub_claim(span, at, end, "[secret]");
+    return !vitp_scrub_has_marker(s, at, end) && vitp_scrub_claim(span, at, end, "[secret]");
 }
 
 /* Claims the value at `at` for a name of this sign that starts at `name`. */
