@@ -3538,8 +3538,8 @@ static const uint8_t vitp_scrub_class[256] = {
 #define VITP_SCRUB_TRIGGER                                                                 \
     (VITP_SCRUB_QUOTES | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) | \
      VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(AT) |                  \
-     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(OPEN) | VITP_SCRUB_SET(PLUS) |               \
-     VITP_SCRUB_SET(ANGLE) | VITP_SCRUB_SET(AMPERSAND) | VITP_SCRUB_SET(PAREN))
+     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(ANGLE) |              \
+     VITP_SCRUB_SET(AMPERSAND) | VITP_SCRUB_SET(PAREN))
 
 /* What a rejected matcher may have read of a value. */
 #define VITP_SCRUB_PROBE 32u
@@ -4445,16 +4445,23 @@ typedef struct vitp_scrub_values {
 
 static const vitp_scrub_values vitp_scrub_no_values = { NULL, 0, { 0 } };
 
+/* What a reader remembers of the line: a command whose -p is a password. */
+typedef struct vitp_scrub_line {
+    size_t command;  /* where its name ends, or 0 */
+    size_t seen;     /* from it to here no line ended */
+    bool   attached; /* the password stands directly behind the letter */
+} vitp_scrub_line;
+
 /* The text and how far it is done. */
 typedef struct vitp_scrub {
     const char              *text;
-    size_t                   size;
-    size_t                   floor;     /* end of the last span or marker: nothing before is read */
-    size_t                   run_end;   /* end of the run of token bytes seen last */
-    size_t                   dull;      /* before it no token with a short prefix begins */
-    size_t                   command;   /* end of a command that takes a password, or 0 */
-    size_t                   line_seen; /* from it to here no line ended */
-    bool                     attached;  /* it takes it only directly behind the letter */
+    size_t                   floor; /* end of the last span or marker: nothing before is read */
+    size_t                   size;  /* end of what may be read: the text's, or the next marker */
+    bool                     more;  /* a marker stands there */
+    size_t                   whole; /* the text's end: a registered secret is read across markers */
+    size_t                   run_end; /* end of the run of token bytes seen last */
+    size_t                   dull;    /* before it no token with a short prefix begins */
+    vitp_scrub_line          line;
     const vitp_scrub_values *values;
 } vitp_scrub;
 
@@ -4582,29 +4589,13 @@ static bool vitp_scrub_labeled(const vitp_scrub *s, size_t at, size_t end, char 
     return vitp_scrub_among(s, vitp_scrub_labels, vitp_scrub_labels_rows, at, end, sign);
 }
 
-/* Length of the marker that stands here, or 0. */
-static VITP_NOINLINE size_t vitp_scrub_marker_here(const vitp_scrub *s, size_t at)
-{
-    size_t i, end;
-
-    end = vitp_scrub_run(s, at + 1, VITP_SCRUB_ALNUM, 7);
-    if (end == at + 1 || vitp_scrub_at(s, end) != ']') return 0;
-    for (i = 0; i < sizeof vitp_scrub_markers / sizeof *vitp_scrub_markers; i++)
-        if (vitp_scrub_starts(s, at, vitp_scrub_markers[i])) return end + 1 - at;
-    return 0;
-}
-
-static VITP_INLINE size_t vitp_scrub_marker(const vitp_scrub *s, size_t at)
-{
-    return vitp_scrub_at(s, at) == '[' ? vitp_scrub_marker_here(s, at) : 0;
-}
+/* Does a marker stand here: one of the text, or one that is about to be written? */
+static bool vitp_scrub_marker(const vitp_scrub *s, size_t at) { return s->more && at == s->size; }
 
 /* Does a marker begin in [at, end]? */
 static bool vitp_scrub_has_marker(const vitp_scrub *s, size_t at, size_t end)
 {
-    for (; at <= end; at++)
-        if (vitp_scrub_marker(s, at)) return true;
-    return false;
+    return s->more && at <= s->size && s->size <= end;
 }
 
 /* Is what follows no boundary? A marker may stand for a letter or digit. */
@@ -5473,7 +5464,7 @@ static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
 {
     if (!vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return true;
     end = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
-    return end == s->size ||
+    return (end == s->size && !s->more) ||
            vitp_scrub_in(s, end,
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(WILD));
 }
@@ -6093,16 +6084,16 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
     char   letter = vitp_scrub_at(s, at + 1);
     size_t value = at + 2, blank;
 
-    if (s->command == 0 || (letter != 'p' && letter != 'P') || vitp_scrub_before(s, at) != ' ')
+    if (s->line.command == 0 || (letter != 'p' && letter != 'P') || vitp_scrub_before(s, at) != ' ')
         return false;
-    for (; s->line_seen < at; s->line_seen++)
-        if (vitp_scrub_in(s, s->line_seen, VITP_SCRUB_SET(LINE))) {
-            s->command = 0;
+    for (; s->line.seen < at; s->line.seen++)
+        if (vitp_scrub_in(s, s->line.seen, VITP_SCRUB_SET(LINE))) {
+            s->line.command = 0;
             return false;
         }
     if (vitp_scrub_starts(s, value, "w ")) value++;
     blank = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 4);
-    if (s->attached ? blank > value || letter == 'P' : blank == value && letter == 'P')
+    if (s->line.attached ? blank > value || letter == 'P' : blank == value && letter == 'P')
         return false;
     return vitp_scrub_value_at(s, blank, '+', false, at + 1, span);
 }
@@ -6138,11 +6129,11 @@ static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
                                          "after ", "timed out", "cannot ", "could " };
     size_t                   i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
 
-    if (at == end || at == s->size) return true;
+    if (at == end || at == s->size) return !vitp_scrub_marker(s, at);
     for (i = 0; i < sizeof words / sizeof *words; i++)
         if (vitp_scrub_starts(s, at, words[i])) return true;
-    return vitp_scrub_in(s, at, VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN)) ||
-           (vitp_scrub_in(s, at, VITP_SCRUB_SET(OPEN)) && !vitp_scrub_marker(s, at));
+    return vitp_scrub_in(s, at,
+                         VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN));
 }
 
 /* Claims the name after a phrase. */
@@ -6618,7 +6609,7 @@ static bool vitp_scrub_known(const vitp_scrub *s, size_t at, unsigned kind, vitp
 
         if (v->whole_word != (kind == VITP_SCRUB_STARTS_WORD)) continue;
         length = v->whole_word ? vitp_scrub_same_word(s, at, v)
-                               : vitp_scrub_secret_at(s->text + at, s->size - at, v, &encoded);
+                               : vitp_scrub_secret_at(s->text + at, s->whole - at, v, &encoded);
         if (length <= longest) continue;
         longest = length;
         if (encoded) { /* and the letters around, which have some of its bits */
@@ -6764,8 +6755,8 @@ static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         end = vitp_scrub_opener_end(s, at, opener + 1);
         if (!end) continue;
         if (*opener == '$' || *opener == '%') {
-            s->command = s->line_seen = end;
-            s->attached = *opener == '%';
+            s->line.command = s->line.seen = end;
+            s->line.attached = *opener == '%';
         } else if (*opener == '^'   ? vitp_scrub_told_password(s, end, span)
                    : *opener == '!' ? vitp_scrub_scheme(s, at, end, span)
                                     : vitp_scrub_named(s, end, *opener, span)) {
@@ -6851,14 +6842,12 @@ static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     }
 }
 
-/* The span of a trigger. Markers first, then registered secrets, patterns, known words. */
+/* The span of a trigger. Registered secrets first, then patterns, known words. */
 static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     vitp_scrub_span secret;
     size_t          i;
 
-    i = s->text[at] == '[' ? vitp_scrub_marker(s, at) : 0;
-    if (i) return vitp_scrub_claim(span, at, at + i, NULL);
     if (s->values->count == 0) return vitp_scrub_match(s, at, span);
     if (vitp_scrub_known(s, at, VITP_SCRUB_STARTS_SECRET, span)) return true;
     if (!vitp_scrub_match(s, at, span) && !vitp_scrub_known_word(s, at, span)) return false;
@@ -6939,20 +6928,114 @@ static void vitp_scrub_put(vitp_scrub_sink *sink, const char *text, size_t size,
     if (part < size) sink->full = true;
 }
 
-/* Adds the text before the span and its marker, or a marker that stands in the text (NULL). */
-static size_t vitp_scrub_replace(vitp_scrub *s, vitp_scrub_sink *sink, const vitp_scrub_span *span)
+/* The next span from `at` on. `ahead`: one that was claimed before what precedes it was looked at,
+   or begins at s->size. False: there is none. */
+static bool vitp_scrub_first(vitp_scrub *s, size_t at, vitp_scrub_span *ahead,
+                             vitp_scrub_span *span)
 {
-    vitp_scrub_put(sink, s->text + s->floor, span->start - s->floor, false);
-    if (span->marker) vitp_scrub_put(sink, span->marker, strlen(span->marker), true);
-    else vitp_scrub_put(sink, s->text + span->start, span->end - span->start, true);
-    /* these may have had the end of a line in them */
-    if (span->marker
-            ? span->marker[1] == 's' || span->marker[1] == 'k'
-            : vitp_scrub_starts(s, span->start, "[s") || vitp_scrub_starts(s, span->start, "[k"))
-        s->command = 0;
+    for (at = vitp_scrub_next(s, at); at < s->size || ahead->start < s->size;
+         at = vitp_scrub_next(s, at)) {
+        bool found = at >= ahead->start || vitp_scrub_find(s, at, span);
+
+        if (at >= ahead->start) *span = *ahead;
+        if (found && span->start > at) {
+            if (span->start < ahead->start) *ahead = *span;
+            found = vitp_scrub_known_word(s, at, span);
+        }
+        if (!found) {
+            at++;
+            continue;
+        }
+        if (span->end > ahead->start) {
+            span->end = span->end > ahead->end ? span->end : ahead->end;
+            ahead->start = s->size;
+        }
+        return true;
+    }
+    return false;
+}
+
+/* Goes on behind a marker (or behind the text for which it stands). Of a secret or a key nobody
+   knows whether a line ended in it. */
+static void vitp_scrub_pass(vitp_scrub *s, const char *marker, size_t end)
+{
+    if (marker[1] == 's' || marker[1] == 'k') s->line.command = 0;
     s->dull = 0;
-    s->floor = span->end;
-    return s->floor;
+    if (end > s->floor) s->floor = end;
+}
+
+/* Writes what stands between the floor and a marker at `limit`, after it was read as it will stand
+   there: what is claimed only now goes as well. `line`: as it was at the floor. So a scrubbed text
+   holds nothing that would be claimed, and scrubbing it again changes nothing. The last line is
+   enough: no matcher reads across the end of one (but that of PEM, which always claims). */
+static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit,
+                              vitp_scrub_line line)
+{
+    vitp_scrub_span ahead, span, inner;
+    size_t          size = s->size, run_end = s->run_end, from = limit;
+    bool            more = s->more, found = true;
+
+    while (from > s->floor && !vitp_scrub_is(s->text[from - 1], VITP_SCRUB_SET(LINE))) from--;
+    if (from > s->floor) line.command = 0;
+
+    s->more = true;
+    while (found && s->floor < limit) {
+        s->size = limit;
+        for (found = false;; found = true) {
+            ahead.start = ahead.end = s->size;
+            s->line = line;
+            s->run_end = s->dull = 0;
+            if (!vitp_scrub_first(s, from > s->floor ? from : s->floor, &ahead, &span)) break;
+            inner = span;
+            s->size = span.start;
+        }
+        vitp_scrub_put(sink, s->text + s->floor, s->size - s->floor, false);
+        if (!found) break;
+        vitp_scrub_put(sink, inner.marker, strlen(inner.marker), true);
+        vitp_scrub_pass(s, inner.marker, inner.end);
+        line = s->line;
+    }
+    s->size = size;
+    s->more = more;
+    s->run_end = run_end;
+}
+
+/* Scrubs what stands between the floor and the next marker of the text. */
+static void vitp_scrub_segment(vitp_scrub *s, vitp_scrub_sink *sink)
+{
+    vitp_scrub_span ahead = { s->size, s->size, "" }, span;
+    vitp_scrub_line line = s->line;
+
+    s->run_end = 0;
+    while (vitp_scrub_first(s, s->floor, &ahead, &span)) {
+        vitp_scrub_settle(s, sink, span.start, line);
+        if (span.end > s->floor) {
+            vitp_scrub_put(sink, span.marker, strlen(span.marker), true);
+            vitp_scrub_pass(s, span.marker, span.end);
+        }
+        line = s->line;
+    }
+    if (s->floor < s->size) vitp_scrub_put(sink, s->text + s->floor, s->size - s->floor, false);
+}
+
+/* Where the next marker of the text stands, or its end; *length: of the marker. */
+static size_t vitp_scrub_find_marker(const char *text, size_t at, size_t size, size_t *length)
+{
+    const char *open;
+    size_t      i;
+
+    while (at < size && (open = (const char *)memchr(text + at, '[', size - at)) != NULL) {
+        at = (size_t)(open - text);
+        for (i = 0; i < sizeof vitp_scrub_markers / sizeof *vitp_scrub_markers; i++) {
+            if (at + 1 < size && open[1] != vitp_scrub_markers[i][1]) continue;
+            *length = strlen(vitp_scrub_markers[i]);
+            if (*length <= size - at && memcmp(open, vitp_scrub_markers[i], *length) == 0)
+                return at;
+        }
+        at++;
+    }
+    *length = 0;
+    return size;
 }
 
 /* Scrubs text into out (out_size bytes, NUL-terminated if there is one). Returns the length of the
@@ -6961,32 +7044,22 @@ static size_t vitp_scrub_replace(vitp_scrub *s, vitp_scrub_sink *sink, const vit
 static size_t vitp_scrub_text(char *out, size_t out_size, const char *text, size_t size,
                               const vitp_scrub_values *values, size_t *kept)
 {
-    const vitp_scrub_span none = { size, size, "" };
-    vitp_scrub_span       ahead = none; /* claimed by a trigger before what precedes it is done */
-    vitp_scrub_span       span = none;
-    vitp_scrub s = { text, size, 0, 0, 0, 0, 0, false, values ? values : &vitp_scrub_no_values };
     vitp_scrub_sink sink = { out, out_size ? out_size - 1 : 0, 0, 0, false };
-    size_t          at = vitp_scrub_next(&s, 0);
+    vitp_scrub      s;
+    size_t          length;
 
-    for (; at < size || ahead.start < size; at = vitp_scrub_next(&s, at)) {
-        bool found = at >= ahead.start || vitp_scrub_find(&s, at, &span);
-
-        if (at >= ahead.start) span = ahead;
-        if (found && span.start > at) {
-            if (span.start < ahead.start) ahead = span;
-            found = vitp_scrub_known_word(&s, at, &span);
-        }
-        if (!found) {
-            at++;
-            continue;
-        }
-        if (span.end > ahead.start) {
-            span.end = span.end > ahead.end ? span.end : ahead.end;
-            ahead = none;
-        }
-        at = vitp_scrub_replace(&s, &sink, &span);
+    memset(&s, 0, sizeof s);
+    s.text = text;
+    s.whole = size;
+    s.values = values ? values : &vitp_scrub_no_values;
+    while (s.floor < size) {
+        s.size = vitp_scrub_find_marker(text, s.floor, size, &length);
+        s.more = length > 0;
+        vitp_scrub_segment(&s, &sink);
+        if (s.floor > s.size) continue; /* a secret reached beyond the marker */
+        if (length) vitp_scrub_put(&sink, text + s.size, length, true);
+        vitp_scrub_pass(&s, length ? text + s.size : "[]", s.size + length);
     }
-    vitp_scrub_put(&sink, text + s.floor, size - s.floor, false);
     if (out_size) out[sink.kept] = '\0';
     if (kept) *kept = sink.kept;
     return sink.length;
@@ -9753,6 +9826,7 @@ static uint32_t vitp_wire_made_up(vitp_event_writer *w, const char *name, uint32
     vitp_scrub_values_init(&values, store->values, store->count);
     memset(&s, 0, sizeof s);
     s.text = name;
+    s.whole = size;
     s.size = size > 5 && memcmp(name + size - 5, "_hash", 5) == 0 ? size - 5 : size;
     s.values = &values;
     for (at = 0; at < size && used < VITP_NAME_MAX; at = (uint32_t)span.end) {
