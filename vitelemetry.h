@@ -3423,8 +3423,7 @@ void vit_error_hash(char out[17], const char *type, const char *message, const c
 
    Names are known by their place (host=x, for user x, could not resolve host x) and by their form
    (x.example.com); a run of letters and digits without either by how often small letters, capitals
-   and digits alternate. What ends at a marker, or one or two separators before it, is not claimed:
-   it went on before it was scrubbed.
+   and digits alternate.
 
    Formats: RFC 5321 and 6531 (addresses), RFC 4291 and 5952 (IPv6), RFC 3986 (URLs), RFC 7468
    (PEM), RFC 7519 (JWT), RFC 7235 (credentials), ISO/IEC 7812 (cards), ISO 13616 (IBAN), E.164
@@ -4604,21 +4603,6 @@ static bool vitp_scrub_goes_on(const vitp_scrub *s, size_t at)
     return vitp_scrub_in(s, at, VITP_SCRUB_ALNUM) || vitp_scrub_marker(s, at);
 }
 
-/* Does a marker follow, at once or behind two separators? Then this text went on before it was
-   scrubbed. */
-static bool vitp_scrub_meets(const vitp_scrub *s, size_t at, uint32_t separators)
-{
-    size_t end = vitp_scrub_run(s, at, separators, 2);
-
-    if (vitp_scrub_at(s, at) == '%') end = at + 3; /* of an escape that was cut */
-    return vitp_scrub_has_marker(s, at, end);
-}
-
-#define VITP_SCRUB_JOINS                                                                       \
-    (VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(COLON) | \
-     VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(AT) | VITP_SCRUB_SET(PLUS) |                     \
-     VITP_SCRUB_SET(DOLLAR) | VITP_SCRUB_SET(UNDERSCORE))
-
 /* Does the separator and a hex digit (or a marker in its place) follow? */
 static bool vitp_scrub_more(const vitp_scrub *s, size_t at, char separator)
 {
@@ -4852,7 +4836,6 @@ static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     end = vitp_scrub_groups(s, start);
     if (!end || !vitp_scrub_has(s, start, end, VITP_SCRUB_SET(DIGIT))) return false;
     if (end - start == 3 && vitp_scrub_starts(s, start, "::1")) return false;
-    if (vitp_scrub_meets(s, end, VITP_SCRUB_SET(COLON))) return false;
     if (vitp_scrub_goes_on(s, end)) return false;
     if (vitp_scrub_at(s, end) == '%')
         end = vitp_scrub_run(s, end + 1, VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT), 32);
@@ -5000,7 +4983,7 @@ static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
         return false;
     while (start < at && s->text[start] == '-') start++;
     d = vitp_scrub_dots(s, start);
-    if (start == at || d.labels < 2 || vitp_scrub_meets(s, d.end, VITP_SCRUB_JOINS)) return false;
+    if (start == at || d.labels < 2 || vitp_scrub_marker(s, d.end)) return false;
     if (vitp_scrub_in(s, d.end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_at(s, d.end) == '(')
         return false;
     if (vitp_scrub_at(s, d.end) == '/' && vitp_scrub_is_import(s, start, d.end)) return false;
@@ -5559,7 +5542,6 @@ static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_s
     if (!sign && vitp_scrub_at(s, end) != ' ') return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
     word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
-    if (vitp_scrub_marker(s, vitp_scrub_bare_end(s, word, VITP_SCRUB_PROBE))) return false;
     if (word == end ||
         !(vitp_scrub_listed(s, at, end, '@') ||
           (vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER) && vitp_scrub_is_long(s, word))))
@@ -5649,7 +5631,6 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
         if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
             return vitp_scrub_two_parts(s, at, end, span);
-        if (sign == '&' && vitp_scrub_marker(s, end + 1)) return false; /* it was both */
         while (end > at && s->text[end - 1] == '\\') end--;
         return vitp_scrub_is_value(s, sign, loose, at, end) &&
                vitp_scrub_claim(span, at, end, "[secret]");
@@ -5674,7 +5655,7 @@ static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bo
     if (at == end || !vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) return false;
     if (vitp_scrub_starts(s, at, "0x")) return false;
     if (!vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' ||
-        vitp_scrub_meets(s, end, VITP_SCRUB_JOINS))
+        vitp_scrub_marker(s, end))
         return false;
     d = vitp_scrub_dots(s, at);
     if (!plain && !digit && d.labels < 2) return false;
@@ -5699,7 +5680,7 @@ static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
            !vitp_scrub_listed(s, last, end, '=') && !vitp_scrub_listed(s, last, end, '0') &&
            (vitp_scrub_starts(s, end, "(uid") ||
             (vitp_scrub_at(s, end) != '(' && !vitp_scrub_is_reference(s, at, end))) &&
-           vitp_scrub_at(s, end) != '=' && !vitp_scrub_meets(s, end, VITP_SCRUB_JOINS);
+           vitp_scrub_at(s, end) != '=' && !vitp_scrub_marker(s, end);
 }
 
 #define VITP_SCRUB_MACHINE (VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH))
@@ -5898,7 +5879,6 @@ static bool vitp_scrub_is_number(const vitp_scrub *s, size_t at, size_t end)
     if (vitp_scrub_is(before, inside) && !(before == '.' && at - 1 == s->floor)) return false;
     if (vitp_scrub_goes_on(s, end) || vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)))
         return false;
-    if (vitp_scrub_meets(s, end, VITP_SCRUB_JOINS | VITP_SCRUB_SET(SPACE))) return false;
     return !vitp_scrub_in(s, end,
                           VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON)) ||
            !vitp_scrub_in(s, end + 1, VITP_SCRUB_ALNUM);
@@ -5997,8 +5977,6 @@ static bool vitp_scrub_phone(const vitp_scrub *s, size_t at, vitp_scrub_span *sp
     size_t   end = vitp_scrub_dialed(s, at + (c == '+'), &digits, &parted);
 
     if (digits < 7 || digits > 15 || vitp_scrub_goes_on(s, end) ||
-        vitp_scrub_meets(s, end,
-                         VITP_SCRUB_JOINS | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(PAREN)) ||
         vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_port(s, end) ||
         vitp_scrub_is(vitp_scrub_before(s, at),
                       VITP_SCRUB_WORD | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT)))
@@ -6104,9 +6082,7 @@ static bool vitp_scrub_told_password(const vitp_scrub *s, size_t at, vitp_scrub_
     size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
     size_t trimmed = vitp_scrub_trim(s, at, end);
 
-    if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE ||
-        vitp_scrub_meets(s, end, VITP_SCRUB_JOINS))
-        return false;
+    if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE || vitp_scrub_marker(s, end)) return false;
     if (!vitp_scrub_has(s, at, trimmed, VITP_SCRUB_LETTER) ||
         !vitp_scrub_has(s, at, trimmed, VITP_SCRUB_SET(DIGIT)) ||
         vitp_scrub_has(s, at, trimmed,
@@ -6280,7 +6256,6 @@ static bool vitp_scrub_shaped(const vitp_scrub *s, size_t at, vitp_scrub_span *s
         vitp_scrub_is_random(s, second + 1, third))
         return vitp_scrub_claim(span, at, vitp_scrub_run(s, third, VITP_SCRUB_SLUG, s->size),
                                 "[token]");
-    if (vitp_scrub_marker(s, s->run_end)) return false; /* it went on */
     if (s->run_end - at >= 37 && vitp_scrub_starts(s, at + 4, "Q~"))
         return vitp_scrub_claim(span, at, s->run_end, "[token]");
     if (first - at == 40 && s->run_end - at >= 76 && s->run_end - at <= 96 &&
@@ -13997,7 +13972,6 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_TOKENS
 #undef VITP_SCRUB_STARTS_WORD
 #undef VITP_SCRUB_STARTS_SECRET
-#undef VITP_SCRUB_JOINS
 #undef VITP_SCRUB_MACHINE
 #undef VITP_SCRUB_ACCOUNT
 #undef VITP_SCRUB_HEX_MIN
