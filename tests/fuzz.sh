@@ -71,7 +71,7 @@ planted() {
         return 1
     fi
     plant 'a cut inside a character' 's/return length > back ? size - back : size;/return size;/'
-    plant 'a cut inside a marker' 's/span->marker, strlen(span->marker), true)/span->marker, strlen(span->marker), false)/'
+    plant 'a cut inside a marker' 's/span.marker, strlen(span.marker), true)/span.marker, strlen(span.marker), false)/'
     plant 'a NUL one byte late' "s/out\[sink\.kept\] = '.0';/out[sink.kept + 1] = 0;/"
     plant 'a marker that is scrubbed again' 's/"\[mac\]"/"a@b.cd"/'
     plant 'a marker that is too long' 's/"\[jwt\]"/"[a json web token]"/'
