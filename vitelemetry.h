@@ -33,14 +33,38 @@ WHAT IT DOES
     taken it (2xx) or refuses it for good, or when the user refuses or forgets it.
 
     With consent the queue lies in a file in memory (Linux: $XDG_RUNTIME_DIR or /dev/shm; Windows:
-    the data folder) that outlives the process. What a killed process had accepted, and what
-    vit_destroy could not deliver in time, is taken over by the next vit_create of the same program
-    and data folder, in the words of the run that recorded it, and a request that was under way is
-    repeated under its Idempotency-Key. A log-out or a reboot ends that. Where no file is safe (a
-    full, network or copy-on-write file system; macOS and BSD) the queue is plain memory, and
-    vit_stats.crash_surviving is false.
+    the data folder) that outlives the process. What a killed process had accepted is taken over by
+    the next vit_create of the same program and data folder, in the words of the run that recorded
+    it, and a request that was under way is repeated under its Idempotency-Key. A log-out or a
+    reboot ends that. Where no file is safe (a full, network or copy-on-write file system; macOS and
+    BSD) the queue is plain memory, and vit_stats.crash_surviving is false.
+
+    What cannot be delivered goes to the disk: events that have waited for flush_ms while the server
+    is away, and in vit_destroy all that is left. The spool is files in the data folder, 0600,
+    scrubbed, without hwid, at most spool_bytes_max (of its usage events the oldest are dropped
+    first, then errors) and spool_days_max old. Several processes may share it; each event is
+    delivered by one. Nothing is flushed to the disk: a power loss may take the last seconds.
 
         host threads -> allowed? sampled? -> typed record -> queue -> consumer -> JSON -> transport
+                                                                         |         ^
+                                                                         v         |
+                                                                        spool -----+
+
+DELIVERY
+    At least once. A request that may have been received is repeated as it was, by this run or the
+    next, under the same Idempotency-Key. What became of a request (RFC 9110, 15):
+
+        2xx                     delivered; of OTLP's partialSuccess the rest is dropped as REJECTED
+        408, 425, 429, 5xx,     tried again after a random part of 1 s, 2 s, 4 s ... 15 min, or as
+        407, no answer          Retry-After says, at most 24 h, which holds for the next start too
+        400, 413, 422, ...      the batch is halved until the bad event is alone and dropped
+        401, 403                nothing more is sent in this run
+        404, 410, 3xx           the same: redirects are not followed
+
+    At most 120 requests an hour fail. After an outage what is in the spool is spread over three
+    quarters of its length, 45 minutes at most, so that many clients do not come at once;
+    vit_flush and vit_destroy do not wait for that. What was dropped or refused is told to the
+    server by one event telemetry.report behind the next delivery.
 
 WHAT LEAVES YOUR MACHINE
     One JSON object an event: hwid (a random UUID of this installation, never derived from
@@ -153,8 +177,8 @@ LIMITS
     names with a rate of their own a client, 16 registered secrets of 128 bytes, 60 changes of
     context while events wait, 32 KiB of schemas, 256 KiB of each of the two files of options.audit.
     A child that is killed while it records keeps a piece of the queue until the client ends.
-    options.spool_bytes_max, spool_days_max and crash_handler have no effect in this version, nor
-    have VIT_WIRE_OTLP (vit_create refuses it) and vit_crashed_last_run (false).
+    endpoint 1 KiB. options.crash_handler has no effect in this version, nor has
+    vit_crashed_last_run (false).
 
 LICENCE
     Public domain by the Unlicense; see the end of this file. */
@@ -232,7 +256,7 @@ typedef enum vit_wire {
     VIT_WIRE_EVENT = 0, /* one JSON object a request */
     VIT_WIRE_ARRAY,     /* a JSON array */
     VIT_WIRE_NDJSON,    /* one object a line, application/x-ndjson */
-    VIT_WIRE_OTLP       /* OpenTelemetry logs; not in this version */
+    VIT_WIRE_OTLP       /* OpenTelemetry: OTLP/HTTP logs as JSON, for .../v1/logs */
 } vit_wire;
 
 typedef enum vit_sampling {
@@ -320,6 +344,10 @@ typedef enum vit_log_level {
       "the system refuses usage events, or error events: those are not recorded")                  \
     X(SETTINGS_NOT_SAVED, WARNING,                                                                 \
       "the settings could not be saved: identity and consent last for this run")                   \
+    X(SPOOL_FULL, WARNING,                                                                         \
+      "the spool is full: its oldest events were dropped; raise options.spool_bytes_max")          \
+    X(SPOOL_NOT_WRITTEN, WARNING,                                                                  \
+      "the spool cannot be written (full, read-only or no folder): events wait in the queue")      \
     X(AUDIT_NOT_WRITTEN, WARNING,                                                                  \
       "sent.ndjson could not be written: it lacks events that were sent")                          \
     X(RANDOM_WEAK, WARNING, "the system gave no random bytes: ids are unique but guessable")       \
@@ -390,7 +418,7 @@ typedef struct vit_transport {
 /* Zero is the default of every member. */
 typedef struct vit_options {
     uint32_t      _start_canary;
-    const char   *endpoint;        /* URL of the POST; "" */
+    const char   *endpoint;        /* URL of the POST; ""; printable ASCII, 1 KiB at most */
     const char   *app_version;     /* "0.0.0"; printable ASCII, 64 bytes at most */
     const char   *client_type;     /* "vector-inspector"; [A-Za-z0-9_-][A-Za-z0-9_.-]{0,63} */
     const char   *data_dir;        /* NULL: the user's state folder; "": memory only */
@@ -404,8 +432,8 @@ typedef struct vit_options {
     uint32_t      timeout_ms;      /* 5000; of one request */
     uint32_t      batch_events;    /* 1 (EVENT) or 100 */
     uint32_t      batch_bytes;     /* 256 KiB; at least 32 KiB */
-    uint32_t      spool_bytes_max; /* 4 MiB; reserved */
-    uint32_t      spool_days_max;  /* 30; 7 to 30; reserved */
+    uint32_t      spool_bytes_max; /* 4 MiB; of all files of the spool together */
+    uint32_t      spool_days_max;  /* 30; 7 to 30; older events are dropped */
     bool          no_thread;       /* false; true: you call vit_pump */
     bool          crash_handler;   /* false; reserved */
     bool          audit;           /* false; true: what was sent is listed, see the top */
@@ -673,10 +701,10 @@ extern "C" {
    is told by a line on stderr, since its logger cannot be trusted. */
 VIT_API vit_client *vit_create(const vit_options *options);
 
-/* Waits until everything accepted so far is delivered: true. 0 only wakes the consumer and
-   returns what is so now. Tries at once where a retry was waiting for its time, but never before
-   a Retry-After ends. False at once when the server has refused us, without consent, or from a
-   callback. */
+/* Waits until everything accepted so far is delivered, what is in the spool too: true. 0 only wakes
+   the consumer and returns what is so now. Tries at once where a retry was waiting for its time,
+   but never before a Retry-After ends, nor more than 120 times an hour in vain. False at once when
+   the server has refused us, without consent, or from a callback. */
 VIT_API bool vit_flush(vit_client *t, uint32_t timeout_ms);
 
 /* One step of delivery for options.no_thread: one request at most. False: nothing to do now. A
@@ -684,9 +712,10 @@ VIT_API bool vit_flush(vit_client *t, uint32_t timeout_ms);
    returns false too. */
 VIT_API bool vit_pump(vit_client *t);
 
-/* Delivers what it can in timeout_ms, cancels the request in flight, ends the thread, frees the
-   client: true. False: your transport has not returned within 50 ms of its cancellation; the
-   client lives on, call again before you unload the code. False also from a callback. */
+/* Delivers what it can in timeout_ms or until a request fails, cancels the one in flight, puts what
+   is left into the spool, ends the thread, frees the client: true. False: your transport has not
+   returned within 50 ms of its cancellation; the client lives on, call again before you unload the
+   code. False also from a callback. */
 VIT_API bool vit_destroy(vit_client *t, uint32_t timeout_ms);
 
 /* What vit_track_<event> does, for a schema made by VIT_EVENT_DEFINE. The schema outlives the
@@ -762,7 +791,8 @@ VIT_API void vit_set_rate(vit_client *t, const char *event_name, double rate);
    size 0: strlen. False: it is not watched (see log). */
 VIT_API bool vit_register_secret(vit_client *t, const char *text, size_t size);
 
-/* Calls line_fn with each waiting event, oldest first, as it would be sent; returns their number.
+/* Calls line_fn with each waiting event, as it would be sent, by VIT_WIRE_OTLP as by the others;
+   first those in the queue, oldest first, then those in the spool. Returns their number.
    The lock is held: line_fn may track, but other calls from it do nothing. */
 VIT_API size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, void *user),
                           void       *user);
@@ -1039,6 +1069,7 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_PATH_MAX     1024u
 #define VITP_KEY_MAX      256u /* bytes of options.telemetry_key */
 #define VITP_HEADERS_MAX  (VITP_KEY_MAX + 128u)
+#define VITP_REPLY_MAX    1024u   /* bytes of an answer that are looked at */
 #define VITP_POOLS_MAX    16u     /* files in one folder: of runs that live, or could not deliver */
 #define VITP_POOL_OLD_S   2592000 /* 30 days: a pool that cannot be read is removed */
 #define VITP_POOL_MAX     67108864u /* bytes of a pool that is taken over */
@@ -1176,7 +1207,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    Windows and POSIX; nothing below this section knows which.
 
    vitp_os_now_ns, _coarse_ns    monotonic clock; the coarse one is cheaper and some ms behind
-   vitp_os_wall_s                Unix time
+   vitp_os_wall_ns, _wall_s      Unix time
    vitp_os_random                false: the system gave nothing
    vitp_os_mutex, _cond, _wake   a lock, its condition, and an auto-reset event that never locks
    vitp_os_thread                one thread, with every signal blocked
@@ -1288,12 +1319,14 @@ static uint64_t vitp_os_now_ns(void)
 
 static uint64_t vitp_os_coarse_ns(void) { return vitp_os_now_ns(); }
 
-static int64_t vitp_os_wall_s(void)
+/* 0: a clock that stands before 1970. */
+static uint64_t vitp_os_wall_ns(void)
 {
     FILETIME t;
+    uint64_t ticks; /* of 100 ns, since 1601 */
     GetSystemTimeAsFileTime(&t);
-    return (int64_t)((((uint64_t)t.dwHighDateTime << 32) | t.dwLowDateTime) / 10000000u) -
-           11644473600;
+    ticks = ((uint64_t)t.dwHighDateTime << 32) | t.dwLowDateTime;
+    return ticks > 116444736000000000u ? (ticks - 116444736000000000u) * 100u : 0u;
 }
 
 /* SystemFunction036 of advapi32 is RtlGenRandom; looked up, so that nothing more need be linked. */
@@ -1661,7 +1694,7 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
 
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
    write it anew; not for long: one that hangs must not stop us. */
-static intptr_t vitp_os_hold_folder(const char *path)
+static intptr_t vitp_os_hold_folder(const char *path, bool *held)
 {
     char     name[64];
     uint64_t hash = 1;
@@ -1670,7 +1703,7 @@ static intptr_t vitp_os_hold_folder(const char *path)
     (void)snprintf(name, sizeof name, "Local\\vitelemetry-%08lx%08lx", (unsigned long)(hash >> 32),
                    (unsigned long)(hash & 0xFFFFFFFFu));
     mutex = CreateMutexA(NULL, FALSE, name);
-    if (mutex) (void)WaitForSingleObject(mutex, VITP_HOLD_MS);
+    *held = mutex && WaitForSingleObject(mutex, VITP_HOLD_MS) != WAIT_TIMEOUT;
     return (intptr_t)mutex;
 }
 
@@ -1791,6 +1824,14 @@ static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *dat
            WriteFile(m->file, data, (DWORD)size, &n, NULL) && n == size;
 }
 
+/* What lies behind size is gone. */
+static bool vitp_os_pool_cut(vitp_os_pool *m, uint64_t size)
+{
+    LARGE_INTEGER at;
+    at.QuadPart = (LONGLONG)size;
+    return SetFilePointerEx(m->file, at, NULL, FILE_BEGIN) && SetEndOfFile(m->file);
+}
+
 static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_t size)
 {
     LARGE_INTEGER at;
@@ -1823,7 +1864,8 @@ static bool vitp_os_pool_fill(vitp_os_pool *m, size_t size)
     return true;
 }
 
-static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
+/* An empty file, which is locked. */
+static bool vitp_os_pool_begin(vitp_os_pool *m, const char *path)
 {
     wchar_t wide[VITP_PATH_MAX];
     memset(m, 0, sizeof *m);
@@ -1833,9 +1875,15 @@ static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
     m->file = CreateFileW(wide, GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_NEW,
                           FILE_ATTRIBUTE_NORMAL | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED, NULL);
     m->open = m->file != INVALID_HANDLE_VALUE;
-    if (!m->open) return false;
+    return m->open;
+}
+
+static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    if (!vitp_os_pool_begin(m, path)) return false;
     m->size = size;
-    if (vitp_os_pool_is_safe(wide) && vitp_os_pool_fill(m, size))
+    if (vitp_os_wide(wide, path) && vitp_os_pool_is_safe(wide) && vitp_os_pool_fill(m, size))
         m->mapping = CreateFileMappingW(m->file, NULL, PAGE_READWRITE, 0, 0, NULL);
     if (m->mapping) m->memory = MapViewOfFile(m->mapping, FILE_MAP_ALL_ACCESS, 0, 0, 0);
     if (m->memory) return true;
@@ -1873,6 +1921,17 @@ static bool vitp_os_pool_rename(vitp_os_pool *m, const char *path)
 {
     (void)m, (void)path;
     return true;
+}
+
+/* Bytes of a plain file, 0: there is none. */
+static uint64_t vitp_os_size_of(const char *path)
+{
+    wchar_t                   wide[VITP_PATH_MAX];
+    WIN32_FILE_ATTRIBUTE_DATA d;
+    if (!vitp_os_wide(wide, path) || !GetFileAttributesExW(wide, GetFileExInfoStandard, &d) ||
+        (d.dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT)))
+        return 0;
+    return (uint64_t)d.nFileSizeHigh << 32 | d.nFileSizeLow;
 }
 
 static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
@@ -1954,27 +2013,35 @@ static uint64_t vitp_os_process_start(uint32_t process)
 #define VITP_OS_ADMIN ((uid_t)0)
 #endif
 
+#ifndef VITP_OS_CLOCK_NS /* a test has clocks of its own */
+#define VITP_OS_CLOCK_NS(clock) vitp_os_clock_ns(clock)
 static uint64_t vitp_os_clock_ns(clockid_t clock)
 {
     struct timespec t;
     clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+#endif
 
-static uint64_t vitp_os_now_ns(void) { return vitp_os_clock_ns(CLOCK_MONOTONIC); }
+static uint64_t vitp_os_now_ns(void) { return VITP_OS_CLOCK_NS(CLOCK_MONOTONIC); }
 
 static uint64_t vitp_os_coarse_ns(void)
 {
 #if defined(CLOCK_MONOTONIC_COARSE)
-    return vitp_os_clock_ns(CLOCK_MONOTONIC_COARSE);
+    return VITP_OS_CLOCK_NS(CLOCK_MONOTONIC_COARSE);
 #elif defined(CLOCK_MONOTONIC_FAST)
-    return vitp_os_clock_ns(CLOCK_MONOTONIC_FAST);
+    return VITP_OS_CLOCK_NS(CLOCK_MONOTONIC_FAST);
 #else
-    return vitp_os_clock_ns(CLOCK_MONOTONIC);
+    return VITP_OS_CLOCK_NS(CLOCK_MONOTONIC);
 #endif
 }
 
-static int64_t vitp_os_wall_s(void) { return (int64_t)time(NULL); }
+/* 0: a clock that stands before 1970. */
+static uint64_t vitp_os_wall_ns(void)
+{
+    uint64_t now_ns = VITP_OS_CLOCK_NS(CLOCK_REALTIME);
+    return now_ns >> 63 ? 0u : now_ns;
+}
 
 static bool vitp_os_read_all(int fd, void *out, size_t size)
 {
@@ -2209,7 +2276,7 @@ static void vitp_os_wake_set(vitp_os_wake *w) { (void)sem_post(&w->semaphore); }
 
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
 {
-    struct timespec t = vitp_os_timespec(vitp_os_clock_ns(CLOCK_REALTIME) + (uint64_t)ms * VITP_MS);
+    struct timespec t = vitp_os_timespec(VITP_OS_CLOCK_NS(CLOCK_REALTIME) + (uint64_t)ms * VITP_MS);
     (void)sem_timedwait(&w->semaphore, &t);
 }
 #endif
@@ -2550,12 +2617,13 @@ static bool vitp_os_state_folder(char *out, size_t size)
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
    write it anew; not for long: one that hangs must not stop us. A lock on the folder itself, so
    that no file is made. */
-static intptr_t vitp_os_hold_folder(const char *path)
+static intptr_t vitp_os_hold_folder(const char *path, bool *held)
 {
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int turns = (int)VITP_HOLD_MS;
+    *held = false;
     if (folder < 0) return 0;
-    while (flock(folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK && turns-- > 0)
+    while (!(*held = flock(folder, LOCK_EX | LOCK_NB) == 0) && errno == EWOULDBLOCK && turns-- > 0)
         vitp_os_sleep(1);
     return (intptr_t)folder + 1;
 }
@@ -2741,6 +2809,12 @@ static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *dat
     return lseek(m->file, (off_t)offset, SEEK_SET) >= 0 && vitp_os_write_all(m->file, data, size);
 }
 
+/* What lies behind size is gone. */
+static bool vitp_os_pool_cut(vitp_os_pool *m, uint64_t size)
+{
+    return ftruncate(m->file, (off_t)size) == 0;
+}
+
 static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_t size)
 {
     return lseek(m->file, (off_t)offset, SEEK_SET) >= 0 && vitp_os_read_all(m->file, out, size);
@@ -2786,18 +2860,26 @@ static bool vitp_os_pool_rename(vitp_os_pool *m, const char *path)
            vitp_os_pool_is_at(m, path);
 }
 
-/* Under a temporary name first, which ends in .new: whoever sees the last name sees it locked. */
-static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
+/* An empty file, locked, under a temporary name that ends in .new: whoever sees the last name sees
+   it locked. */
+static bool vitp_os_pool_begin(vitp_os_pool *m, const char *path)
 {
-    void *memory = MAP_FAILED;
     memset(m, 0, sizeof *m);
     if (snprintf(m->path, sizeof m->path, "%s.new", path) >= (int)sizeof m->path) return false;
     m->file = open(m->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     m->open = m->file >= 0;
     if (!m->open) return false;
+    if (fchmod(m->file, 0600) == 0 && flock(m->file, LOCK_EX | LOCK_NB) == 0) return true;
+    vitp_os_pool_remove(m);
+    return false;
+}
+
+static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
+{
+    void *memory = MAP_FAILED;
+    if (!vitp_os_pool_begin(m, path)) return false;
     m->size = size;
-    if (fchmod(m->file, 0600) == 0 && flock(m->file, LOCK_EX | LOCK_NB) == 0 &&
-        VITP_OS_POOL_KEEPS_SPACE(m->file, size))
+    if (VITP_OS_POOL_KEEPS_SPACE(m->file, size))
         memory =
             mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | VITP_OS_POPULATE, m->file, 0);
     if (memory != MAP_FAILED) m->memory = memory;
@@ -2824,6 +2906,13 @@ static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
     if (found != VITP_OS_FOUND_REFUSED && vitp_os_pool_is_at(m, path)) return found;
     vitp_os_pool_close(m);
     return found == VITP_OS_FOUND_REFUSED ? found : VITP_OS_FOUND_BUSY;
+}
+
+/* Bytes of a plain file, 0: there is none. */
+static uint64_t vitp_os_size_of(const char *path)
+{
+    struct stat s;
+    return lstat(path, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0 ? (uint64_t)s.st_size : 0u;
 }
 
 static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
@@ -2866,6 +2955,8 @@ static uint64_t vitp_os_process_start(uint32_t process)
 #endif /* !VITELEMETRY_NO_FILES */
 
 #endif /* POSIX */
+
+static int64_t vitp_os_wall_s(void) { return (int64_t)(vitp_os_wall_ns() / 1000000000u); }
 
 /* ============================================================================================
    >>log: each item once a client. Noted anywhere, told to the host where no lock of ours is held.
@@ -9703,6 +9794,37 @@ static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_sche
     return place.head ? vitp_record_in_place(&from, place, bound) : vitp_record_on_stack(&from);
 }
 
+/* Puts the event telemetry.report into the queue: its members in this order. */
+static bool vitp_record_report(vitp_recorder *r, const uint64_t counts[3])
+{
+    static const char        name[] = "telemetry.report";
+    static const char *const keys[3] = { "accepted", "dropped", "refused_full" };
+    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
+    union {
+        vitp_record_head head;
+        unsigned char    bytes[256];
+    } memory;
+    vitp_encoder e;
+    uint32_t     i;
+    if (!vitp_record_allowed(r, VITP_MAY_USAGE)) return false;
+    memset(&e, 0, sizeof e);
+    e.data = memory.bytes;
+    e.capacity = sizeof memory;
+    vitp_record_fill(r, &memory.head, &always, NULL, VITP_RECORD_ADHOC, 0, sizeof name - 1u);
+    e.size = sizeof memory.head;
+    vitp_record_put(&e, name, sizeof name - 1u);
+    for (i = 0; i < 3; i++) {
+        unsigned char head[2];
+        int64_t       value = (int64_t)counts[i];
+        head[0] = (unsigned char)VIT_INT;
+        head[1] = (unsigned char)strlen(keys[i]);
+        vitp_record_put(&e, head, 2);
+        vitp_record_put(&e, keys[i], head[1]);
+        vitp_record_put(&e, &value, 8);
+    }
+    return vit_queue_push_important(r->queue, memory.bytes, e.size);
+}
+
 /* ============================================================================================
    >>wire: from a record to the bytes that are sent. All of it runs in the consumer, under the
    lock.
@@ -9716,6 +9838,7 @@ typedef struct vitp_label {
 typedef struct vitp_wire {
     vitp_recorder *recorder;
     char           hwid[37];
+    const char    *client_type;
     vitp_label     clean[VITP_LABEL_CACHE]; /* labels in which the scrubber found nothing */
 } vitp_wire;
 
@@ -9727,15 +9850,38 @@ typedef enum vitp_wire_result {
     VITP_WIRE_STALE /* recorded under an identity that is gone */
 } vitp_wire_result;
 
+/* What is made of a record: JSON, OTLP's JSON, or a record that needs no ledger to be read, for the
+   spool. */
+typedef enum vitp_wire_shape {
+    VITP_SHAPE_JSON,
+    VITP_SHAPE_OTLP,
+    VITP_SHAPE_RECORD
+} vitp_wire_shape;
+
+/* How, and at what time. A record of the spool has Unix time, one of a pool its writer's clock. */
+typedef struct vitp_wire_job {
+    vitp_wire_shape shape;
+    vitp_ledger    *ledger; /* of the pool; NULL: the record is one of the spool */
+    uint64_t        now_ns; /* of the record's clock */
+    uint64_t        wall_ns;
+} vitp_wire_job;
+
 /* One event in the making. */
 typedef struct vitp_event_writer {
     vitp_wire           *wire;
-    vitp_ledger         *ledger;
+    const vitp_wire_job *job;
     vitp_json           *json;
     const unsigned char *data;
     uint32_t             size, at;
     uint32_t             own; /* members of the context that the event has itself (VITP_OWN_*) */
     bool                 first, corrupt, secret;
+    vitp_record_head     head;
+    const char          *name, *app_version;
+    uint32_t             name_size;
+    const vitp_context  *context; /* NULL: none */
+    /* what they may point to; not set beforehand */
+    char         made_up[VITP_NAME_MAX * 2u], own_version[VITP_LABEL_MAX + 1u];
+    vitp_context own_context;
 } vitp_event_writer;
 
 enum {
@@ -9756,7 +9902,20 @@ static const unsigned char *vitp_wire_take(vitp_event_writer *w, uint32_t size)
     return p;
 }
 
-static void vitp_wire_key(vitp_event_writer *w, const char *name, uint32_t size)
+/* What OTLP calls a value of this kind. */
+static const char *vitp_wire_value_name(vit_kind kind)
+{
+    switch (kind) {
+    case VIT_INT:
+    case VIT_MS: return "intValue";
+    case VIT_REAL: return "doubleValue";
+    case VIT_FLAG: return "boolValue";
+    default: return "stringValue";
+    }
+}
+
+/* Notes which members of the context the event has itself. */
+static void vitp_wire_note_own(vitp_event_writer *w, const char *name, uint32_t size)
 {
     static const struct {
         const char *name;
@@ -9766,14 +9925,54 @@ static void vitp_wire_key(vitp_event_writer *w, const char *name, uint32_t size)
                 { "db_provider", VITP_OWN_PROVIDER },
                 { "collection_name_hash", VITP_OWN_COLLECTION } };
     size_t i;
-    if (!w->secret && !vitp_text_is_key(name, size)) w->corrupt = true;
     for (i = 0; i < sizeof own / sizeof own[0]; i++)
         if (size == strlen(own[i].name) && memcmp(name, own[i].name, size) == 0)
             w->own |= own[i].bit;
-    vitp_json_text(w->json, w->first ? "\"" : ",\"");
-    vitp_json_raw(w->json, name, size);
-    vitp_json_text(w->json, "\":");
+}
+
+/* What stands before a member's value. */
+static void vitp_wire_key(vitp_event_writer *w, vit_kind kind, const char *name, uint32_t size)
+{
+    vitp_wire_shape shape = w->job->shape;
+    if (!w->secret && !vitp_text_is_key(name, size)) w->corrupt = true;
+    vitp_wire_note_own(w, name, size);
+    if (shape == VITP_SHAPE_RECORD) {
+        char head[2];
+        head[0] = (char)kind;
+        head[1] = (char)(unsigned char)size;
+        vitp_json_raw(w->json, head, 2);
+        vitp_json_raw(w->json, name, size);
+        return;
+    }
+    if (!w->first) vitp_json_raw(w->json, ",", 1);
     w->first = false;
+    if (shape == VITP_SHAPE_OTLP) vitp_json_text(w->json, "{\"key\":");
+    vitp_json_raw(w->json, "\"", 1);
+    vitp_json_raw(w->json, name, size);
+    vitp_json_raw(w->json,
+                  shape == VITP_SHAPE_OTLP ? "\"" : "\":", shape == VITP_SHAPE_OTLP ? 1 : 2);
+    if (shape != VITP_SHAPE_OTLP) return;
+    vitp_json_text(w->json, ",\"value\":{\"");
+    vitp_json_text(w->json, vitp_wire_value_name(kind));
+    vitp_json_text(w->json, "\":");
+}
+
+/* And what stands behind it. */
+static void vitp_wire_end(vitp_event_writer *w)
+{
+    if (w->job->shape == VITP_SHAPE_OTLP) vitp_json_raw(w->json, "}}", 2);
+}
+
+/* A text as a value. In a record it is its size and its bytes. */
+static void vitp_wire_string(vitp_event_writer *w, const char *text, size_t size)
+{
+    uint16_t bytes = (uint16_t)size;
+    if (w->job->shape != VITP_SHAPE_RECORD) {
+        vitp_json_string(w->json, text, size);
+        return;
+    }
+    vitp_json_raw(w->json, (const char *)&bytes, 2);
+    vitp_json_raw(w->json, text, size);
 }
 
 /* The last gate: no registered secret passes, in whatever member and spelling. */
@@ -9838,13 +10037,13 @@ static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
                                w->wire->recorder->secrets.count);
         (void)vitp_scrub_text(scrubbed, sizeof scrubbed, text, size, &values, &kept);
         if (kept != size || memcmp(scrubbed, text, size) != 0) {
-            vitp_json_string(w->json, scrubbed, kept);
+            vitp_wire_string(w, scrubbed, kept);
             return;
         }
         slot->size = (uint8_t)size;
         memcpy(slot->text, text, size);
     }
-    vitp_json_string(w->json, text, size);
+    vitp_wire_string(w, text, size);
 }
 
 static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name,
@@ -9863,15 +10062,18 @@ static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name
         w->corrupt = true;
         return;
     }
-    vitp_wire_key(w, name, name_size);
+    vitp_wire_key(w, kind, name, name_size);
     if (kind == VIT_LABEL || kind == VIT_FILE) vitp_wire_label(w, (const char *)p, size);
-    else if (vitp_wire_passes(w, (const char *)p, size))
-        vitp_json_string(w->json, (const char *)p, size);
+    else if (vitp_wire_passes(w, (const char *)p, size)) vitp_wire_string(w, (const char *)p, size);
+    vitp_wire_end(w);
 }
 
-static void vitp_wire_string(vitp_event_writer *w, const char *text)
+/* Bytes of the event's record as they are. True: that is all, as a record is made of it. */
+static bool vitp_wire_copy(vitp_event_writer *w, const unsigned char *from, size_t size)
 {
-    vitp_json_string(w->json, text, strlen(text));
+    if (w->job->shape != VITP_SHAPE_RECORD) return false;
+    vitp_json_raw(w->json, (const char *)from, size);
+    return true;
 }
 
 static void vitp_wire_hash(vitp_event_writer *w, vit_kind kind, const char *name,
@@ -9879,39 +10081,66 @@ static void vitp_wire_hash(vitp_event_writer *w, vit_kind kind, const char *name
 {
     const unsigned char *p = vitp_wire_take(w, 1);
     char                 hex[17];
-    if (!p || !*p || !(p = vitp_wire_take(w, 8))) return;
-    vitp_text_hex(hex, p, kind == VIT_ROW ? 6 : 8);
-    vitp_wire_key(w, name, name_size);
-    vitp_wire_string(w, hex);
+    if (!p || !*p || !vitp_wire_take(w, 8)) return;
+    vitp_text_hex(hex, p + 1, kind == VIT_ROW ? 6 : 8);
+    vitp_wire_key(w, kind, name, name_size);
+    if (!vitp_wire_copy(w, p, 9)) vitp_wire_string(w, hex, strlen(hex));
+    vitp_wire_end(w);
 }
 
 static void vitp_wire_uuid(vitp_event_writer *w, const char *name, uint32_t name_size)
 {
     const unsigned char *p = vitp_wire_take(w, 1);
     char                 text[37];
-    if (!p || !*p || !(p = vitp_wire_take(w, 16))) return;
-    vitp_text_uuid(text, p);
-    vitp_wire_key(w, name, name_size);
-    vitp_wire_string(w, text);
+    if (!p || !*p || !vitp_wire_take(w, 16)) return;
+    vitp_text_uuid(text, p + 1);
+    vitp_wire_key(w, VIT_UUID, name, name_size);
+    if (!vitp_wire_copy(w, p, 17)) vitp_wire_string(w, text, 36);
+    vitp_wire_end(w);
+}
+
+/* JSON has no number that is not finite: null, and in OTLP what the mapping of protobuf says. */
+static void vitp_wire_real(vitp_event_writer *w, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (w->job->shape == VITP_SHAPE_OTLP && (bits >> 52 & 0x7FFu) == 0x7FFu)
+        vitp_json_text(w->json, bits << 12        ? "\"NaN\""
+                                : bits >> 63 != 0 ? "\"-Infinity\""
+                                                  : "\"Infinity\"");
+    else vitp_json_real(w->json, value);
+}
+
+/* OTLP's integers of 64 bits are strings, as in the JSON mapping of protobuf. */
+static void vitp_wire_int(vitp_event_writer *w, int64_t value)
+{
+    bool quoted = w->job->shape == VITP_SHAPE_OTLP;
+    if (quoted) vitp_json_raw(w->json, "\"", 1);
+    vitp_json_int(w->json, value);
+    if (quoted) vitp_json_raw(w->json, "\"", 1);
 }
 
 static void vitp_wire_number(vitp_event_writer *w, vit_kind kind, const char *name,
                              uint32_t name_size)
 {
-    const unsigned char *p = vitp_wire_take(w, kind == VIT_FLAG ? 1 : 8);
+    uint32_t             size = kind == VIT_FLAG ? 1 : 8;
+    const unsigned char *p = vitp_wire_take(w, size);
     int64_t              integer;
     double               real;
     if (!p) return;
-    vitp_wire_key(w, name, name_size);
-    if (kind == VIT_FLAG) {
+    vitp_wire_key(w, kind, name, name_size);
+    if (vitp_wire_copy(w, p, size)) {
+        return;
+    } else if (kind == VIT_FLAG) {
         vitp_json_text(w->json, *p ? "true" : "false");
     } else if (kind == VIT_REAL) {
         memcpy(&real, p, 8);
-        vitp_json_real(w->json, real);
+        vitp_wire_real(w, real);
     } else {
         memcpy(&integer, p, 8);
-        vitp_json_int(w->json, integer);
+        vitp_wire_int(w, integer);
     }
+    vitp_wire_end(w);
 }
 
 static void vitp_wire_member(vitp_event_writer *w, vit_kind kind, const char *name,
@@ -9948,6 +10177,17 @@ static void vitp_wire_declared(vitp_event_writer *w, vitp_schema_reader *schema)
     if (!key || w->at != w->size) w->corrupt = true;
 }
 
+/* A key as it leaves. Returns its size in out. The spool's are so already. */
+static uint32_t vitp_wire_member_key(vitp_event_writer *w, const unsigned char *name, uint32_t size,
+                                     char out[VITP_NAME_MAX * 2u])
+{
+    if (size > VITP_NAME_MAX) return 0;
+    if (w->job->ledger) return vitp_wire_made_up(w, (const char *)name, size, out);
+    if (!vitp_wire_passes(w, (const char *)name, size)) return 0;
+    memcpy(out, name, size);
+    return size;
+}
+
 static void vitp_wire_adhoc(vitp_event_writer *w)
 {
     char     key[VITP_NAME_MAX * 2u];
@@ -9956,115 +10196,280 @@ static void vitp_wire_adhoc(vitp_event_writer *w)
         const unsigned char *head = vitp_wire_take(w, 2);
         const unsigned char *name = head ? vitp_wire_take(w, head[1]) : NULL;
         if (!name) return;
-        size =
-            head[1] <= VITP_NAME_MAX ? vitp_wire_made_up(w, (const char *)name, head[1], key) : 0;
+        size = vitp_wire_member_key(w, name, head[1], key);
         vitp_wire_member(w, (vit_kind)head[0], key, size);
     }
 }
 
-static void vitp_wire_context(vitp_event_writer *w, uint32_t number)
+/* A label of the client's own, as a member. */
+static void vitp_wire_own_label(vitp_event_writer *w, const char *key, const char *text)
 {
-    const vitp_context *c = &w->ledger->contexts[number & (VITP_CONTEXTS_MAX - 1u)];
-    if (number == 0) return;
-    if (c->number != number) {
-        vitp_log_note(&w->wire->recorder->log, VIT_LOG_CONTEXT_LOST);
-        return;
-    }
-    if (c->session_id[0] && !(w->own & VITP_OWN_SESSION)) {
-        vitp_wire_key(w, "session_id", 10);
-        vitp_wire_label(w, c->session_id, strlen(c->session_id));
-    }
-    if (c->provider[0] && !(w->own & VITP_OWN_PROVIDER)) {
-        vitp_wire_key(w, "db_provider", 11);
-        vitp_wire_label(w, c->provider, strlen(c->provider));
-    }
-    if (c->collection_hash[0] && !(w->own & VITP_OWN_COLLECTION)) {
-        vitp_wire_key(w, "collection_name_hash", 20);
-        vitp_wire_string(w, c->collection_hash);
-    }
+    vitp_wire_key(w, VIT_LABEL, key, (uint32_t)strlen(key));
+    vitp_wire_label(w, text, strlen(text));
+    vitp_wire_end(w);
 }
 
-#define VITP_DELAY_MIN_S 60u /* an event that waited no longer says nothing of it */
+static void vitp_wire_context(vitp_event_writer *w)
+{
+    const vitp_context *c = w->context;
+    if (!c) return;
+    if (c->session_id[0] && !(w->own & VITP_OWN_SESSION))
+        vitp_wire_own_label(w, "session_id", c->session_id);
+    if (c->provider[0] && !(w->own & VITP_OWN_PROVIDER))
+        vitp_wire_own_label(w, "db_provider", c->provider);
+    if (c->collection_hash[0] && !(w->own & VITP_OWN_COLLECTION))
+        vitp_wire_own_label(w, "collection_name_hash", c->collection_hash);
+}
 
-static void vitp_wire_common(vitp_event_writer *w, const vitp_record_head *head, uint64_t now_ns)
+static void vitp_wire_sampling(vitp_event_writer *w)
 {
     static const char *const seeds[] = { "", "session", "hwid", "correlation" };
-    uint64_t delay_s = now_ns > head->time_ns ? (now_ns - head->time_ns) / 1000000000u : 0;
+    if (!(w->head.rate < 1.0)) return;
+    vitp_wire_key(w, VIT_REAL, "sampling_rate", 13);
+    vitp_wire_real(w, w->head.rate);
+    vitp_wire_end(w);
+    vitp_wire_own_label(w, "sampling_seed_type", seeds[w->head.seed_kind & 3u]);
+    vitp_wire_own_label(w, "sampling_version", "1");
+}
+
+#define VITP_DELAY_MIN_S 60u        /* an event that waited no longer says nothing of it */
+#define VITP_DELAY_MAX_S 315360000u /* ten years: the clock was set, and nobody knows */
+
+/* How long the event has waited; 0: it cannot be told. */
+static uint64_t vitp_wire_age_ns(const vitp_event_writer *w)
+{
+    uint64_t now_ns = w->job->now_ns;
+    uint64_t age_ns = now_ns > w->head.time_ns ? now_ns - w->head.time_ns : 0;
+    return age_ns < VITP_DELAY_MAX_S * UINT64_C(1000000000) ? age_ns : 0;
+}
+
+/* Unix time at which it was recorded, by the clock of now. */
+static uint64_t vitp_wire_recorded_ns(const vitp_event_writer *w)
+{
+    uint64_t age_ns = vitp_wire_age_ns(w);
+    return w->job->wall_ns > age_ns ? w->job->wall_ns - age_ns : 1u;
+}
+
+/* Members that every event may have. */
+static void vitp_wire_common(vitp_event_writer *w)
+{
+    uint64_t delay_s = vitp_wire_age_ns(w) / 1000000000u;
     char     id[37];
-    if ((head->flags & VITP_RECORD_CORRELATED) && !(w->own & VITP_OWN_CORRELATION)) {
-        vitp_text_uuid(id, head->correlation_id);
-        vitp_wire_key(w, "correlation_id", 14);
-        vitp_wire_string(w, id);
+    if ((w->head.flags & VITP_RECORD_CORRELATED) && !(w->own & VITP_OWN_CORRELATION)) {
+        vitp_text_uuid(id, w->head.correlation_id);
+        vitp_wire_key(w, VIT_UUID, "correlation_id", 14);
+        vitp_wire_string(w, id, 36);
+        vitp_wire_end(w);
     }
-    vitp_wire_context(w, head->context);
-    if (head->rate < 1.0) {
-        vitp_wire_key(w, "sampling_rate", 13);
-        vitp_json_real(w->json, head->rate);
-        vitp_wire_key(w, "sampling_seed_type", 18);
-        vitp_wire_string(w, seeds[head->seed_kind & 3u]);
-        vitp_wire_key(w, "sampling_version", 16);
-        vitp_wire_string(w, "1");
-    }
-    if (delay_s > VITP_DELAY_MIN_S) {
-        vitp_wire_key(w, "delay_s", 7);
+    vitp_wire_context(w);
+    vitp_wire_sampling(w);
+    if (delay_s > VITP_DELAY_MIN_S && w->job->shape == VITP_SHAPE_JSON) { /* OTLP has the time */
+        vitp_wire_key(w, VIT_INT, "delay_s", 7);
         vitp_json_int(w->json, (int64_t)delay_s);
     }
 }
 
-static void vitp_wire_envelope(vitp_event_writer *w, const char *name, size_t name_size)
+static void vitp_wire_text_value(vitp_event_writer *w, const char *before, const char *text)
 {
-    vitp_json_text(w->json, "{\"hwid\":");
-    vitp_wire_string(w, w->wire->hwid);
+    vitp_json_text(w->json, before);
+    vitp_json_string(w->json, text, strlen(text));
+}
+
+/* ---- JSON: the envelope ------------------------------------------------------------------ */
+
+static void vitp_wire_envelope(vitp_event_writer *w)
+{
+    vitp_wire_text_value(w, "{\"hwid\":", w->wire->hwid);
     vitp_json_text(w->json, ",\"event_name\":");
-    vitp_json_string(w->json, name, name_size);
-    vitp_json_text(w->json, ",\"app_version\":");
-    vitp_wire_string(w, w->ledger->writer.app_version);
-    vitp_json_text(w->json, ",\"client_type\":");
-    vitp_wire_string(w, w->ledger->writer.client_type);
+    vitp_json_string(w->json, w->name, w->name_size);
+    vitp_wire_text_value(w, ",\"app_version\":", w->app_version);
+    vitp_wire_text_value(w, ",\"client_type\":", w->wire->client_type);
     vitp_json_text(w->json, ",\"metadata\":{");
 }
 
-/* The event's name, behind which its members begin; NULL: there is none. */
-static const char *vitp_wire_name(vitp_event_writer *w, const vitp_record_head *head,
-                                  vitp_schema_reader *schema, char own[VITP_NAME_MAX * 2u],
-                                  uint32_t *size)
+/* ---- OTLP/HTTP logs (opentelemetry-proto 1.5, JSON mapping) ------------------------------ */
+
+static void vitp_wire_attribute(vitp_event_writer *w, const char *before, const char *key,
+                                const char *text)
 {
-    const char *name = vitp_schema_open(schema, w->ledger, head->type, size);
-    if (!name && head->type != VITP_RECORD_ADHOC) return NULL;
-    if (head->flags & VITP_RECORD_NAMED) {
-        *size = head->name_size;
-        name = (const char *)vitp_wire_take(w, *size);
-        if (!name || !vitp_text_is_name(name, *size)) return NULL;
-        *size = vitp_wire_made_up(w, name, *size, own);
-        return own;
-    }
-    return name && vitp_text_is_name(name, *size) ? name : NULL;
+    vitp_json_text(w->json, before);
+    vitp_wire_text_value(w, "{\"key\":", key);
+    vitp_wire_text_value(w, ",\"value\":{\"stringValue\":", text);
+    vitp_json_text(w->json, "}}");
 }
 
-/* Appends one event to json, or leaves json as it was. now_ns: of the writer's clock. */
-static vitp_wire_result vitp_wire_event(vitp_wire *wire, vitp_ledger *ledger, vitp_json *json,
-                                        const void *record, uint32_t size, uint64_t now_ns)
+/* What the records of one request have in common: program, installation, library. */
+static void vitp_wire_resource(vitp_event_writer *w)
 {
-    size_t               mark = json->size;
-    vitp_record_head     head;
-    vitp_schema_reader   schema;
-    const char          *name;
-    char                 own_name[VITP_NAME_MAX * 2u];
-    uint32_t             name_size = 0;
-    vitp_event_writer    w = { wire, ledger, json, (const unsigned char *)record, size, 0, 0,
-                               true, false,  false };
-    const unsigned char *p = vitp_wire_take(&w, sizeof head);
+    vitp_json_text(w->json, "{\"resourceLogs\":[{\"resource\":{\"attributes\":[");
+    vitp_wire_attribute(w, "", "service.name", w->wire->client_type);
+    vitp_wire_attribute(w, ",", "service.version", w->app_version);
+    vitp_wire_attribute(w, ",", "service.instance.id", w->wire->hwid);
+    vitp_wire_attribute(w, ",", "telemetry.sdk.name", "vitelemetry");
+    vitp_wire_attribute(w, ",", "telemetry.sdk.language", "c");
+    vitp_wire_attribute(w, ",", "telemetry.sdk.version", VITELEMETRY_VERSION);
+    vitp_json_text(
+        w->json,
+        "]},\"scopeLogs\":[{\"scope\":{\"name\":\"vitelemetry\",\"version\":\"" VITELEMETRY_VERSION
+        "\"},\"logRecords\":[");
+}
+
+static void vitp_wire_time(vitp_event_writer *w, const char *before, uint64_t unix_ns)
+{
+    vitp_json_text(w->json, before);
+    vitp_json_int(w->json, (int64_t)unix_ns);
+    vitp_json_raw(w->json, "\"", 1);
+}
+
+/* The body repeats the name for receivers that do not know eventName, which is of version 1.5. */
+static void vitp_wire_log_record(vitp_event_writer *w)
+{
+    bool error = (w->head.flags & VITP_RECORD_ERROR) != 0;
+    char hex[33];
+    vitp_wire_time(w, "{\"timeUnixNano\":\"", vitp_wire_recorded_ns(w));
+    vitp_wire_time(w, ",\"observedTimeUnixNano\":\"", w->job->wall_ns);
+    vitp_json_text(w->json, error ? ",\"severityNumber\":17,\"severityText\":\"ERROR\""
+                                  : ",\"severityNumber\":9,\"severityText\":\"INFO\"");
+    vitp_json_text(w->json, ",\"eventName\":");
+    vitp_json_string(w->json, w->name, w->name_size);
+    vitp_json_text(w->json, ",\"body\":{\"stringValue\":");
+    vitp_json_string(w->json, w->name, w->name_size);
+    vitp_json_raw(w->json, "}", 1);
+    if (w->head.flags & VITP_RECORD_CORRELATED) {
+        vitp_text_hex(hex, w->head.correlation_id, 16);
+        vitp_wire_text_value(w, ",\"traceId\":", hex);
+    }
+    vitp_json_text(w->json, ",\"attributes\":[");
+}
+
+/* ---- a record that needs no ledger: head, name, version, context, members as of an ad-hoc event.
+   Its time is Unix time. -------------------------------------------------------------------- */
+
+static void vitp_wire_origin(vitp_event_writer *w)
+{
+    static const vitp_context none = { 0, "", "", "" };
+    const vitp_context       *c = w->context ? w->context : &none;
+    vitp_record_head          head = w->head;
+    head.time_ns = vitp_wire_recorded_ns(w);
+    head.context = 0;
+    head.identity = 0;
+    head.type = VITP_RECORD_ADHOC;
+    head.flags |= VITP_RECORD_NAMED;
+    head.name_size = (uint16_t)w->name_size;
+    vitp_json_raw(w->json, (const char *)&head, sizeof head);
+    vitp_json_raw(w->json, w->name, w->name_size);
+    vitp_wire_string(w, w->app_version, strlen(w->app_version));
+    vitp_wire_label(w, c->session_id, strlen(c->session_id));
+    vitp_wire_label(w, c->provider, strlen(c->provider));
+    vitp_wire_label(w, c->collection_hash, strlen(c->collection_hash));
+}
+
+static void vitp_wire_take_text(vitp_event_writer *w, char *out, size_t capacity)
+{
+    const unsigned char *p = vitp_wire_take(w, 2);
+    uint16_t             size = 0;
+    if (p) memcpy(&size, p, 2);
+    p = vitp_wire_take(w, size);
+    if (size >= capacity) w->corrupt = true;
+    else if (p) memcpy(out, p, size);
+    out[size < capacity && p ? size : 0] = 0;
+}
+
+/* Reads what vitp_wire_origin wrote behind the name. */
+static void vitp_wire_take_origin(vitp_event_writer *w)
+{
+    vitp_context *c = &w->own_context;
+    vitp_wire_take_text(w, w->own_version, sizeof w->own_version);
+    vitp_wire_take_text(w, c->session_id, sizeof c->session_id);
+    vitp_wire_take_text(w, c->provider, sizeof c->provider);
+    vitp_wire_take_text(w, c->collection_hash, sizeof c->collection_hash);
+    if (!vitp_text_is_printable(w->own_version, VITP_LABEL_MAX)) w->corrupt = true;
+    w->app_version = w->own_version;
+    w->context = c;
+}
+
+/* ---- one event --------------------------------------------------------------------------- */
+
+/* What the pool's ledger says of the record. */
+static void vitp_wire_find_origin(vitp_event_writer *w)
+{
+    vitp_ledger  *ledger = w->job->ledger;
+    vitp_context *c = &ledger->contexts[w->head.context & (VITP_CONTEXTS_MAX - 1u)];
+    w->app_version = ledger->writer.app_version;
+    if (w->head.context == 0) return;
+    if (c->number == w->head.context) w->context = c;
+    else vitp_log_note(&w->wire->recorder->log, VIT_LOG_CONTEXT_LOST);
+}
+
+/* The event's name, behind which its members begin, goes into w. False: there is none. */
+static bool vitp_wire_name(vitp_event_writer *w, vitp_schema_reader *schema)
+{
+    const char *name = NULL;
+    uint32_t    size = w->head.name_size;
+    if (w->job->ledger)
+        name = vitp_schema_open(schema, w->job->ledger, w->head.type, &w->name_size);
+    if (!name && w->head.type != VITP_RECORD_ADHOC) return false;
+    if (w->head.flags & VITP_RECORD_NAMED) {
+        name = (const char *)vitp_wire_take(w, size);
+        if (!name || !vitp_text_is_name(name, size)) return false;
+        w->name_size = vitp_wire_member_key(w, (const unsigned char *)name, size, w->made_up);
+        w->name = w->made_up;
+        return true;
+    }
+    w->name = name;
+    return name && vitp_text_is_name(name, w->name_size);
+}
+
+/* Head, name and origin. */
+static vitp_wire_result vitp_wire_begin(vitp_event_writer *w, vitp_schema_reader *schema)
+{
+    const unsigned char *p = vitp_wire_take(w, sizeof w->head);
+    vitp_ledger         *ledger = w->job->ledger;
     if (!p) return VITP_WIRE_CORRUPT;
-    memcpy(&head, p, sizeof head);
-    if (head.time_ns == 0) return VITP_WIRE_CORRUPT; /* memory that was lost */
-    if (head.identity != (uint16_t)VITP_ATOMIC_LOAD(&ledger->identity)) return VITP_WIRE_STALE;
-    name = vitp_wire_name(&w, &head, &schema, own_name, &name_size);
-    if (!name) return VITP_WIRE_CORRUPT;
-    vitp_wire_envelope(&w, name, name_size);
-    if (head.type == VITP_RECORD_ADHOC) vitp_wire_adhoc(&w);
-    else vitp_wire_declared(&w, &schema);
-    vitp_wire_common(&w, &head, now_ns);
-    vitp_json_text(json, "}}");
+    memcpy(&w->head, p, sizeof w->head);
+    if (w->head.time_ns == 0) return VITP_WIRE_CORRUPT; /* memory that was lost */
+    if (ledger && w->head.identity != (uint16_t)VITP_ATOMIC_LOAD(&ledger->identity))
+        return VITP_WIRE_STALE;
+    if (!vitp_wire_name(w, schema)) return VITP_WIRE_CORRUPT;
+    if (ledger) vitp_wire_find_origin(w);
+    else vitp_wire_take_origin(w);
+    return w->corrupt ? VITP_WIRE_CORRUPT : VITP_WIRE_WRITTEN;
+}
+
+static void vitp_wire_write(vitp_event_writer *w, vitp_schema_reader *schema)
+{
+    vitp_wire_shape shape = w->job->shape;
+    if (shape == VITP_SHAPE_JSON) vitp_wire_envelope(w);
+    else if (shape == VITP_SHAPE_OTLP) vitp_wire_log_record(w);
+    else vitp_wire_origin(w);
+    if (w->head.type == VITP_RECORD_ADHOC) vitp_wire_adhoc(w);
+    else vitp_wire_declared(w, schema);
+    if (shape == VITP_SHAPE_RECORD) return;
+    vitp_wire_common(w);
+    vitp_json_raw(w->json, shape == VITP_SHAPE_JSON ? "}}" : "]}", 2);
+}
+
+/* Appends one event to json, or leaves json as it was. separator: what stands before it, unless it
+   is the first. */
+static vitp_wire_result vitp_wire_event(vitp_wire *wire, const vitp_wire_job *job, vitp_json *json,
+                                        const char *separator, const void *record, uint32_t size)
+{
+    size_t             mark = json->size;
+    vitp_schema_reader schema;
+    vitp_wire_result   result;
+    vitp_event_writer  w;
+    memset(&w, 0, offsetof(vitp_event_writer, made_up));
+    w.wire = wire;
+    w.job = job;
+    w.json = json;
+    w.data = (const unsigned char *)record;
+    w.size = size;
+    w.first = true;
+    result = vitp_wire_begin(&w, &schema);
+    if (result != VITP_WIRE_WRITTEN) return result;
+    if (mark > 0) vitp_json_text(json, separator);
+    else if (job->shape == VITP_SHAPE_OTLP) vitp_wire_resource(&w);
+    vitp_wire_write(&w, &schema);
     if (!json->full && !w.corrupt && !w.secret) return VITP_WIRE_WRITTEN;
     json->size = mark;
     if (w.corrupt || w.secret) json->full = false;
@@ -10073,16 +10478,882 @@ static vitp_wire_result vitp_wire_event(vitp_wire *wire, vitp_ledger *ledger, vi
 
 /* How the events of one request are put together. */
 typedef struct vitp_wire_form {
-    const char *content_type, *open, *separator, *close;
+    const char     *content_type, *open, *separator, *close;
+    vitp_wire_shape shape;
 } vitp_wire_form;
 
 static const vitp_wire_form *vitp_wire_form_of(vit_wire wire)
 {
-    static const vitp_wire_form forms[] = { { "application/json", "", "", "" },
-                                            { "application/json", "[", ",", "]" },
-                                            { "application/x-ndjson", "", "\n", "\n" } };
+    static const vitp_wire_form forms[] = {
+        { "application/json", "", "", "", VITP_SHAPE_JSON },
+        { "application/json", "[", ",", "]", VITP_SHAPE_JSON },
+        { "application/x-ndjson", "", "\n", "\n", VITP_SHAPE_JSON },
+        { "application/json", "", ",", "]}]}]}", VITP_SHAPE_OTLP } /* opened by the first event */
+    };
     return &forms[(uint32_t)wire];
 }
+
+/* ============================================================================================
+   >>spool: events that could not be delivered, in files of the data folder.
+
+   <client type>.<time>-<u or e>-<process>-<random>.spool: Unix time of its first event in 8 hex
+   digits; usage, or batches with an error event; the process that wrote or took it last. In it:
+
+       head | batch | record ... | batch | record ... | what was not finished
+
+   Whoever writes or reads a file has its lock. A file is written by one process, which appends
+   whole batches and then moves `end` in the head; a batch is a request, with its key. It is read
+   by one process, which takes it by a new name and moves `begin` behind what was answered. A file
+   that nobody has open is whoever's comes first. What cannot be read is skipped up to the next
+   whole record, so that a byte that changed costs one record at most.
+
+   The files of all processes together never exceed `cap`, which whoever writes sees to under the
+   folder's lock: the oldest file without errors goes first. Nothing is flushed to the disk: a
+   power loss may take the last seconds. All of it runs in the consumer, under the client's lock.
+   ============================================================================================ */
+
+#ifndef VITELEMETRY_NO_FILES
+
+#define VITP_SPOOL_MAGIC      "vitspool"
+#define VITP_SPOOL_VERSION    1u
+#define VITP_SPOOL_ORDER      0x01020304u
+#define VITP_SPOOL_BATCH      0x68637462u /* "btch" */
+#define VITP_SPOOL_RECORD     0x64726372u /* "rcrd" */
+#define VITP_SPOOL_RECORD_MAX 16384u      /* 128 keys, and the values of the largest record */
+#define VITP_SPOOL_OTHER      1024u       /* bytes of the cap for heads, and the file of the wait */
+#define VITP_SPOOL_CLOSED_MAX 64u
+#define VITP_SPOOL_PARTS      16u /* of the cap: a file that is larger is not appended to */
+#define VITP_SPOOL_FILE_MIN   4096u
+#define VITP_SPOOL_FILE_MAX   262144u
+#define VITP_SPOOL_NAME_MAX   (VITP_LABEL_MAX + 64u)
+
+typedef struct vitp_spool_head {
+    char     magic[8];
+    uint32_t version, order;
+    uint64_t begin, end; /* offsets of what waits */
+    uint32_t under_way;  /* records from begin on whose request is a part of a batch; 0: none */
+    uint32_t check;      /* CRC-32C of what stands before it */
+} vitp_spool_head;
+
+typedef struct vitp_spool_batch {
+    uint32_t magic, bytes, records;
+    uint32_t sent; /* 1: a request with it may have been received */
+    char     key[32];
+    uint32_t check;
+} vitp_spool_batch;
+
+typedef struct vitp_spool_frame {
+    uint32_t magic, size;
+    uint32_t mark;  /* of the identity under which it was recorded */
+    uint32_t check; /* CRC-32C of size and mark, and of the record */
+} vitp_spool_frame;
+
+typedef struct vitp_spool_file {
+    vitp_os_pool    file;
+    vitp_spool_head head;
+    uint32_t        records; /* of this client's that wait in it */
+} vitp_spool_file;
+
+typedef struct vitp_spool_closed {
+    char     random[17];
+    uint32_t records;
+    bool     seen;
+} vitp_spool_closed;
+
+typedef struct vitp_spool {
+    /* constant after vit_create */
+    const char   *folder, *client_type; /* folder "": there is no spool */
+    vit_allocator allocator;
+    uint32_t      cap, days;
+    char         *buffer; /* of VITP_EVENT_JSON_MAX bytes, for one call */
+    /* the consumer */
+    uint32_t          mark;       /* of the identity in force */
+    vitp_spool_file   out[2], in; /* usage and errors */
+    uint64_t          used;       /* bytes of all files; while the folder is held */
+    uint64_t          position;   /* where the next bytes of the batch in the making go */
+    size_t            filled;     /* bytes in buffer */
+    char             *bytes;      /* of in */
+    uint64_t          at;         /* in bytes: what is read next */
+    vitp_spool_closed closed[VITP_SPOOL_CLOSED_MAX]; /* written by this client, and let go */
+    uint32_t          closed_count;
+    uint32_t          alone; /* 1: nothing more is to be read; read by all */
+    bool              tried; /* what is read next was sent in this run */
+    bool              all;   /* for one call: of vitp_spool_forget */
+    /* counters, read by all */
+    uintptr_t records, adopted, handed_over, dropped[VIT_DROP_COUNT];
+} vitp_spool;
+
+/* ---- CRC-32C (RFC 3720, B.4), four bits at a time ---------------------------------------- */
+
+static uint32_t vitp_spool_crc(uint32_t crc, const void *data, size_t size)
+{
+    static const uint32_t rows[16] = { 0x00000000u, 0x105EC76Fu, 0x20BD8EDEu, 0x30E349B1u,
+                                       0x417B1DBCu, 0x5125DAD3u, 0x61C69362u, 0x7198540Du,
+                                       0x82F63B78u, 0x92A8FC17u, 0xA24BB5A6u, 0xB21572C9u,
+                                       0xC38D26C4u, 0xD3D3E1ABu, 0xE330A81Au, 0xF36E6F75u };
+    const unsigned char  *p = (const unsigned char *)data;
+    crc = ~crc;
+    while (size-- > 0) {
+        crc ^= *p++;
+        crc = rows[crc & 15u] ^ crc >> 4;
+        crc = rows[crc & 15u] ^ crc >> 4;
+    }
+    return ~crc;
+}
+
+static uint32_t vitp_spool_check_record(const vitp_spool_frame *f, const void *record)
+{
+    uint32_t crc = vitp_spool_crc(0, &f->size, sizeof f->size + sizeof f->mark);
+    return vitp_spool_crc(crc, record, f->size);
+}
+
+static void vitp_spool_count(uintptr_t *counter, uint32_t n)
+{
+    (void)VITP_ATOMIC_ADD_PTR(counter, (uintptr_t)n);
+}
+
+/* n records of the spool's are gone. */
+static void vitp_spool_uncount(vitp_spool *s, uint32_t n)
+{
+    (void)VITP_ATOMIC_ADD_PTR(&s->records, (uintptr_t)0 - (uintptr_t)n);
+}
+
+static void vitp_spool_drop(vitp_spool *s, uint32_t n, vit_drop reason)
+{
+    vitp_spool_uncount(s, n);
+    vitp_spool_count(&s->dropped[reason], n);
+}
+
+/* ---- names ------------------------------------------------------------------------------- */
+
+/* Where the name's parts behind the client type begin, or NULL: it is none of ours. */
+static const char *vitp_spool_name_tail(const vitp_spool *s, const char *name)
+{
+    size_t      n = strlen(s->client_type), process;
+    const char *tail = name + n + 1;
+    if (strncmp(name, s->client_type, n) != 0 || name[n] != '.') return NULL;
+    if (strlen(name) >= VITP_SPOOL_NAME_MAX || !vitp_text_is_hex(tail, 8)) return NULL;
+    if (tail[8] != '-' || (tail[9] != 'u' && tail[9] != 'e') || tail[10] != '-') return NULL;
+    process = strspn(tail + 11, "0123456789");
+    if (process == 0 || tail[11 + process] != '-') return NULL;
+    if (!vitp_text_is_hex(tail + 12 + process, 16)) return NULL;
+    return strncmp(tail + 28 + process, ".spool", 6) == 0 ? tail : NULL;
+}
+
+static bool vitp_spool_is_finished(const char *name)
+{
+    size_t size = strlen(name);
+    return size > 6 && strcmp(name + size - 6, ".spool") == 0;
+}
+
+/* The random part of a name of ours. */
+static void vitp_spool_random_of(const char *path, char out[17])
+{
+    size_t size = strlen(path);
+    memcpy(out, path + size - 22, 16);
+    out[16] = 0;
+}
+
+static bool vitp_spool_path(const vitp_spool *s, const char *name, char out[VITP_POOL_PATH_MAX])
+{
+    int n = snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", s->folder, name);
+    return n > 0 && (size_t)n < VITP_POOL_PATH_MAX - 8u;
+}
+
+/* A name of this process. stamp: 8 hex digits. */
+static bool vitp_spool_own_path(const vitp_spool *s, const char *stamp, bool errors,
+                                char out[VITP_POOL_PATH_MAX])
+{
+    unsigned char random[8];
+    char          name[VITP_SPOOL_NAME_MAX], hex[17];
+    if (!vitp_id_random(random, sizeof random)) return false;
+    vitp_text_hex(hex, random, 8);
+    return snprintf(name, sizeof name, "%s.%.8s-%c-%lu-%s.spool", s->client_type, stamp,
+                    errors ? 'e' : 'u', (unsigned long)vitp_os_process_id(),
+                    hex) < (int)sizeof name &&
+           vitp_spool_path(s, name, out);
+}
+
+/* The oldest or newest file behind the name `after`. */
+typedef struct vitp_spool_search {
+    vitp_spool *spool;
+    char        kind; /* 'u', 'e', or 0: either */
+    bool        newest;
+    char        after[VITP_SPOOL_NAME_MAX], best[VITP_SPOOL_NAME_MAX];
+} vitp_spool_search;
+
+/* By their time, then by the rest of the name. */
+static int vitp_spool_order(const vitp_spool *s, const char *a, const char *b)
+{
+    size_t n = strlen(s->client_type);
+    return strcmp(a + n, b + n);
+}
+
+static bool vitp_spool_look_at(const char *folder, const char *name, void *user)
+{
+    vitp_spool_search *search = (vitp_spool_search *)user;
+    const vitp_spool  *s = search->spool;
+    const char        *tail = vitp_spool_name_tail(s, name);
+    int                sign = search->newest ? -1 : 1;
+    (void)folder;
+    if (!tail || !vitp_spool_is_finished(name)) return true;
+    if (search->kind && tail[9] != search->kind) return true;
+    if (search->after[0] && vitp_spool_order(s, name, search->after) * sign <= 0) return true;
+    if (search->best[0] && vitp_spool_order(s, name, search->best) * sign >= 0) return true;
+    memcpy(search->best, name, strlen(name) + 1u);
+    return true;
+}
+
+/* The next file, locked. False: there are no more that nobody has open. */
+static bool vitp_spool_open_next(vitp_spool_search *search, vitp_os_pool *file)
+{
+    char path[VITP_POOL_PATH_MAX];
+    for (;;) {
+        search->best[0] = 0;
+        vitp_os_each_file(search->spool->folder, vitp_spool_look_at, search);
+        if (!search->best[0]) return false;
+        memcpy(search->after, search->best, sizeof search->after);
+        if (!vitp_spool_path(search->spool, search->best, path)) continue;
+        if (vitp_os_pool_open(file, path) == VITP_OS_FOUND_OURS) return true;
+        vitp_os_pool_close(file);
+    }
+}
+
+static void vitp_spool_search_init(vitp_spool_search *search, vitp_spool *s, char kind)
+{
+    memset(search, 0, sizeof *search);
+    search->spool = s;
+    search->kind = kind;
+}
+
+/* ---- a file's head ----------------------------------------------------------------------- */
+
+static bool vitp_spool_write_head(vitp_spool_file *f)
+{
+    f->head.check = vitp_spool_crc(0, &f->head, offsetof(vitp_spool_head, check));
+    return vitp_os_pool_write(&f->file, 0, &f->head, sizeof f->head);
+}
+
+static bool vitp_spool_head_is_whole(const vitp_spool_head *h, uint64_t size)
+{
+    return memcmp(h->magic, VITP_SPOOL_MAGIC, 8) == 0 &&
+           h->check == vitp_spool_crc(0, h, offsetof(vitp_spool_head, check)) &&
+           h->begin >= sizeof *h && h->begin <= h->end && h->end <= size;
+}
+
+/* Of another version or kind of machine; what lies in it cannot be read here. */
+static bool vitp_spool_head_is_foreign(const vitp_spool_head *h)
+{
+    return memcmp(h->magic, VITP_SPOOL_MAGIC, 8) == 0 &&
+           (h->version != VITP_SPOOL_VERSION || h->order != VITP_SPOOL_ORDER);
+}
+
+static void vitp_spool_init_head(vitp_spool_head *h)
+{
+    memset(h, 0, sizeof *h);
+    memcpy(h->magic, VITP_SPOOL_MAGIC, 8);
+    h->version = VITP_SPOOL_VERSION;
+    h->order = VITP_SPOOL_ORDER;
+    h->begin = h->end = sizeof *h;
+}
+
+/* ---- reading ----------------------------------------------------------------------------- */
+
+/* The whole record at `at`, or NULL. */
+static const char *vitp_spool_record_at(const char *bytes, uint64_t at, uint64_t end,
+                                        vitp_spool_frame *frame)
+{
+    frame->magic = 0;
+    if (end - at < sizeof *frame) return NULL;
+    memcpy(frame, bytes + at, sizeof *frame);
+    at += sizeof *frame;
+    if (frame->magic != VITP_SPOOL_RECORD || frame->size > VITP_SPOOL_RECORD_MAX ||
+        frame->size > end - at || frame->check != vitp_spool_check_record(frame, bytes + at))
+        return NULL;
+    return bytes + at;
+}
+
+static bool vitp_spool_batch_at(const char *bytes, uint64_t at, uint64_t end,
+                                vitp_spool_batch *batch)
+{
+    if (end - at < sizeof *batch) return false;
+    memcpy(batch, bytes + at, sizeof *batch);
+    return batch->magic == VITP_SPOOL_BATCH &&
+           batch->check == vitp_spool_crc(0, batch, offsetof(vitp_spool_batch, check));
+}
+
+/* The next byte at which a batch or a record may begin. */
+static uint64_t vitp_spool_resume(const char *bytes, uint64_t at, uint64_t end)
+{
+    static const uint32_t magics[2] = { VITP_SPOOL_BATCH, VITP_SPOOL_RECORD };
+    for (at++; end - at >= 4 && at < end; at++)
+        if (memcmp(bytes + at, &magics[0], 4) == 0 || memcmp(bytes + at, &magics[1], 4) == 0)
+            return at;
+    return end;
+}
+
+/* Walks over what waits in a file. */
+typedef struct vitp_spool_walk {
+    const char *bytes;
+    uint64_t    at, end;
+    /* of the last step: a record, or the head of a batch (record NULL) */
+    const char      *record;
+    vitp_spool_frame frame;
+    vitp_spool_batch batch;
+    uint32_t         pieces; /* that could not be read, so far */
+    uint64_t         wasted; /* bytes that were checked in vain */
+} vitp_spool_walk;
+
+/* Bytes that may be checked in vain for each byte of a file: a limit for hostile ones. */
+#define VITP_SPOOL_WASTE 4u
+
+/* False: there is nothing more. */
+static bool vitp_spool_step(vitp_spool_walk *w)
+{
+    bool torn = false;
+    while (w->at < w->end) {
+        w->record = vitp_spool_record_at(w->bytes, w->at, w->end, &w->frame);
+        if (w->record) {
+            w->at += sizeof w->frame + w->frame.size;
+            return true;
+        }
+        if (vitp_spool_batch_at(w->bytes, w->at, w->end, &w->batch)) {
+            w->at += sizeof w->batch;
+            return true;
+        }
+        if (!torn) w->pieces++;
+        torn = true;
+        if (w->frame.magic == VITP_SPOOL_RECORD && w->frame.size <= w->end - w->at)
+            w->wasted += w->frame.size < VITP_SPOOL_RECORD_MAX ? w->frame.size : 0u;
+        w->at = w->wasted > w->end * VITP_SPOOL_WASTE ? w->end
+                                                      : vitp_spool_resume(w->bytes, w->at, w->end);
+    }
+    return false;
+}
+
+/* How many records wait in a file that was loaded. */
+static uint32_t vitp_spool_records_in(const char *bytes, const vitp_spool_head *h, uint32_t *pieces)
+{
+    vitp_spool_walk w;
+    uint32_t        n = 0;
+    memset(&w, 0, sizeof w);
+    w.bytes = bytes;
+    w.at = h->begin;
+    w.end = h->end;
+    while (vitp_spool_step(&w)) n += w.record != NULL;
+    *pieces = w.pieces;
+    return n;
+}
+
+/* Reads a file that is locked into memory of its own. What lies behind the cap cannot be ours, and
+   is cut off. NULL: no memory, or it cannot be read. */
+static char *vitp_spool_load(vitp_spool *s, vitp_spool_file *f)
+{
+    char *bytes;
+    if (f->file.size > s->cap && vitp_os_pool_cut(&f->file, s->cap)) f->file.size = s->cap;
+    if (f->file.size > s->cap) return NULL;
+    bytes = (char *)s->allocator.alloc_fn((size_t)f->file.size + 1u, s->allocator.user);
+    if (!bytes) return NULL;
+    memset(&f->head, 0, sizeof f->head);
+    if (!vitp_os_pool_read(&f->file, 0, bytes, (size_t)f->file.size)) {
+        s->allocator.free_fn(bytes, s->allocator.user);
+        return NULL;
+    }
+    if (f->file.size >= sizeof f->head) memcpy(&f->head, bytes, sizeof f->head);
+    if (vitp_spool_head_is_foreign(&f->head)) {
+        f->head.begin = f->head.end = 0;
+    } else if (!vitp_spool_head_is_whole(&f->head, f->file.size)) { /* all that is whole counts */
+        vitp_spool_init_head(&f->head);
+        f->head.end = f->file.size > sizeof f->head ? f->file.size : sizeof f->head;
+    }
+    return bytes;
+}
+
+/* ---- files that this client wrote and let go --------------------------------------------- */
+
+static vitp_spool_closed *vitp_spool_closed_of(vitp_spool *s, const char *path)
+{
+    char     random[17];
+    uint32_t i;
+    vitp_spool_random_of(path, random);
+    for (i = 0; i < s->closed_count; i++)
+        if (strcmp(s->closed[i].random, random) == 0) return &s->closed[i];
+    return NULL;
+}
+
+static uint32_t vitp_spool_forget_closed(vitp_spool *s, vitp_spool_closed *c)
+{
+    uint32_t records = c->records;
+    *c = s->closed[--s->closed_count];
+    return records;
+}
+
+/* Lets a file go that was written: whoever comes first reads it. */
+static void vitp_spool_retire(vitp_spool *s, vitp_spool_file *f)
+{
+    vitp_spool_closed *c = &s->closed[s->closed_count];
+    if (!f->file.open) return;
+    if (f->records > 0 && s->closed_count < VITP_SPOOL_CLOSED_MAX) {
+        vitp_spool_random_of(f->file.path, c->random);
+        c->records = f->records;
+        s->closed_count++;
+    } else if (f->records > 0) { /* too many to remember: somebody will read it */
+        vitp_spool_uncount(s, f->records);
+        vitp_spool_count(&s->handed_over, f->records);
+    }
+    vitp_os_pool_close(&f->file);
+    memset(f, 0, sizeof *f);
+}
+
+static bool vitp_spool_see(const char *folder, const char *name, void *user)
+{
+    vitp_spool        *s = (vitp_spool *)user;
+    vitp_spool_closed *c;
+    (void)folder;
+    if (!vitp_spool_name_tail(s, name) || !vitp_spool_is_finished(name)) return true;
+    c = vitp_spool_closed_of(s, name);
+    if (c) c->seen = true;
+    return true;
+}
+
+/* What other processes took by now is theirs. */
+static void vitp_spool_reconcile(vitp_spool *s)
+{
+    uint32_t i, n;
+    for (i = 0; i < s->closed_count; i++) s->closed[i].seen = false;
+    if (s->closed_count > 0) vitp_os_each_file(s->folder, vitp_spool_see, s);
+    for (i = s->closed_count; i-- > 0;) {
+        if (s->closed[i].seen) continue;
+        n = vitp_spool_forget_closed(s, &s->closed[i]);
+        vitp_spool_uncount(s, n);
+        vitp_spool_count(&s->handed_over, n);
+    }
+}
+
+/* Of a file that was loaded: what this client did not write is adopted; what it wrote and cannot
+   be read any more is lost. Returns how many records are in it. */
+static uint32_t vitp_spool_account(vitp_spool *s, const vitp_spool_file *f, const char *bytes)
+{
+    vitp_spool_closed *c = vitp_spool_closed_of(s, f->file.path);
+    uint32_t           own = c ? vitp_spool_forget_closed(s, c) : 0, pieces = 0;
+    uint32_t           found = vitp_spool_records_in(bytes, &f->head, &pieces);
+    if (found < own) {
+        vitp_spool_drop(s, own - found, VIT_DROP_CORRUPT);
+        return found;
+    }
+    if (own > 0) pieces = 0; /* of a file that holds all of ours */
+    vitp_spool_count(&s->records, found - own);
+    vitp_spool_count(&s->adopted, found - own + pieces);
+    vitp_spool_count(&s->dropped[VIT_DROP_CORRUPT], pieces);
+    return found;
+}
+
+/* ---- the file that is delivered ---------------------------------------------------------- */
+
+static void vitp_spool_close_in(vitp_spool *s)
+{
+    if (s->bytes) s->allocator.free_fn(s->bytes, s->allocator.user);
+    s->bytes = NULL;
+    vitp_os_pool_close(&s->in.file);
+    memset(&s->in, 0, sizeof s->in);
+}
+
+/* It is let go before it is delivered. */
+static void vitp_spool_let_go(vitp_spool *s)
+{
+    vitp_spool_retire(s, &s->in);
+    if (s->bytes) vitp_spool_close_in(s);
+    VITP_ATOMIC_STORE(&s->alone, 0u);
+}
+
+/* Everything in it was answered or dropped. */
+static void vitp_spool_finish_in(vitp_spool *s)
+{
+    vitp_os_pool_remove(&s->in.file);
+    vitp_spool_close_in(s);
+}
+
+/* The file in `in`, which is locked, becomes ours. False: it stays where it is, or is gone. */
+static bool vitp_spool_take(vitp_spool *s)
+{
+    char        path[VITP_POOL_PATH_MAX];
+    const char *tail = s->in.file.path + strlen(s->folder) + 1u + strlen(s->client_type) + 1u;
+    s->bytes = vitp_spool_load(s, &s->in);
+    if (s->bytes && vitp_spool_head_is_foreign(&s->in.head)) {
+        if (vitp_os_wall_s() - s->in.file.changed_s > VITP_POOL_OLD_S)
+            vitp_os_pool_remove(&s->in.file);
+        vitp_spool_close_in(s);
+        return false;
+    }
+    if (!s->bytes || !vitp_spool_own_path(s, tail, tail[9] == 'e', path)) {
+        vitp_spool_close_in(s);
+        return false;
+    }
+    s->in.records = vitp_spool_account(s, &s->in, s->bytes);
+    if (!vitp_os_pool_rename(&s->in.file, path) && s->in.records == 0) {
+        vitp_spool_finish_in(s);
+        return false;
+    }
+    s->at = s->in.head.begin;
+    return true;
+}
+
+/* True: there is a file to be delivered, the oldest that nobody else has. */
+static bool vitp_spool_open(vitp_spool *s)
+{
+    vitp_spool_search search;
+    if (s->bytes) return true;
+    if (!s->folder[0] || VITP_ATOMIC_LOAD(&s->alone)) return false;
+    VITP_ATOMIC_STORE(&s->alone, 1u);
+    if (!vitp_os_is_private(s->folder)) return false;
+    vitp_spool_retire(s, &s->out[0]);
+    vitp_spool_retire(s, &s->out[1]);
+    vitp_spool_reconcile(s);
+    vitp_spool_search_init(&search, s, 0);
+    while (vitp_spool_open_next(&search, &s->in.file)) {
+        if (!vitp_spool_take(s)) continue;
+        VITP_ATOMIC_STORE(&s->alone, 0u);
+        if (s->in.records > 0) return true;
+        vitp_spool_finish_in(s);
+    }
+    VITP_ATOMIC_STORE(&s->alone, 1u);
+    return false;
+}
+
+/* Nothing is to be read that nobody else has. */
+static bool vitp_spool_is_empty(const vitp_spool *s)
+{
+    return !s->folder[0] || VITP_ATOMIC_LOAD(&s->alone) != 0;
+}
+
+/* What a request may carry: a batch, or what is left of one. */
+typedef struct vitp_spool_unit {
+    uint64_t begin; /* of its records */
+    uint32_t most;  /* records that the request has to carry; (uint32_t)-1: as many as it can */
+    bool     sent;
+    uint32_t records; /* of the batch; 0: its head cannot be read, or a part is gone */
+    char     key[33];
+} vitp_spool_unit;
+
+/* False: the file is done. */
+static bool vitp_spool_unit_of(vitp_spool *s, vitp_spool_unit *u, vitp_spool_walk *w)
+{
+    vitp_spool_walk next;
+    memset(u, 0, sizeof *u);
+    memset(w, 0, sizeof *w);
+    w->bytes = s->bytes;
+    w->at = s->at;
+    w->end = s->in.head.end;
+    for (;;) {
+        next = *w;
+        if (!vitp_spool_step(&next)) return false;
+        if (next.record) break;
+        *w = next;
+        u->sent = w->batch.sent != 0;
+        u->records = vitp_text_is_hex(w->batch.key, 32) ? w->batch.records : 0;
+        memcpy(u->key, w->batch.key, 32);
+    }
+    u->begin = w->at;
+    u->most = s->in.head.under_way ? s->in.head.under_way : (uint32_t)-1;
+    return true;
+}
+
+/* The key of a request that carries another number of records than its batch had. */
+static void vitp_spool_part_key(const vitp_spool *s, const vitp_spool_unit *u, uint32_t records,
+                                char key[33])
+{
+    vitp_sha256      sha;
+    vitp_spool_frame frame;
+    unsigned char    digest[32];
+    vitp_spool_walk  w;
+    memset(&w, 0, sizeof w);
+    w.bytes = s->bytes;
+    w.at = u->begin;
+    w.end = s->in.head.end;
+    vitp_sha256_begin(&sha);
+    vitp_sha256_add(&sha, &records, sizeof records);
+    if (vitp_spool_step(&w) && w.record) { /* its first record: id and time tell it from others */
+        frame = w.frame;
+        vitp_sha256_add(&sha, &frame, sizeof frame);
+        vitp_sha256_add(&sha, w.record, frame.size);
+    }
+    vitp_sha256_end(&sha, digest);
+    vitp_text_hex(key, digest, 16);
+}
+
+/* A part of a batch is about to be sent: the next start repeats it as it is. */
+static void vitp_spool_note_part(vitp_spool *s, uint32_t records)
+{
+    if (s->in.head.under_way == records) return;
+    s->in.head.under_way = records;
+    (void)vitp_spool_write_head(&s->in);
+}
+
+/* What lies before `end` is answered. The caller counts what became of the records. */
+static void vitp_spool_release(vitp_spool *s, uint64_t end, uint32_t records)
+{
+    vitp_spool_uncount(s, records);
+    s->in.records -= records < s->in.records ? records : s->in.records;
+    s->at = s->in.head.begin = end;
+    s->in.head.under_way = 0;
+    s->tried = false;
+    if (s->in.records == 0) vitp_spool_finish_in(s);
+    else (void)vitp_spool_write_head(&s->in);
+}
+
+/* ---- room -------------------------------------------------------------------------------- */
+
+/* One whose process was killed before it got its name goes. */
+static bool vitp_spool_add_size(const char *folder, const char *name, void *user)
+{
+    vitp_spool  *s = (vitp_spool *)user;
+    vitp_os_pool file;
+    char         path[VITP_POOL_PATH_MAX];
+    (void)folder;
+    if (!vitp_spool_name_tail(s, name) || !vitp_spool_path(s, name, path)) return true;
+    if (!vitp_spool_is_finished(name)) {
+        if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_os_pool_remove(&file);
+        vitp_os_pool_close(&file);
+    }
+    s->used += vitp_os_size_of(path);
+    return true;
+}
+
+/* Under the folder's lock: how much all files take. */
+static void vitp_spool_measure(vitp_spool *s)
+{
+    s->used = 0;
+    vitp_os_each_file(s->folder, vitp_spool_add_size, s);
+}
+
+/* Removes the oldest file of a kind that nobody has open. False: there is none. */
+static bool vitp_spool_evict(vitp_spool *s, char kind)
+{
+    vitp_spool_search search;
+    vitp_spool_file   f;
+    uint64_t          size;
+    char             *bytes;
+    memset(&f, 0, sizeof f);
+    vitp_spool_search_init(&search, s, kind);
+    if (!vitp_spool_open_next(&search, &f.file)) return false;
+    size = f.file.size;
+    bytes = vitp_spool_load(s, &f);
+    if (bytes) vitp_spool_drop(s, vitp_spool_account(s, &f, bytes), VIT_DROP_SPOOL_FULL);
+    if (bytes) s->allocator.free_fn(bytes, s->allocator.user);
+    vitp_os_pool_remove(&f.file);
+    s->used -= size < s->used ? size : s->used;
+    return true;
+}
+
+/* Makes room for bytes of a batch. False: only what is worth more could give way. */
+static bool vitp_spool_make_room(vitp_spool *s, size_t bytes, bool errors)
+{
+    while (s->used + bytes + VITP_SPOOL_OTHER > s->cap) {
+        if (vitp_spool_evict(s, 'u')) continue;
+        if (errors && s->out[0].file.open) vitp_spool_retire(s, &s->out[0]);
+        else if (!errors || !vitp_spool_evict(s, 'e')) return false;
+    }
+    return true;
+}
+
+/* ---- writing ----------------------------------------------------------------------------- */
+
+static uint32_t vitp_spool_file_max(const vitp_spool *s)
+{
+    uint32_t part = s->cap / VITP_SPOOL_PARTS;
+    return part < VITP_SPOOL_FILE_MIN   ? VITP_SPOOL_FILE_MIN
+           : part > VITP_SPOOL_FILE_MAX ? VITP_SPOOL_FILE_MAX
+                                        : part;
+}
+
+/* Goes on with the newest file that nobody has open, if there is room in it: programs that run for
+   a moment do not fill the folder with files. */
+static bool vitp_spool_go_on(vitp_spool *s, vitp_spool_file *f, bool errors)
+{
+    vitp_spool_search  search;
+    vitp_spool_closed *own;
+    const char        *tail;
+    char               path[VITP_POOL_PATH_MAX];
+    vitp_spool_search_init(&search, s, errors ? 'e' : 'u');
+    search.newest = true;
+    if (!vitp_spool_open_next(&search, &f->file)) return false;
+    tail = f->file.path + strlen(s->folder) + 1u + strlen(s->client_type) + 1u;
+    own = vitp_spool_closed_of(s, f->file.path);
+    if (f->file.size < vitp_spool_file_max(s) && f->file.size >= sizeof f->head &&
+        vitp_os_pool_read(&f->file, 0, &f->head, sizeof f->head) &&
+        vitp_spool_head_is_whole(&f->head, f->file.size) && !vitp_spool_head_is_foreign(&f->head) &&
+        vitp_os_pool_cut(&f->file, f->head.end) && vitp_spool_own_path(s, tail, errors, path) &&
+        vitp_os_pool_rename(&f->file, path)) {
+        s->used -= f->file.size - f->head.end;
+        f->file.size = f->head.end;
+        if (own) f->records = vitp_spool_forget_closed(s, own);
+        return true;
+    }
+    vitp_os_pool_close(&f->file);
+    memset(f, 0, sizeof *f);
+    return false;
+}
+
+static bool vitp_spool_create(vitp_spool *s, vitp_spool_file *f, bool errors)
+{
+    char path[VITP_POOL_PATH_MAX], stamp[17];
+    (void)snprintf(stamp, sizeof stamp, "%08lx", (unsigned long)(vitp_os_wall_s() & 0xFFFFFFFF));
+    if (!vitp_spool_make_room(s, sizeof f->head, errors)) return false;
+    if (!vitp_spool_own_path(s, stamp, errors, path) || !vitp_os_pool_begin(&f->file, path))
+        return false;
+    vitp_spool_init_head(&f->head);
+    if (vitp_spool_write_head(f) && vitp_os_pool_rename(&f->file, path)) {
+        s->used += sizeof f->head;
+        return true;
+    }
+    vitp_os_pool_remove(&f->file);
+    memset(f, 0, sizeof *f);
+    return false;
+}
+
+/* Begins a batch; the folder is held, and `used` is right. errors: it has an error event. */
+static bool vitp_spool_begin(vitp_spool *s, bool errors)
+{
+    vitp_spool_file *f = &s->out[errors ? 1 : 0];
+    if (f->file.open && f->head.end >= vitp_spool_file_max(s)) vitp_spool_retire(s, f);
+    if (!f->file.open && !vitp_os_make_folder(s->folder)) return false;
+    if (!f->file.open && !vitp_spool_go_on(s, f, errors) && !vitp_spool_create(s, f, errors))
+        return false;
+    s->position = f->head.end;
+    s->filled = sizeof(vitp_spool_batch); /* written last */
+    memset(s->buffer, 0, s->filled);
+    return true;
+}
+
+static bool vitp_spool_write(vitp_spool *s, bool errors)
+{
+    vitp_spool_file *f = &s->out[errors ? 1 : 0];
+    if (!vitp_spool_make_room(s, s->filled, errors)) return false;
+    if (!vitp_os_pool_write(&f->file, s->position, s->buffer, s->filled)) return false;
+    s->position += s->filled;
+    s->used += s->filled;
+    s->filled = 0;
+    return true;
+}
+
+/* Where the next record is to be written, VITP_SPOOL_RECORD_MAX bytes; NULL: it failed. */
+static char *vitp_spool_place(vitp_spool *s, bool errors)
+{
+    size_t need = sizeof(vitp_spool_frame) + VITP_SPOOL_RECORD_MAX;
+    if (VITP_EVENT_JSON_MAX - s->filled < need && !vitp_spool_write(s, errors)) return NULL;
+    return s->buffer + s->filled + sizeof(vitp_spool_frame);
+}
+
+/* A record of size bytes was written there. */
+static void vitp_spool_add(vitp_spool *s, size_t size)
+{
+    vitp_spool_frame frame;
+    frame.magic = VITP_SPOOL_RECORD;
+    frame.size = (uint32_t)size;
+    frame.mark = s->mark;
+    frame.check = vitp_spool_check_record(&frame, s->buffer + s->filled + sizeof frame);
+    memcpy(s->buffer + s->filled, &frame, sizeof frame);
+    s->filled += sizeof frame + size;
+}
+
+/* Nothing of the batch remains. */
+static void vitp_spool_undo(vitp_spool *s, bool errors)
+{
+    vitp_spool_file *f = &s->out[errors ? 1 : 0];
+    if (!f->file.open) return;
+    if (!vitp_os_pool_cut(&f->file, f->head.end)) {
+        vitp_spool_retire(s, f);
+        return;
+    }
+    s->used -= s->position - f->head.end;
+    if (f->head.begin < f->head.end) return;
+    vitp_os_pool_remove(&f->file); /* it holds nothing */
+    s->used -= sizeof f->head;
+    memset(f, 0, sizeof *f);
+}
+
+/* Ends a batch of so many records: from now on it is in the spool. False: it is not. */
+static bool vitp_spool_end(vitp_spool *s, bool errors, const char key[33], bool sent,
+                           uint32_t records)
+{
+    vitp_spool_file *f = &s->out[errors ? 1 : 0];
+    vitp_spool_batch batch;
+    uint64_t         end = f->head.end;
+    if (!vitp_spool_write(s, errors)) return false;
+    memset(&batch, 0, sizeof batch);
+    batch.magic = VITP_SPOOL_BATCH;
+    batch.bytes = (uint32_t)(s->position - end - sizeof batch);
+    batch.records = records;
+    batch.sent = sent ? 1u : 0u;
+    memcpy(batch.key, key, 32);
+    batch.check = vitp_spool_crc(0, &batch, offsetof(vitp_spool_batch, check));
+    if (!vitp_os_pool_write(&f->file, end, &batch, sizeof batch)) return false;
+    f->head.end = s->position;
+    if (!vitp_spool_write_head(f)) {
+        f->head.end = end;
+        return false;
+    }
+    f->records += records;
+    vitp_spool_count(&s->records, records);
+    VITP_ATOMIC_STORE(&s->alone, 0u);
+    return true;
+}
+
+/* ---- forgetting -------------------------------------------------------------------------- */
+
+static bool vitp_spool_remove_one(const char *folder, const char *name, void *user)
+{
+    vitp_spool  *s = (vitp_spool *)user;
+    vitp_os_pool file;
+    char         path[VITP_POOL_PATH_MAX];
+    (void)folder;
+    if (!vitp_spool_name_tail(s, name) || !vitp_spool_path(s, name, path)) return true;
+    if (!s->all && (!vitp_spool_is_finished(name) || !vitp_spool_closed_of(s, name))) return true;
+    if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_os_pool_remove(&file);
+    vitp_os_pool_close(&file);
+    return true;
+}
+
+/* Removes what this client has; all: and what nobody has open. */
+static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
+{
+    uint32_t i;
+    if (!s->folder[0] || (!all && VITP_ATOMIC_LOAD_PTR(&s->records) == 0)) return;
+    s->all = all;
+    if (s->bytes) vitp_spool_finish_in(s);
+    for (i = 0; i < 2; i++)
+        if (s->out[i].file.open) {
+            vitp_os_pool_remove(&s->out[i].file);
+            memset(&s->out[i], 0, sizeof s->out[i]);
+        }
+    if (vitp_os_is_private(s->folder)) vitp_os_each_file(s->folder, vitp_spool_remove_one, s);
+    s->closed_count = 0;
+    vitp_spool_drop(s, (uint32_t)VITP_ATOMIC_LOAD_PTR(&s->records), reason);
+}
+
+/* Closes the files, which stay. */
+static void vitp_spool_leave(vitp_spool *s)
+{
+    uint32_t i;
+    if (s->bytes) vitp_spool_close_in(s);
+    for (i = 0; i < 2; i++)
+        if (s->out[i].file.open) vitp_os_pool_close(&s->out[i].file);
+}
+#else
+typedef struct vitp_spool {
+    uintptr_t records, adopted, handed_over, dropped[VIT_DROP_COUNT];
+} vitp_spool;
+static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
+{
+    (void)s, (void)reason, (void)all;
+}
+static void vitp_spool_leave(vitp_spool *s) { (void)s; }
+static bool vitp_spool_is_empty(const vitp_spool *s)
+{
+    (void)s;
+    return true;
+}
+#endif
 
 /* ============================================================================================
    >>settings: one small text file of `name = value` lines, private to the user
@@ -10270,17 +11541,49 @@ static size_t vitp_settings_print(const vitp_settings *s, char out[VITP_SETTINGS
 #define VITP_BACKOFF_MAX_MS        900000u
 #define VITP_BACKOFF_RETRY_AFTER_S 86400u /* no server may silence us for longer */
 
+/* Failed requests: 60 at once, then one a minute, which makes at most 120 in any hour. */
+#define VITP_BACKOFF_EACH_NS  UINT64_C(60000000000)
+#define VITP_BACKOFF_BURST_NS (59u * VITP_BACKOFF_EACH_NS)
+
+/* After an outage what waits on disk is spread over three quarters of its length, but no longer
+   than this; an outage begins with so many failures. */
+#define VITP_BACKOFF_SPREAD_NS    (UINT64_C(2700) * 1000000000u)
+#define VITP_BACKOFF_SPREAD_AFTER 5u
+
+/* All times are of the monotonic clock; 0: now. */
 typedef struct vitp_backoff {
     uint32_t failures;
-    uint64_t until_ns;  /* monotonic clock; 0: now */
+    uint64_t until_ns;
     bool     by_server; /* until_ns is a Retry-After: nothing overrides it */
+    uint64_t debt_ns;   /* when all failures will have been paid for */
+    uint64_t first_ns;  /* of the failures */
+    uint64_t spread_ns; /* until when what waits on disk is spread */
+    uint64_t spool_ns;  /* when the next of it may go */
 } vitp_backoff;
 
-static void vitp_backoff_succeed(vitp_backoff *b)
+static void vitp_backoff_succeed(vitp_backoff *b, uint64_t now_ns)
 {
+    uint64_t spread_ns = (now_ns - b->first_ns) / 4u * 3u;
+    if (spread_ns > VITP_BACKOFF_SPREAD_NS) spread_ns = VITP_BACKOFF_SPREAD_NS;
+    if (b->failures >= VITP_BACKOFF_SPREAD_AFTER) b->spread_ns = now_ns + spread_ns;
     b->failures = 0;
     b->until_ns = 0;
     b->by_server = false;
+}
+
+/* When the next of so many requests from the disk may go, between the others. */
+static void vitp_backoff_spread(vitp_backoff *b, uint64_t requests, uint64_t now_ns,
+                                uint64_t random)
+{
+    b->spool_ns = 0;
+    if (now_ns < b->spread_ns && requests > 0)
+        b->spool_ns = now_ns + random % ((b->spread_ns - now_ns) / requests * 2u + 1u);
+}
+
+/* An answer that is not 2xx, or none. */
+static void vitp_backoff_count(vitp_backoff *b, uint64_t now_ns)
+{
+    b->debt_ns = (b->debt_ns > now_ns ? b->debt_ns : now_ns) + VITP_BACKOFF_EACH_NS;
 }
 
 static void vitp_backoff_fail(vitp_backoff *b, uint32_t retry_after_s, uint64_t now_ns,
@@ -10288,6 +11591,7 @@ static void vitp_backoff_fail(vitp_backoff *b, uint32_t retry_after_s, uint64_t 
 {
     uint64_t bound_ms = VITP_BACKOFF_FIRST_MS, wait_ms;
     uint32_t i;
+    if (b->failures == 0) b->first_ns = now_ns;
     for (i = 0; i < b->failures && bound_ms < VITP_BACKOFF_MAX_MS; i++) bound_ms *= 2;
     if (bound_ms > VITP_BACKOFF_MAX_MS) bound_ms = VITP_BACKOFF_MAX_MS;
     wait_ms = random % (bound_ms + 1u);
@@ -10298,9 +11602,17 @@ static void vitp_backoff_fail(vitp_backoff *b, uint32_t retry_after_s, uint64_t 
     if (b->failures < 32u) b->failures++;
 }
 
+/* When the next request may go. hurry: somebody waits for it. */
+static uint64_t vitp_backoff_next_ns(const vitp_backoff *b, bool hurry)
+{
+    uint64_t until_ns = hurry && !b->by_server ? 0 : b->until_ns;
+    uint64_t paid_ns = b->debt_ns > VITP_BACKOFF_BURST_NS ? b->debt_ns - VITP_BACKOFF_BURST_NS : 0;
+    return until_ns > paid_ns ? until_ns : paid_ns;
+}
+
 static bool vitp_backoff_is_due(const vitp_backoff *b, uint64_t now_ns, bool hurry)
 {
-    return now_ns >= b->until_ns || (hurry && !b->by_server);
+    return now_ns >= vitp_backoff_next_ns(b, hurry);
 }
 
 /* What an answer means for the batch. */
@@ -11260,6 +12572,17 @@ static bool vitp_stock_is_empty(vitp_stock *s)
     return vitp_stock_peek(s, vitp_stock_stop, NULL) == 0;
 }
 
+/* How its records are read. */
+static vitp_wire_job vitp_stock_job(const vitp_stock *s, vitp_wire_shape shape, uint64_t now_ns)
+{
+    vitp_wire_job job;
+    job.shape = shape;
+    job.ledger = s->ledger;
+    job.now_ns = now_ns - s->skew_ns;
+    job.wall_ns = vitp_os_wall_ns();
+    return job;
+}
+
 /* Drops all that waits. Returns how many. */
 static size_t vitp_stock_drain(vitp_stock *s)
 {
@@ -11480,10 +12803,12 @@ static bool vitp_audit_append(const char *folder, const char *lines, size_t size
 /* The records at the head of the queue that one request carries; kept until there is an answer. */
 typedef struct vitp_batch {
     bool        ready;
-    vitp_stock *stock;
+    vitp_stock *stock;                                   /* NULL: the spool */
     uint32_t    turn;                                    /* body_turn when it was built */
     size_t      records, events, corrupt, secret, stale; /* records: the sum of the others */
-    size_t      size;                                    /* bytes of body */
+    size_t      old;
+    uint64_t    spool_end; /* where it ends in the file of the spool */
+    size_t      size;      /* bytes of body */
     uint32_t    attempts;
     char        key[33];
 } vitp_batch;
@@ -11507,7 +12832,8 @@ struct vit_client {
     uint32_t      flush_ms, timeout_ms, batch_events;
     size_t        body_capacity;
     char         *body;    /* of the request, and a byte; written only while none is in flight */
-    char         *scratch; /* VITP_EVENT_JSON_MAX bytes, for vit_export */
+    char         *scratch; /* VITP_EVENT_JSON_MAX bytes, for one call */
+    char          reply[VITP_REPLY_MAX]; /* to a request by OTLP; the sender's while it is sent */
     char          app_version[VITP_LABEL_MAX + 1u], client_type[VITP_LABEL_MAX + 1u];
     char          endpoint[VITP_PATH_MAX + 1u], headers_key[VITP_KEY_MAX + 1u];
     char          settings_path[VITP_PATH_MAX + 64u], settings_folder[VITP_PATH_MAX]; /* "": none */
@@ -11530,9 +12856,12 @@ struct vit_client {
     uint64_t            session_begin_ns;
     vitp_backoff        backoff;
     vitp_stock          own, adopted;
+    vitp_spool          spool;
 
     vitp_batch    batch;
     uint32_t      batch_limit; /* events; smaller while a rejected batch is searched */
+    uint32_t      suspects;    /* events among which one is bad; 0: none is known */
+    uint32_t      good_events; /* since the last bad one */
     uint32_t      purge_turn;  /* advances when what waits is forgotten */
     uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
     uint64_t      deadline_ns; /* of vit_destroy; 0: none */
@@ -11543,9 +12872,13 @@ struct vit_client {
     bool          unsaved; /* what the user decided is not what the file says */
     bool          later;   /* a file that may refuse could not be read */
     bool          alone;   /* no pool of a killed process is left */
-    vitp_settings said;    /* unsaved: by the file when ours could not be saved */
-    intptr_t      hold;    /* of vitp_os_hold_folder */
-    uint32_t      holds;   /* nested */
+    bool          waits;   /* how long the server told us to wait is in a file */
+    uint64_t      save_ns; /* the spool could not be written: not before this time again */
+    uint64_t      reported_accepted, reported_dropped, reported_full; /* by telemetry.report */
+    vitp_settings said;  /* unsaved: by the file when ours could not be saved */
+    intptr_t      hold;  /* of vitp_os_hold_folder */
+    uint32_t      holds; /* nested */
+    bool          held;  /* no other process has it */
 #ifndef VITELEMETRY_NO_THREADS
     vitp_os_thread thread;
 #endif
@@ -11606,6 +12939,10 @@ static void vitp_worker_use_identity(vit_client *t)
     vitp_id_hash(t->own.ledger->writer.mark, t->settings.hwid, strlen(t->settings.hwid),
                  t->settings.salt);
     memcpy(t->wire.hwid, t->settings.hwid, sizeof t->wire.hwid);
+    t->wire.client_type = t->client_type;
+#ifndef VITELEMETRY_NO_FILES
+    memcpy(&t->spool.mark, t->own.ledger->writer.mark, sizeof t->spool.mark);
+#endif
     vitp_cell_write(&t->recorder.salt, t->settings.salt, 32);
     vitp_worker_reseed(t);
 }
@@ -11657,7 +12994,9 @@ static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t
    reading and our writing. */
 static void vitp_worker_hold(vit_client *t)
 {
-    if (t->holds++ == 0 && t->settings_folder[0]) t->hold = vitp_os_hold_folder(t->settings_folder);
+    if (t->holds++ > 0) return;
+    t->held = false;
+    if (t->settings_folder[0]) t->hold = vitp_os_hold_folder(t->settings_folder, &t->held);
 }
 
 static void vitp_worker_release(vit_client *t)
@@ -11665,6 +13004,7 @@ static void vitp_worker_release(vit_client *t)
     if (--t->holds > 0) return;
     vitp_os_release_folder(t->hold);
     t->hold = 0;
+    t->held = false;
 }
 
 /* True: there are settings, or something in their place that cannot be read, which refuses. */
@@ -12077,6 +13417,7 @@ static bool vitp_worker_adopt(vit_client *t)
 /* What others left goes, unless its process lives. */
 static void vitp_worker_remove_pools(vit_client *t)
 {
+    vitp_spool_forget(&t->spool, VIT_DROP_CONSENT, true);
     if (t->adopted.queue) vitp_worker_put_down(t, true);
     vitp_worker_search(t, true);
 }
@@ -12204,6 +13545,7 @@ static void vitp_worker_purge(vit_client *t, vit_drop reason)
     (void)VITP_ATOMIC_ADD_PTR(&t->released, (uintptr_t)own);
     (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, (uintptr_t)adopted);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[reason], (uintptr_t)(own + adopted));
+    vitp_spool_forget(&t->spool, reason, false);
     t->purge_turn++;
     t->body_turn++;
     if (t->sending || t->pending) VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
@@ -12321,6 +13663,12 @@ static bool vitp_worker_is_refused(const vit_client *t, const void *record, uint
              (head.flags & VITP_RECORD_ERROR ? VITP_MAY_ERRORS : VITP_MAY_USAGE));
 }
 
+static bool vitp_worker_oldest(const void *record, uint32_t size, void *user)
+{
+    if (size >= 8) memcpy(user, record, 8);
+    return false;
+}
+
 static bool vitp_worker_may_send(const vit_client *t)
 {
     return (VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND) && t->transport.send_fn &&
@@ -12330,13 +13678,14 @@ static bool vitp_worker_may_send(const vit_client *t)
 /* ---- batch ------------------------------------------------------------------------------- */
 
 typedef struct vitp_batch_builder {
-    vit_client *client;
-    vitp_stock *stock;
-    vitp_json   json;
-    uint64_t    now_ns, first_ns; /* first_ns: when the oldest event was recorded */
-    const void *first, *last;     /* records */
-    size_t      limit, most;      /* events, records */
-    bool        full;
+    vit_client   *client;
+    vitp_stock   *stock;
+    vitp_wire_job job;
+    vitp_json     json;
+    uint64_t      first_ns;     /* when the oldest event was recorded */
+    const void   *first, *last; /* records */
+    size_t        limit, most;  /* events, records */
+    bool          full;
 } vitp_batch_builder;
 
 static bool vitp_batch_add(const void *record, uint32_t size, void *user)
@@ -12344,22 +13693,19 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     vitp_batch_builder   *b = (vitp_batch_builder *)user;
     vitp_batch           *batch = &b->client->batch;
     const vitp_wire_form *form = vitp_wire_form_of(b->client->form);
-    size_t                mark = b->json.size;
     if (batch->events >= b->limit) return false;
     if (batch->records >= b->most) return false;
     if (batch->records == 0) b->first = record;
     if (batch->records == 0 && size >= 8) memcpy(&b->first_ns, record, 8);
-    if (batch->events > 0) vitp_json_text(&b->json, form->separator);
     switch (vitp_worker_is_refused(b->client, record, size)
                 ? VITP_WIRE_STALE
-                : vitp_wire_event(&b->client->wire, b->stock->ledger, &b->json, record, size,
-                                  b->now_ns - b->stock->skew_ns)) {
+                : vitp_wire_event(&b->client->wire, &b->job, &b->json,
+                                  batch->events > 0 ? form->separator : "", record, size)) {
     case VITP_WIRE_WRITTEN: batch->events++; break;
-    case VITP_WIRE_SECRET: batch->secret++, b->json.size = mark; break;
-    case VITP_WIRE_STALE: batch->stale++, b->json.size = mark; break;
-    case VITP_WIRE_CORRUPT: batch->corrupt++, b->json.size = mark; break;
+    case VITP_WIRE_SECRET: batch->secret++; break;
+    case VITP_WIRE_STALE: batch->stale++; break;
+    case VITP_WIRE_CORRUPT: batch->corrupt++; break;
     case VITP_WIRE_FULL:
-        b->json.size = mark;
         b->json.full = false;
         b->full = true;
         if (batch->events > 0) return false;
@@ -12374,55 +13720,66 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
 
 /* The same for each try of the same records, and for no others: of their run, which one is the
    first, and how many. first: in an adopted pool, which nobody fills, where it lies tells that. */
-static void vitp_batch_key(vit_client *t, const void *first)
+static void vitp_batch_key(vit_client *t, vitp_stock *stock, const void *first, size_t records,
+                           char key[33])
 {
-    vitp_ledger  *l = t->batch.stock->ledger;
+    vitp_ledger  *l = stock->ledger;
     vitp_sha256   s;
     uint64_t      number[2];
     unsigned char digest[32];
-    number[0] = t->batch.stock == &t->own
-                    ? (uint64_t)VITP_ATOMIC_LOAD_PTR(&t->released)
-                    : ~(uint64_t)((const char *)first - (const char *)(const void *)l);
-    number[1] = (uint64_t)t->batch.records;
+    number[0] = stock == &t->own ? (uint64_t)VITP_ATOMIC_LOAD_PTR(&t->released)
+                                 : ~(uint64_t)((const char *)first - (const char *)(const void *)l);
+    number[1] = (uint64_t)records;
     vitp_sha256_begin(&s);
     vitp_sha256_add(&s, l->writer.run_id, sizeof l->writer.run_id);
     vitp_sha256_add(&s, number, sizeof number);
     vitp_sha256_end(&s, digest);
-    vitp_text_hex(t->batch.key, digest, 16);
+    vitp_text_hex(key, digest, 16);
 }
 
-/* Frees the batch's records. */
+/* Frees the batch's records. counter: of its events, or NULL. */
 static void vitp_batch_finish(vit_client *t, uintptr_t *counter)
 {
     vitp_batch *b = &t->batch;
-    vitp_stock_release(b->stock, b->records);
-    (void)VITP_ATOMIC_ADD_PTR(b->stock == &t->own ? &t->released : &t->adopted_released,
-                              (uintptr_t)b->records);
-    (void)VITP_ATOMIC_ADD_PTR(counter, (uintptr_t)b->events);
+    if (b->stock) {
+        vitp_stock_release(b->stock, b->records);
+        (void)VITP_ATOMIC_ADD_PTR(b->stock == &t->own ? &t->released : &t->adopted_released,
+                                  (uintptr_t)b->records);
+    }
+#ifndef VITELEMETRY_NO_FILES
+    else
+        vitp_spool_release(&t->spool, b->spool_end, (uint32_t)b->records);
+#endif
+    if (counter) (void)VITP_ATOMIC_ADD_PTR(counter, (uintptr_t)b->events);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CORRUPT], (uintptr_t)b->corrupt);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_SECRET], (uintptr_t)b->secret);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CONSENT], (uintptr_t)b->stale);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_TOO_OLD], (uintptr_t)b->old);
     if (b->corrupt) vitp_log_note(&t->recorder.log, VIT_LOG_RECORD_CORRUPT);
     if (b->secret) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_STOPPED);
     memset(b, 0, sizeof *b);
 }
 
-/* The batch is what is sent next: it is written down. */
+/* The records from first to last are what is sent next: that is written down. */
+static void vitp_batch_write_down(vit_client *t, vitp_stock *s, const void *first, const void *last,
+                                  size_t records, char key[33])
+{
+    if (s->again) {
+        memcpy(key, s->ledger->batch_key, 33);
+        return;
+    }
+    vitp_stock_write_down(s, last, records);
+    vitp_batch_key(t, s, first, records, key);
+    vitp_stock_begin(s, key);
+}
+
 static void vitp_batch_close(vit_client *t, vitp_batch_builder *b)
 {
-    vitp_stock *s = t->batch.stock;
     b->json.capacity = t->body_capacity;
     vitp_json_text(&b->json, vitp_wire_form_of(t->form)->close);
     t->batch.size = b->json.size;
     t->batch.ready = true;
     t->batch.turn = t->body_turn;
-    if (s->again) {
-        memcpy(t->batch.key, s->ledger->batch_key, 33);
-        return;
-    }
-    vitp_stock_write_down(s, b->last, t->batch.records);
-    vitp_batch_key(t, b->first);
-    vitp_stock_begin(s, t->batch.key);
 }
 
 /* Puts the oldest records of a stock into the body. True: there is a batch to send now: it is
@@ -12437,7 +13794,7 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     t->batch.attempts = attempts;
     t->batch.stock = b.stock = stock;
     b.client = t;
-    b.now_ns = now_ns;
+    b.job = vitp_stock_job(stock, form->shape, now_ns);
     b.most = stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records
                                                            : (size_t)-1; /* a retry: as it was */
     b.limit = stock->again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
@@ -12458,16 +13815,260 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     if (!b.full && !t->hurry && now_ns < b.first_ns + (uint64_t)t->flush_ms * VITP_MS) return false;
     if (t->batch.events == 0) return false;
     vitp_batch_close(t, &b);
+    vitp_batch_write_down(t, stock, b.first, b.last, t->batch.records, t->batch.key);
     return true;
 }
 
-/* What killed processes left is older, and goes first. */
+#ifdef VITELEMETRY_NO_FILES
+static bool vitp_batch_build_spooled(vit_client *t)
+{
+    (void)t;
+    return false;
+}
+static void vitp_worker_save(vit_client *t, uint64_t now_ns, bool all)
+{
+    (void)t, (void)now_ns, (void)all;
+}
+#else
+/* A record of the spool. True: it was taken. */
+static bool vitp_batch_add_spooled(vitp_batch_builder *b, const vitp_spool_walk *w)
+{
+    vitp_batch *batch = &b->client->batch;
+    size_t      records = batch->records;
+    uint64_t    recorded_ns = 0, age_s;
+    if (records >= b->most) return false;
+    if (w->frame.size >= 8) memcpy(&recorded_ns, w->record, 8);
+    age_s = b->job.wall_ns > recorded_ns ? (b->job.wall_ns - recorded_ns) / 1000000000u : 0;
+    if (w->frame.mark != b->client->spool.mark) {
+        batch->stale++;
+    } else if (age_s > (uint64_t)b->client->spool.days * 86400u && age_s < VITP_DELAY_MAX_S) {
+        batch->old++;
+    } else {
+        (void)vitp_batch_add(w->record, w->frame.size, b);
+        return batch->records > records;
+    }
+    batch->records++;
+    return true;
+}
+
+/* Fills the batch from a unit. True: with all of it, and its key. */
+static bool vitp_batch_fill_spooled(vitp_batch_builder *b, const vitp_spool_unit *u,
+                                    vitp_spool_walk *w)
+{
+    vitp_batch     *batch = &b->client->batch;
+    vitp_spool_walk next = *w;
+    bool            more;
+    while ((more = vitp_spool_step(&next) && next.record) && !b->full &&
+           vitp_batch_add_spooled(b, &next))
+        *w = next;
+    batch->spool_end = w->at;
+    return !more && batch->records == u->records;
+}
+
+/* Puts the oldest batch of the spool, or what is left of it, into the body. */
+static bool vitp_batch_build_spooled(vit_client *t)
+{
+    const vitp_wire_form *form = vitp_wire_form_of(t->form);
+    vitp_batch_builder    b;
+    vitp_spool_unit       u;
+    vitp_spool_walk       w;
+    while (vitp_spool_open(&t->spool)) {
+        memset(&t->batch, 0, sizeof t->batch);
+        memset(&b, 0, sizeof b);
+        if (!vitp_spool_unit_of(&t->spool, &u, &w)) {
+            vitp_spool_drop(&t->spool, t->spool.in.records, VIT_DROP_CORRUPT);
+            vitp_spool_finish_in(&t->spool);
+            continue;
+        }
+        b.client = t;
+        b.job.shape = form->shape;
+        b.job.now_ns = b.job.wall_ns = vitp_os_wall_ns();
+        b.limit = t->batch_limit;
+        b.most = u.most;
+        b.json.data = t->body;
+        b.json.capacity = t->body_capacity - strlen(form->close);
+        vitp_json_text(&b.json, form->open);
+        if (vitp_batch_fill_spooled(&b, &u, &w)) memcpy(t->batch.key, u.key, sizeof u.key);
+        else vitp_spool_part_key(&t->spool, &u, (uint32_t)t->batch.records, t->batch.key);
+        t->batch.attempts = u.sent || t->spool.tried ? 1u : 0u;
+        if (t->batch.events == 0) {
+            vitp_batch_finish(t, &t->delivered); /* by none */
+            continue;
+        }
+        if (t->batch.records != u.records)
+            vitp_spool_note_part(&t->spool, (uint32_t)t->batch.records);
+        vitp_batch_close(t, &b);
+        return true;
+    }
+    return false;
+}
+
+/* ---- into the spool ---------------------------------------------------------------------- */
+
+/* The records of a stock that become one batch of the spool. */
+typedef struct vitp_saver {
+    vit_client   *client;
+    vitp_wire_job job;
+    const void   *first, *last;
+    size_t        most, bytes, records;
+    size_t        written, corrupt, secret, stale;
+    bool          errors, failed;
+} vitp_saver;
+
+static bool vitp_worker_choose(const void *record, uint32_t size, void *user)
+{
+    vitp_saver      *saver = (vitp_saver *)user;
+    vitp_record_head head;
+    if (saver->records == saver->most || (saver->records > 0 && saver->bytes < size)) return false;
+    if (saver->records == 0) saver->first = record;
+    if (size >= sizeof head) memcpy(&head, record, sizeof head);
+    if (size >= sizeof head && (head.flags & VITP_RECORD_ERROR)) saver->errors = true;
+    saver->bytes -= size < saver->bytes ? size : saver->bytes;
+    saver->last = record;
+    saver->records++;
+    return true;
+}
+
+static bool vitp_worker_save_record(const void *record, uint32_t size, void *user)
+{
+    vitp_saver *saver = (vitp_saver *)user;
+    vit_client *t = saver->client;
+    vitp_json   out = { NULL, 0, VITP_SPOOL_RECORD_MAX, false };
+    if (saver->records-- == 0) return false;
+    if (vitp_worker_is_refused(t, record, size)) {
+        saver->stale++;
+        return true;
+    }
+    out.data = vitp_spool_place(&t->spool, saver->errors);
+    saver->failed = !out.data;
+    if (saver->failed) return false;
+    switch (vitp_wire_event(&t->wire, &saver->job, &out, "", record, size)) {
+    case VITP_WIRE_WRITTEN:
+        vitp_spool_add(&t->spool, out.size);
+        saver->written++;
+        break;
+    case VITP_WIRE_SECRET: saver->secret++; break;
+    case VITP_WIRE_STALE: saver->stale++; break;
+    case VITP_WIRE_FULL:
+    case VITP_WIRE_CORRUPT: saver->corrupt++; break;
+    }
+    return true;
+}
+
+/* The records that are saved next, and their key. False: there are none. */
+static bool vitp_worker_begin_save(vit_client *t, vitp_stock *stock, vitp_saver *saver,
+                                   char key[33])
+{
+    vitp_batch *b = &t->batch;
+    bool        ready = b->ready && b->stock == stock;
+    memset(saver, 0, sizeof *saver);
+    saver->client = t;
+    saver->most = ready ? b->records : stock->again ? (size_t)-1 : t->batch_limit;
+    saver->bytes = ready || stock->again ? (size_t)-1 : t->body_capacity / 2u;
+    (void)vitp_stock_peek(stock, vitp_worker_choose, saver);
+    if (saver->records == 0) return false;
+    if (ready) memcpy(key, b->key, 33);
+    else vitp_batch_write_down(t, stock, saver->first, saver->last, saver->records, key);
+    return true;
+}
+
+/* What became of the records of a batch that is in the spool now. */
+static void vitp_worker_end_save(vit_client *t, vitp_stock *stock, const vitp_saver *saver,
+                                 size_t records)
+{
+    vitp_batch *b = &t->batch;
+    memset(b, 0, sizeof *b);
+    b->stock = stock;
+    b->records = records;
+    b->events = saver->written; /* counted by the spool */
+    b->corrupt = saver->corrupt;
+    b->secret = saver->secret;
+    b->stale = saver->stale;
+    vitp_batch_finish(t, NULL);
+}
+
+/* Moves the oldest batch of a stock into the spool; the folder is held. False: there is none, or
+   it could not be written. */
+static bool vitp_worker_save_batch(vit_client *t, vitp_stock *stock, uint64_t now_ns)
+{
+    vitp_saver saver;
+    char       key[33];
+    size_t     records;
+    bool       sent = stock->again || (t->batch.stock == stock && t->batch.attempts > 0) ||
+                (t->sending && t->batch.stock == stock);
+    if (!vitp_worker_begin_save(t, stock, &saver, key)) return false;
+    records = saver.records;
+    saver.job = vitp_stock_job(stock, VITP_SHAPE_RECORD, now_ns);
+    saver.failed = !vitp_spool_begin(&t->spool, saver.errors);
+    if (!saver.failed) (void)vitp_stock_peek(stock, vitp_worker_save_record, &saver);
+    if (!saver.failed && saver.written > 0)
+        saver.failed = !vitp_spool_end(&t->spool, saver.errors, key, sent, (uint32_t)saver.written);
+    if (saver.failed || saver.written == 0) vitp_spool_undo(&t->spool, saver.errors);
+    if (saver.failed) {
+        t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+        vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_NOT_WRITTEN);
+        return false;
+    }
+    vitp_worker_end_save(t, stock, &saver, records);
+    return true;
+}
+
+/* The oldest record of the queue has waited as long as one may, or there is no more room. */
+static bool vitp_worker_must_save(vit_client *t, uint64_t now_ns)
+{
+    uint64_t recorded_ns = now_ns;
+    if (now_ns < t->save_ns) return false;
+    if (t->adopted.queue || vitp_queue_is_filling(t->recorder.queue)) return true;
+    return vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &recorded_ns, 1) > 0 &&
+           now_ns >= recorded_ns + (uint64_t)t->flush_ms * VITP_MS;
+}
+
+/* The same with all of an adopted pool, which then goes. */
+static bool vitp_worker_save_adopted(vit_client *t, uint64_t now_ns)
+{
+    while (vitp_worker_save_batch(t, &t->adopted, now_ns)) {}
+    if (!vitp_stock_is_empty(&t->adopted)) return false;
+    vitp_worker_put_down(t, true);
+    return true;
+}
+
+/* The file that was read is written to again, or makes room. In the end the answer to what is in
+   flight tells nothing new. */
+static void vitp_worker_close_spool(vit_client *t)
+{
+    if (t->sending) t->purge_turn++;
+    if (!t->batch.stock) memset(&t->batch, 0, sizeof t->batch);
+    vitp_spool_let_go(&t->spool);
+}
+
+/* Moves what waits into the spool, when it cannot be sent and has waited; all: whatever there is.
+   Nothing is written that consent does not allow by now. */
+static void vitp_worker_save(vit_client *t, uint64_t now_ns, bool all)
+{
+    uintptr_t full = VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]);
+    if (!t->spool.folder || !t->spool.folder[0] || (!all && (t->sending || t->pending))) return;
+    if (!all && !vitp_worker_must_save(t, now_ns)) return;
+    vitp_worker_hold(t);
+    vitp_worker_close_spool(t);
+    if (t->held && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED && !t->unsaved) {
+        vitp_spool_measure(&t->spool);
+        while (vitp_worker_adopt(t) && vitp_worker_save_adopted(t, now_ns)) {}
+        while (vitp_worker_save_batch(t, &t->own, now_ns)) {}
+    }
+    vitp_worker_release(t);
+    if (VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]) != full)
+        vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_FULL);
+}
+#endif
+
+/* What killed processes left is older, and goes first; then what is on disk. */
 static bool vitp_batch_next(vit_client *t, uint64_t now_ns)
 {
     while (vitp_worker_adopt(t)) {
         if (vitp_batch_build(t, &t->adopted, now_ns)) return true;
         if (vitp_stock_is_empty(&t->adopted)) vitp_worker_put_down(t, true);
     }
+    if ((t->hurry || now_ns >= t->backoff.spool_ns) && vitp_batch_build_spooled(t)) return true;
     return vitp_batch_build(t, &t->own, now_ns);
 }
 
@@ -12480,8 +14081,11 @@ static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
     if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD))
         vitp_worker_purge(t, VIT_DROP_CONSENT); /* what a producer was about to commit */
     if (t->orphan) return true;
-    if (!vitp_worker_may_send(t)) return false;
-    if (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry)) return false;
+    if (!vitp_worker_may_send(t) ||
+        (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))) {
+        vitp_worker_save(t, now_ns, false);
+        return false;
+    }
     if (!t->batch.ready && !vitp_batch_next(t, now_ns)) return false;
     if (!vitp_worker_recheck(t)) return t->orphan;
     if (t->orphan) return true;
@@ -12504,30 +14108,121 @@ static void vitp_worker_describe(vit_client *t, vit_request *request,
     request->body_size = t->orphan ? 0 : t->batch.size;
     request->timeout_ms = t->timeout_ms;
     request->vitp_cancel = &t->cancel;
+    t->reply[0] = 0;
+    if (t->form == VIT_WIRE_OTLP) request->reply = t->reply, request->reply_size = sizeof t->reply;
     if (t->deadline_ns && left_ms < t->timeout_ms) request->timeout_ms = (uint32_t)left_ms + 1u;
 }
+
+#ifdef VITELEMETRY_NO_FILES
+static void vitp_worker_keep_wait(vit_client *t, uint32_t retry_after_s)
+{
+    (void)t, (void)retry_after_s;
+}
+static void vitp_worker_recall_wait(vit_client *t) { (void)t; }
+#else
+/* ---- a server's Retry-After, which holds for the next start, too ------------------------- */
+
+static bool vitp_worker_wait_path(const vit_client *t, char out[VITP_POOL_PATH_MAX])
+{
+    return t->settings_folder[0] &&
+           snprintf(out, VITP_POOL_PATH_MAX, "%s/%s.wait", t->settings_folder, t->client_type) <
+               (int)VITP_POOL_PATH_MAX;
+}
+
+/* Which endpoint said so. */
+static void vitp_worker_endpoint_hash(const vit_client *t, char out[17])
+{
+    unsigned char digest[32];
+    vit_sha256(digest, t->endpoint, strlen(t->endpoint));
+    vitp_text_hex(out, digest, 8);
+}
+
+/* 0: there is nothing to wait for any more. */
+static void vitp_worker_keep_wait(vit_client *t, uint32_t retry_after_s)
+{
+    char    path[VITP_POOL_PATH_MAX], text[128], hash[17];
+    int64_t until_s;
+    int     n;
+    if ((retry_after_s == 0 && !t->waits) || !vitp_worker_wait_path(t, path)) return;
+    t->waits = retry_after_s > 0;
+    if (!t->waits) {
+        vitp_os_remove_file(path);
+        return;
+    }
+    vitp_worker_endpoint_hash(t, hash);
+    until_s = vitp_os_wall_s() + (int64_t)retry_after_s;
+    n = snprintf(text, sizeof text,
+                 "# Not before this Unix time, says the server.\n%s = %lu%06lu\n", hash,
+                 (unsigned long)(until_s / 1000000), (unsigned long)(until_s % 1000000));
+    (void)vitp_os_write_file(path, text, (size_t)n, false);
+}
+
+typedef struct vitp_wait {
+    char    hash[17];
+    int64_t until_s;
+} vitp_wait;
+
+static void vitp_worker_read_wait(void *user, const char *name, size_t name_size, const char *value,
+                                  size_t size)
+{
+    vitp_wait *wait = (vitp_wait *)user;
+    size_t     i;
+    if (!value || size > 12 || !vitp_settings_is(name, name_size, wait->hash)) return;
+    for (i = 0, wait->until_s = 0; i < size && vitp_text_is_digit(value[i]); i++)
+        wait->until_s = wait->until_s * 10 + (value[i] - '0');
+}
+
+/* What the server said to an earlier run. A clock that was set back makes nobody wait for longer
+   than a server may ask for. */
+static void vitp_worker_recall_wait(vit_client *t)
+{
+    char      path[VITP_POOL_PATH_MAX], text[256];
+    size_t    size = 0;
+    vitp_wait wait = { "", 0 };
+    int64_t   left_s;
+    if (!vitp_worker_wait_path(t, path) ||
+        vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK)
+        return;
+    t->waits = true;
+    vitp_worker_endpoint_hash(t, wait.hash);
+    vitp_settings_each(text, size, vitp_worker_read_wait, &wait);
+    left_s = wait.until_s - vitp_os_wall_s();
+    if (left_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S) left_s = VITP_BACKOFF_RETRY_AFTER_S;
+    if (left_s <= 0) return;
+    t->backoff.until_ns = vitp_os_now_ns() + (uint64_t)left_s * 1000000000u;
+    t->backoff.by_server = true;
+}
+#endif
 
 static void vitp_worker_failed(vit_client *t, uint32_t retry_after_s)
 {
     uint64_t random = 0;
     (void)vitp_id_random(&random, sizeof random);
     vitp_backoff_fail(&t->backoff, retry_after_s, vitp_os_now_ns(), random);
+    vitp_worker_keep_wait(t, retry_after_s);
     t->batch.attempts++;
+#ifndef VITELEMETRY_NO_FILES
+    if (!t->batch.stock) t->spool.tried = true;
+#endif
     t->hurry = false;
     vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_AWAY);
 }
 
-/* A batch that the server refuses for good is halved until the one bad event is alone. */
+/* A batch that the server refuses for good is halved until the one bad event is alone. Behind it
+   the next is not expected sooner than the last two came. */
 static void vitp_worker_rejected(vit_client *t)
 {
     if (t->batch.events > 1) {
-        t->batch_limit = (uint32_t)(t->batch.events / 2);
+        t->suspects = (uint32_t)t->batch.events;
+        t->batch_limit = t->suspects / 2u;
         t->batch.ready = false;
-        vitp_stock_abandon(t->batch.stock);
+        if (t->batch.stock) vitp_stock_abandon(t->batch.stock);
         return;
     }
     vitp_batch_finish(t, &t->dropped[VIT_DROP_REJECTED]);
-    t->batch_limit = t->batch_events;
+    t->batch_limit =
+        t->good_events < t->batch_events / 2u ? t->good_events * 2u + 1u : t->batch_events;
+    t->suspects = t->good_events = 0;
     vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
 }
 
@@ -12556,13 +14251,68 @@ static void vitp_worker_list(vit_client *t, size_t size)
 }
 #endif
 
+/* What was dropped or refused since the last report, the user's own decisions not counted, rides
+   with what is delivered next. */
+static void vitp_worker_report(vit_client *t)
+{
+    uint64_t dropped = 0, full = VITP_ATOMIC_LOAD_PTR(&t->recorder.full), accepted, counts[3];
+    uint32_t i;
+    for (i = 0; i < VIT_DROP_COUNT; i++)
+        if (i != (uint32_t)VIT_DROP_CONSENT)
+            dropped +=
+                VITP_ATOMIC_LOAD_PTR(&t->dropped[i]) + VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[i]);
+    if (dropped == t->reported_dropped && full == t->reported_full) return;
+    accepted = vitp_queue_pushed(t->recorder.queue);
+    counts[0] = accepted - t->reported_accepted;
+    counts[1] = dropped - t->reported_dropped;
+    counts[2] = full - t->reported_full;
+    if (!vitp_record_report(&t->recorder, counts)) return;
+    t->reported_accepted = accepted;
+    t->reported_dropped = dropped;
+    t->reported_full = full;
+}
+
+/* How many events of the batch an OTLP receiver refused although it answered 2xx: it says so in
+   ExportLogsServiceResponse.partialSuccess. They are not sent again. */
+static size_t vitp_worker_refused(vit_client *t)
+{
+    const char *at = t->form == VIT_WIRE_OTLP ? strstr(t->reply, "\"rejectedLogRecords\"") : NULL;
+    size_t      n = 0;
+    if (!at) return 0;
+    at += strlen("\"rejectedLogRecords\"");
+    at += strspn(at, " \t\r\n:\"");
+    for (; vitp_text_is_digit(*at) && n <= t->batch.events; at++) n = n * 10u + (size_t)(*at - '0');
+    return n < t->batch.events ? n : t->batch.events;
+}
+
+/* So many more events were good: how many the next batch may have. */
+static void vitp_worker_limit(vit_client *t, uint32_t events)
+{
+    if (t->good_events < 0x7FFFFFFFu) t->good_events += events < 0xFFFFu ? events : 0xFFFFu;
+    if (t->suspects > 0) { /* among the rest of them is a bad one */
+        t->suspects -= events < t->suspects ? events : t->suspects;
+        t->batch_limit = t->suspects > 1 ? t->suspects / 2u : 1u;
+        if (t->suspects > 0) return;
+    }
+    t->batch_limit = t->batch_limit < t->batch_events / 2 ? t->batch_limit * 2 : t->batch_events;
+}
+
 static void vitp_worker_delivered(vit_client *t)
 {
-    size_t size = t->batch.size;
+    size_t   size = t->batch.size, events = t->batch.events, refused = vitp_worker_refused(t);
+    uint64_t now_ns = vitp_os_now_ns(), random = 0;
+    if (refused > 0) vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
+    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_REJECTED], (uintptr_t)refused);
+    t->batch.events -= refused;
     vitp_batch_finish(t, &t->delivered);
-    vitp_backoff_succeed(&t->backoff);
-    t->batch_limit = t->batch_limit < t->batch_events / 2 ? t->batch_limit * 2 : t->batch_events;
+    vitp_backoff_succeed(&t->backoff, now_ns);
+    vitp_worker_keep_wait(t, 0);
+    (void)vitp_id_random(&random, sizeof random);
+    vitp_backoff_spread(&t->backoff, VITP_ATOMIC_LOAD_PTR(&t->spool.records) / t->batch_events + 1u,
+                        now_ns, random);
+    vitp_worker_limit(t, (uint32_t)events);
     vitp_worker_list(t, size);
+    vitp_worker_report(t);
 }
 
 /* True: go on at once. */
@@ -12570,18 +14320,21 @@ static bool vitp_worker_answered(vit_client *t, vit_response answer)
 {
     vitp_outcome outcome = vitp_backoff_outcome(answer.http_status);
     t->pending = outcome == VITP_OUTCOME_PENDING;
+    if (!t->pending && outcome != VITP_OUTCOME_DELIVERED)
+        vitp_backoff_count(&t->backoff, vitp_os_now_ns());
     switch (outcome) {
     case VITP_OUTCOME_DELIVERED: vitp_worker_delivered(t); return true;
     case VITP_OUTCOME_REJECTED: vitp_worker_rejected(t); return true;
-    case VITP_OUTCOME_RETRY: vitp_worker_failed(t, answer.retry_after_s); return false;
+    case VITP_OUTCOME_RETRY: vitp_worker_failed(t, answer.retry_after_s); break;
     case VITP_OUTCOME_PAUSE:
     case VITP_OUTCOME_STOP:
         t->halted = true;
         vitp_log_note(&t->recorder.log,
                       outcome == VITP_OUTCOME_PAUSE ? VIT_LOG_SERVER_PAUSED : VIT_LOG_SERVER_GONE);
-        return false;
-    case VITP_OUTCOME_PENDING: break;
+        break;
+    case VITP_OUTCOME_PENDING: return false;
     }
+    vitp_worker_save(t, vitp_os_now_ns(), false);
     return false;
 }
 
@@ -12662,7 +14415,9 @@ static uintptr_t vitp_worker_target(vit_client *t)
 static bool vitp_worker_is_done(const vit_client *t, uintptr_t target)
 {
     return (intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - target) >= 0 &&
-           VITP_ATOMIC_LOAD_PTR(&t->adopted_released) == VITP_ATOMIC_LOAD_PTR(&t->adopted_records);
+           VITP_ATOMIC_LOAD_PTR(&t->adopted_released) ==
+               VITP_ATOMIC_LOAD_PTR(&t->adopted_records) &&
+           VITP_ATOMIC_LOAD_PTR(&t->spool.records) == 0 && vitp_spool_is_empty(&t->spool);
 }
 
 #ifndef VITELEMETRY_NO_THREADS
@@ -12674,12 +14429,6 @@ static uint64_t vitp_worker_ms_until(uint64_t then_ns, uint64_t now_ns)
     return then_ns > now_ns ? (then_ns - now_ns) / VITP_MS + 1u : 1u;
 }
 
-static bool vitp_worker_oldest(const void *record, uint32_t size, void *user)
-{
-    if (size >= 8) memcpy(user, record, 8);
-    return false;
-}
-
 /* How long there is nothing to do, at most flush_ms. */
 static uint32_t vitp_worker_rest_ms(vit_client *t)
 {
@@ -12688,10 +14437,13 @@ static uint32_t vitp_worker_rest_ms(vit_client *t)
     else if (t->later) ms = VITP_WORKER_LATER_MS;
     else if (!vitp_worker_may_send(t)) ms = t->flush_ms;
     else if (!vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))
-        ms = vitp_worker_ms_until(t->backoff.until_ns, now_ns);
+        ms = vitp_worker_ms_until(vitp_backoff_next_ns(&t->backoff, t->hurry), now_ns);
     else if (t->adopted.queue) ms = 1;
     else if (vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) > 0)
         ms = vitp_worker_ms_until(oldest_ns + (uint64_t)t->flush_ms * VITP_MS, now_ns);
+    if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) > 0 && t->backoff.failures == 0 && !t->pending &&
+        vitp_worker_ms_until(t->backoff.spool_ns, now_ns) < ms)
+        ms = vitp_worker_ms_until(t->backoff.spool_ns, now_ns);
     return (uint32_t)(ms < t->flush_ms ? ms : t->flush_ms);
 }
 
@@ -12758,6 +14510,10 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, uint32_t *fai
     *failures = t->backoff.failures;
     t->deadline_ns = deadline_ns;
     if (may) t->hurry = true;
+#ifndef VITELEMETRY_NO_FILES
+    VITP_ATOMIC_STORE(&t->spool.alone, 0u); /* others may have left something meanwhile */
+    if (may && !t->sending) (void)vitp_spool_open(&t->spool);
+#endif
     vitp_worker_leave(t);
     if (may && t->has_thread) vitp_os_wake_set(&t->recorder.wake);
     return may;
@@ -12997,6 +14753,10 @@ void vit_qt_message(vit_client *t, int type, const char *file, int line, const c
 #define VITP_CLIENT_TIMEOUT_MS      5000u
 #define VITP_CLIENT_BATCH_EVENTS    100u
 #define VITP_CLIENT_BATCH_BYTES     (256u * 1024u)
+#define VITP_CLIENT_OTLP_BYTES      (64u * 1024u) /* one event at least: more words a member */
+#define VITP_CLIENT_SPOOL_BYTES     (4u * 1024u * 1024u)
+#define VITP_CLIENT_SPOOL_DAYS_MIN  7u
+#define VITP_CLIENT_SPOOL_DAYS      30u
 
 static void *vitp_client_malloc(size_t size, void *user)
 {
@@ -13037,7 +14797,7 @@ static bool vitp_client_is_valid(const vit_options *o)
            vitp_text_is_printable(o->telemetry_key, VITP_KEY_MAX) &&
            vitp_text_is_printable(o->endpoint, VITP_PATH_MAX) &&
            vitp_text_size(o->group_salt, VITP_KEY_MAX + 1u) <= VITP_KEY_MAX &&
-           (uint32_t)o->wire <= (uint32_t)VIT_WIRE_NDJSON &&
+           (uint32_t)o->wire <= (uint32_t)VIT_WIRE_OTLP &&
            (uint32_t)o->consent <= (uint32_t)VIT_CONSENT_VERBOSE &&
            (uint32_t)o->sampling <= (uint32_t)VIT_SAMPLE_FLOW &&
            !o->allocator.alloc_fn == !o->allocator.free_fn &&
@@ -13074,6 +14834,13 @@ static void vitp_client_defaults(vit_options *o)
     o->queue_bytes = capacity;
     if (o->wire == VIT_WIRE_EVENT || o->batch_bytes < VITP_EVENT_JSON_MAX)
         o->batch_bytes = VITP_EVENT_JSON_MAX;
+    if (o->wire == VIT_WIRE_OTLP && o->batch_bytes < VITP_CLIENT_OTLP_BYTES)
+        o->batch_bytes = VITP_CLIENT_OTLP_BYTES;
+    o->spool_bytes_max = vitp_client_or(o->spool_bytes_max, VITP_CLIENT_SPOOL_BYTES);
+    o->spool_days_max = vitp_client_or(o->spool_days_max, VITP_CLIENT_SPOOL_DAYS);
+    if (o->spool_days_max > VITP_CLIENT_SPOOL_DAYS) o->spool_days_max = VITP_CLIENT_SPOOL_DAYS;
+    if (o->spool_days_max < VITP_CLIENT_SPOOL_DAYS_MIN)
+        o->spool_days_max = VITP_CLIENT_SPOOL_DAYS_MIN;
     if (!o->allocator.alloc_fn) {
         o->allocator.alloc_fn = vitp_client_malloc;
         o->allocator.free_fn = vitp_client_free;
@@ -13114,6 +14881,7 @@ static void vitp_client_take_options(vit_client *t, const vit_options *o)
     t->flush_ms = o->flush_ms;
     t->timeout_ms = o->timeout_ms;
     t->batch_events = t->batch_limit = o->batch_events;
+    t->good_events = 0x7FFFFFFFu;
     (void)vitp_text_copy(t->app_version, sizeof t->app_version, o->app_version);
     (void)vitp_text_copy(t->client_type, sizeof t->client_type, o->client_type);
     (void)vitp_text_copy(t->endpoint, sizeof t->endpoint, o->endpoint);
@@ -13127,6 +14895,14 @@ static void vitp_client_take_options(vit_client *t, const vit_options *o)
 #endif
     if (!t->transport.send_fn) vitp_log_note(&t->recorder.log, VIT_LOG_NO_TRANSPORT);
     if (vitp_client_is_plain(t->endpoint)) vitp_log_note(&t->recorder.log, VIT_LOG_PLAIN_HTTP);
+#ifndef VITELEMETRY_NO_FILES
+    t->spool.folder = t->settings_folder;
+    t->spool.client_type = t->client_type;
+    t->spool.allocator = o->allocator;
+    t->spool.cap = o->spool_bytes_max;
+    t->spool.days = o->spool_days_max;
+    t->spool.buffer = t->scratch;
+#endif
 }
 
 /* Adds a text that must not leave; under the lock, or before the client is shared. */
@@ -13310,7 +15086,13 @@ static bool vitp_client_begin(vit_client *t, const vit_options *o)
     vitp_worker_hold(t);
     begun = vitp_client_decide(t, o);
     vitp_worker_release(t);
-    if (begun && t->consent >= VIT_CONSENT_GRANTED) (void)vitp_worker_adopt(t);
+    if (begun && t->consent >= VIT_CONSENT_GRANTED) {
+        vitp_worker_recall_wait(t);
+        (void)vitp_worker_adopt(t);
+#ifndef VITELEMETRY_NO_FILES
+        (void)vitp_spool_open(&t->spool);
+#endif
+    }
     return begun;
 }
 
@@ -13360,6 +15142,7 @@ static void vitp_client_give_back(vit_client *t, bool locks)
         if (t->curl) curl_easy_cleanup(t->curl);
 #endif
     }
+    vitp_spool_leave(&t->spool);
     vitp_client_leave_pools(t, locks);
     vitp_os_page_free(&t->recorder.page);
     if (t->own.block) allocator.free_fn(t->own.block, allocator.user);
@@ -13445,6 +15228,14 @@ static bool vitp_client_stop(vit_client *t)
     return ended;
 }
 
+/* What was not delivered goes into the spool. */
+static void vitp_client_keep(vit_client *t)
+{
+    if (!vitp_worker_enter(t)) return;
+    vitp_worker_save(t, vitp_os_now_ns(), true);
+    vitp_worker_leave(t);
+}
+
 bool vit_destroy(vit_client *t, uint32_t timeout_ms)
 {
     uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)timeout_ms * VITP_MS;
@@ -13457,9 +15248,11 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
     VITP_ATOMIC_STORE(&t->own.ledger->writer.closed, 1u);
     if (!t->stopping) (void)vitp_worker_deliver(t, deadline_ns, true);
     if (vitp_client_stop(t)) {
+        vitp_client_keep(t);
         vitp_client_give_back(t, true);
         return true;
     }
+    vitp_client_keep(t); /* the host may end without another call */
     vitp_log_note(&t->recorder.log, VIT_LOG_CALLBACK_BUSY);
     vitp_log_tell(&t->recorder.log);
     return false;
@@ -13539,12 +15332,11 @@ bool vit_register_secret(vit_client *t, const char *text, size_t size)
 }
 
 typedef struct vitp_exporter {
-    vit_client *client;
-    vitp_stock *stock;
+    vit_client   *client;
+    vitp_wire_job job;
     void (*line_fn)(const char *json, size_t size, void *user);
-    void    *user;
-    uint64_t now_ns;
-    size_t   count;
+    void  *user;
+    size_t count;
 } vitp_exporter;
 
 static bool vitp_client_export_one(const void *record, uint32_t size, void *user)
@@ -13552,13 +15344,52 @@ static bool vitp_client_export_one(const void *record, uint32_t size, void *user
     vitp_exporter *e = (vitp_exporter *)user;
     vitp_json      json = { e->client->scratch, 0, VITP_EVENT_JSON_MAX, false };
     if (vitp_worker_is_refused(e->client, record, size)) return true;
-    if (vitp_wire_event(&e->client->wire, e->stock->ledger, &json, record, size,
-                        e->now_ns - e->stock->skew_ns) == VITP_WIRE_WRITTEN) {
+    if (vitp_wire_event(&e->client->wire, &e->job, &json, "", record, size) == VITP_WIRE_WRITTEN) {
         e->line_fn(json.data, json.size, e->user);
         e->count++;
     }
     return true;
 }
+
+#ifdef VITELEMETRY_NO_FILES
+static void vitp_client_export_spool(vit_client *t, vitp_exporter *e) { (void)t, (void)e; }
+#else
+static void vitp_client_export_file(vitp_exporter *e, const char *bytes, const vitp_spool_head *h)
+{
+    vitp_spool_walk w;
+    memset(&w, 0, sizeof w);
+    w.bytes = bytes;
+    w.at = h->begin;
+    w.end = h->end;
+    while (vitp_spool_step(&w))
+        if (w.record && w.frame.mark == e->client->spool.mark)
+            (void)vitp_client_export_one(w.record, w.frame.size, e);
+}
+
+/* The file that is delivered, and those that nobody has open. */
+static void vitp_client_export_spool(vit_client *t, vitp_exporter *e)
+{
+    vitp_spool       *s = &t->spool;
+    vitp_spool_search search;
+    vitp_spool_file   f;
+    char             *bytes;
+    e->job.shape = VITP_SHAPE_JSON;
+    e->job.ledger = NULL;
+    e->job.now_ns = e->job.wall_ns = vitp_os_wall_ns();
+    if (!s->folder[0] || !vitp_os_is_private(s->folder)) return;
+    if (s->bytes) vitp_client_export_file(e, s->bytes, &s->in.head);
+    vitp_spool_retire(s, &s->out[0]);
+    vitp_spool_retire(s, &s->out[1]);
+    vitp_spool_search_init(&search, s, 0);
+    memset(&f, 0, sizeof f);
+    while (vitp_spool_open_next(&search, &f.file)) {
+        bytes = vitp_spool_load(s, &f);
+        if (bytes) vitp_client_export_file(e, bytes, &f.head);
+        if (bytes) s->allocator.free_fn(bytes, s->allocator.user);
+        vitp_os_pool_close(&f.file);
+    }
+}
+#endif
 
 size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, void *user),
                   void       *user)
@@ -13566,15 +15397,17 @@ size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, 
     vitp_exporter e;
     uint32_t      i;
     if (!t || !line_fn || !vitp_worker_enter(t)) return 0;
+    memset(&e, 0, sizeof e);
     e.client = t;
     e.line_fn = line_fn;
     e.user = user;
-    e.now_ns = vitp_os_now_ns();
-    e.count = 0;
     for (i = 0; i < 2; i++) {
-        e.stock = i == 0 ? &t->adopted : &t->own;
-        (void)vit_queue_peek(e.stock->queue, vitp_client_export_one, &e, (size_t)-1);
+        vitp_stock *stock = i == 0 ? &t->adopted : &t->own;
+        if (!stock->queue) continue;
+        e.job = vitp_stock_job(stock, VITP_SHAPE_JSON, vitp_os_now_ns());
+        (void)vit_queue_peek(stock->queue, vitp_client_export_one, &e, (size_t)-1);
     }
+    vitp_client_export_spool(t, &e);
     vitp_worker_leave(t);
     return e.count;
 }
@@ -13616,7 +15449,12 @@ vit_stats vit_get_stats(const vit_client *t)
     all = s.accepted + s.adopted;
     s.queued = all > released ? all - released : 0; /* one may just be counted */
     s.delivered = VITP_ATOMIC_LOAD_PTR(&t->delivered);
-    for (i = 0; i < VIT_DROP_COUNT; i++) s.dropped[i] = VITP_ATOMIC_LOAD_PTR(&t->dropped[i]);
+    s.adopted += VITP_ATOMIC_LOAD_PTR(&t->spool.adopted);
+    s.spooled = VITP_ATOMIC_LOAD_PTR(&t->spool.records);
+    s.handed_over = VITP_ATOMIC_LOAD_PTR(&t->spool.handed_over);
+    for (i = 0; i < VIT_DROP_COUNT; i++)
+        s.dropped[i] =
+            VITP_ATOMIC_LOAD_PTR(&t->dropped[i]) + VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[i]);
     s.refused_disabled = VITP_ATOMIC_LOAD_PTR(&r->disabled);
     s.refused_sampled = VITP_ATOMIC_LOAD_PTR(&r->sampled);
     s.refused_full = VITP_ATOMIC_LOAD_PTR(&r->full);
@@ -13904,6 +15742,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_PATH_MAX
 #undef VITP_KEY_MAX
 #undef VITP_HEADERS_MAX
+#undef VITP_REPLY_MAX
 #undef VITP_POOLS_MAX
 #undef VITP_POOL_OLD_S
 #undef VITP_POOL_MAX
@@ -13937,6 +15776,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS_REGISTRY_ANY
 #undef VITP_OS_ETC
 #undef VITP_OS_ADMIN
+#undef VITP_OS_CLOCK_NS
 #undef VITP_OS_POPULATE
 #undef VITP_OS_POOL_KEEPS_SPACE
 #undef VITP_TEXT_BAD
@@ -14029,9 +15869,27 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_RECORD_ABSENT
 #undef VITP_TYPE_FOREIGN
 #undef VITP_DELAY_MIN_S
+#undef VITP_DELAY_MAX_S
+#undef VITP_SPOOL_MAGIC
+#undef VITP_SPOOL_VERSION
+#undef VITP_SPOOL_ORDER
+#undef VITP_SPOOL_BATCH
+#undef VITP_SPOOL_RECORD
+#undef VITP_SPOOL_RECORD_MAX
+#undef VITP_SPOOL_OTHER
+#undef VITP_SPOOL_CLOSED_MAX
+#undef VITP_SPOOL_PARTS
+#undef VITP_SPOOL_FILE_MIN
+#undef VITP_SPOOL_FILE_MAX
+#undef VITP_SPOOL_NAME_MAX
+#undef VITP_SPOOL_WASTE
 #undef VITP_BACKOFF_FIRST_MS
 #undef VITP_BACKOFF_MAX_MS
 #undef VITP_BACKOFF_RETRY_AFTER_S
+#undef VITP_BACKOFF_EACH_NS
+#undef VITP_BACKOFF_BURST_NS
+#undef VITP_BACKOFF_SPREAD_NS
+#undef VITP_BACKOFF_SPREAD_AFTER
 #undef VITP_CONSENT_OFF
 #undef VITP_CONSENT_ON
 #undef VITP_DCONF_HEAD
@@ -14053,6 +15911,10 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_CLIENT_TIMEOUT_MS
 #undef VITP_CLIENT_BATCH_EVENTS
 #undef VITP_CLIENT_BATCH_BYTES
+#undef VITP_CLIENT_OTLP_BYTES
+#undef VITP_CLIENT_SPOOL_BYTES
+#undef VITP_CLIENT_SPOOL_DAYS_MIN
+#undef VITP_CLIENT_SPOOL_DAYS
 #undef VITP_DEFINE_ROW
 #undef VITP_EVENT_OPEN
 #undef VITP_EVENT_SPENT

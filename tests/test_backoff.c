@@ -125,7 +125,7 @@ static void test_succeed(void **state)
     vitp_backoff b = failed(20, 12345);
     (void)state;
     vitp_backoff_fail(&b, 60, now, 0);
-    vitp_backoff_succeed(&b);
+    vitp_backoff_succeed(&b, now);
     assert_true(vitp_backoff_is_due(&b, 0, false));
     assert_false(b.by_server);
     vitp_backoff_fail(&b, 0, now, UINT64_MAX);
@@ -171,6 +171,59 @@ static void test_server_counts(void **state)
     vitp_backoff_fail(&b, 5, now, 0);
     vitp_backoff_fail(&b, 0, now, 1999);
     assert_true(b.until_ns == now + 1999u * (uint64_t)MS);
+}
+
+/* In any hour there are at most 120 failed requests, however much in a hurry somebody is. */
+static void test_failures_an_hour(void **state)
+{
+    static uint64_t times[2000];
+    vitp_backoff    b = fresh();
+    uint64_t        at = now;
+    size_t          count = 0, first = 0;
+    (void)state;
+    while (at < now + 8u * 3600u * (uint64_t)S) {
+        if (!vitp_backoff_is_due(&b, at, true)) {
+            assert_true(vitp_backoff_next_ns(&b, true) > at);
+            at = vitp_backoff_next_ns(&b, true);
+            continue;
+        }
+        vitp_backoff_count(&b, at);
+        vitp_backoff_fail(&b, 0, at, random_bits());
+        assert_true(count < COUNT_OF(times));
+        times[count++] = at;
+        while (times[first] + 3600u * (uint64_t)S <= at) first++;
+        assert_true(count - first <= 120);
+        at += random_bits() % (3u * (uint64_t)S);
+    }
+    assert_true(count > 8u * 55u); /* and not much less than one a minute in the long run */
+}
+
+/* What waits on disk is spread after an outage, and only then. */
+static void test_spread(void **state)
+{
+    vitp_backoff b = failed(VITP_BACKOFF_SPREAD_AFTER - 1, 0);
+    uint64_t     at = now + 3600u * (uint64_t)S, left;
+    (void)state;
+    vitp_backoff_succeed(&b, at);
+    vitp_backoff_spread(&b, 100, at, UINT64_MAX);
+    assert_true(b.spool_ns == 0); /* a short one */
+    b = failed(VITP_BACKOFF_SPREAD_AFTER, 0);
+    vitp_backoff_succeed(&b, at);
+    assert_true(b.spread_ns == at + 2700u * (uint64_t)S); /* of an hour */
+    for (left = 100; left > 0; left--) {
+        vitp_backoff_spread(&b, left, at, random_bits());
+        assert_true(b.spool_ns >= at);
+        assert_true(b.spool_ns <= at + (b.spread_ns - at) / left * 2u + 1u);
+        at = b.spool_ns;
+    }
+    assert_true(at <= b.spread_ns + 2700u * (uint64_t)S);
+    vitp_backoff_spread(&b, 0, now, UINT64_MAX); /* nothing is left */
+    assert_true(b.spool_ns == 0);
+    b = failed(VITP_BACKOFF_SPREAD_AFTER, 0);
+    vitp_backoff_succeed(&b, now + 86400u * 30u * (uint64_t)S);
+    assert_true(b.spread_ns - (now + 86400u * 30u * (uint64_t)S) == VITP_BACKOFF_SPREAD_NS);
+    vitp_backoff_spread(&b, 5, b.spread_ns, UINT64_MAX); /* its time is over */
+    assert_true(b.spool_ns == 0);
 }
 
 /* ---- statuses -------------------------------------------------------------------------------- */
@@ -421,6 +474,8 @@ int main(void)
         cmocka_unit_test(test_random_edges),      cmocka_unit_test(test_is_due),
         cmocka_unit_test(test_succeed),           cmocka_unit_test(test_many_failures),
         cmocka_unit_test(test_server_wins),       cmocka_unit_test(test_server_counts),
+        cmocka_unit_test(test_failures_an_hour),
+        cmocka_unit_test(test_spread),
         cmocka_unit_test(test_outcomes),          cmocka_unit_test(test_after_seconds),
         cmocka_unit_test(test_after_dates),       cmocka_unit_test(test_after_months),
         cmocka_unit_test(test_after_malformed),   cmocka_unit_test(test_after_tail),

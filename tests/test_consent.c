@@ -1043,8 +1043,9 @@ static void test_secret(void **state)
     assert_int_equal(track(t, "good"), VIT_OK);
     assert_int_equal(track(t, "again " SECRET), VIT_OK);
     assert_true(vit_flush(t, 5000));
-    assert_int_equal(wire_count(&b.w), 1);
+    assert_int_equal(wire_count(&b.w), 2); /* and what was dropped is reported */
     assert_int_equal(wire_times(&b.w, "good"), 1);
+    assert_int_equal(wire_times(&b.w, "\"telemetry.report\""), 1);
     assert_int_equal(wire_times(&b.w, "hunter2"), 0);
     assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_SECRET], 2);
     assert_int_equal(logs_of(&b.l, VIT_LOG_SECRET_STOPPED), 1);
