@@ -20,7 +20,8 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
         examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate \
-        privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz
+        privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
+        test-clickhouse deps-clickhouse
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -101,11 +102,14 @@ fuzz-scrub-planted: deps-fuzz ## that target must find each planted bug within T
 emulate: deps-emulate ## 32-bit and big-endian machines, by qemu (installs it and cross compilers)
 	@sh tests/emulate.sh
 
+test-clickhouse: deps-clickhouse $(B)/examples/clickhouse ## events into a real ClickHouse server and back (installs it)
+	@sh tests/check_clickhouse.sh
+
 lint: deps-check ## the header's own rules, clang-tidy and cppcheck
 	@sh tests/lint.sh tools
 
 format: ## clang-format the sources
-	clang-format -i vitelemetry.h examples/*.c tests/*.c tests/*.h tests/fuzz/*.c bench/*.c
+	clang-format -i vitelemetry.h examples/*.c examples/*/*.c tests/*.c tests/*.h tests/fuzz/*.c bench/*.c
 
 install: ## header and pkg-config file (PREFIX, DESTDIR)
 	install -d "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/share/pkgconfig"
@@ -130,6 +134,9 @@ deps-emulate:
 	@sh tests/need.sh qemu-s390x:qemu-user dpkg:gcc-12-multilib dpkg:libc6-dev-i386 \
 	    dpkg:gcc-s390x-linux-gnu dpkg:libc6-dev-s390x-cross dpkg:gcc-mips-linux-gnu \
 	    dpkg:libc6-dev-mips-cross dpkg:gcc-aarch64-linux-gnu dpkg:libc6-dev-arm64-cross
+
+deps-clickhouse:
+	@sh tests/need.sh /usr/sbin/clickhouse-server:clickhouse-server clickhouse-client:clickhouse-client
 
 deps-peers:
 	@sh tests/need.sh dpkg:libconcurrentqueue-dev dpkg:libatomic-queue-dev dpkg:libboost-dev \
@@ -157,7 +164,12 @@ $(B)/examples/queue: examples/queue.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 
-examples: deps $(EXAMPLES) $(B)/examples/hello $(B)/examples/queue $(B)/examples/privacy ## build the examples
+$(B)/examples/clickhouse: examples/clickhouse/send.c examples/http.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. examples/clickhouse/send.c examples/http.c -o $@ -pthread
+
+OTHERS = hello queue privacy clickhouse
+examples: deps $(EXAMPLES) $(OTHERS:%=$(B)/examples/%) ## build the examples
 
 $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector
 	@mkdir -p $(@D)
