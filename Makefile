@@ -168,7 +168,11 @@ $(B)/examples/clickhouse: examples/clickhouse/send.c examples/http.c vitelemetry
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. examples/clickhouse/send.c examples/http.c -o $@ -pthread
 
-OTHERS = hello queue privacy clickhouse
+$(B)/examples/otlp: examples/otlp/otlp.c examples/http.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. examples/otlp/otlp.c examples/http.c -o $@ -pthread
+
+OTHERS = hello queue privacy clickhouse otlp
 examples: deps $(EXAMPLES) $(OTHERS:%=$(B)/examples/%) ## build the examples
 
 $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector
