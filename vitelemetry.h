@@ -64,7 +64,7 @@ DELIVERY
     At most 120 requests an hour fail. After an outage what is in the spool is spread over three
     quarters of its length, 45 minutes at most, so that many clients do not come at once;
     vit_flush and vit_destroy do not wait for that. What was dropped or refused is told to the
-    server by one event telemetry.report behind the next delivery.
+    server by one event telemetry.report behind the next delivery, at most once a minute.
 
 WHAT LEAVES YOUR MACHINE
     One JSON object an event: hwid (a random UUID of this installation, never derived from
@@ -12875,10 +12875,11 @@ struct vit_client {
     bool          waits;   /* how long the server told us to wait is in a file */
     uint64_t      save_ns; /* the spool could not be written: not before this time again */
     uint64_t      reported_accepted, reported_dropped, reported_full; /* by telemetry.report */
-    vitp_settings said;  /* unsaved: by the file when ours could not be saved */
-    intptr_t      hold;  /* of vitp_os_hold_folder */
-    uint32_t      holds; /* nested */
-    bool          held;  /* no other process has it */
+    uint64_t      report_ns; /* not before this time again */
+    vitp_settings said;      /* unsaved: by the file when ours could not be saved */
+    intptr_t      hold;      /* of vitp_os_hold_folder */
+    uint32_t      holds;     /* nested */
+    bool          held;      /* no other process has it */
 #ifndef VITELEMETRY_NO_THREADS
     vitp_os_thread thread;
 #endif
@@ -13865,7 +13866,8 @@ static bool vitp_batch_fill_spooled(vitp_batch_builder *b, const vitp_spool_unit
     return !more && batch->records == u->records;
 }
 
-/* Puts the oldest batch of the spool, or what is left of it, into the body. */
+/* Puts the oldest batch of the spool, or what is left of it, into the body: as it was, also where
+   batches are smaller by now, unless it was refused. */
 static bool vitp_batch_build_spooled(vit_client *t)
 {
     const vitp_wire_form *form = vitp_wire_form_of(t->form);
@@ -13883,7 +13885,7 @@ static bool vitp_batch_build_spooled(vit_client *t)
         b.client = t;
         b.job.shape = form->shape;
         b.job.now_ns = b.job.wall_ns = vitp_os_wall_ns();
-        b.limit = t->batch_limit;
+        b.limit = t->form == VIT_WIRE_EVENT || t->suspects > 0 ? t->batch_limit : (size_t)-1;
         b.most = u.most;
         b.json.data = t->body;
         b.json.capacity = t->body_capacity - strlen(form->close);
@@ -13961,10 +13963,11 @@ static bool vitp_worker_begin_save(vit_client *t, vitp_stock *stock, vitp_saver 
 {
     vitp_batch *b = &t->batch;
     bool        ready = b->ready && b->stock == stock;
+    bool        known = stock->ledger->batch_state == VITP_BATCH_SENT; /* it stays as it was */
     memset(saver, 0, sizeof *saver);
     saver->client = t;
-    saver->most = ready ? b->records : stock->again ? (size_t)-1 : t->batch_limit;
-    saver->bytes = ready || stock->again ? (size_t)-1 : t->body_capacity / 2u;
+    saver->most = known ? stock->ledger->batch_records : t->batch_limit;
+    saver->bytes = known ? (size_t)-1 : t->body_capacity / 2u;
     (void)vitp_stock_peek(stock, vitp_worker_choose, saver);
     if (saver->records == 0) return false;
     if (ready) memcpy(key, b->key, 33);
@@ -13994,8 +13997,7 @@ static bool vitp_worker_save_batch(vit_client *t, vitp_stock *stock, uint64_t no
     vitp_saver saver;
     char       key[33];
     size_t     records;
-    bool       sent = stock->again || (t->batch.stock == stock && t->batch.attempts > 0) ||
-                (t->sending && t->batch.stock == stock);
+    bool       sent = stock->ledger->batch_state == VITP_BATCH_SENT;
     if (!vitp_worker_begin_save(t, stock, &saver, key)) return false;
     records = saver.records;
     saver.job = vitp_stock_job(stock, VITP_SHAPE_RECORD, now_ns);
@@ -14251,9 +14253,11 @@ static void vitp_worker_list(vit_client *t, size_t size)
 }
 #endif
 
+#define VITP_WORKER_REPORT_NS (UINT64_C(60) * 1000000000u) /* between two reports at least */
+
 /* What was dropped or refused since the last report, the user's own decisions not counted, rides
    with what is delivered next. */
-static void vitp_worker_report(vit_client *t)
+static void vitp_worker_report(vit_client *t, uint64_t now_ns)
 {
     uint64_t dropped = 0, full = VITP_ATOMIC_LOAD_PTR(&t->recorder.full), accepted, counts[3];
     uint32_t i;
@@ -14262,11 +14266,13 @@ static void vitp_worker_report(vit_client *t)
             dropped +=
                 VITP_ATOMIC_LOAD_PTR(&t->dropped[i]) + VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[i]);
     if (dropped == t->reported_dropped && full == t->reported_full) return;
+    if (now_ns < t->report_ns) return;
     accepted = vitp_queue_pushed(t->recorder.queue);
     counts[0] = accepted - t->reported_accepted;
     counts[1] = dropped - t->reported_dropped;
     counts[2] = full - t->reported_full;
     if (!vitp_record_report(&t->recorder, counts)) return;
+    t->report_ns = now_ns + VITP_WORKER_REPORT_NS;
     t->reported_accepted = accepted;
     t->reported_dropped = dropped;
     t->reported_full = full;
@@ -14312,7 +14318,7 @@ static void vitp_worker_delivered(vit_client *t)
                         now_ns, random);
     vitp_worker_limit(t, (uint32_t)events);
     vitp_worker_list(t, size);
-    vitp_worker_report(t);
+    vitp_worker_report(t, now_ns);
 }
 
 /* True: go on at once. */
@@ -15902,6 +15908,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_PLIST_DICT
 #undef VITP_CONSENT_LEVEL
 #undef VITP_AUDIT_MAX
+#undef VITP_WORKER_REPORT_NS
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_WORKER_LATER_MS
 #undef VITP_ERROR_CODES
