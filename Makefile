@@ -31,8 +31,8 @@ demo: $(EXAMPLES) ## a real program records events, the collector shows what arr
 
 # What the scripts need, and the scripts.
 TESTS    = $(B)/tests/smoke $(B)/examples/queue
-NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/tests/privacy $(B)/tests/scrub_files
-SCRIPTS  = forms.sh check_demo.sh check_hello.sh check_inventory.sh check_privacy.sh check_seeds.sh check_silence.sh lint.sh
+NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/examples/file_sink $(B)/examples/offline $(B)/tests/privacy $(B)/tests/scrub_files
+SCRIPTS  = forms.sh check_demo.sh check_hello.sh check_inventory.sh check_privacy.sh check_seeds.sh check_silence.sh check_sinks.sh lint.sh
 test: deps $(UNITBIN) $(TESTS) $(NEEDED) ## all tests (installs cmocka and libcurl when they are missing)
 	@sh tests/run.sh $(UNITBIN) $(TESTS) $(SCRIPTS:%=tests/%)
 
@@ -160,6 +160,14 @@ $(B)/examples/privacy: examples/privacy.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 
+$(B)/examples/file_sink: examples/file_sink.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+$(B)/examples/offline: examples/offline.c examples/http.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. examples/offline.c examples/http.c -o $@ -pthread
+
 $(B)/examples/queue: examples/queue.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
@@ -172,7 +180,7 @@ $(B)/examples/otlp: examples/otlp/otlp.c examples/http.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. examples/otlp/otlp.c examples/http.c -o $@ -pthread
 
-OTHERS = hello queue privacy clickhouse otlp
+OTHERS = hello queue privacy file_sink offline clickhouse otlp
 examples: deps $(EXAMPLES) $(OTHERS:%=$(B)/examples/%) ## build the examples
 
 $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector
