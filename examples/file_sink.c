@@ -9,7 +9,7 @@
 static vit_response write_lines(const vit_request *request, void *file)
 {
     vit_response done = { 200, 0 }, failed = { 0, 0 };
-    bool         ok = fwrite(request->body, 1, request->body_size, (FILE *)file) == request->body_size;
+    bool ok = fwrite(request->body, 1, request->body_size, (FILE *)file) == request->body_size;
     return ok && fflush((FILE *)file) == 0 ? done : failed;
 }
 
@@ -26,7 +26,8 @@ int main(int argc, char **argv)
     options.transport.user = file;
     t = vit_create(&options);
     vit_track_feature_toggled(t, &(vit_feature_toggled){ .feature_name = "dark_mode" });
-    vit_track_query_executed(t, &(vit_query_executed){ .query_type = "vector", .result_count = 10 });
+    vit_track_query_executed(t,
+                             &(vit_query_executed){ .query_type = "vector", .result_count = 10 });
     vit_destroy(t, 1000);
     return argc > 1 && fclose(file) != 0;
 }
