@@ -11798,19 +11798,33 @@ bool vit_request_cancelled(const vit_request *request)
 #endif
 #endif
 #include <curl/curl.h>
+#if LIBCURL_VERSION_NUM >= 0x075700 && defined(__GNUC__) && defined(__has_include) /* 7.87 */
+#if __has_include(<dlfcn.h>)
+#include <dlfcn.h>
+#endif
+#endif
+
+#define VITP_CURL_HEAD_MAX 65536u /* bytes of status lines, headers and trailers of one answer */
+#define VITP_CURL_BODY_MAX 65536u /* bytes of body that are waited for: the status is known */
 
 typedef struct vitp_curl {
     const vit_request *request;
-    size_t             reply_size;
+    size_t             head_size, body_size, reply_size;
     uint32_t           retry_after_s;
+    bool               complete; /* the head, up to the empty line */
+    bool               enough;   /* of the body */
 } vitp_curl;
 
+/* A body without end is cut off: each try would take all that the line gives for timeout_ms. */
 static size_t vitp_curl_on_body(char *data, size_t one, size_t size, void *user)
 {
     vitp_curl         *c = (vitp_curl *)user;
     const vit_request *r = c->request;
     size_t             room, n;
     (void)one;
+    c->body_size += size;
+    c->enough = c->body_size > VITP_CURL_BODY_MAX;
+    if (c->enough) return 0;
     if (!r->reply || r->reply_size == 0) return size;
     room = r->reply_size - 1 - c->reply_size;
     n = size < room ? size : room;
@@ -11820,20 +11834,33 @@ static size_t vitp_curl_on_body(char *data, size_t one, size_t size, void *user)
     return size;
 }
 
-static size_t vitp_curl_on_header(char *data, size_t one, size_t size, void *user)
+static void vitp_curl_retry_after(vitp_curl *c, const char *data, size_t size)
 {
     static const char name[] = "retry-after:";
-    vitp_curl        *c = (vitp_curl *)user;
     char              value[64];
     size_t            i, n;
-    (void)one;
     for (i = 0; i < sizeof name - 1; i++)
-        if (i == size || vitp_text_lower(data[i]) != name[i]) return size;
+        if (i == size || vitp_text_lower(data[i]) != name[i]) return;
     n = size - i < sizeof value - 1 ? size - i : sizeof value - 1;
     memcpy(value, data + i, n);
     while (n > 0 && vitp_text_is_space(value[n - 1])) n--;
     value[n] = 0;
     c->retry_after_s = vit_retry_after(value, vitp_os_wall_s());
+}
+
+/* One line: of an interim answer (1xx), of the answer, or of its trailers. */
+static size_t vitp_curl_on_header(char *data, size_t one, size_t size, void *user)
+{
+    vitp_curl *c = (vitp_curl *)user;
+    (void)one;
+    c->head_size += size;
+    if (c->head_size > VITP_CURL_HEAD_MAX) return 0;
+    if (size >= 5 && memcmp(data, "HTTP/", 5) == 0) {
+        c->complete = false;
+        c->retry_after_s = 0;
+    }
+    if (!c->complete) vitp_curl_retry_after(c, data, size);
+    if (size > 0 && (data[0] == '\r' || data[0] == '\n')) c->complete = true;
     return size;
 }
 
@@ -11865,8 +11892,29 @@ static bool vitp_curl_headers(const vit_request *request, struct curl_slist **li
     return *list != NULL;
 }
 
-static void vitp_curl_limit(CURL *curl)
+#ifdef RTLD_NOLOAD
+#pragma weak dladdr /* older ones of libc have them in a library that may not be there */
+#pragma weak dlopen
+
+/* A look-up that hangs is left behind, where libcurl would wait for it after the time is up. Its
+   thread runs in libcurl, which therefore stays when the plugin that loaded it goes. */
+static void vitp_curl_leave_resolver(CURL *curl)
 {
+    const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+    Dl_info                       library;
+    if (!dladdr || !dlopen || !dladdr(v, &library)) return;
+    if (!dlopen(library.dli_fname, RTLD_LAZY | RTLD_NOLOAD)) return; /* never closed */
+    (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+}
+#else
+static void vitp_curl_leave_resolver(CURL *curl) { (void)curl; }
+#endif
+
+/* The handle of all requests; NULL: no memory. */
+static CURL *vitp_curl_begin(void)
+{
+    CURL *curl = curl_easy_init();
+    if (!curl) return NULL;
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -11877,17 +11925,20 @@ static void vitp_curl_limit(CURL *curl)
 #else
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
+    vitp_curl_leave_resolver(curl);
+    return curl;
 }
 
+/* All that another request may have set. */
 static void vitp_curl_describe(CURL *curl, vitp_curl *c, struct curl_slist *headers)
 {
     const vit_request *r = c->request;
+    uint32_t           ms = r->timeout_ms < 0x7FFFFFFFu ? r->timeout_ms : 0x7FFFFFFFu;
     (void)curl_easy_setopt(curl, CURLOPT_URL, r->url);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body);
     (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
-                           (long)(r->timeout_ms < 0x7FFFFFFFu ? r->timeout_ms : 0x7FFFFFFFu));
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(ms ? ms : 1u)); /* 0 is for ever */
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, vitp_curl_on_body);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, c);
     (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, vitp_curl_on_header);
@@ -11900,17 +11951,17 @@ static void vitp_curl_describe(CURL *curl, vitp_curl *c, struct curl_slist *head
 vit_response vit_curl_send(const vit_request *request, void *user)
 {
     vit_response       response = { 0, 0 };
-    vitp_curl          c = { request, 0, 0 };
+    vitp_curl          c = { request, 0, 0, 0, 0, false, false };
     struct curl_slist *headers = NULL;
     void             **kept = (void **)user;
-    CURL              *curl = kept && *kept ? (CURL *)*kept : curl_easy_init();
+    CURL              *curl = kept && *kept ? (CURL *)*kept : vitp_curl_begin();
     long               status = 0;
+    bool               answered;
+    if (request->reply && request->reply_size) request->reply[0] = 0;
     if (curl && !vit_request_cancelled(request) && vitp_curl_headers(request, &headers)) {
-        curl_easy_reset(curl); /* keeps its connections */
-        vitp_curl_limit(curl);
         vitp_curl_describe(curl, &c, headers);
-        if (curl_easy_perform(curl) == CURLE_OK &&
-            curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK) {
+        answered = (curl_easy_perform(curl) == CURLE_OK || c.enough) && c.complete;
+        if (answered && curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK) {
             response.http_status = (int)status;
             response.retry_after_s = c.retry_after_s;
         }
@@ -11920,6 +11971,9 @@ vit_response vit_curl_send(const vit_request *request, void *user)
     else if (curl) curl_easy_cleanup(curl);
     return response;
 }
+
+#undef VITP_CURL_HEAD_MAX
+#undef VITP_CURL_BODY_MAX
 #endif /* VITELEMETRY_CURL */
 
 /* ============================================================================================
