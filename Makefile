@@ -187,6 +187,10 @@ $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) -I. -DWITH_CURL $< -o $@ -lcmocka -pthread -lcurl
 
+$(B)/tests/test_servers: tests/test_servers.c $(wildcard tests/*.h) vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) -I. $< -o $@ -lcmocka -pthread -lcurl
+
 $(B)/tests/test_collector: tests/test_collector.c examples/collector.c | $(B)/examples/collector
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) -I. $< -o $@ -lcmocka
