@@ -20,7 +20,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
         examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate \
-        privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
+        rounds privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
         test-clickhouse deps-clickhouse
 
 help: ## list the targets
@@ -53,7 +53,7 @@ asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
 	@COLLECTOR=$(B)/asan/examples/collector sh tests/run.sh $(UNIT:%=$(B)/asan/tests/test_%)
 
-TSAN_UNIT = queue pool ids worker sampling consent gates audit
+TSAN_UNIT = queue pool ids worker sampling consent gates audit plugin
 tsan: deps ## the threaded tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
@@ -81,6 +81,12 @@ RECORDS = 100000000
 stress: $(B)/tests/stress ## the queue under load: RECORDS records from 4 and from 80 threads, order and sums
 	@$(B)/tests/stress $(RECORDS) 4
 	@$(B)/tests/stress $$(($(RECORDS) / 10)) 80
+
+ROUNDS = 1000
+rounds: deps ## forks, and shared objects that are loaded, used and unloaded: ROUNDS of each
+	@$(MAKE) --no-print-directory $(B)/tests/test_plugin
+	@ROUNDS=$(ROUNDS) sh tests/run.sh $(B)/tests/test_plugin; s=$$?; \
+	grep -E '^[0-9]+ (children|rounds)|^threads' build/test_plugin.log; exit $$s
 
 CORPUS = tests/data/scrub_positive.tsv tests/data/scrub_negative.tsv
 OTHER  = ../shared/privacy
@@ -190,6 +196,18 @@ $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry
 $(B)/tests/test_servers: tests/test_servers.c $(wildcard tests/*.h) vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) -I. $< -o $@ -lcmocka -pthread -lcurl
+
+PLUGINS = $(patsubst %,$(B)/tests/plugin_%.so,a b auto curl)
+$(B)/tests/plugin_auto.so: FORM = -DPLUGIN_AUTO
+$(B)/tests/plugin_curl.so: FORM = -DVITELEMETRY_CURL
+$(B)/tests/plugin_curl.so: LIBS = -lcurl
+$(B)/tests/plugin_%.so: tests/plugin.c tests/plugin.h vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) $(FORM) -fPIC -shared -I. $< -o $@ -pthread $(LIBS)
+
+$(B)/tests/test_plugin: tests/test_plugin.c $(wildcard tests/*.h) vitelemetry.h | $(PLUGINS)
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) -I. $< -o $@ -rdynamic -lcmocka -pthread -ldl
 
 $(B)/tests/test_collector: tests/test_collector.c examples/collector.c | $(B)/examples/collector
 	@mkdir -p $(@D)

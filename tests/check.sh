@@ -67,6 +67,7 @@ step 'hostile settings' $MAKE fuzz-settings TIME=20
 step 'explorer of the queue' $MAKE explore
 step 'killed, again and again' $MAKE crash-loop N=250
 step 'the queue under load' $MAKE stress RECORDS=50000000
+step 'forked and unloaded, again and again' $MAKE rounds
 step 'other machines' $MAKE emulate
 step 'lint' sh tests/lint.sh tools
 echo "$passed passed, $failed failed"
