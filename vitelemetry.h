@@ -1638,6 +1638,8 @@ static uint64_t vitp_os_stamp(const char *path)
 }
 
 #ifndef VITELEMETRY_NO_FILES
+#define VITP_OS_TRIES 8u /* within VITP_HOLD_MS, where somebody has a file open */
+
 static bool vitp_os_state_folder(char *out, size_t size)
 {
     return vitp_os_wide_env(out, size, L"LOCALAPPDATA");
@@ -1675,6 +1677,27 @@ static bool vitp_os_put_file(const wchar_t *path, const char *data, size_t size)
     return ok;
 }
 
+/* True: the call just failed because somebody has the file open, as scanners do for a moment; that
+   moment has been waited, so try again. */
+static bool vitp_os_again(uint32_t *tries)
+{
+    DWORD error = GetLastError();
+    if ((error != ERROR_SHARING_VIOLATION && error != ERROR_ACCESS_DENIED) ||
+        *tries == VITP_OS_TRIES)
+        return false;
+    ++*tries;
+    Sleep(VITP_HOLD_MS / VITP_OS_TRIES);
+    return true;
+}
+
+static bool vitp_os_move_file(const wchar_t *from, const wchar_t *to, DWORD flags)
+{
+    uint32_t tries = 0;
+    while (!MoveFileExW(from, to, flags))
+        if (!vitp_os_again(&tries)) return false;
+    return true;
+}
+
 static bool vitp_os_write_file(const char *path, const char *data, size_t size, bool only_new)
 {
     wchar_t  wide[VITP_PATH_MAX], temporary[VITP_PATH_MAX];
@@ -1686,8 +1709,9 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
         return false;
     if (!vitp_os_wide(wide, path) || !vitp_os_wide(temporary, name)) return false;
     ok = vitp_os_put_file(temporary, data, size) &&
-         MoveFileExW(temporary, wide,
-                     MOVEFILE_WRITE_THROUGH | (only_new ? 0u : (DWORD)MOVEFILE_REPLACE_EXISTING));
+         vitp_os_move_file(temporary, wide,
+                           MOVEFILE_WRITE_THROUGH |
+                               (only_new ? 0u : (DWORD)MOVEFILE_REPLACE_EXISTING));
     if (!ok) (void)DeleteFileW(temporary);
     return ok;
 }
@@ -1771,14 +1795,16 @@ static bool vitp_os_append_close(const vitp_os_appender *a, const char *path, co
     wchar_t from[VITP_PATH_MAX], to[VITP_PATH_MAX];
     CloseHandle(a->file);
     return !old || (vitp_os_wide(from, path) && vitp_os_wide(to, old) &&
-                    (MoveFileExW(from, to, MOVEFILE_REPLACE_EXISTING) ||
+                    (vitp_os_move_file(from, to, MOVEFILE_REPLACE_EXISTING) ||
                      GetLastError() == ERROR_FILE_NOT_FOUND));
 }
 
 static void vitp_os_remove_file(const char *path)
 {
-    wchar_t wide[VITP_PATH_MAX];
-    if (vitp_os_wide(wide, path)) (void)DeleteFileW(wide);
+    wchar_t  wide[VITP_PATH_MAX];
+    uint32_t tries = 0;
+    if (!vitp_os_wide(wide, path)) return;
+    while (!DeleteFileW(wide) && vitp_os_again(&tries)) {}
 }
 
 /* The share mode is the lock: nobody else can open the file while its process lives. */
@@ -1809,10 +1835,9 @@ static void vitp_os_pool_close(vitp_os_pool *m)
 
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
-    wchar_t wide[VITP_PATH_MAX];
     if (!m->open) return;
     vitp_os_pool_close(m);
-    if (vitp_os_wide(wide, m->path)) DeleteFileW(wide);
+    vitp_os_remove_file(m->path);
 }
 
 static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *data, size_t size)
@@ -1952,9 +1977,20 @@ static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void 
     FindClose(search);
 }
 
+/* A process that has ended can be opened as long as anybody keeps a handle of it. */
+static HANDLE vitp_os_open_running(uint32_t process)
+{
+    HANDLE handle =
+        OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)process);
+    if (!handle || WaitForSingleObject(handle, 0) != WAIT_OBJECT_0) return handle;
+    CloseHandle(handle);
+    SetLastError(ERROR_INVALID_PARAMETER); /* what OpenProcess says of one that is not there */
+    return NULL;
+}
+
 static bool vitp_os_process_is_gone(uint32_t process)
 {
-    HANDLE handle = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)process);
+    HANDLE handle = vitp_os_open_running(process);
     if (handle) CloseHandle(handle);
     return !handle && GetLastError() == ERROR_INVALID_PARAMETER;
 }
@@ -1964,7 +2000,7 @@ static uint64_t vitp_os_process_start(uint32_t process)
 {
     FILETIME begin, ignored[3];
     uint64_t start = 0;
-    HANDLE   handle = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)process);
+    HANDLE   handle = vitp_os_open_running(process);
     if (!handle) return 0;
     if (GetProcessTimes(handle, &begin, &ignored[0], &ignored[1], &ignored[2]))
         start = (uint64_t)begin.dwHighDateTime << 32 | begin.dwLowDateTime;
@@ -15834,6 +15870,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_POOL_PATH_MAX
 #undef VITP_OS_THREAD_POINTER
 #undef VITP_OS_REGISTRY_ANY
+#undef VITP_OS_TRIES
 #undef VITP_OS_ETC
 #undef VITP_OS_ADMIN
 #undef VITP_OS_CLOCK_NS

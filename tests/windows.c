@@ -1,0 +1,263 @@
+/* windows.c: what is peculiar to Windows: files that somebody else has open, processes of which
+   somebody keeps a handle. For Windows, or wine; one line a check, then `N passed, N failed`.
+
+   Usage: windows FOLDER     which must not exist
+          windows FOLDER die  records two events and ends itself (by the first form)
+
+   Build: x86_64-w64-mingw32-gcc -std=c99 -I. tests/windows.c -o windows.exe -static */
+
+#define VITELEMETRY_WHITEBOX
+#define VITELEMETRY_IMPLEMENTATION
+#include "../vitelemetry.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static unsigned passed, failed;
+
+static void check(bool good, const char *format, ...)
+{
+    va_list arguments;
+    if (good) passed++;
+    else failed++;
+    printf("%s ", good ? "ok  " : "FAIL");
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("\n");
+    fflush(stdout);
+}
+
+#define CHECK(condition, what) check((condition) ? true : false, what)
+
+static char folder[600];
+
+/* Its path in the folder; the last two are valid. */
+static const char *in(const char *name)
+{
+    static char     paths[2][700];
+    static unsigned turn;
+    char           *path = paths[turn++ % 2];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+static bool holds(const char *path, const char *text)
+{
+    char   bytes[256];
+    size_t size = 0;
+    return vitp_os_read_file(path, VITP_OS_MINE, bytes, sizeof bytes, &size) == VITP_OS_READ_OK &&
+           size == strlen(text) && memcmp(bytes, text, size) == 0;
+}
+
+static bool count_one(const char *where, const char *name, void *user)
+{
+    (void)where;
+    if (name[0] != '.') ++*(unsigned *)user;
+    return true;
+}
+
+static unsigned files(void)
+{
+    unsigned n = 0;
+    vitp_os_each_file(folder, count_one, &n);
+    return n;
+}
+
+/* ---- somebody else has the file open --------------------------------------------------------- */
+
+static HANDLE hold(const char *path)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    return vitp_os_wide(wide, path)
+               ? CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL)
+               : INVALID_HANDLE_VALUE;
+}
+
+static DWORD WINAPI let_go(void *file)
+{
+    Sleep(30);
+    CloseHandle(file);
+    return 0;
+}
+
+/* Holds the file for 30 ms. */
+static void hold_for_a_moment(const char *path)
+{
+    HANDLE file = hold(path);
+    CHECK(file != INVALID_HANDLE_VALUE, "  (it is held)");
+    CloseHandle(CreateThread(NULL, 0, let_go, file, 0, NULL));
+}
+
+static void test_files(void)
+{
+    char   small[4];
+    size_t size;
+    HANDLE file;
+    CHECK(vitp_os_make_folder(folder) && vitp_os_is_private(folder), "a folder with two parents");
+    CHECK(vitp_os_write_file(in("a"), "one", 3, true) && holds(in("a"), "one"), "a new file");
+    CHECK(!vitp_os_write_file(in("a"), "two", 3, true) && holds(in("a"), "one"),
+          "only a new one: it is there");
+    CHECK(vitp_os_write_file(in("a"), "two", 3, false) && holds(in("a"), "two"), "written anew");
+    hold_for_a_moment(in("a"));
+    CHECK(vitp_os_write_file(in("a"), "three", 5, false) && holds(in("a"), "three"),
+          "written while somebody has it open for a moment");
+    file = hold(in("a"));
+    CHECK(!vitp_os_write_file(in("a"), "four", 4, false) && holds(in("a"), "three"),
+          "not written while somebody keeps it open");
+    CloseHandle(file);
+    CHECK(files() == 1, "no temporary file is left");
+    CHECK(vitp_os_read_file(in("a"), VITP_OS_MINE, small, sizeof small, &size) ==
+              VITP_OS_READ_REFUSED,
+          "too long to read");
+    CHECK(vitp_os_read_file(in("b"), VITP_OS_MINE, small, sizeof small, &size) ==
+              VITP_OS_READ_ABSENT,
+          "not there to read");
+    CHECK(vitp_os_read_file(folder, VITP_OS_MINE, small, sizeof small, &size) ==
+              VITP_OS_READ_REFUSED,
+          "a folder is not read");
+    hold_for_a_moment(in("a"));
+    vitp_os_remove_file(in("a"));
+    CHECK(files() == 0, "removed while somebody has it open for a moment");
+}
+
+static void test_append(void)
+{
+    vitp_os_appender one, two;
+    wchar_t          from[VITP_PATH_MAX], to[VITP_PATH_MAX];
+    CHECK(vitp_os_append_open(&one, in("log")) && one.size == 0, "a file that grows");
+    CHECK(vitp_os_append(&one, "one,", 4), "it grows");
+    CHECK(vitp_os_append_open(&two, in("log")) && two.size == 4, "a second writer");
+    CHECK(vitp_os_append(&two, "two,", 4) && vitp_os_append(&one, "three", 5), "both write");
+    CHECK(holds(in("log"), "one,two,three"), "each at its end");
+    CHECK(vitp_os_append_close(&one, in("log"), in("log.1")), "it gets another name");
+    CHECK(vitp_os_append(&two, ",four", 5) && holds(in("log.1"), "one,two,three,four"),
+          "under which the other writes on");
+    CHECK(vitp_os_append_close(&two, in("log"), in("log.2")), "it has gone already: no failure");
+    CHECK(vitp_os_wide(from, in("log.1")) && vitp_os_wide(to, in("link")) &&
+              CreateHardLinkW(to, from, NULL),
+          "a second name for it");
+    CHECK(!vitp_os_append_open(&one, in("link")), "is not written to");
+    vitp_os_remove_file(in("link"));
+    vitp_os_remove_file(in("log.1"));
+}
+
+static void test_pool(void)
+{
+    vitp_os_pool one, two;
+    char         bytes[5] = "";
+    CHECK(vitp_os_pool_create(&one, in("pool"), 65536) && one.memory, "a pool");
+    CHECK(!vitp_os_pool_create(&two, in("pool"), 65536), "no other of this name");
+    CHECK(vitp_os_pool_open(&two, in("pool")) == VITP_OS_FOUND_BUSY, "nobody else can open it");
+    if (one.memory) memcpy(one.memory, "kept", 5);
+    vitp_os_pool_close(&two);
+    vitp_os_pool_close(&one);
+    CHECK(vitp_os_pool_open(&two, in("pool")) == VITP_OS_FOUND_OURS && two.size == 65536,
+          "until its process is gone");
+    CHECK(vitp_os_pool_read(&two, 0, bytes, 5) && strcmp(bytes, "kept") == 0,
+          "what was stored is there");
+    CHECK(two.changed_s > vitp_os_wall_s() - 60 && two.changed_s <= vitp_os_wall_s() + 1,
+          "and when");
+    vitp_os_pool_remove(&two);
+    CHECK(files() == 0, "it is removed");
+    CHECK(vitp_os_pool_open(&two, folder) == VITP_OS_FOUND_REFUSED, "a folder is no pool");
+}
+
+/* ---- a process of which a handle is kept ----------------------------------------------------- */
+
+static unsigned delivered;
+
+static vit_response receive(const vit_request *request, void *user)
+{
+    vit_response answer = { 200, 0 };
+    (void)request, (void)user;
+    delivered++;
+    return answer;
+}
+
+static vit_client *client(void)
+{
+    vit_options o;
+    memset(&o, 0, sizeof o);
+    o.endpoint = "https://telemetry.example";
+    o.data_dir = folder;
+    o.consent = VIT_CONSENT_GRANTED;
+    o.allow_in_ci = true;
+    o.no_thread = true;
+    o.transport.send_fn = receive;
+    return vit_create(&o);
+}
+
+static void die(void)
+{
+    vit_client *t = client();
+    (void)vit_fail(t, NULL, NULL, "test", 1);
+    (void)vit_fail(t, NULL, NULL, "test", 2);
+    (void)TerminateProcess(GetCurrentProcess(), 9);
+}
+
+static bool start(PROCESS_INFORMATION *child, const char *program)
+{
+    char         command[1600];
+    STARTUPINFOA how;
+    memset(&how, 0, sizeof how);
+    how.cb = sizeof how;
+    snprintf(command, sizeof command, "\"%s\" \"%s\" die", program, folder);
+    return CreateProcessA(NULL, command, NULL, NULL, FALSE, CREATE_SUSPENDED, NULL, NULL, &how,
+                          child) != 0;
+}
+
+static void test_process(const char *program)
+{
+    PROCESS_INFORMATION child;
+    vit_client         *t;
+    uint32_t            id, own = vitp_os_process_id();
+    CHECK(vitp_os_process_start(own) != 0 && !vitp_os_process_is_gone(own), "a process that runs");
+    CHECK(start(&child, program), "a process that is to end");
+    id = (uint32_t)child.dwProcessId;
+    CHECK(vitp_os_process_start(id) != 0 && !vitp_os_process_is_gone(id), "it runs");
+    ResumeThread(child.hThread);
+    WaitForSingleObject(child.hProcess, 20000);
+    CHECK(vitp_os_process_start(id) == 0 && vitp_os_process_is_gone(id),
+          "it is gone, though a handle of it is kept");
+    t = client();
+    while (vit_pump(t)) {}
+    check(delivered == 2, "what it recorded is delivered: %u of 2", delivered);
+    CHECK(vit_destroy(t, 1000), "and the client ends");
+    CloseHandle(child.hThread);
+    CloseHandle(child.hProcess);
+}
+
+/* What the user decides is kept, though somebody has the file open for a moment. */
+static void test_settings(void)
+{
+    vit_client *t = client();
+    vit_gate    why = VIT_GATE_NONE;
+    hold_for_a_moment(in("telemetry.conf"));
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    CHECK(vit_destroy(t, 1000), "denied");
+    t = client();
+    CHECK(vit_get_consent(t, &why) == VIT_CONSENT_DENIED && why == VIT_GATE_CONSENT,
+          "the next client knows");
+    CHECK(vit_destroy(t, 1000), "and ends");
+    check(files() == 1, "and the settings are all that is left: %u", files());
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) return 2;
+    snprintf(folder, sizeof folder, "%s/a/\xD0\xB1", argv[1]); /* a Cyrillic letter */
+    if (argc > 2) {
+        snprintf(folder, sizeof folder, "%s", argv[1]);
+        die();
+    }
+    test_files();
+    test_append();
+    test_pool();
+    snprintf(folder, sizeof folder, "%s/b", argv[1]);
+    test_process(argv[0]);
+    test_settings();
+    printf("%u passed, %u failed\n", passed, failed);
+    return failed ? 1 : 0;
+}
