@@ -7,9 +7,10 @@ DO THIS
         #include "vitelemetry.h"
 
     and everywhere else only the #include. Link with -pthread on POSIX systems. There is nothing
-    else to build or to install. With VITELEMETRY_CURL (and -lcurl) events travel by libcurl;
-    without it you give a callback that does the POST (options.transport; examples/http.c is one
-    over plain sockets).
+    else to build or to install. With VITELEMETRY_CURL (and -lcurl) events travel by libcurl, with
+    VITELEMETRY_WINHTTP (and -lwinhttp) by the system's own HTTP on Windows; without either you
+    give a callback that does the POST (options.transport; examples/http.c is one over plain
+    sockets).
 
 A COMPLETE PROGRAM
 
@@ -163,6 +164,7 @@ MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
     VITELEMETRY_STATIC          I  every function is static, for plugins and single files
     VITELEMETRY_CURL            I  libcurl is the default transport
+    VITELEMETRY_WINHTTP         I  WinHTTP is; Windows only, and not together with VITELEMETRY_CURL
     VITELEMETRY_NO_THREADS      I  no thread, no atomics: call vit_pump; all calls from one thread
     VITELEMETRY_NO_FILES        I  no settings on disk: as data_dir "" (the administrator's and the
                                    system's files are read all the same)
@@ -309,7 +311,8 @@ typedef enum vit_log_level {
     X(NO_MEMORY, ERROR, "the allocator returned NULL: there is no client")                         \
     X(NO_THREAD, WARNING, "no thread could be started: call vit_pump")                             \
     X(NO_TRANSPORT, WARNING,                                                                       \
-      "no transport: set options.transport or define VITELEMETRY_CURL; nothing is sent")           \
+      "no transport: set options.transport, or define VITELEMETRY_CURL or VITELEMETRY_WINHTTP; "   \
+      "nothing is sent")                                                                           \
     X(PLAIN_HTTP, WARNING, "the endpoint is http:// beyond this machine: use https://")            \
     X(NAME_INVALID, ERROR,                                                                         \
       "an event name is NULL or not [A-Za-z0-9_.]{1,64}: the event was refused")                   \
@@ -438,7 +441,7 @@ typedef struct vit_options {
     bool          crash_handler;   /* false; reserved */
     bool          audit;           /* false; true: what was sent is listed, see the top */
     bool          allow_in_ci;     /* false; true: continuous integration does not refuse */
-    vit_transport transport;       /* libcurl with VITELEMETRY_CURL, else none */
+    vit_transport transport;       /* by VITELEMETRY_CURL or VITELEMETRY_WINHTTP, else none */
     vit_allocator allocator;       /* malloc and free */
     vit_logger    logger;          /* none */
     uint32_t      _end_canary;
@@ -866,6 +869,16 @@ VIT_API void vit_queue_release(vit_queue *q, size_t records);
 VIT_API vit_response vit_curl_send(const vit_request *request, void *user);
 #endif
 
+/* The transport by WinHTTP, defined with VITELEMETRY_WINHTTP only. http and https by the system's
+   proxy; no redirect, cookie, log-in or client certificate. URL and headers have 2083 characters at
+   most, the answer's headers what WinHTTP takes (64 KiB), and of its body 64 KiB are read. Ends
+   within timeout_ms, and about 50 ms after a cancel; an answer that is not complete by then is
+   none. user: NULL, or the address of a void * that is NULL at first and keeps the session with its
+   connections, for WinHttpCloseHandle; one request at a time. */
+#ifdef VITELEMETRY_WINHTTP
+VIT_API vit_response vit_winhttp_send(const vit_request *request, void *user);
+#endif
+
 /* For transports: true when the answer is no longer wanted; give up soon and return any status. */
 VIT_API bool vit_request_cancelled(const vit_request *request);
 /* Seconds from a Retry-After value (RFC 9110, 10.2.3): a number or an HTTP date, which is taken
@@ -1003,6 +1016,14 @@ VIT_API vit_op vit_op_begin(void)
 }
 #ifdef VITELEMETRY_CURL
 VIT_API vit_response vit_curl_send(const vit_request *request, void *user)
+{
+    vit_response none = { 0, 0 };
+    (void)request, (void)user;
+    return none;
+}
+#endif
+#ifdef VITELEMETRY_WINHTTP
+VIT_API vit_response vit_winhttp_send(const vit_request *request, void *user)
 {
     vit_response none = { 0, 0 };
     (void)request, (void)user;
@@ -12013,6 +12034,295 @@ vit_response vit_curl_send(const vit_request *request, void *user)
 #endif /* VITELEMETRY_CURL */
 
 /* ============================================================================================
+   >>winhttp: a transport by WinHTTP, the system's own (Windows 7 or newer). Certificates are
+   always checked.
+
+   Each step (send, receive, read) is begun by the caller, who then waits for its end, a cancel or
+   the deadline, whichever comes first, and closes the request. WinHTTP may call back for a while
+   after that, as while a resolver hangs. So what it touches, the body too, lies in memory that it
+   shares with the caller, and whoever leaves last frees it.
+   ============================================================================================ */
+
+#ifdef VITELEMETRY_WINHTTP
+#if !defined(_WIN32)
+#error "vitelemetry.h: VITELEMETRY_WINHTTP is for Windows; elsewhere there is VITELEMETRY_CURL"
+#endif
+#ifdef VITELEMETRY_CURL
+#error "vitelemetry.h: VITELEMETRY_CURL and VITELEMETRY_WINHTTP: which one?"
+#endif
+#include <wchar.h>
+#include <winhttp.h>
+#if defined(_MSC_VER)
+#pragma comment(lib, "winhttp.lib")
+#endif
+
+#define VITP_WINHTTP_TEXT_MAX   2084u /* of a URL, and of the headers, each with NUL: as WinINet */
+#define VITP_WINHTTP_HOST_MAX   256u
+#define VITP_WINHTTP_ANSWER_MAX 65536u /* bytes of an answer's body that are read */
+#define VITP_WINHTTP_AUTO_PROXY 4u     /* WINHTTP_ACCESS_TYPE_AUTOMATIC_PROXY: not in old headers */
+/* Both, each a tick of 16 ms longer than asked, fit VITP_CANCEL_MS. */
+#define VITP_WINHTTP_LOOK_MS  5u /* between two looks at the request's cancel flag */
+#define VITP_WINHTTP_CLOSE_MS 5u /* how long the last callback is waited for */
+
+typedef struct vitp_winhttp {
+    HANDLE step, closed; /* events: a step has ended; the last callback was made */
+    LONG   owners;       /* the caller, and WinHTTP until its last callback */
+    DWORD  status, size; /* of the step that ended, see there; written before the event is set */
+    char   read[4096];   /* WinHTTP's while it reads. The request's body lies behind the struct */
+} vitp_winhttp;
+
+static void vitp_winhttp_release(vitp_winhttp *w)
+{
+    if (InterlockedDecrement(&w->owners) > 0) return;
+    if (w->step) CloseHandle(w->step);
+    if (w->closed) CloseHandle(w->closed);
+    free(w);
+}
+
+static vitp_winhttp *vitp_winhttp_new(const vit_request *request)
+{
+    size_t        size = request->body_size;
+    vitp_winhttp *w = size < 0x7FFFFFFFu ? (vitp_winhttp *)malloc(sizeof *w + size) : NULL;
+    if (!w) return NULL;
+    memset(w, 0, sizeof *w);
+    if (size > 0) memcpy(w + 1, request->body, size);
+    w->owners = 1;
+    w->step = CreateEventA(NULL, FALSE, FALSE, NULL);
+    w->closed = CreateEventA(NULL, FALSE, FALSE, NULL);
+    if (w->step && w->closed) return w;
+    vitp_winhttp_release(w);
+    return NULL;
+}
+
+/* The step ended, with this number of bytes where it moves any. */
+static void vitp_winhttp_end_step(vitp_winhttp *w, DWORD status, DWORD size)
+{
+    w->status = status;
+    w->size = size;
+    SetEvent(w->step);
+}
+
+/* On a thread of WinHTTP's, or inside a call of ours. Nothing comes after HANDLE_CLOSING. */
+static void CALLBACK vitp_winhttp_on_status(HINTERNET handle, DWORD_PTR context, DWORD status,
+                                            LPVOID information, DWORD size)
+{
+    vitp_winhttp *w = (vitp_winhttp *)context;
+    (void)handle;
+    if (!w) return;
+    switch (status) {
+    case WINHTTP_CALLBACK_STATUS_SENDREQUEST_COMPLETE:
+    case WINHTTP_CALLBACK_STATUS_HEADERS_AVAILABLE:
+    case WINHTTP_CALLBACK_STATUS_REQUEST_ERROR: vitp_winhttp_end_step(w, status, 0); break;
+    case WINHTTP_CALLBACK_STATUS_DATA_AVAILABLE:
+        vitp_winhttp_end_step(w, status, *(const DWORD *)information);
+        break;
+    case WINHTTP_CALLBACK_STATUS_READ_COMPLETE: vitp_winhttp_end_step(w, status, size); break;
+    case WINHTTP_CALLBACK_STATUS_HANDLE_CLOSING:
+        SetEvent(w->closed);
+        vitp_winhttp_release(w);
+        break;
+    default: break;
+    }
+}
+
+/* True: the step has ended, and as it should. */
+static bool vitp_winhttp_wait(vitp_winhttp *w, const vit_request *request, uint64_t deadline_ns,
+                              DWORD wanted)
+{
+    while (vitp_os_now_ns() < deadline_ns && !vit_request_cancelled(request))
+        if (WaitForSingleObject(w->step, VITP_WINHTTP_LOOK_MS) == WAIT_OBJECT_0)
+            return w->status == wanted;
+    return false;
+}
+
+/* ---- handles ----------------------------------------------------------------------------- */
+
+static HINTERNET vitp_winhttp_session(void)
+{
+    HINTERNET session = WinHttpOpen(NULL, VITP_WINHTTP_AUTO_PROXY, NULL, NULL, WINHTTP_FLAG_ASYNC);
+    if (session) return session; /* before Windows 8.1 there is only what `netsh winhttp` has set */
+    return WinHttpOpen(NULL, WINHTTP_ACCESS_TYPE_DEFAULT_PROXY, NULL, NULL, WINHTTP_FLAG_ASYNC);
+}
+
+static bool vitp_winhttp_wide(wchar_t *out, const char *text)
+{
+    return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, out,
+                               (int)VITP_WINHTTP_TEXT_MAX) > 0;
+}
+
+/* The request, or NULL, and the server that it is for. Name and password in the URL are left out,
+   and so is its fragment. */
+static HINTERNET vitp_winhttp_open(HINTERNET session, const char *url, HINTERNET *server)
+{
+    wchar_t        wide[VITP_WINHTTP_TEXT_MAX], host[VITP_WINHTTP_HOST_MAX], *path;
+    URL_COMPONENTS parts;
+    bool           secure;
+    memset(&parts, 0, sizeof parts);
+    parts.dwStructSize = sizeof parts;
+    parts.dwHostNameLength = (DWORD)-1; /* points into the URL */
+    if (!vitp_winhttp_wide(wide, url)) return NULL;
+    wide[wcscspn(wide, L"#")] = 0;
+    if (!WinHttpCrackUrl(wide, 0, 0, &parts) || parts.dwHostNameLength == 0 ||
+        parts.dwHostNameLength >= VITP_WINHTTP_HOST_MAX)
+        return NULL;
+    secure = parts.nScheme == INTERNET_SCHEME_HTTPS;
+    if (!secure && parts.nScheme != INTERNET_SCHEME_HTTP) return NULL;
+    memcpy(host, parts.lpszHostName, parts.dwHostNameLength * sizeof host[0]);
+    host[parts.dwHostNameLength] = 0;
+    path = parts.lpszHostName + parts.dwHostNameLength;
+    path += wcscspn(path, L"/?");
+    if (*path != L'/') *--path = L'/'; /* over the end of the host, which was copied */
+    *server = WinHttpConnect(session, host, parts.nPort, 0);
+    if (!*server) return NULL;
+    return WinHttpOpenRequest(*server, L"POST", path, NULL, NULL, NULL,
+                              secure ? (DWORD)WINHTTP_FLAG_SECURE : 0u);
+}
+
+/* The timeouts are for what goes on after the caller has left. */
+static bool vitp_winhttp_limit(HINTERNET handle, const vit_request *request)
+{
+    DWORD off =
+        WINHTTP_DISABLE_REDIRECTS | WINHTTP_DISABLE_COOKIES | WINHTTP_DISABLE_AUTHENTICATION;
+    DWORD ms = request->timeout_ms < 0x7FFFFFFFu ? (DWORD)request->timeout_ms + 1u : 0x7FFFFFFFu;
+    int   each = (int)ms;
+    /* else a server that would like a certificate of ours is no answer; it fails for http */
+    (void)WinHttpSetOption(handle, WINHTTP_OPTION_CLIENT_CERT_CONTEXT, NULL, 0);
+    return WinHttpSetOption(handle, WINHTTP_OPTION_DISABLE_FEATURE, &off, sizeof off) &&
+           WinHttpSetTimeouts(handle, each, each, each, each) &&
+           WinHttpSetOption(handle, WINHTTP_OPTION_RECEIVE_RESPONSE_TIMEOUT, &ms, sizeof ms);
+}
+
+static bool vitp_winhttp_headers(HINTERNET handle, const vit_request *request)
+{
+    char    text[VITP_WINHTTP_TEXT_MAX];
+    wchar_t wide[VITP_WINHTTP_TEXT_MAX];
+    int     n = snprintf(text, sizeof text, "Content-Type: %s\r\n%s", request->content_type,
+                         request->headers);
+    return n > 0 && (size_t)n < sizeof text && vitp_winhttp_wide(wide, text) &&
+           WinHttpAddRequestHeaders(handle, wide, (DWORD)-1, WINHTTP_ADDREQ_FLAG_ADD);
+}
+
+/* From here on WinHTTP owns `w`, too. */
+static bool vitp_winhttp_watch(HINTERNET handle, vitp_winhttp *w)
+{
+    DWORD_PTR context = (DWORD_PTR)w;
+    if (!WinHttpSetOption(handle, WINHTTP_OPTION_CONTEXT_VALUE, &context, sizeof context) ||
+        WinHttpSetStatusCallback(handle, vitp_winhttp_on_status,
+                                 WINHTTP_CALLBACK_FLAG_ALL_COMPLETIONS |
+                                     WINHTTP_CALLBACK_FLAG_HANDLES,
+                                 0) == WINHTTP_INVALID_STATUS_CALLBACK)
+        return false;
+    w->owners = 2;
+    return true;
+}
+
+/* A callback that is still to come finds its code: the module is not unloaded any more. */
+static void vitp_winhttp_close(HINTERNET handle, vitp_winhttp *w)
+{
+    HMODULE module;
+    WinHttpCloseHandle(handle);
+    if (WaitForSingleObject(w->closed, VITP_WINHTTP_CLOSE_MS) != WAIT_OBJECT_0)
+        (void)GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN |
+                                     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                                 (LPCSTR)(uintptr_t)vitp_winhttp_on_status, &module);
+}
+
+/* ---- the exchange ------------------------------------------------------------------------ */
+
+static bool vitp_winhttp_read_head(HINTERNET handle, vit_response *response)
+{
+    wchar_t wide[64];
+    char    value[64];
+    DWORD   status = 0, size = sizeof status;
+    if (!WinHttpQueryHeaders(handle, WINHTTP_QUERY_STATUS_CODE | WINHTTP_QUERY_FLAG_NUMBER, NULL,
+                             &status, &size, NULL))
+        return false;
+    response->http_status = (int)status;
+    size = sizeof wide; /* bytes */
+    if (WinHttpQueryHeaders(handle, WINHTTP_QUERY_RETRY_AFTER, NULL, wide, &size, NULL) &&
+        vitp_os_from_wide(value, sizeof value, wide))
+        response->retry_after_s = vit_retry_after(value, vitp_os_wall_s());
+    return true;
+}
+
+/* What has come of the body, into w->read; w->size 0: it is at its end. Asked for no more than is
+   there: such a read is never waited for (wine does so in the call itself). */
+static bool vitp_winhttp_read(HINTERNET handle, vitp_winhttp *w, const vit_request *request,
+                              uint64_t deadline_ns)
+{
+    DWORD size;
+    if (!WinHttpQueryDataAvailable(handle, NULL) ||
+        !vitp_winhttp_wait(w, request, deadline_ns, WINHTTP_CALLBACK_STATUS_DATA_AVAILABLE))
+        return false;
+    if (w->size == 0) return true;
+    size = w->size < sizeof w->read ? w->size : (DWORD)sizeof w->read;
+    return WinHttpReadData(handle, w->read, size, NULL) &&
+           vitp_winhttp_wait(w, request, deadline_ns, WINHTTP_CALLBACK_STATUS_READ_COMPLETE);
+}
+
+/* To its end, so that the connection can be used again; what is too long is left unread. */
+static bool vitp_winhttp_read_body(HINTERNET handle, vitp_winhttp *w, const vit_request *request,
+                                   uint64_t deadline_ns)
+{
+    size_t total, n;
+    size_t room = request->reply && request->reply_size > 0 ? request->reply_size - 1 : 0;
+    for (total = 0; total < VITP_WINHTTP_ANSWER_MAX; total += w->size) {
+        if (!vitp_winhttp_read(handle, w, request, deadline_ns)) return false;
+        if (w->size == 0) return true;
+        n = total >= room ? 0 : w->size < room - total ? w->size : room - total;
+        if (n == 0) continue;
+        memcpy(request->reply + total, w->read, n);
+        request->reply[total + n] = 0;
+    }
+    return true;
+}
+
+static bool vitp_winhttp_exchange(HINTERNET handle, vitp_winhttp *w, const vit_request *request,
+                                  vit_response *response)
+{
+    uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)request->timeout_ms * VITP_MS;
+    DWORD    size = (DWORD)request->body_size;
+    return WinHttpSendRequest(handle, NULL, 0, size > 0 ? w + 1 : NULL, size, size, (DWORD_PTR)w) &&
+           vitp_winhttp_wait(w, request, deadline_ns,
+                             WINHTTP_CALLBACK_STATUS_SENDREQUEST_COMPLETE) &&
+           WinHttpReceiveResponse(handle, NULL) &&
+           vitp_winhttp_wait(w, request, deadline_ns, WINHTTP_CALLBACK_STATUS_HEADERS_AVAILABLE) &&
+           vitp_winhttp_read_head(handle, response) &&
+           vitp_winhttp_read_body(handle, w, request, deadline_ns);
+}
+
+static vit_response vitp_winhttp_post(HINTERNET session, const vit_request *request)
+{
+    vit_response  none = { 0, 0 }, response = { 0, 0 };
+    HINTERNET     server = NULL, handle = vitp_winhttp_open(session, request->url, &server);
+    vitp_winhttp *w = handle ? vitp_winhttp_new(request) : NULL;
+    bool          ok = false;
+    if (w && vitp_winhttp_limit(handle, request) && vitp_winhttp_headers(handle, request) &&
+        vitp_winhttp_watch(handle, w)) {
+        ok = vitp_winhttp_exchange(handle, w, request, &response);
+        vitp_winhttp_close(handle, w);
+    } else if (handle) {
+        WinHttpCloseHandle(handle);
+    }
+    if (w) vitp_winhttp_release(w);
+    if (server) WinHttpCloseHandle(server);
+    return ok ? response : none;
+}
+
+vit_response vit_winhttp_send(const vit_request *request, void *user)
+{
+    vit_response response = { 0, 0 };
+    void       **kept = (void **)user;
+    HINTERNET    session = kept && *kept ? (HINTERNET)*kept : vitp_winhttp_session();
+    if (request->reply && request->reply_size > 0) request->reply[0] = 0;
+    if (session && !vit_request_cancelled(request)) response = vitp_winhttp_post(session, request);
+    if (kept) *kept = session;
+    else if (session) WinHttpCloseHandle(session);
+    return response;
+}
+#endif /* VITELEMETRY_WINHTTP */
+
+/* ============================================================================================
    >>consent: one pure function of what the gates say, and the readers that fill it in
    ============================================================================================ */
 
@@ -12917,7 +13227,7 @@ struct vit_client {
     vit_transport transport;
     vit_allocator allocator;
     void         *block; /* what alloc_fn gave */
-    void         *curl;  /* of vit_curl_send, or NULL; used by the sender only */
+    void         *kept;  /* by our own transport from one request to the next; the sender's */
     vit_wire      form;
     uint32_t      flush_ms, timeout_ms, batch_events;
     size_t        body_capacity;
@@ -14986,7 +15296,13 @@ static void vitp_client_take_options(vit_client *t, const vit_options *o)
 #ifdef VITELEMETRY_CURL
     if (!t->transport.send_fn) {
         t->transport.send_fn = vit_curl_send;
-        t->transport.user = &t->curl;
+        t->transport.user = &t->kept;
+    }
+#endif
+#ifdef VITELEMETRY_WINHTTP
+    if (!t->transport.send_fn) {
+        t->transport.send_fn = vit_winhttp_send;
+        t->transport.user = &t->kept;
     }
 #endif
     if (!t->transport.send_fn) vitp_log_note(&t->recorder.log, VIT_LOG_NO_TRANSPORT);
@@ -15235,7 +15551,10 @@ static void vitp_client_give_back(vit_client *t, bool locks)
         vitp_os_cond_free(&t->progress);
         vitp_os_mutex_free(&t->lock);
 #ifdef VITELEMETRY_CURL
-        if (t->curl) curl_easy_cleanup(t->curl);
+        if (t->kept) curl_easy_cleanup(t->kept);
+#endif
+#ifdef VITELEMETRY_WINHTTP
+        if (t->kept) WinHttpCloseHandle(t->kept);
 #endif
     }
     vitp_spool_leave(&t->spool);
@@ -15987,6 +16306,12 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_BACKOFF_BURST_NS
 #undef VITP_BACKOFF_SPREAD_NS
 #undef VITP_BACKOFF_SPREAD_AFTER
+#undef VITP_WINHTTP_TEXT_MAX
+#undef VITP_WINHTTP_HOST_MAX
+#undef VITP_WINHTTP_ANSWER_MAX
+#undef VITP_WINHTTP_AUTO_PROXY
+#undef VITP_WINHTTP_LOOK_MS
+#undef VITP_WINHTTP_CLOSE_MS
 #undef VITP_CONSENT_OFF
 #undef VITP_CONSENT_ON
 #undef VITP_DCONF_HEAD

@@ -15,15 +15,15 @@ for f in $H examples/*.c examples/*/*.c tests/*.c tests/*.h tests/fuzz/*.c bench
 done
 
 # sections, in their order
-want='limits atomics platform log text sha256 ids scrub json queue ledger record wire spool settings backoff curl consent stock audit worker session error client events'
+want='limits atomics platform log text sha256 ids scrub json queue ledger record wire spool settings backoff curl winhttp consent stock audit worker session error client events'
 have=$(grep -oE '^(/\*|  ) >>[a-z0-9]+' $H | sed 's/.*>>//' | tr '\n' ' ' | sed 's/ $//')
 [ "$have" = "$want" ]; check "sections stand in their order" $? "$have"
 
 # a private function carries its section's stem and is declared where it is defined
 none "no forward declarations of private functions" \
     "$(grep -nE '^static [^=]*vitp_[a-z0-9_]+\([^{]*\);$' $H)"
-none "the system's macros stay in >>platform" "$(awk '/>>platform/ { on = 1 } /^#endif \/\* POSIX \*\// { on = 0; after = 1 }
-    after && /^#.*(_WIN32|__APPLE__|__linux__)/ { print FILENAME ":" FNR ": " $0 }' $H)"
+none "the system's macros stay in >>platform and >>winhttp" "$(awk '/^#endif \/\* POSIX \*\// { after = 1 }
+    /^(\/\*|  ) >>/ { own = / >>winhttp/ } after && !own && /^#.*(_WIN32|__APPLE__|__linux__)/ { print FILENAME ":" FNR ": " $0 }' $H)"
 none "no thread-local storage, no mutable static objects" \
     "$(grep -nE '_Thread_local|__thread|thread_local|^ *static [a-z_0-9 ]+ (\*)?[a-z_]+( = [^(]*)?;$' $H | grep -v const)"
 
