@@ -21,7 +21,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
         examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate \
         rounds privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
-        test-clickhouse deps-clickhouse
+        test-clickhouse deps-clickhouse windows deps-windows
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -111,6 +111,9 @@ emulate: deps-emulate ## 32-bit and big-endian machines, by qemu (installs it an
 test-clickhouse: deps-clickhouse $(B)/examples/clickhouse ## events into a real ClickHouse server and back (installs it)
 	@sh tests/check_clickhouse.sh
 
+windows: deps-windows ## Windows: builds by mingw-w64, runs by wine, WinHTTP against bad servers (installs both)
+	@sh tests/windows.sh
+
 lint: deps-check ## the header's own rules, clang-tidy and cppcheck
 	@sh tests/lint.sh tools
 
@@ -143,6 +146,9 @@ deps-emulate:
 
 deps-clickhouse:
 	@sh tests/need.sh /usr/sbin/clickhouse-server:clickhouse-server clickhouse-client:clickhouse-client
+deps-windows:
+	@sh tests/need.sh x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 \
+	    i686-w64-mingw32-gcc:gcc-mingw-w64-i686 wine:wine dpkg:wine64 dpkg:libgnutls30
 
 deps-peers:
 	@sh tests/need.sh dpkg:libconcurrentqueue-dev dpkg:libatomic-queue-dev dpkg:libboost-dev \

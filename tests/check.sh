@@ -1,6 +1,6 @@
 #!/bin/sh
 # What CI runs: `make test`, every compiler and standard, the sanitizers, the explorer, the crash
-# loop, the queue under load, other machines by emulation, lint. Counts add up.
+# loop, the queue under load, other machines by emulation, Windows by wine, lint. Counts add up.
 set -u
 passed=0 failed=0
 MAKE="${MAKE:-make} --no-print-directory"
@@ -69,6 +69,7 @@ step 'killed, again and again' $MAKE crash-loop N=250
 step 'the queue under load' $MAKE stress RECORDS=50000000
 step 'forked and unloaded, again and again' $MAKE rounds
 step 'other machines' $MAKE emulate
+step 'Windows' $MAKE windows
 step 'lint' sh tests/lint.sh tools
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,5 +1,5 @@
 /* gate.c: prints what a new client is allowed here, and by which gate: `consent N gate N usage N
-   errors N` (VIT_OK is 0, VIT_DISABLED is 2). emulate.sh compares it for keys of the registry. */
+   errors N` (VIT_OK is 0, VIT_DISABLED is 2). windows.sh compares it for keys of the registry. */
 
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"

@@ -1,0 +1,207 @@
+#!/bin/sh
+# Windows by mingw-w64 and wine: every form of the header without a warning for 64 and 32 bits, C and
+# C++; then, by wine, the whole API, a process that is killed, files and processes, the transport by
+# WinHTTP, and the registry's refusals. wine has 64 bits here, so what has 32 is built and linked only.
+# What a program prints is looked at, not what it ends with: a program that wine cannot run ends with 0.
+set -u
+D=build/windows
+W='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion -Wundef -Wcast-qual -Wvla -Werror'
+passed=0 failed=0
+mkdir -p $D
+rm -rf $D/data $D/tls
+unset DISPLAY DO_NOT_TRACK VI_NO_TELEMETRY VITELEMETRY_OPTOUT VECTOR_INSPECTOR_TELEMETRY_OPTOUT
+WINEPREFIX=$PWD/$D/wine WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe=d'
+export WINEPREFIX WINEDEBUG WINEDLLOVERRIDES
+
+pass() { passed=$((passed + 1)); printf 'ok   %s\n' "$1"; }
+fail() { # name, what to show
+    failed=$((failed + 1))
+    printf 'FAIL %s\n' "$1"
+    [ $# -lt 2 ] || head -8 "$2" | sed 's/^/     /'
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+windows() { ${apart:-} timeout 300 wine "$@" 2>$D/wine.log | tr -d '\r'; }
+
+# ---- building ------------------------------------------------------------------------------------
+
+libraries() { # of a test
+    case $1 in winhttp) echo -lwinhttp -lws2_32 ;; *WINHTTP*) echo -lwinhttp ;; esac
+}
+
+build() { # compiler with its options, program, source, switches
+    compiler=$1 program=$2 source=$3
+    shift 3
+    # shellcheck disable=SC2046,SC2086
+    $compiler $W "$@" -O1 -static -I. "$source" -o $D/"$program".exe $(libraries "$program") >$D/log 2>&1
+}
+
+forms() { # name, compiler with its options
+    for s in '' STATIC NO_THREADS NO_FILES OS_SETTINGS WINHTTP 'STATIC WINHTTP' 'NO_THREADS WINHTTP' 'NO_FILES WINHTTP'; do
+        program=smoke-$1-$(echo "$s" | tr -d ' ') switches=
+        for one in $s; do switches="$switches -DVITELEMETRY_$one"; done
+        # shellcheck disable=SC2086
+        if ! build "$2" "$program" $D/"$3" $switches; then
+            fail "$1 ${s:-plain}: builds" $D/log
+            continue
+        fi
+        case $1 in
+        i686*) pass "$1 ${s:-plain}: builds without a warning" ;;
+        *)
+            windows $D/"$program".exe >$D/out
+            if grep -qx 'smoke: ok' $D/out; then pass "$1 ${s:-plain}: builds without a warning, smoke"; else
+                fail "$1 ${s:-plain}: smoke" $D/out
+            fi
+            ;;
+        esac
+    done
+}
+
+refused() { # name, what it must say, compiler and arguments
+    name=$1 text=$2
+    shift 2
+    if ! "$@" -I. -fsyntax-only $D/empty.c >$D/log 2>&1 && grep -q "error.*$text" $D/log; then pass "$name"; else
+        fail "$name" $D/log
+    fi
+}
+
+cp tests/smoke.c $D/smoke.c && cp tests/smoke.c $D/smoke.cpp
+sed -i 's|"../vitelemetry.h"|"vitelemetry.h"|' $D/smoke.c $D/smoke.cpp
+printf '#define VITELEMETRY_IMPLEMENTATION\n#include "vitelemetry.h"\n' >$D/empty.c
+timeout 300 wine wineboot -i >$D/wine.log 2>&1
+
+for machine in x86_64 i686; do
+    forms $machine-c99 "$machine-w64-mingw32-gcc -std=c99 -Wstrict-prototypes" smoke.c
+    if has $machine-w64-mingw32-g++; then forms $machine-c++11 "$machine-w64-mingw32-g++ -std=c++11" smoke.cpp; else
+        echo "skip $machine-c++11: not here: $machine-w64-mingw32-g++"
+    fi
+    for t in survive gate windows winhttp; do
+        if build "$machine-w64-mingw32-gcc -std=c99 -Wstrict-prototypes" $t tests/$t.c; then
+            pass "$machine: $t.c builds without a warning"
+        else
+            fail "$machine: $t.c builds" $D/log
+        fi
+        mv -f $D/$t.exe $D/$t-$machine.exe 2>/dev/null
+    done
+done
+refused 'WinHTTP is refused on other systems' 'WINHTTP is for Windows' "${CC:-cc}" -DVITELEMETRY_WINHTTP
+refused 'so are libcurl and WinHTTP together' 'which one' x86_64-w64-mingw32-gcc -DVITELEMETRY_WINHTTP \
+    -DVITELEMETRY_CURL
+
+# a host that names the transport by WinHTTP, and is disabled
+printf '%s\n' '#include "vitelemetry.h"' 'int main(void)' '{' '    vit_options o = { .endpoint = "x" };' \
+    '    o.transport.send_fn = vit_winhttp_send;' '    return vit_create(&o) != NULL;' '}' >$D/disabled.c
+if build 'x86_64-w64-mingw32-gcc -std=c99' disabled $D/disabled.c -DVITELEMETRY_DISABLE -DVITELEMETRY_WINHTTP &&
+    ! x86_64-w64-mingw32-nm $D/disabled.exe | grep -qi winhttp_; then pass 'disabled: vit_winhttp_send is nothing'; else
+    fail 'disabled: vit_winhttp_send is nothing' $D/log
+fi
+
+# ---- running -------------------------------------------------------------------------------------
+
+counted() { # name, program and arguments: one that prints `N passed, N failed`
+    name=$1
+    shift
+    echo "== $name"
+    windows "$@" >$D/out
+    cat $D/out
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' $D/out | tail -1)
+    if [ -z "$line" ]; then
+        fail "$name: it did not end" $D/wine.log
+        return
+    fi
+    p=${line%% passed*} f=${line#*, } f=${f%% failed*}
+    passed=$((passed + p)) failed=$((failed + f))
+}
+
+survives() {
+    echo "== a process that is killed"
+    windows $D/survive-x86_64.exe $D/data/killed die >$D/out
+    if [ ! -s $D/out ] && ls $D/data/killed/* >/dev/null 2>&1; then pass 'it recorded, and left a pool'; else fail 'it recorded' $D/out; fi
+    windows $D/survive-x86_64.exe $D/data/killed next >$D/out
+    n=$(grep -c '"app_version":"die".*"session_id":"first"' $D/out)
+    if [ "$n" = 3 ] && [ "$(wc -l <$D/out)" = 3 ]; then pass 'the next one delivers its three events'; else
+        fail "the next one delivers its three events: $n" $D/out
+    fi
+}
+
+# A system of its own: its resolver is 127.0.0.2, and it trusts our certificate alone.
+on_its_own() {
+    unshare -m sh -c 'mount --bind $0/resolv.conf /etc/resolv.conf &&
+        mount --bind $0/tls/cert.pem /etc/ssl/certs/ca-certificates.crt && exec "$@"' $D "$@"
+}
+
+certificate() {
+    has openssl && has python3 && mkdir -p $D/tls && openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
+        -keyout $D/tls/key.pem -out $D/tls/cert.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+        -addext keyUsage=digitalSignature,keyCertSign,keyEncipherment >$D/log 2>&1
+}
+
+# The transport where the machine must be arranged for it.
+arranged() {
+    if ! certificate; then
+        echo 'skip https: needs openssl and python3'
+        return
+    fi
+    mkfifo $D/tls/stop
+    python3 tests/tls_server.py $D/tls/cert.pem $D/tls/key.pem <$D/tls/stop >$D/tls/port 2>$D/tls/log &
+    exec 3>$D/tls/stop
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -s $D/tls/port ] || sleep 0.5; done
+    port=$(cat $D/tls/port)
+    counted 'WinHTTP: https' $D/winhttp-x86_64.exe tls "$port"
+    echo 'nameserver 127.0.0.2' >$D/resolv.conf
+    if has unshare && on_its_own true 2>$D/log; then
+        wineserver -k # it lives in the system where it was started
+        apart=on_its_own
+        counted 'WinHTTP: https, trusted' $D/winhttp-x86_64.exe tls "$port" trusted
+        counted 'WinHTTP: a resolver that hangs' $D/winhttp-x86_64.exe resolver
+        apart=
+        wineserver -k
+    else
+        echo 'skip https with a trusted certificate, a resolver that hangs: need root and unshare'
+    fi
+    exec 3>&-
+}
+
+# Keys of the registry, one at a time, and what a client makes of each.
+key() { # what gate.c prints, key, name, type and value
+    timeout 300 wine reg add "$2" /v "$3" /t "$4" /d "$5" /f /reg:64 >/dev/null 2>&1
+    got=$(windows $D/gate-x86_64.exe)
+    timeout 300 wine reg delete "$2" /v "$3" /f /reg:64 >/dev/null 2>&1
+    if [ "$got" = "$1" ]; then pass "$2 $3 $4 $5"; else fail "$2 $3 $4 $5: $got, not $1"; fi
+}
+
+registry() {
+    echo '== the registry'
+    all='consent 2 gate 0 usage 0 errors 0' none_by_admin='consent 1 gate 2 usage 2 errors 2'
+    no_usage='consent 2 gate 5 usage 2 errors 0' no_errors='consent 2 gate 5 usage 0 errors 2'
+    none_by_system='consent 1 gate 5 usage 2 errors 2'
+    own='HKLM\SOFTWARE\Policies\vector-inspector'
+    windows='Microsoft\Windows' error='Windows Error Reporting'
+    key "$all" "$own" AllowTelemetry REG_DWORD 3
+    key "$none_by_admin" "$own" AllowTelemetry REG_DWORD 0
+    key "$none_by_admin" "$own" AllowTelemetry REG_DWORD 4
+    key "$none_by_admin" "$own" AllowTelemetry REG_SZ 3
+    key "$none_by_admin" "$own" AllowTelemetry REG_SZ a-long-text
+    key "$all" 'HKLM\SOFTWARE\Policies\other' AllowTelemetry REG_DWORD 0
+    for k in "HKLM\\SOFTWARE\\Policies\\$windows\\DataCollection" \
+        "HKLM\\SOFTWARE\\$windows\\CurrentVersion\\Policies\\DataCollection"; do
+        key "$all" "$k" AllowTelemetry REG_DWORD 3
+        key "$no_usage" "$k" AllowTelemetry REG_DWORD 1
+        key "$none_by_system" "$k" AllowTelemetry REG_DWORD 0
+        key "$all" "$k" AllowTelemetry REG_SZ 0
+    done
+    key "$no_usage" "HKLM\\SOFTWARE\\$windows\\CurrentVersion\\Policies\\DataCollection" MaxTelemetryAllowed REG_DWORD 2
+    for k in "HKCU\\SOFTWARE\\$windows\\$error" "HKLM\\SOFTWARE\\$windows\\$error" \
+        "HKCU\\SOFTWARE\\Policies\\$windows\\$error" "HKLM\\SOFTWARE\\Policies\\$windows\\$error"; do
+        key "$no_errors" "$k" Disabled REG_DWORD 1
+        key "$all" "$k" Disabled REG_DWORD 0
+    done
+}
+
+survives
+counted 'files and processes' $D/windows-x86_64.exe $D/data/files
+counted 'WinHTTP' $D/winhttp-x86_64.exe
+arranged
+registry
+wineserver -k 2>/dev/null
+echo "$passed passed, $failed failed"
+[ $failed = 0 ] && [ $passed -gt 0 ]
