@@ -3679,6 +3679,8 @@ static const uint8_t vitp_scrub_class[256] = {
 #define VITP_SCRUB_DOTTED   (VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(EQUAL))
 #define VITP_SCRUB_BASE64 \
     (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(EQUAL))
+/* Base64 of both alphabets (RFC 4648), without what fills it up. */
+#define VITP_SCRUB_SOLID      (VITP_SCRUB_SLUG | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(SLASH))
 #define VITP_SCRUB_TOKEN      (VITP_SCRUB_DOTTED | VITP_SCRUB_BASE64 | VITP_SCRUB_SET(TILDE))
 #define VITP_SCRUB_CREDENTIAL (VITP_SCRUB_TOKEN | VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(COLON))
 /* Bytes of these classes ask their matchers, letters and digits where a run of them starts. */
@@ -4606,8 +4608,9 @@ typedef struct vitp_scrub {
     size_t                   size;  /* end of what may be read: the text's, or the next marker */
     bool                     more;  /* a marker stands there */
     size_t                   whole; /* the text's end: a registered secret is read across markers */
-    size_t                   run_end; /* end of the run of token bytes seen last */
-    size_t                   dull;    /* before it no token with a short prefix begins */
+    size_t                   run_end;   /* end of the run of token bytes seen last */
+    size_t                   solid_end; /* the same of VITP_SCRUB_SOLID */
+    size_t                   dull;      /* before it no token with a short prefix begins */
     vitp_scrub_line          line;
     const vitp_scrub_values *values;
 } vitp_scrub;
@@ -4694,12 +4697,18 @@ static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
     return at <= s->size && n <= s->size - at && memcmp(s->text + at, word, n) == 0;
 }
 
-/* May the two letters here begin a word of the table? */
+/* May the letter and the byte here begin a word of the table? */
 static VITP_INLINE bool vitp_scrub_may_begin(const vitp_scrub *s, const uint32_t seconds[26],
                                              size_t at)
 {
     return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
            (seconds[(s->text[at] & 31) - 1] >> (vitp_scrub_at(s, at + 1) & 31) & 1u);
+}
+
+/* The same of vitp_scrub_openers, whose second bytes are letters. */
+static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, at) && (s->text[at + 1] & 0x40);
 }
 
 /* Is [at, end) a word of the table with this sign? rows: first word of each letter. */
@@ -4999,10 +5008,11 @@ static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
 static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     char     separator = s->text[at];
-    size_t   start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3);
-    size_t   end = start;
+    size_t   start, end;
     unsigned pairs = 0;
 
+    if (vitp_scrub_at(s, at + 3) != separator) return false;
+    start = end = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3);
     if (at - start != 2 || vitp_scrub_before(s, start) == '-') return false;
     if (separator == '-' ? vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)
                          : !vitp_scrub_group_start(s, start))
@@ -5023,12 +5033,13 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, vitp_scrub_span *span
 /* The first dot of hhhh.hhhh.hhhh. */
 static bool vitp_scrub_mac_dotted(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
-    size_t end = start + 14;
+    size_t start, end;
 
+    if (vitp_scrub_at(s, at + 5) != '.') return false;
+    start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
+    end = start + 14;
     if (at - start != 4 || vitp_scrub_run(s, at + 1, VITP_SCRUB_HEX, 5) != at + 5) return false;
-    if (vitp_scrub_at(s, at + 5) != '.' || vitp_scrub_run(s, at + 6, VITP_SCRUB_HEX, 5) != end)
-        return false;
+    if (vitp_scrub_run(s, at + 6, VITP_SCRUB_HEX, 5) != end) return false;
     return !vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT)) &&
            !vitp_scrub_goes_on(s, end) && vitp_scrub_has(s, start, end, VITP_SCRUB_LETTER) &&
            vitp_scrub_claim(span, start, end, "[mac]");
@@ -5878,6 +5889,16 @@ static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool 
 
 /* ---- names and their values -------------------------------------------------------------- */
 
+/* May a name end here: two bytes of one, one behind a blank or slash, or another script's? */
+static bool vitp_scrub_ends_name(const vitp_scrub *s, size_t end)
+{
+    uint32_t last = vitp_scrub_set_of(vitp_scrub_before(s, end));
+
+    if (!(last & VITP_SCRUB_NAME)) return (last & VITP_SCRUB_SET(HIGH)) != 0;
+    return vitp_scrub_is(vitp_scrub_before(s, end - 1),
+                         VITP_SCRUB_NAME | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(SLASH));
+}
+
 /* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
 static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
@@ -5893,6 +5914,7 @@ static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_s
                           VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(BRACE) |
                               VITP_SCRUB_SET(PAREN),
                           4);
+    if (!vitp_scrub_ends_name(s, end)) return false;
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
     if (!sign || (sign == '&' && end - name < 2)) return false;
@@ -6192,10 +6214,10 @@ static bool vitp_scrub_number(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     size_t n = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 20) - at;
     char   next = vitp_scrub_at(s, at + n);
 
-    if (next == '.' && n <= 3 && vitp_scrub_ipv4(s, at, span)) return true;
     if (vitp_scrub_before(s, at) == '.' &&
         vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_SET(DIGIT)))
         return false; /* inside of a number with dots */
+    if (next == '.' && n <= 3 && vitp_scrub_ipv4(s, at, span)) return true;
     if ((n == 4 || n >= 13) && vitp_scrub_card(s, at, span)) return true;
     if (((n == 3 && next == '-') || n == 9) && vitp_scrub_ssn(s, at, span)) return true;
     if (n == 15 && vitp_scrub_imei(s, at, span)) return true;
@@ -6320,7 +6342,7 @@ static bool vitp_scrub_pem(const vitp_scrub *s, size_t at, vitp_scrub_span *span
 {
     size_t end, i;
 
-    if (!vitp_scrub_starts(s, at, "-----BEGIN ")) return false;
+    if (vitp_scrub_at(s, at + 5) != 'B' || !vitp_scrub_starts(s, at, "-----BEGIN ")) return false;
     for (end = at + 11; !vitp_scrub_starts(s, end, "-----"); end++)
         if (end > at + 111 || !vitp_scrub_in(s, end,
                                              VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(SPACE) |
@@ -6369,7 +6391,8 @@ static bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
         const vitp_scrub_token *t = &vitp_scrub_tokens[i];
 
-        if (t->prefix[1] != s->text[at + 1] || !vitp_scrub_starts(s, at, t->prefix)) continue;
+        if (t->prefix[1] != s->text[at + 1] || t->prefix[2] != s->text[at + 2]) continue;
+        if (!vitp_scrub_starts(s, at, t->prefix)) continue;
         body = at + strlen(t->prefix);
         if (body - at < 4 && at < s->dull) continue;
         end = vitp_scrub_run(s, body, t->alphabet, t->least);
@@ -6460,10 +6483,13 @@ static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at, bool hex)
    the address of a wallet. */
 static bool vitp_scrub_hex(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t digits = vitp_scrub_starts(s, at, "0x") ? at + 2 : at;
-    size_t end = vitp_scrub_run(s, digits, VITP_SCRUB_HEX, s->size);
-    size_t probe = digits + VITP_SCRUB_HEX_MIN;
+    size_t digits, end, probe;
 
+    if (!vitp_scrub_in(s, at + 8, VITP_SCRUB_HEX) || !vitp_scrub_in(s, at + 21, VITP_SCRUB_HEX))
+        return false;
+    digits = vitp_scrub_starts(s, at, "0x") ? at + 2 : at;
+    end = vitp_scrub_run(s, digits, VITP_SCRUB_HEX, s->size);
+    probe = digits + VITP_SCRUB_HEX_MIN;
     if (end < probe || vitp_scrub_goes_on(s, end) || vitp_scrub_at(s, end) == '_') return false;
     if (digits > at && end - digits != 40) return false;
     if (!vitp_scrub_has(s, digits, probe, VITP_SCRUB_LETTER) ||
@@ -6552,14 +6578,12 @@ static size_t vitp_scrub_behind_words(const vitp_scrub *s, size_t at, size_t end
 /* The start of a long run. Of what it does not claim it reads 64 bytes. */
 static bool vitp_scrub_base64(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    const uint32_t set = VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(SLASH) |
-                         VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(UNDERSCORE);
-    size_t end = vitp_scrub_run(s, at, set, 64);
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SOLID, 64);
 
     if (end - at < VITP_SCRUB_BASE64_MIN || vitp_scrub_marker(s, end)) return false;
     if (!vitp_scrub_is_base64(s, at, end) || vitp_scrub_is_checksum(s, at, false)) return false;
     at = vitp_scrub_behind_words(s, at, end);
-    end = vitp_scrub_run(s, end, set, s->size);
+    end = vitp_scrub_run(s, end, VITP_SCRUB_SOLID, s->size);
     return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, VITP_SCRUB_SET(EQUAL), 2), "[b64]");
 }
 
@@ -6572,6 +6596,9 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         return true;
     if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM)) return false;
+    if (s->solid_end <= at) s->solid_end = vitp_scrub_run(s, at, VITP_SCRUB_SOLID, s->size);
+    /* all but Azure's client secret need so much of it */
+    if (s->solid_end - at < VITP_SCRUB_BASE64_MIN && s->text[at + 4] != 'Q') return false;
     if (vitp_scrub_hex(s, at, span)) return true;
     if (vitp_scrub_before(s, at) == '_') return false;
     if (vitp_scrub_is(vitp_scrub_before(s, at),
@@ -6821,7 +6848,9 @@ static bool vitp_scrub_encoded_path(const vitp_scrub *s, size_t at, vitp_scrub_s
     size_t   start = at - s->floor > 3 ? at - 3 : s->floor, end = at;
     unsigned parts = 0;
 
-    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD) && !vitp_scrub_is_escape(s, start))
+    if (vitp_scrub_at(s, at + 1) != '2' || vitp_text_lower(vitp_scrub_at(s, at + 2)) != 'f' ||
+        (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_WORD) &&
+         !vitp_scrub_is_escape(s, start)))
         return false;
     while (vitp_scrub_starts(s, end, "%2F") || vitp_scrub_starts(s, end, "%2f")) {
         end += 3;
@@ -6831,14 +6860,6 @@ static bool vitp_scrub_encoded_path(const vitp_scrub *s, size_t at, vitp_scrub_s
             end++;
     }
     return parts > 1 && vitp_scrub_claim(span, at, end, "[path]");
-}
-
-/* What may begin at or behind a byte in percent encoding. */
-static bool vitp_scrub_encoded(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
-{
-    if (!vitp_scrub_is_escape(s, at)) return false;
-    if (vitp_scrub_encoded_path(s, at, span)) return true;
-    return vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_ipv4(s, at + 3, span);
 }
 
 /* The '>' of <password>secret</password>, in `width` bytes (&gt; is one too). */
@@ -6870,11 +6891,14 @@ static size_t vitp_scrub_opener_end(const vitp_scrub *s, size_t at, const char *
 static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     unsigned letter = (unsigned)s->text[at] & 31u;
+    char     second = vitp_text_lower(vitp_scrub_at(s, at + 1));
+    char     third = vitp_text_lower(vitp_scrub_at(s, at + 2));
     size_t   i, end;
 
     for (i = vitp_scrub_opener_rows[letter - 1]; i < vitp_scrub_opener_rows[letter]; i++) {
         const char *opener = vitp_scrub_openers[i];
 
+        if (opener[2] != second || opener[3] != third) continue;
         end = vitp_scrub_opener_end(s, at, opener + 1);
         if (!end) continue;
         if (*opener == '$' || *opener == '%') {
@@ -6903,9 +6927,7 @@ static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, vitp_scrub_span *spa
     size_t first = vitp_scrub_letters(s, at);
 
     if (vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT))) return vitp_scrub_number(s, first, span);
-    if (vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, first) &&
-        vitp_scrub_opener(s, first, span))
-        return true;
+    if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
     if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_iban(s, first, span))
         return true;
     if (vitp_scrub_before(s, at) == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
@@ -6914,18 +6936,41 @@ static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, vitp_scrub_span *spa
 
 /* ---- the pass ---------------------------------------------------------------------------- */
 
+/* The ':' asks those matchers for which the bytes beside it are right. */
+static bool vitp_scrub_colon(vitp_scrub *s, size_t at, char before, vitp_scrub_span *span)
+{
+    char     next = vitp_scrub_at(s, at + 1);
+    uint32_t set = vitp_scrub_set_of(next);
+
+    if ((set & VITP_SCRUB_SLASHES || before == 'c') &&
+        (vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span)))
+        return true;
+    if ((set & (VITP_SCRUB_HEX | VITP_SCRUB_SET(COLON))) &&
+        (vitp_scrub_mac(s, at, span) || vitp_scrub_ipv6(s, at, span)))
+        return true;
+    if (next == 'A' && vitp_scrub_bot(s, at, span)) return true;
+    if (vitp_scrub_in(s, at + 4, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_with_port(s, at, span))
+        return true;
+    return vitp_scrub_pair(s, at, 1, span);
+}
+
+/* The '%' of percent encoding: which byte do two hex digits stand for? */
+static bool vitp_scrub_percent(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    if (!vitp_scrub_is_escape(s, at)) return false;
+    if (vitp_scrub_starts(s, at, "%40") && vitp_scrub_email(s, at, 3, span)) return true;
+    if (vitp_scrub_starts(s, at, "%3D") && vitp_scrub_pair(s, at, 3, span)) return true;
+    return vitp_scrub_encoded_path(s, at, span) ||
+           (vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_ipv4(s, at + 3, span));
+}
+
 /* Asks the matchers of the byte's class. */
 static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     char before = vitp_scrub_before(s, at);
 
     switch (vitp_scrub_class[(unsigned char)s->text[at]]) {
-    case VITP_SCRUB_COLON:
-        if (before == ':') return false;
-        return vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span) ||
-               vitp_scrub_mac(s, at, span) || vitp_scrub_ipv6(s, at, span) ||
-               vitp_scrub_bot(s, at, span) || vitp_scrub_with_port(s, at, span) ||
-               vitp_scrub_pair(s, at, 1, span);
+    case VITP_SCRUB_COLON: return before != ':' && vitp_scrub_colon(s, at, before, span);
     case VITP_SCRUB_EQUAL: return vitp_scrub_pair(s, at, 1, span);
     case VITP_SCRUB_AT:
         return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
@@ -6941,10 +6986,7 @@ static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
                (before == ' ' && vitp_scrub_starts(s, at, "-> ") &&
                 vitp_scrub_pair(s, at, 2, span));
     case VITP_SCRUB_DOT: return vitp_scrub_mac_dotted(s, at, span) || vitp_scrub_host(s, at, span);
-    case VITP_SCRUB_PERCENT:
-        return (vitp_scrub_starts(s, at, "%40") && vitp_scrub_email(s, at, 3, span)) ||
-               (vitp_scrub_starts(s, at, "%3D") && vitp_scrub_pair(s, at, 3, span)) ||
-               vitp_scrub_encoded(s, at, span);
+    case VITP_SCRUB_PERCENT: return vitp_scrub_percent(s, at, span);
     case VITP_SCRUB_QUOTE:
     case VITP_SCRUB_TICK:
     case VITP_SCRUB_BACKTICK: return vitp_scrub_quoted(s, at, span);
@@ -6994,8 +7036,7 @@ static VITP_INLINE size_t vitp_scrub_skip(const vitp_scrub *s, size_t at, uint32
     while (end < most && vitp_scrub_is(s->text[end], VITP_SCRUB_LETTER) &&
            !first[(unsigned char)s->text[end]])
         end++;
-    if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) ||
-        vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, at))
+    if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) || vitp_scrub_may_open(s, at))
         return at;
     return end;
 }
@@ -7095,7 +7136,7 @@ static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit
                               vitp_scrub_line line)
 {
     vitp_scrub_span ahead, span, inner;
-    size_t          size = s->size, run_end = s->run_end, from = limit;
+    size_t          size = s->size, run_end = s->run_end, solid_end = s->solid_end, from = limit;
     bool            more = s->more, found = true;
 
     while (from > s->floor && !vitp_scrub_is(s->text[from - 1], VITP_SCRUB_SET(LINE))) from--;
@@ -7107,7 +7148,7 @@ static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit
         for (found = false;; found = true) {
             ahead.start = ahead.end = s->size;
             s->line = line;
-            s->run_end = s->dull = 0;
+            s->run_end = s->solid_end = s->dull = 0;
             if (!vitp_scrub_first(s, from > s->floor ? from : s->floor, &ahead, &span)) break;
             inner = span;
             s->size = span.start;
@@ -7121,6 +7162,7 @@ static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit
     s->size = size;
     s->more = more;
     s->run_end = run_end;
+    s->solid_end = solid_end;
 }
 
 /* Scrubs what stands between the floor and the next marker of the text. */
@@ -7129,7 +7171,7 @@ static void vitp_scrub_segment(vitp_scrub *s, vitp_scrub_sink *sink)
     vitp_scrub_span ahead = { s->size, s->size, "" }, span;
     vitp_scrub_line line = s->line;
 
-    s->run_end = 0;
+    s->run_end = s->solid_end = 0;
     while (vitp_scrub_first(s, s->floor, &ahead, &span)) {
         vitp_scrub_settle(s, sink, span.start, line);
         if (span.end > s->floor) {
@@ -7149,8 +7191,10 @@ static size_t vitp_scrub_find_marker(const char *text, size_t at, size_t size, s
 
     while (at < size && (open = (const char *)memchr(text + at, '[', size - at)) != NULL) {
         at = (size_t)(open - text);
-        for (i = 0; i < sizeof vitp_scrub_markers / sizeof *vitp_scrub_markers; i++) {
-            if (at + 1 < size && open[1] != vitp_scrub_markers[i][1]) continue;
+        for (i = 0; at + 1 < size && vitp_text_is_lower(open[1]) &&
+                    i < sizeof vitp_scrub_markers / sizeof *vitp_scrub_markers;
+             i++) {
+            if (open[1] != vitp_scrub_markers[i][1]) continue;
             *length = strlen(vitp_scrub_markers[i]);
             if (*length <= size - at && memcmp(open, vitp_scrub_markers[i], *length) == 0)
                 return at;
@@ -16219,6 +16263,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_SLUG
 #undef VITP_SCRUB_DOTTED
 #undef VITP_SCRUB_BASE64
+#undef VITP_SCRUB_SOLID
 #undef VITP_SCRUB_TOKEN
 #undef VITP_SCRUB_CREDENTIAL
 #undef VITP_SCRUB_TRIGGER
