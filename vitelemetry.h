@@ -3702,43 +3702,120 @@ static const char *const vitp_scrub_markers[] = {
     "[user]",  "[host]", "[card]", "[iban]", "[ssn]", "[phone]",  "[hex]",   "[b64]", "[id]",
 };
 
-/* Words in names of values, under their first letter. Sign: + secret, ? secret if the value has 8
-   bytes with a digit, # secret if digits, @ host, & user (after an option: a secret if it has a
-   colon), ! header, - harmless (goes before a shorter word that it contains). _ is an optional
-   separator, a dot is a word boundary (a change of case counts), a $ the end of the name (digits
-   and _ may follow). */
-static const char *const vitp_scrub_words[26] = {
-    "?access_key_id ?access_key ?account_key @.account_name$ ?api_key ?app_key ?application_key "
+/* Words in names of values, sorted by first letter; the rows say where each begins. Sign: + secret,
+   ? secret if the value has 8 bytes with a digit, # secret if digits, @ host, & user (after an
+   option: a secret if it has a colon), ! header, - harmless (goes before a shorter word that it
+   contains). _ is an optional separator, a dot is a word boundary (a change of case counts), a $
+   the end of the name (digits and _ may follow). */
+#define VITP_SCRUB_WORD_ROW 22u
+static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
+    "?access_key_id",
+    "?access_key",
+    "?account_key",
+    "@.account_name$",
+    "?api_key",
+    "?app_key",
+    "?application_key",
     "!authorization.",
-    "+bind_pw +bearer$ -bucket_key -bypass",
-    "+community_string -compass @.computer$ @.computer_name$ !cookie. +contrase +contribsys "
+    "+bind_pw",
+    "+bearer$",
+    "-bucket_key",
+    "-bypass",
+    "+community_string",
+    "-compass",
+    "@.computer$",
+    "@.computer_name$",
+    "!cookie.",
+    "+contrase",
+    "+contribsys",
     "?credential",
-    "@.device_name$ @.data_source$ @dbhost$ &dbuser$ ?.dsn$",
+    "@.device_name$",
+    "@.data_source$",
+    "@dbhost$",
+    "&dbuser$",
+    "?.dsn$",
     "-encompass",
-    "@failover_partner$ @.fqdn$ -foreign_key",
-    "",
-    "@.host$ @.host_name$",
-    "+identified_by -index_key",
-    "?jsessionid ?.jwt$",
-    "+kennwort ?.key$",
-    "&login_name$ &logname$ &.login$",
-    "+master_auth @.machine_name$ +mot_de_passe",
-    "@network_address$ @.node$ @.node_name$",
-    "&.owner$ #.otp -overpass",
-    "-password_encryption -public_key_token +psk$ +passw +passphrase +passcode -pass_rate "
-    "-pass_count -pass_through -pass_fail +pass. +pasw +paswd +pswd +pwd +.pw$ &pguser$ "
-    "@pghost$ #.pin. #.pin_code -partition_key -primary_key -public_key",
-    "",
-    "&ruser$ +require_pass +root_pw @.rhost$",
-    "-schema_key -secretar +secret -sequence_key @.server$ @.server_name$ ?sessid ?.sig$ "
-    "?signature ?.sas$ -sort_key +senha ?sumo_logic_access_id -surpass",
-    "-tokeniz -tokens ?token -trespass",
-    "&.usr_name$ &.u$ &.user$ &.user_name$ &.user_id$ &.uid$ &.usr$",
-    "",
-    "@.workstation$ @.workstation_name$",
-    "",
-    "",
-    "",
+    "@failover_partner$",
+    "@.fqdn$",
+    "-foreign_key",
+    "@.host$",
+    "@.host_name$",
+    "+identified_by",
+    "-index_key",
+    "?jsessionid",
+    "?.jwt$",
+    "+kennwort",
+    "?.key$",
+    "&login_name$",
+    "&logname$",
+    "&.login$",
+    "+master_auth",
+    "@.machine_name$",
+    "+mot_de_passe",
+    "@network_address$",
+    "@.node$",
+    "@.node_name$",
+    "&.owner$",
+    "#.otp",
+    "-overpass",
+    "-password_encryption",
+    "-public_key_token",
+    "+psk$",
+    "+passw",
+    "+passphrase",
+    "+passcode",
+    "-pass_rate",
+    "-pass_count",
+    "-pass_through",
+    "-pass_fail",
+    "+pass.",
+    "+pasw",
+    "+paswd",
+    "+pswd",
+    "+pwd",
+    "+.pw$",
+    "&pguser$",
+    "@pghost$",
+    "#.pin.",
+    "#.pin_code",
+    "-partition_key",
+    "-primary_key",
+    "-public_key",
+    "&ruser$",
+    "+require_pass",
+    "+root_pw",
+    "@.rhost$",
+    "-schema_key",
+    "-secretar",
+    "+secret",
+    "-sequence_key",
+    "@.server$",
+    "@.server_name$",
+    "?sessid",
+    "?.sig$",
+    "?signature",
+    "?.sas$",
+    "-sort_key",
+    "+senha",
+    "?sumo_logic_access_id",
+    "-surpass",
+    "-tokeniz",
+    "-tokens",
+    "?token",
+    "-trespass",
+    "&.usr_name$",
+    "&.u$",
+    "&.user$",
+    "&.user_name$",
+    "&.user_id$",
+    "&.uid$",
+    "&.usr$",
+    "@.workstation$",
+    "@.workstation_name$",
+};
+static const uint16_t vitp_scrub_words_rows[27] = {
+    0,  8,  12, 20, 25, 26, 29, 29,  31,  33,  35,  37,  40,  43,
+    46, 49, 72, 72, 76, 90, 94, 101, 101, 103, 103, 103, 103,
 };
 
 /* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
@@ -3747,9 +3824,9 @@ static const char *const vitp_scrub_words[26] = {
    a file name and looks like a top-level domain (icon@2x.png), : is a scheme whose URL has no //,
    = stands where a user would and names nobody, ; the same for hosts, & says of hexadecimal digits
    that they are a checksum or an identifier (| of no base64), * stands before a phone number, +
-   before a social security number, ! before an IMEI. Sorted by first letter; the rows say where
-   each begins. */
-static const char *const vitp_scrub_lexicon[] = {
+   before a social security number, ! before an IMEI. Sorted as those above. */
+#define VITP_SCRUB_ROW 17u
+static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=a",
     "=account",
     "=accounts",
@@ -4235,7 +4312,7 @@ static const uint16_t vitp_scrub_lexicon_rows[27] = {
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
    is used inside companies), - one that needs three labels, ^ one that is more often something
    else and needs a port or a digit too, / begins names of packages, . is an object of programs. */
-static const char *const vitp_scrub_labels[] = {
+static const char vitp_scrub_labels[][VITP_SCRUB_ROW] = {
     ".ado",         "~ae",       "~agency",      "-ai",          "/android",  "/androidx",
     "-app",         ".app",      ".application", "~ar",          ".args",     "~arpa",
     ".asp",         "^at",       "~au",          "^be",          "~bg",       "~biz",
@@ -4711,38 +4788,40 @@ static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
     return vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, at) && (s->text[at + 1] & 0x40);
 }
 
-/* Is [at, end) a word of the table with this sign? rows: first word of each letter. */
-static bool vitp_scrub_among(const vitp_scrub *s, const char *const *table, const uint16_t *rows,
-                             size_t at, size_t end, char sign)
+/* The sign of the first row of the table with the word [at, end) and one of these signs, or 0.
+   rows: first row of each letter. */
+static char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB_ROW],
+                             const uint16_t *rows, size_t at, size_t end, const char *signs)
 {
     unsigned letter, i;
-    char     second;
+    size_t   size = end - at, k;
+    char     second, last;
 
-    if (end - at < 1 || end - at > 15 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
-        return false;
+    if (size < 1 || size > VITP_SCRUB_ROW - 2 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
+        return 0;
     letter = (unsigned)s->text[at] & 31u;
-    second = end - at > 1 ? vitp_text_lower(s->text[at + 1]) : '\0';
+    second = size > 1 ? vitp_text_lower(s->text[at + 1]) : '\0';
+    last = vitp_text_lower(s->text[end - 1]);
     for (i = rows[letter - 1]; i < rows[letter]; i++) {
-        const char *word = table[i];
-        size_t      k = at + 1;
+        const char *word = table[i] + 1;
 
-        if (word[0] != sign || word[2] != second) continue;
-        for (word += 2; *word && k < end && vitp_text_lower(s->text[k]) == *word; k++) word++;
-        if (!*word && k == end) return true;
+        if (word[1] != second || word[size - 1] != last || word[size]) continue;
+        for (k = 2; k < size && vitp_text_lower(s->text[at + k]) == word[k]; k++) continue;
+        if (k >= size && strchr(signs, word[-1])) return word[-1];
     }
-    return false;
+    return 0;
 }
 
-/* Is it a word of vitp_scrub_lexicon? */
-static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, char sign)
+/* Is it a word of vitp_scrub_lexicon with one of these signs? */
+static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, const char *signs)
 {
-    return vitp_scrub_among(s, vitp_scrub_lexicon, vitp_scrub_lexicon_rows, at, end, sign);
+    return vitp_scrub_among(s, vitp_scrub_lexicon, vitp_scrub_lexicon_rows, at, end, signs) != 0;
 }
 
-/* Is it a word of vitp_scrub_labels? */
-static bool vitp_scrub_labeled(const vitp_scrub *s, size_t at, size_t end, char sign)
+/* The sign with which it is a word of vitp_scrub_labels, of these, or 0. */
+static char vitp_scrub_labeled(const vitp_scrub *s, size_t at, size_t end, const char *signs)
 {
-    return vitp_scrub_among(s, vitp_scrub_labels, vitp_scrub_labels_rows, at, end, sign);
+    return vitp_scrub_among(s, vitp_scrub_labels, vitp_scrub_labels_rows, at, end, signs);
 }
 
 /* Does a marker stand here: one of the text, or one that is about to be written? */
@@ -4826,7 +4905,7 @@ static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
         if (end == at) break;
         if (vitp_scrub_starts(s, at, "xn--")) word = end;
         if (labels && word - at >= 2 && !vitp_scrub_in(s, word, VITP_SCRUB_SET(DIGIT)) &&
-            !vitp_scrub_marker(s, word) && !vitp_scrub_listed(s, at, word, '.'))
+            !vitp_scrub_marker(s, word) && !vitp_scrub_listed(s, at, word, "."))
             found = word;
         if (vitp_scrub_at(s, end) != '.') break;
         at = end + 1;
@@ -4893,10 +4972,10 @@ static bool vitp_scrub_is_version(const vitp_scrub *s, size_t at)
     /* arcs of X.509 names and extensions */
     if (vitp_scrub_starts(s, at, "2.5.29.") || vitp_scrub_starts(s, at, "2.5.4.")) return true;
     if (start == end) return false;
-    if (vitp_scrub_listed(s, start, end, '#')) return true;
+    if (vitp_scrub_listed(s, start, end, "#")) return true;
     /* Chrome/126.0.0.0, but /Srv/10.0.0.1 is a path */
     if (s->text[end] == '/' && vitp_scrub_is(s->text[start], VITP_SCRUB_UPPER)) return true;
-    return vitp_scrub_at(s, at + 1) == '.' && vitp_scrub_listed(s, start, end, '$');
+    return vitp_scrub_at(s, at + 1) == '.' && vitp_scrub_listed(s, start, end, "$");
 }
 
 /* End of a URL or of what follows an address. */
@@ -5075,9 +5154,7 @@ static char vitp_scrub_top_level(const vitp_scrub *s, size_t start, const vitp_s
     if (vitp_scrub_has(s, d->last, d->end, VITP_SCRUB_UPPER) &&
         vitp_scrub_has(s, start, d->end, VITP_SCRUB_LOWER))
         return 0;
-    if (vitp_scrub_labeled(s, d->last, d->end, '~')) return '~';
-    if (vitp_scrub_labeled(s, d->last, d->end, '-')) return '-';
-    return vitp_scrub_labeled(s, d->last, d->end, '^') ? '^' : '\0';
+    return vitp_scrub_labeled(s, d->last, d->end, "~-^");
 }
 
 /* May the name with dots be one of a host by itself? */
@@ -5088,9 +5165,9 @@ static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_s
 
     bool digit = vitp_scrub_has(s, start, d->last, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DIGIT));
 
-    if (!top || vitp_scrub_labeled(s, start, first, '/')) return false;
+    if (!top || vitp_scrub_labeled(s, start, first, "/")) return false;
     if (vitp_scrub_port(s, d->end) && (top == '~' || d->labels > 2)) return true;
-    if (d->labels <= 3 && vitp_scrub_labeled(s, start, first, '.')) return false;
+    if (d->labels <= 3 && vitp_scrub_labeled(s, start, first, ".")) return false;
     if (top == '~') return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER);
     return d->labels > 2 && (top == '-' || digit);
 }
@@ -5154,7 +5231,7 @@ static bool vitp_scrub_is_noun(const vitp_scrub *s, size_t at)
 {
     size_t end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
 
-    return vitp_scrub_listed(s, at, end, ';') || vitp_scrub_listed(s, at, end, '=');
+    return vitp_scrub_listed(s, at, end, ";=");
 }
 
 /* The ':' of db-1:5432: a name with a digit or dash before, four or five digits behind it. */
@@ -5198,7 +5275,7 @@ static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     if (at - start < 2) return false;
     if (vitp_scrub_starts(s, rest, "//")) rest += 2;
     else if (vitp_scrub_starts(s, rest, "\\/\\/")) rest += 4;
-    else if (!vitp_scrub_listed(s, start, at, ':') ||
+    else if (!vitp_scrub_listed(s, start, at, ":") ||
              !(vitp_scrub_at(s, rest) == '/' || (vitp_text_lower(s->text[start]) == 'j' &&
                                                  vitp_scrub_in(s, rest, VITP_SCRUB_LETTER))))
         return false;
@@ -5378,7 +5455,7 @@ static bool vitp_scrub_edge(const vitp_scrub *s, size_t start, size_t at, size_t
             vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER));
 }
 
-/* Length of the word (up to a blank) if it stands at `at` of the name [start, end); or 0. */
+/* Length of the word if it stands at `at` of the name [start, end); or 0. */
 static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t at, size_t end,
                                      const char *word)
 {
@@ -5386,7 +5463,7 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
     size_t         i = at;
 
     if (*word == '.' && !vitp_scrub_edge(s, start, at, end)) return 0;
-    for (word += *word == '.'; *word && *word != ' '; word++) {
+    for (word += *word == '.'; *word; word++) {
         char c = i < end ? s->text[i] : '\0';
 
         if (*word == '_') i += c == '_' || c == '-' || c == '.' || c == ' ';
@@ -5411,20 +5488,18 @@ static const uint32_t vitp_scrub_word_seconds[26] = {
 static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
                             size_t *length)
 {
-    char        second = vitp_text_lower(vitp_scrub_at(s, at + 1));
-    const char *word = "";
+    char     second = vitp_text_lower(vitp_scrub_at(s, at + 1));
+    unsigned letter, i;
 
-    if (vitp_scrub_may_begin(s, vitp_scrub_word_seconds, at))
-        word = vitp_scrub_words[(s->text[at] & 31) - 1];
-    while (*word) {
-        char next = word[2 + (word[1] == '.')];
+    if (!vitp_scrub_may_begin(s, vitp_scrub_word_seconds, at)) return 0;
+    letter = (unsigned)s->text[at] & 31u;
+    for (i = vitp_scrub_words_rows[letter - 1]; i < vitp_scrub_words_rows[letter]; i++) {
+        const char *word = vitp_scrub_words[i];
+        char        next = word[2 + (word[1] == '.')];
 
-        if (next == second || next == '$') {
-            *length = vitp_scrub_word_length(s, start, at, end, word + 1);
-            if (*length) return *word;
-        }
-        while (*word && *word != ' ') word++;
-        while (*word == ' ') word++;
+        if (next != second && next != '$') continue;
+        *length = vitp_scrub_word_length(s, start, at, end, word + 1);
+        if (*length) return *word;
     }
     return 0;
 }
@@ -5438,7 +5513,7 @@ static bool vitp_scrub_is_about(const vitp_scrub *s, size_t at, size_t end)
     if (start == end)
         while (start > at && vitp_scrub_is(s->text[start - 1], VITP_SCRUB_UPPER)) start--;
     else if (start > at && vitp_scrub_is(s->text[start - 1], VITP_SCRUB_UPPER)) start--;
-    return vitp_scrub_listed(s, start, end, '%');
+    return vitp_scrub_listed(s, start, end, "%");
 }
 
 /* Sign of the name that ends at `end` (see vitp_scrub_words), or 0; *start is where it begins. A
@@ -5530,7 +5605,7 @@ static bool vitp_scrub_is_object(const vitp_scrub *s, size_t at)
     size_t end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
 
     return vitp_scrub_at(s, end) == '.' && vitp_scrub_in(s, end + 1, VITP_SCRUB_LETTER) &&
-           vitp_scrub_labeled(s, at, end, '.');
+           vitp_scrub_labeled(s, at, end, ".");
 }
 
 /* Does the value stand for another (${X}, $(x), $X, <x>, {{x}}, %X%, ***, x.y of code, f(x))? */
@@ -5645,7 +5720,7 @@ static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size
 
     if (at == end || vitp_scrub_has_marker(s, at, probe - 1)) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
-    if (probe == end && vitp_scrub_listed(s, at, end, '0')) return false;
+    if (probe == end && vitp_scrub_listed(s, at, end, "0")) return false;
     if (!digit && probe == end && vitp_scrub_is_own_name(s, at, end)) return false;
     if (sign == '&') return vitp_scrub_credentials(s, at, end);
     if (sign == '#') return digits && end - at >= 4 && end - at <= 10;
@@ -5702,7 +5777,7 @@ static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_s
     end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
     word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
     if (word == end ||
-        !(vitp_scrub_listed(s, at, end, '@') ||
+        !(vitp_scrub_listed(s, at, end, "@") ||
           (vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER) && vitp_scrub_is_long(s, word))))
         word = at;
     end = vitp_scrub_bare_end(s, word, VITP_SCRUB_PROBE);
@@ -5723,8 +5798,7 @@ static bool vitp_scrub_header_line(const vitp_scrub *s, size_t at, vitp_scrub_sp
 {
     size_t end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
 
-    if (end - at < 4 || vitp_scrub_listed(s, at, end, '0') || vitp_scrub_listed(s, at, end, '='))
-        return false;
+    if (end - at < 4 || vitp_scrub_listed(s, at, end, "0=")) return false;
     for (end = at; end < s->size; end++)
         if (vitp_scrub_in(s, end, VITP_SCRUB_SET(LINE) | VITP_SCRUB_QUOTES) ||
             vitp_scrub_marker(s, end))
@@ -5818,8 +5892,7 @@ static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bo
         return false;
     d = vitp_scrub_dots(s, at);
     if (!plain && !digit && d.labels < 2) return false;
-    if (vitp_scrub_listed(s, at, end, '=') || vitp_scrub_listed(s, at, end, ';') ||
-        vitp_scrub_listed(s, at, end, '0') ||
+    if (vitp_scrub_listed(s, at, end, "=;0") ||
         (d.labels <= 3 && vitp_scrub_is_reference(s, at, end)))
         return false;
     if (d.labels > 1 && d.end == end) return plain || vitp_scrub_top_level(s, at, &d);
@@ -5836,7 +5909,7 @@ static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
 
     while (last > at && s->text[last - 1] != '\\') last--;
     return end - at >= 2 && vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
-           !vitp_scrub_listed(s, last, end, '=') && !vitp_scrub_listed(s, last, end, '0') &&
+           !vitp_scrub_listed(s, last, end, "=0") &&
            (vitp_scrub_starts(s, end, "(uid") ||
             (vitp_scrub_at(s, end) != '(' && !vitp_scrub_is_reference(s, at, end))) &&
            vitp_scrub_at(s, end) != '=' && !vitp_scrub_marker(s, end);
@@ -5950,7 +6023,7 @@ static bool vitp_scrub_quoted(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     word = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 4);
     sign = vitp_scrub_name(
         s, vitp_scrub_back(s, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2), &name);
-    if (!sign && vitp_scrub_listed(s, word, end, '>') && vitp_scrub_before(s, word) == ' ' &&
+    if (!sign && vitp_scrub_listed(s, word, end, ">") && vitp_scrub_before(s, word) == ' ' &&
         word > s->floor)
         sign = vitp_scrub_name(
             s, vitp_scrub_back(s, word - 1, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2),
@@ -5974,7 +6047,7 @@ static bool vitp_scrub_option(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     if (sign != '+' && sign != '?' && sign != '&') return false;
     end = vitp_scrub_run(s, value, VITP_SCRUB_LETTER, 16);
     return vitp_scrub_value_at(s, value, sign, sign != '+', name, span) &&
-           (sign == '&' || !vitp_scrub_listed(s, value, end, '='));
+           (sign == '&' || !vitp_scrub_listed(s, value, end, "="));
 }
 
 /* ---- numbers of persons ------------------------------------------------------------------ */
@@ -6066,8 +6139,8 @@ static bool vitp_scrub_card(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
            vitp_scrub_distinct(s, at, end) > 1 && vitp_scrub_claim(span, at, end, "[card]");
 }
 
-/* Does a word of this sign stand before the number, with no more than a few bytes between? */
-static bool vitp_scrub_called(const vitp_scrub *s, size_t at, char sign)
+/* Does a word of such a sign stand before the number, with no more than a few bytes between? */
+static bool vitp_scrub_called(const vitp_scrub *s, size_t at, const char *called)
 {
     const uint32_t between = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) |
                              VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_BRACKETS |
@@ -6082,7 +6155,7 @@ static bool vitp_scrub_called(const vitp_scrub *s, size_t at, char sign)
         end = vitp_scrub_back(s, end, between, 4);
         start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 12);
         if (start == end) return false;
-        if (vitp_scrub_listed(s, start, end, sign)) return true;
+        if (vitp_scrub_listed(s, start, end, called)) return true;
         end = start;
     }
     return false;
@@ -6101,7 +6174,7 @@ static bool vitp_scrub_ssn(const vitp_scrub *s, size_t at, vitp_scrub_span *span
             vitp_scrub_run(s, serial, digit, 5) != at + 11)
             return false;
         end = at + 11;
-    } else if (end - at != 9 || !vitp_scrub_called(s, at, '+')) {
+    } else if (end - at != 9 || !vitp_scrub_called(s, at, "+")) {
         return false;
     }
     if (vitp_scrub_starts(s, at, "000") || vitp_scrub_starts(s, at, "666") || s->text[at] == '9' ||
@@ -6115,7 +6188,7 @@ static bool vitp_scrub_imei(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 16);
 
     return end - at == 15 && vitp_scrub_is_number(s, at, end) && vitp_scrub_luhn(s, at, end) &&
-           vitp_scrub_called(s, at, '!') && vitp_scrub_claim(span, at, end, "[id]");
+           vitp_scrub_called(s, at, "!") && vitp_scrub_claim(span, at, end, "[id]");
 }
 
 /* End of a number with single separators of telephones in it; *digits is how many it has. */
@@ -6158,7 +6231,7 @@ static bool vitp_scrub_phone(const vitp_scrub *s, size_t at, vitp_scrub_span *sp
     } else if (c == '(') {
         if (digits != 10 || vitp_scrub_at(s, at + 4) != ')' || vitp_scrub_at(s, end - 5) != '-')
             return false;
-    } else if (!vitp_scrub_called(s, at, '*')) {
+    } else if (!vitp_scrub_called(s, at, "*")) {
         return false;
     }
     return vitp_scrub_claim(span, at, end, "[phone]");
@@ -6258,7 +6331,7 @@ static bool vitp_scrub_told_password(const vitp_scrub *s, size_t at, vitp_scrub_
         vitp_scrub_has(s, at, trimmed,
                        VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_BRACKETS | VITP_SCRUB_SLASHES))
         return false;
-    return !vitp_scrub_listed(s, at, trimmed, '&') && !vitp_scrub_listed(s, at, trimmed, ';') &&
+    return !vitp_scrub_listed(s, at, trimmed, "&;") &&
            vitp_scrub_is_value(s, '+', false, at, trimmed) &&
            vitp_scrub_claim(span, at, trimmed, "[secret]");
 }
@@ -6274,10 +6347,11 @@ static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
                                          "by ",    "with ",     "using ",  "not ",        "does ",
                                          "after ", "timed out", "cannot ", "could " };
     size_t                   i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
+    char                     second = vitp_scrub_at(s, at + 1);
 
     if (at == end || at == s->size) return !vitp_scrub_marker(s, at);
     for (i = 0; i < sizeof words / sizeof *words; i++)
-        if (vitp_scrub_starts(s, at, words[i])) return true;
+        if (words[i][1] == second && vitp_scrub_starts(s, at, words[i])) return true;
     return vitp_scrub_in(s, at,
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN));
 }
@@ -6464,10 +6538,9 @@ static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at, bool hex)
     for (i = 0; i < 2; i++) { /* trace, and the trace of trace_id */
         start = vitp_scrub_back(s, end, VITP_SCRUB_ALNUM, 16);
         if (start == end) return false;
-        if (vitp_scrub_listed(s, start, end, '&') || (hex && vitp_scrub_listed(s, start, end, '|')))
-            return true;
+        if (vitp_scrub_listed(s, start, end, hex ? "&|" : "&")) return true;
         while (start < end && !vitp_scrub_is(s->text[end - 1], VITP_SCRUB_UPPER)) end--;
-        if (start < end && vitp_scrub_listed(s, start, end - 1, '&')) return true; /* traceId */
+        if (start < end && vitp_scrub_listed(s, start, end - 1, "&")) return true; /* traceId */
         end = vitp_scrub_back(s, start,
                               VITP_SCRUB_SET(UNDERSCORE) | VITP_SCRUB_SET(DASH) |
                                   VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DOT),
@@ -16270,6 +16343,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_PROBE
 #undef VITP_SCRUB_VALUE_MIN
 #undef VITP_SCRUB_TOKEN_MIN
+#undef VITP_SCRUB_WORD_ROW
+#undef VITP_SCRUB_ROW
 #undef VITP_SCRUB_TOKENS
 #undef VITP_SCRUB_STARTS_WORD
 #undef VITP_SCRUB_STARTS_SECRET

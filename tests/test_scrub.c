@@ -367,8 +367,8 @@ static void tokens_need_their_length(void **state)
     }
 }
 
-static void words_fit_their_rows(const char *const *table, const uint16_t *rows, size_t count,
-                                 const char *signs)
+static void words_fit_their_rows(const char *table, size_t width, const uint16_t *rows,
+                                 size_t count, const char *signs)
 {
     size_t letter, i;
 
@@ -376,36 +376,37 @@ static void words_fit_their_rows(const char *const *table, const uint16_t *rows,
     assert_int_equal(rows[26], count);
     for (letter = 0; letter < 26; letter++)
         for (i = rows[letter]; i < rows[letter + 1]; i++) {
-            assert_non_null(strchr(signs, table[i][0]));
-            assert_int_equal(table[i][1], 'a' + (int)letter);
-            assert_true(strlen(table[i]) <= 16); /* vitp_scrub_among finds no longer ones */
+            const char *word = table + i * width;
+
+            assert_non_null(strchr(signs, word[0]));
+            assert_int_equal(word[1 + (word[1] == '.')], 'a' + (int)letter);
+            assert_non_null(memchr(word, '\0', width));
         }
 }
 
 static void words_are_well_formed(void **state)
 {
-    size_t letter;
+    size_t letter, i;
 
     (void)state;
+    words_fit_their_rows(vitp_scrub_words[0], sizeof *vitp_scrub_words, vitp_scrub_words_rows,
+                         COUNT(vitp_scrub_words), "+?#&!-@");
+    words_fit_their_rows(vitp_scrub_lexicon[0], sizeof *vitp_scrub_lexicon,
+                         vitp_scrub_lexicon_rows, COUNT(vitp_scrub_lexicon), "%0>#$@.:=;&|*+!");
+    words_fit_their_rows(vitp_scrub_labels[0], sizeof *vitp_scrub_labels, vitp_scrub_labels_rows,
+                         COUNT(vitp_scrub_labels), "~-^/.");
     for (letter = 0; letter < 26; letter++) {
-        const char *word = vitp_scrub_words[letter];
-        const char *end;
-        uint32_t    seconds = 0;
+        uint32_t seconds = 0;
 
-        for (; *word; word = *end ? end + 1 : end) {
-            end = strchr(word, ' ') ? strchr(word, ' ') : word + strlen(word);
-            assert_non_null(strchr("+?#&!-@", *word));
-            word += 1 + (word[1] == '.');
-            assert_int_equal(word[0], 'a' + (int)letter);
+        for (i = vitp_scrub_words_rows[letter]; i < vitp_scrub_words_rows[letter + 1]; i++) {
+            const char *word = vitp_scrub_words[i] + 1;
+
+            word += *word == '.';
             if (word[1] == '$') seconds = UINT32_MAX;
             else seconds |= UINT32_C(1) << (word[1] & 31);
         }
         assert_int_equal(vitp_scrub_word_seconds[letter], seconds);
     }
-    words_fit_their_rows(vitp_scrub_lexicon, vitp_scrub_lexicon_rows, COUNT(vitp_scrub_lexicon),
-                         "%0>#$@.:=;&|*+!");
-    words_fit_their_rows(vitp_scrub_labels, vitp_scrub_labels_rows, COUNT(vitp_scrub_labels),
-                         "~-^/.");
 }
 
 /* ---- cutting */
