@@ -4664,12 +4664,17 @@ typedef struct vitp_scrub_values {
     const vitp_scrub_value *values;
     uint32_t                count;
     uint8_t                 first[256]; /* by first byte: VITP_SCRUB_STARTS_* */
+    bool                    blanks;     /* a word has one */
 } vitp_scrub_values;
+
+/* No matcher that claims nothing reads more bytes behind a blank, but for what stands without
+   another one at their end, and quoted texts. */
+#define VITP_SCRUB_NEAR 256u
 
 #define VITP_SCRUB_STARTS_WORD   1u
 #define VITP_SCRUB_STARTS_SECRET 2u
 
-static const vitp_scrub_values vitp_scrub_no_values = { NULL, 0, { 0 } };
+static const vitp_scrub_values vitp_scrub_no_values = { NULL, 0, { 0 }, false };
 
 /* What a reader remembers of the line: a command whose -p is a password. */
 typedef struct vitp_scrub_line {
@@ -4677,6 +4682,14 @@ typedef struct vitp_scrub_line {
     size_t seen;     /* from it to here no line ended */
     bool   attached; /* the password stands directly behind the letter */
 } vitp_scrub_line;
+
+/* Which triggers behind the floor had matchers that read on behind the next blank, each as its
+   place + 1, 0: none. */
+typedef struct vitp_scrub_reach {
+    size_t first, last;
+    size_t open;     /* the first that read without a limit, to the end of a quoted text */
+    size_t open_end; /* how far */
+} vitp_scrub_reach;
 
 /* The text and how far it is done. */
 typedef struct vitp_scrub {
@@ -4688,6 +4701,8 @@ typedef struct vitp_scrub {
     size_t                   run_end;   /* end of the run of token bytes seen last */
     size_t                   solid_end; /* the same of VITP_SCRUB_SOLID */
     size_t                   dull;      /* before it no token with a short prefix begins */
+    size_t                   trigger;   /* whose matchers are asked */
+    vitp_scrub_reach         reach;
     vitp_scrub_line          line;
     const vitp_scrub_values *values;
 } vitp_scrub;
@@ -4844,6 +4859,21 @@ static bool vitp_scrub_more(const vitp_scrub *s, size_t at, char separator)
 {
     return vitp_scrub_at(s, at) == separator &&
            (vitp_scrub_in(s, at + 1, VITP_SCRUB_HEX) || vitp_scrub_marker(s, at + 1));
+}
+
+/* A matcher of the trigger reads behind a blank. */
+static void vitp_scrub_reads_on(vitp_scrub *s)
+{
+    s->reach.last = s->trigger + 1;
+    if (!s->reach.first) s->reach.first = s->reach.last;
+}
+
+/* To `end`, and that may be far. */
+static void vitp_scrub_reads_far(vitp_scrub *s, size_t end)
+{
+    vitp_scrub_reads_on(s);
+    if (!s->reach.open) s->reach.open = s->reach.last;
+    if (end > s->reach.open_end) s->reach.open_end = end;
 }
 
 static bool vitp_scrub_claim(vitp_scrub_span *span, size_t start, size_t end, const char *marker)
@@ -5348,7 +5378,7 @@ static size_t vitp_scrub_root(const vitp_scrub *s, size_t at)
                : at;
 }
 
-static bool vitp_scrub_path(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_path(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t   start = vitp_scrub_root(s, at);
     size_t   end = at;
@@ -5356,10 +5386,13 @@ static bool vitp_scrub_path(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     unsigned segments = start < at && vitp_scrub_before(s, at) != '\\';
 
     if (start == s->size) return false;
+    if (vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_QUOTES))
+        vitp_scrub_reads_far(s, s->size);
     while (vitp_scrub_at(s, end) == '/' || vitp_scrub_starts(s, end, "\\/") ||
            (end > at && vitp_scrub_starts(s, end, "\\ "))) {
         size_t first = end + 1 + (s->text[end] == '\\');
 
+        if (first > end + 1 && s->text[end + 1] == ' ') vitp_scrub_reads_far(s, s->size);
         end = vitp_scrub_run(s, first, VITP_SCRUB_SEGMENT, s->size);
         if (end == first && segments == 0) return false;
         segments += end > first;
@@ -5378,10 +5411,11 @@ static bool vitp_scrub_path(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
 static bool vitp_scrub_folders(const vitp_scrub *s, size_t start, size_t at, vitp_scrub_span *span)
 {
     uint32_t set = VITP_SCRUB_FOLDER | VITP_SCRUB_SLASHES;
-    size_t   end = vitp_scrub_run(s, at, set, s->size);
-    size_t   quoted = vitp_scrub_in_quotes(s, start);
+    size_t   end, quoted;
 
     if (!vitp_scrub_in(s, at, VITP_SCRUB_SEGMENT)) return false;
+    end = vitp_scrub_run(s, at, set, s->size);
+    quoted = vitp_scrub_in_quotes(s, start);
     if (quoted > at) return vitp_scrub_claim(span, start, quoted, "[path]");
     end = vitp_scrub_spaced(s, end, VITP_SCRUB_FOLDER, VITP_SCRUB_SLASHES, 3);
     while (end > at + 1 && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_TAIL)) end--;
@@ -5841,7 +5875,7 @@ static bool vitp_scrub_two_parts(const vitp_scrub *s, size_t at, size_t end, vit
 }
 
 /* Claims the value at `at` for a name of this sign that starts at `name`. */
-static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool loose, size_t name,
+static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose, size_t name,
                                 vitp_scrub_span *span)
 {
     size_t end, open;
@@ -5860,6 +5894,7 @@ static bool vitp_scrub_value_at(const vitp_scrub *s, size_t at, char sign, bool 
         at = open + 1;
         if (sign == '!') return vitp_scrub_header(s, at, quote, span);
         end = vitp_scrub_close(s, at, quote, open > 0 && s->text[open - 1] == '\\', 2);
+        vitp_scrub_reads_far(s, end);
         /* not closed: the text was cut */
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
         if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
@@ -5973,7 +6008,7 @@ static bool vitp_scrub_ends_name(const vitp_scrub *s, size_t end)
 }
 
 /* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
-static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
+static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
     char   before = vitp_scrub_before(s, at);
     char   sign;
@@ -5991,6 +6026,7 @@ static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_s
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
     if (!sign || (sign == '&' && end - name < 2)) return false;
+    vitp_scrub_reads_on(s);
     if (s->text[at] == '-' && (sign == '@' || sign == '&')) return false; /* the arrow of a type */
     if (vitp_scrub_before(s, name) == '{' && vitp_scrub_before(s, name - 1) == '$') return false;
     value = vitp_scrub_run(s, at + width, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON), 3);
@@ -6011,7 +6047,7 @@ static bool vitp_scrub_pair(const vitp_scrub *s, size_t at, size_t width, vitp_s
 }
 
 /* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
-static bool vitp_scrub_quoted(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     const uint32_t gaps = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN);
     size_t         open = vitp_scrub_back(s, at, VITP_SCRUB_SET(BACKSLASH), 2);
@@ -6032,16 +6068,19 @@ static bool vitp_scrub_quoted(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 }
 
 /* The dash that starts an option with a value: --password x, -Token x. */
-static bool vitp_scrub_option(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_option(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end, name, value;
     char   sign;
 
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_NAME)) return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_NAME, 40);
-    value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
-    if (value == end || end - at < 2 || vitp_scrub_at(s, value) == '-') return false;
+    if (end - at < 2 || !vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return false;
     sign = vitp_scrub_name(s, end, &name);
+    if (!sign) return false;
+    vitp_scrub_reads_on(s);
+    value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
+    if (vitp_scrub_at(s, value) == '-') return false;
     if (sign == '@' && end - at > 3) /* --host x */
         return vitp_scrub_identity(s, value, sign, true, false, span);
     if (sign != '+' && sign != '?' && sign != '&') return false;
@@ -6127,11 +6166,12 @@ static bool vitp_scrub_is_number(const vitp_scrub *s, size_t at, size_t end)
            !vitp_scrub_in(s, end + 1, VITP_SCRUB_ALNUM);
 }
 
-static bool vitp_scrub_card(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_card(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     unsigned digits, four = 0, i;
     size_t   end = vitp_scrub_grouped(s, at, &digits);
 
+    if (vitp_scrub_at(s, at + 4) == ' ') vitp_scrub_reads_on(s);
     if (!end || !vitp_scrub_is_number(s, at, end)) return false;
     for (i = 0; i < 4; i++) four = four * 10 + (unsigned)(s->text[at + i] - '0');
     if (digits == 19 && end - at == 19) return false; /* nanoseconds, or a key */
@@ -6212,28 +6252,26 @@ static size_t vitp_scrub_dialed(const vitp_scrub *s, size_t at, unsigned *digits
 }
 
 /* + and a country code, or (ddd) ddd-dddd, or a number that is called one of a telephone. */
-static bool vitp_scrub_phone(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_phone(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     unsigned digits;
     bool     parted;
     char     c = s->text[at];
-    size_t   end = vitp_scrub_dialed(s, at + (c == '+'), &digits, &parted);
+    size_t   end;
 
+    if (c == '+'   ? !vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)) || s->text[at + 1] == '0'
+        : c == '(' ? vitp_scrub_at(s, at + 4) != ')'
+                   : !vitp_scrub_called(s, at, "*"))
+        return false;
+    end = vitp_scrub_dialed(s, at + (c == '+'), &digits, &parted);
+    vitp_scrub_reads_on(s);
     if (digits < 7 || digits > 15 || vitp_scrub_goes_on(s, end) ||
         vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_port(s, end) ||
         vitp_scrub_is(vitp_scrub_before(s, at),
                       VITP_SCRUB_WORD | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT)))
         return false;
-    if (c == '+') {
-        if (!vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)) || s->text[at + 1] == '0' ||
-            digits < (parted ? 8u : 9u))
-            return false;
-    } else if (c == '(') {
-        if (digits != 10 || vitp_scrub_at(s, at + 4) != ')' || vitp_scrub_at(s, end - 5) != '-')
-            return false;
-    } else if (!vitp_scrub_called(s, at, "*")) {
-        return false;
-    }
+    if (c == '+' && digits < (parted ? 8u : 9u)) return false;
+    if (c == '(' && (digits != 10 || vitp_scrub_at(s, end - 5) != '-')) return false;
     return vitp_scrub_claim(span, at, end, "[phone]");
 }
 
@@ -6255,7 +6293,7 @@ static size_t vitp_scrub_iban_length(const char country[2])
 
 /* Two capitals, two check digits, then letters and digits, with or without blanks after each
    four; modulo 97 it is 1. */
-static bool vitp_scrub_iban(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_iban(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t   length, count, i, end = at;
     char     text[35];
@@ -6265,6 +6303,7 @@ static bool vitp_scrub_iban(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
         vitp_scrub_run(s, at + 2, VITP_SCRUB_SET(DIGIT), 2) != at + 4)
         return false;
     length = vitp_scrub_iban_length(s->text + at);
+    if (length) vitp_scrub_reads_on(s);
     for (count = 0; count < length && vitp_scrub_in(s, end, VITP_SCRUB_ALNUM); end++) {
         text[count++] = s->text[end];
         if (count % 4 == 0 && count < length && vitp_scrub_at(s, end + 1) == ' ') end++;
@@ -6280,7 +6319,7 @@ static bool vitp_scrub_iban(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
 }
 
 /* The first digit of a number. */
-static bool vitp_scrub_number(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     const uint32_t joins = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(SLASH) |
                            VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(PAREN);
@@ -6312,6 +6351,7 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
             s->line.command = 0;
             return false;
         }
+    vitp_scrub_reads_on(s);
     if (vitp_scrub_starts(s, value, "w ")) value++;
     blank = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 4);
     if (s->line.attached ? blank > value || letter == 'P' : blank == value && letter == 'P')
@@ -6412,11 +6452,12 @@ static bool vitp_scrub_domain_user(const vitp_scrub *s, size_t at, vitp_scrub_sp
 /* ---- credentials that are known by themselves -------------------------------------------- */
 
 /* "-----BEGIN ": to the end of the END line, or of the text if it was cut before. */
-static bool vitp_scrub_pem(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_pem(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end, i;
 
     if (vitp_scrub_at(s, at + 5) != 'B' || !vitp_scrub_starts(s, at, "-----BEGIN ")) return false;
+    vitp_scrub_reads_on(s);
     for (end = at + 11; !vitp_scrub_starts(s, end, "-----"); end++)
         if (end > at + 111 || !vitp_scrub_in(s, end,
                                              VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(SPACE) |
@@ -6428,7 +6469,7 @@ static bool vitp_scrub_pem(const vitp_scrub *s, size_t at, vitp_scrub_span *span
 }
 
 /* The word of a scheme and its credential: Bearer x. PASSWORD x is SQL. */
-static bool vitp_scrub_scheme(const vitp_scrub *s, size_t at, size_t value, vitp_scrub_span *span)
+static bool vitp_scrub_scheme(vitp_scrub *s, size_t at, size_t value, vitp_scrub_span *span)
 {
     size_t end;
 
@@ -6846,10 +6887,11 @@ static bool vitp_scrub_known(const vitp_scrub *s, size_t at, unsigned kind, vitp
 }
 
 /* A known word, or the address that it is a part of. */
-static bool vitp_scrub_known_word(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_known_word(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end;
 
+    if (s->values->blanks) vitp_scrub_reads_on(s);
     if (!vitp_scrub_known(s, at, VITP_SCRUB_STARTS_WORD, span)) return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_LOCAL, 64);
     if (vitp_scrub_at(s, end) == '@') vitp_scrub_email(s, end, 1, span);
@@ -6867,6 +6909,8 @@ static void vitp_scrub_mark_first(vitp_scrub_values *index, const vitp_scrub_val
     index->first[0x25] |= kind;                /* % */
     index->first[0x5C] |= kind;                /* \ */
     if (c == 0x20) index->first[0x2B] |= kind; /* + for a blank */
+    for (i = 0; i < v->size; i++)
+        if (v->whole_word && vitp_scrub_is(v->text[i], VITP_SCRUB_BLANK)) index->blanks = true;
     if (v->whole_word && (vitp_text_lower((char)c) != (char)c || vitp_text_is_lower((char)c)))
         index->first[c ^ 0x20u] |= kind;
     for (i = 0; v->cores && i < 3; i++) {
@@ -6936,7 +6980,7 @@ static bool vitp_scrub_encoded_path(const vitp_scrub *s, size_t at, vitp_scrub_s
 }
 
 /* The '>' of <password>secret</password>, in `width` bytes (&gt; is one too). */
-static bool vitp_scrub_element(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
+static bool vitp_scrub_element(vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
     size_t end = vitp_scrub_back(s, at, VITP_SCRUB_QUOTES, 1); /* <entry key="password"> */
     size_t name;
@@ -6946,6 +6990,7 @@ static bool vitp_scrub_element(const vitp_scrub *s, size_t at, size_t width, vit
     if (end < at ? !vitp_scrub_is(before, VITP_SCRUB_QUOTES) : before != '<' && before != ';')
         return false;
     if (!sign || sign == '!') return false;
+    vitp_scrub_reads_on(s);
     if (sign == '@' || sign == '&')
         return vitp_scrub_identity(s, at + width, sign, true, false, span);
     return vitp_scrub_value_at(s, at + width, sign, false, name, span);
@@ -6974,6 +7019,7 @@ static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         if (opener[2] != second || opener[3] != third) continue;
         end = vitp_scrub_opener_end(s, at, opener + 1);
         if (!end) continue;
+        vitp_scrub_reads_on(s);
         if (*opener == '$' || *opener == '%') {
             s->line.command = s->line.seen = end;
             s->line.attached = *opener == '%';
@@ -7172,8 +7218,10 @@ static bool vitp_scrub_first(vitp_scrub *s, size_t at, vitp_scrub_span *ahead,
 {
     for (at = vitp_scrub_next(s, at); at < s->size || ahead->start < s->size;
          at = vitp_scrub_next(s, at)) {
-        bool found = at >= ahead->start || vitp_scrub_find(s, at, span);
+        bool found;
 
+        s->trigger = at;
+        found = at >= ahead->start || vitp_scrub_find(s, at, span);
         if (at >= ahead->start) *span = *ahead;
         if (found && span->start > at) {
             if (span->start < ahead->start) *ahead = *span;
@@ -7198,31 +7246,59 @@ static void vitp_scrub_pass(vitp_scrub *s, const char *marker, size_t end)
 {
     if (marker[1] == 's' || marker[1] == 'k') s->line.command = 0;
     s->dull = 0;
+    memset(&s->reach, 0, sizeof s->reach);
     if (end > s->floor) s->floor = end;
+}
+
+/* Where to begin to read again what stands between the floor and a marker at `limit`: at the first
+   trigger whose matchers may have read so far; all before it would say the same again. *line: as it
+   was at the floor, then as it is there. */
+static size_t vitp_scrub_restart(const vitp_scrub *s, const vitp_scrub_reach *reach, size_t limit,
+                                 const vitp_scrub_line *now, size_t dull, vitp_scrub_line *line)
+{
+    size_t from = vitp_scrub_back(s, limit, ~VITP_SCRUB_BLANK, limit);
+    size_t least = from - s->floor > VITP_SCRUB_NEAR ? from - VITP_SCRUB_NEAR : s->floor;
+    size_t first = from;
+
+    if (reach->last > least) first = reach->first > least ? reach->first - 1 : least;
+    if (reach->open && reach->open_end >= least && reach->open <= first) first = reach->open - 1;
+    from = vitp_scrub_back(s, from, ~VITP_SCRUB_SET(LINE), from - first);
+    if (now->command <= from && dull <= from) {
+        *line = *now;
+        return from;
+    }
+    /* what was remembered there is not known any more: all of the line */
+    from = vitp_scrub_back(s, from, ~VITP_SCRUB_SET(LINE), from);
+    if (from > s->floor) line->command = 0;
+    return from;
 }
 
 /* Writes what stands between the floor and a marker at `limit`, after it was read as it will stand
    there: what is claimed only now goes as well. `line`: as it was at the floor. So a scrubbed text
-   holds nothing that would be claimed, and scrubbing it again changes nothing. The last line is
-   enough: no matcher reads across the end of one (but that of PEM, which always claims). */
+   holds nothing that would be claimed, and scrubbing it again changes nothing. Of the last line it
+   is enough: no matcher reads across the end of one (but that of PEM, which always claims). */
 static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit,
                               vitp_scrub_line line)
 {
-    vitp_scrub_span ahead, span, inner;
-    size_t          size = s->size, run_end = s->run_end, solid_end = s->solid_end, from = limit;
-    bool            more = s->more, found = true;
-
-    while (from > s->floor && !vitp_scrub_is(s->text[from - 1], VITP_SCRUB_SET(LINE))) from--;
-    if (from > s->floor) line.command = 0;
+    const vitp_scrub before = *s;
+    vitp_scrub_span  ahead, span, inner;
+    vitp_scrub_line  there;
+    size_t           from;
+    bool             found = true;
 
     s->more = true;
     while (found && s->floor < limit) {
         s->size = limit;
         for (found = false;; found = true) {
             ahead.start = ahead.end = s->size;
-            s->line = line;
+            there = line;
+            from = s->floor;
+            if (from == before.floor)
+                from = vitp_scrub_restart(s, &before.reach, s->size, &before.line, before.dull,
+                                          &there);
+            s->line = there;
             s->run_end = s->solid_end = s->dull = 0;
-            if (!vitp_scrub_first(s, from > s->floor ? from : s->floor, &ahead, &span)) break;
+            if (!vitp_scrub_first(s, from, &ahead, &span)) break;
             inner = span;
             s->size = span.start;
         }
@@ -7232,10 +7308,10 @@ static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit
         vitp_scrub_pass(s, inner.marker, inner.end);
         line = s->line;
     }
-    s->size = size;
-    s->more = more;
-    s->run_end = run_end;
-    s->solid_end = solid_end;
+    s->size = before.size;
+    s->more = before.more;
+    s->run_end = before.run_end;
+    s->solid_end = before.solid_end;
 }
 
 /* Scrubs what stands between the floor and the next marker of the text. */
@@ -16346,6 +16422,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_WORD_ROW
 #undef VITP_SCRUB_ROW
 #undef VITP_SCRUB_TOKENS
+#undef VITP_SCRUB_NEAR
 #undef VITP_SCRUB_STARTS_WORD
 #undef VITP_SCRUB_STARTS_SECRET
 #undef VITP_SCRUB_MACHINE
