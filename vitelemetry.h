@@ -4358,7 +4358,7 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
    a user if in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED
    BY are SQL), $ a program whose -p is a password, % the same if it stands directly behind the
    letter, ^ a secret if it has letters and digits. Sorted by first letter. */
-static const char *const vitp_scrub_openers[] = {
+static const char vitp_scrub_openers[][36] = {
     "+account ",
     "'account ",
     "@address associated with hostname: ",
@@ -4629,16 +4629,19 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "ya29.", 20, VITP_SCRUB_SLUG, NULL },     /* Google */
     { "ZXlK", 40, VITP_SCRUB_BASE64, "[jwt]" }, /* base64 of "eyJ" */
 };
-/* As vitp_scrub_opener_rows and _seconds. */
+/* As vitp_scrub_opener_rows and _seconds, but by c >> 1: digits and letters are apart. */
 static const uint8_t vitp_scrub_token_rows[27] = {
     0,  17, 19, 25, 35,  38,  40,  63,  68,  69,  70,  71,  76,  76,
     83, 84, 97, 97, 101, 121, 125, 125, 130, 131, 142, 143, 144,
 };
-static const uint32_t vitp_scrub_token_seconds[26] = {
-    0x001d2a8c, 0x00000024, 0x0000a840, 0x0011800a, 0x02000002, 0x00002200, 0x000c9300,
-    0x00440040, 0x00000080, 0x00000200, 0x00000020, 0x00181200, 0x00000000, 0x00550040,
-    0x02000000, 0x0229690a, 0x00000000, 0x01200800, 0x00824984, 0x00481080, 0x00000000,
-    0x00000008, 0x00000100, 0x00008802, 0x00000002, 0x01000000,
+static const uint64_t vitp_scrub_token_seconds[26] = {
+    0x0140063a02000000, 0x0004000200000000, 0x00e8000000000000, 0x0583000000000000,
+    0x1000000100000000, 0x0050000000000000, 0x0250028000000000, 0x0808020000000000,
+    0x0000000800000000, 0x0010000000000000, 0x0004000000000000, 0x0250060000000000,
+    0x0000000000000000, 0x0d08020000000000, 0x1000000000000000, 0x17b3004000000000,
+    0x0000000000000000, 0x0420000010000000, 0x01ba080800000000, 0x0a48000000000000,
+    0x0000000000000000, 0x0002000000000000, 0x0010000000000000, 0x00a1000000000000,
+    0x0001000000000000, 0x0000100000000000,
 };
 #define VITP_SCRUB_TOKENS (sizeof vitp_scrub_tokens / sizeof *vitp_scrub_tokens)
 
@@ -4795,6 +4798,15 @@ static VITP_INLINE bool vitp_scrub_may_begin(const vitp_scrub *s, const uint32_t
 {
     return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
            (seconds[(s->text[at] & 31) - 1] >> (vitp_scrub_at(s, at + 1) & 31) & 1u);
+}
+
+/* The same of vitp_scrub_tokens. */
+static VITP_INLINE bool vitp_scrub_may_be_token(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
+           (vitp_scrub_token_seconds[(s->text[at] & 31) - 1] >>
+                (vitp_scrub_at(s, at + 1) >> 1 & 63) &
+            1u);
 }
 
 /* The same of vitp_scrub_openers, whose second bytes are letters. */
@@ -5092,14 +5104,11 @@ static size_t vitp_scrub_groups(const vitp_scrub *s, size_t at)
     return groups == 8 && !vitp_scrub_more(s, end, ':') ? end : 0;
 }
 
-/* The first ':' of an address, with its zone, prefix and brackets. */
-static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+/* An address that starts here, with its zone, prefix and brackets. */
+static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t start, vitp_scrub_span *span)
 {
-    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
-    size_t end;
+    size_t end = vitp_scrub_groups(s, start);
 
-    if (at - start > 4 || !vitp_scrub_group_start(s, start)) return false;
-    end = vitp_scrub_groups(s, start);
     if (!end || !vitp_scrub_has(s, start, end, VITP_SCRUB_SET(DIGIT))) return false;
     if (end - start == 3 && vitp_scrub_starts(s, start, "::1")) return false;
     if (vitp_scrub_goes_on(s, end)) return false;
@@ -5113,19 +5122,15 @@ static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     return vitp_scrub_claim(span, start, end, "[ip]");
 }
 
-/* The first separator of 6 or 8 pairs of hex digits. */
-static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+/* 6 or 8 pairs of hex digits: the first separator, and the start of the digits before it. */
+static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_scrub_span *span)
 {
-    char     separator = s->text[at];
-    size_t   start, end;
+    char     separator = s->text[at], before = vitp_scrub_before(s, start);
+    size_t   end = start;
     unsigned pairs = 0;
 
-    if (vitp_scrub_at(s, at + 3) != separator) return false;
-    start = end = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3);
-    if (at - start != 2 || vitp_scrub_before(s, start) == '-') return false;
-    if (separator == '-' ? vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)
-                         : !vitp_scrub_group_start(s, start))
-        return false;
+    if (at - start != 2 || vitp_scrub_at(s, at + 3) != separator || before == '-') return false;
+    if (separator == '-' && vitp_scrub_is(before, VITP_SCRUB_WORD)) return false;
     while (pairs < 8 && vitp_scrub_group(s, end, 2) == end + 2) {
         pairs++;
         end += 2;
@@ -5137,6 +5142,15 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     return !vitp_scrub_goes_on(s, end) && !vitp_scrub_starts(s, start, "00:00:00:00:00:00") &&
            !vitp_scrub_starts(s, start, "ff:ff:ff:ff:ff:ff") &&
            vitp_scrub_claim(span, start, end, "[mac]");
+}
+
+/* The first ':' of groups of hex digits. */
+static bool vitp_scrub_hex_groups(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
+
+    return at - start <= 4 && vitp_scrub_group_start(s, start) &&
+           (vitp_scrub_mac(s, at, start, span) || vitp_scrub_ipv6(s, start, span));
 }
 
 /* The first dot of hhhh.hhhh.hhhh. */
@@ -5609,10 +5623,10 @@ static char vitp_scrub_pair_name(const vitp_scrub *s, size_t value, size_t *star
 }
 
 /* The name that a separator's value belongs to where it does not stand before it:
-   key="Password" value="x", and passwd: str = "x". */
+   key="Password" value="x", and passwd: str = "x". *start: of the name before it. */
 static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start)
 {
-    size_t type = vitp_scrub_back(s, end, VITP_SCRUB_NAME, 16);
+    size_t type = end - *start > 16 ? end - 16 : *start;
     size_t before = vitp_scrub_back(s, type, VITP_SCRUB_SET(SPACE), 2);
     char   c = vitp_scrub_before(s, before);
     char   sign = 0;
@@ -6067,13 +6081,12 @@ static bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span);
 }
 
-/* The dash that starts an option with a value: --password x, -Token x. */
+/* The dash, behind no name, that starts an option with a value: --password x, -Token x. */
 static bool vitp_scrub_option(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end, name, value;
     char   sign;
 
-    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_NAME)) return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_NAME, 40);
     if (end - at < 2 || !vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return false;
     sign = vitp_scrub_name(s, end, &name);
@@ -6338,14 +6351,13 @@ static bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
 /* ---- secrets of commands and prose ------------------------------------------------------- */
 
-/* The dash of -p x, -P x, -pw x or -px of a command on the same line. */
+/* The dash, behind a blank, of -p x, -P x, -pw x or -px of a command on the same line. */
 static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     char   letter = vitp_scrub_at(s, at + 1);
     size_t value = at + 2, blank;
 
-    if (s->line.command == 0 || (letter != 'p' && letter != 'P') || vitp_scrub_before(s, at) != ' ')
-        return false;
+    if (s->line.command == 0 || (letter != 'p' && letter != 'P')) return false;
     for (; s->line.seen < at; s->line.seen++)
         if (vitp_scrub_in(s, s->line.seen, VITP_SCRUB_SET(LINE))) {
             s->line.command = 0;
@@ -6456,7 +6468,7 @@ static bool vitp_scrub_pem(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end, i;
 
-    if (vitp_scrub_at(s, at + 5) != 'B' || !vitp_scrub_starts(s, at, "-----BEGIN ")) return false;
+    if (!vitp_scrub_starts(s, at, "-----BEGIN ")) return false;
     vitp_scrub_reads_on(s);
     for (end = at + 11; !vitp_scrub_starts(s, end, "-----"); end++)
         if (end > at + 111 || !vitp_scrub_in(s, end,
@@ -6502,7 +6514,6 @@ static bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     unsigned letter = (unsigned)vitp_scrub_at(s, at) & 31u;
     size_t   i, body, end;
 
-    if (!vitp_scrub_in(s, at, VITP_SCRUB_LETTER)) return false;
     for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
         const vitp_scrub_token *t = &vitp_scrub_tokens[i];
 
@@ -6706,8 +6717,7 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
     if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
-    if (vitp_scrub_may_begin(s, vitp_scrub_token_seconds, at) && vitp_scrub_prefixed(s, at, span))
-        return true;
+    if (vitp_scrub_may_be_token(s, at) && vitp_scrub_prefixed(s, at, span)) return true;
     if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM)) return false;
     if (s->solid_end <= at) s->solid_end = vitp_scrub_run(s, at, VITP_SCRUB_SOLID, s->size);
@@ -6998,34 +7008,41 @@ static bool vitp_scrub_element(vitp_scrub *s, size_t at, size_t width, vitp_scru
 
 /* ---- words that say what follows --------------------------------------------------------- */
 
-/* End of the opener if it stands at `at`, in whatever case, or 0. */
-static size_t vitp_scrub_opener_end(const vitp_scrub *s, size_t at, const char *opener)
+/* How many bytes of the opener stand at `at`, in whatever case. */
+static size_t vitp_scrub_opener_same(const vitp_scrub *s, size_t at, const char *opener)
 {
-    while (*opener && vitp_text_lower(vitp_scrub_at(s, at)) == *opener) opener++, at++;
-    return *opener ? 0 : at;
+    size_t n = 0;
+
+    while (opener[n] && vitp_text_lower(vitp_scrub_at(s, at + n)) == opener[n]) n++;
+    return n;
 }
 
 /* What the word that starts here says of what follows. */
 static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     unsigned letter = (unsigned)s->text[at] & 31u;
-    char     second = vitp_text_lower(vitp_scrub_at(s, at + 1));
-    char     third = vitp_text_lower(vitp_scrub_at(s, at + 2));
-    size_t   i, end;
+    size_t   i, end, other = 1;
+    char     c = vitp_text_lower(vitp_scrub_at(s, at + 1));
 
     for (i = vitp_scrub_opener_rows[letter - 1]; i < vitp_scrub_opener_rows[letter]; i++) {
-        const char *opener = vitp_scrub_openers[i];
+        const char *opener = vitp_scrub_openers[i] + 1;
 
-        if (opener[2] != second || opener[3] != third) continue;
-        end = vitp_scrub_opener_end(s, at, opener + 1);
-        if (!end) continue;
+        /* it differs where the one before it did */
+        if (opener[other] != c && opener[other]) continue;
+        end = vitp_scrub_opener_same(s, at, opener);
+        if (opener[end]) {
+            other = end;
+            c = vitp_text_lower(vitp_scrub_at(s, at + end));
+            continue;
+        }
+        end += at;
         vitp_scrub_reads_on(s);
-        if (*opener == '$' || *opener == '%') {
+        if (opener[-1] == '$' || opener[-1] == '%') {
             s->line.command = s->line.seen = end;
-            s->line.attached = *opener == '%';
-        } else if (*opener == '^'   ? vitp_scrub_told_password(s, end, span)
-                   : *opener == '!' ? vitp_scrub_scheme(s, at, end, span)
-                                    : vitp_scrub_named(s, end, *opener, span)) {
+            s->line.attached = opener[-1] == '%';
+        } else if (opener[-1] == '^'   ? vitp_scrub_told_password(s, end, span)
+                   : opener[-1] == '!' ? vitp_scrub_scheme(s, at, end, span)
+                                       : vitp_scrub_named(s, end, opener[-1], span)) {
             return true;
         }
     }
@@ -7041,15 +7058,16 @@ static bool vitp_scrub_is_color(const vitp_scrub *s, size_t at)
 }
 
 /* The first letter of a word: what is known by it. */
-static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, char before, vitp_scrub_span *span)
 {
-    size_t first = vitp_scrub_letters(s, at);
+    size_t first = before == '\\' || s->text[at] == 'm' ? vitp_scrub_letters(s, at) : at;
 
-    if (vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT))) return vitp_scrub_number(s, first, span);
+    if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
+        return vitp_scrub_number(s, first, span);
     if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
     if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_iban(s, first, span))
         return true;
-    if (vitp_scrub_before(s, at) == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
+    if (before == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
     return first < s->size && vitp_scrub_token_at(s, first, span);
 }
 
@@ -7064,13 +7082,24 @@ static bool vitp_scrub_colon(vitp_scrub *s, size_t at, char before, vitp_scrub_s
     if ((set & VITP_SCRUB_SLASHES || before == 'c') &&
         (vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span)))
         return true;
-    if ((set & (VITP_SCRUB_HEX | VITP_SCRUB_SET(COLON))) &&
-        (vitp_scrub_mac(s, at, span) || vitp_scrub_ipv6(s, at, span)))
+    if ((set & (VITP_SCRUB_HEX | VITP_SCRUB_SET(COLON))) && vitp_scrub_hex_groups(s, at, span))
         return true;
     if (next == 'A' && vitp_scrub_bot(s, at, span)) return true;
-    if (vitp_scrub_in(s, at + 4, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_with_port(s, at, span))
+    if (vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_with_port(s, at, span))
         return true;
     return vitp_scrub_pair(s, at, 1, span);
+}
+
+/* The same of '-'. */
+static bool vitp_scrub_dash(vitp_scrub *s, size_t at, char before, vitp_scrub_span *span)
+{
+    if (vitp_scrub_at(s, at + 5) == 'B' && vitp_scrub_pem(s, at, span)) return true;
+    if (vitp_scrub_is(before, VITP_SCRUB_HEX) && vitp_scrub_at(s, at + 3) == '-')
+        return vitp_scrub_mac(s, at, vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3), span);
+    if (vitp_scrub_is(before, VITP_SCRUB_NAME)) return false;
+    return (before == ' ' && vitp_scrub_command_password(s, at, span)) ||
+           vitp_scrub_option(s, at, span) ||
+           (before == ' ' && vitp_scrub_starts(s, at, "-> ") && vitp_scrub_pair(s, at, 2, span));
 }
 
 /* The '%' of percent encoding: which byte do two hex digits stand for? */
@@ -7099,11 +7128,7 @@ static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     case VITP_SCRUB_SLASH: return vitp_scrub_path(s, at, span);
     case VITP_SCRUB_BACKSLASH:
         return vitp_scrub_unc(s, at, span) || vitp_scrub_domain_user(s, at, span);
-    case VITP_SCRUB_DASH:
-        return vitp_scrub_pem(s, at, span) || vitp_scrub_mac(s, at, span) ||
-               vitp_scrub_command_password(s, at, span) || vitp_scrub_option(s, at, span) ||
-               (before == ' ' && vitp_scrub_starts(s, at, "-> ") &&
-                vitp_scrub_pair(s, at, 2, span));
+    case VITP_SCRUB_DASH: return vitp_scrub_dash(s, at, before, span);
     case VITP_SCRUB_DOT: return vitp_scrub_mac_dotted(s, at, span) || vitp_scrub_host(s, at, span);
     case VITP_SCRUB_PERCENT: return vitp_scrub_percent(s, at, span);
     case VITP_SCRUB_QUOTE:
@@ -7121,7 +7146,8 @@ static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     case VITP_SCRUB_LOW:
     case VITP_SCRUB_HEXUP:
     case VITP_SCRUB_UP:
-        return !vitp_scrub_is(before, VITP_SCRUB_LETTER) && vitp_scrub_at_letters(s, at, span);
+        return !vitp_scrub_is(before, VITP_SCRUB_LETTER) &&
+               vitp_scrub_at_letters(s, at, before, span);
     default: return false;
     }
 }
@@ -7170,14 +7196,17 @@ static size_t vitp_scrub_next(const vitp_scrub *s, size_t at)
         uint32_t set = vitp_scrub_set_of(s->text[at]);
 
         if (set & VITP_SCRUB_TRIGGER) break;
-        if ((set & VITP_SCRUB_LETTER) && !(last & VITP_SCRUB_LETTER)) {
-            end = vitp_scrub_skip(s, at, last);
-            if (end == at) break;
-            at = end - 1;
-            last = VITP_SCRUB_LETTER;
-            continue;
+        if (set & VITP_SCRUB_ALNUM) {
+            bool letter = (set & VITP_SCRUB_LETTER) != 0;
+
+            if (!(last & (letter ? VITP_SCRUB_LETTER : VITP_SCRUB_ALNUM))) {
+                end = letter ? vitp_scrub_skip(s, at, last) : at;
+                if (end == at) break;
+                at = end - 1;
+                last = VITP_SCRUB_LETTER;
+                continue;
+            }
         }
-        if ((set & VITP_SCRUB_SET(DIGIT)) && !(last & VITP_SCRUB_ALNUM)) break;
         if (s->values->first[(unsigned char)s->text[at]]) break;
         last = set;
     }
