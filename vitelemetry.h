@@ -7058,10 +7058,12 @@ static bool vitp_scrub_is_color(const vitp_scrub *s, size_t at)
 }
 
 /* The first letter of a word: what is known by it. */
-static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, char before, vitp_scrub_span *span)
+static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
+    char   before = vitp_scrub_before(s, at);
     size_t first = before == '\\' || s->text[at] == 'm' ? vitp_scrub_letters(s, at) : at;
 
+    if (vitp_scrub_is(before, VITP_SCRUB_LETTER)) return false;
     if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_number(s, first, span);
     if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
@@ -7074,11 +7076,12 @@ static bool vitp_scrub_at_letters(vitp_scrub *s, size_t at, char before, vitp_sc
 /* ---- the pass ---------------------------------------------------------------------------- */
 
 /* The ':' asks those matchers for which the bytes beside it are right. */
-static bool vitp_scrub_colon(vitp_scrub *s, size_t at, char before, vitp_scrub_span *span)
+static bool vitp_scrub_colon(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    char     next = vitp_scrub_at(s, at + 1);
+    char     before = vitp_scrub_before(s, at), next = vitp_scrub_at(s, at + 1);
     uint32_t set = vitp_scrub_set_of(next);
 
+    if (before == ':') return false;
     if ((set & VITP_SCRUB_SLASHES || before == 'c') &&
         (vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span)))
         return true;
@@ -7091,8 +7094,10 @@ static bool vitp_scrub_colon(vitp_scrub *s, size_t at, char before, vitp_scrub_s
 }
 
 /* The same of '-'. */
-static bool vitp_scrub_dash(vitp_scrub *s, size_t at, char before, vitp_scrub_span *span)
+static bool vitp_scrub_dash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
+    char before = vitp_scrub_before(s, at);
+
     if (vitp_scrub_at(s, at + 5) == 'B' && vitp_scrub_pem(s, at, span)) return true;
     if (vitp_scrub_is(before, VITP_SCRUB_HEX) && vitp_scrub_at(s, at + 3) == '-')
         return vitp_scrub_mac(s, at, vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3), span);
@@ -7112,53 +7117,96 @@ static bool vitp_scrub_percent(vitp_scrub *s, size_t at, vitp_scrub_span *span)
            (vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_ipv4(s, at + 3, span));
 }
 
-/* Asks the matchers of the byte's class. */
-static bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_equal(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    char before = vitp_scrub_before(s, at);
-
-    switch (vitp_scrub_class[(unsigned char)s->text[at]]) {
-    case VITP_SCRUB_COLON: return before != ':' && vitp_scrub_colon(s, at, before, span);
-    case VITP_SCRUB_EQUAL: return vitp_scrub_pair(s, at, 1, span);
-    case VITP_SCRUB_AT:
-        return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
-               (vitp_scrub_is(before, VITP_SCRUB_QUOTES) &&
-                vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES) &&
-                vitp_scrub_identity(s, at + 1, '@', true, false, span)); /* 'bob'@'db-1' */
-    case VITP_SCRUB_SLASH: return vitp_scrub_path(s, at, span);
-    case VITP_SCRUB_BACKSLASH:
-        return vitp_scrub_unc(s, at, span) || vitp_scrub_domain_user(s, at, span);
-    case VITP_SCRUB_DASH: return vitp_scrub_dash(s, at, before, span);
-    case VITP_SCRUB_DOT: return vitp_scrub_mac_dotted(s, at, span) || vitp_scrub_host(s, at, span);
-    case VITP_SCRUB_PERCENT: return vitp_scrub_percent(s, at, span);
-    case VITP_SCRUB_QUOTE:
-    case VITP_SCRUB_TICK:
-    case VITP_SCRUB_BACKTICK: return vitp_scrub_quoted(s, at, span);
-    case VITP_SCRUB_DIGIT:
-        return !vitp_scrub_is(before, VITP_SCRUB_ALNUM) && !vitp_scrub_is_color(s, at) &&
-               (vitp_scrub_number(s, at, span) || vitp_scrub_token_at(s, at, span));
-    case VITP_SCRUB_ANGLE: return s->text[at] == '>' && vitp_scrub_element(s, at, 1, span);
-    case VITP_SCRUB_AMPERSAND:
-        return vitp_scrub_starts(s, at, "&gt;") && vitp_scrub_element(s, at, 4, span);
-    case VITP_SCRUB_PLUS:
-    case VITP_SCRUB_PAREN: return vitp_scrub_phone(s, at, span);
-    case VITP_SCRUB_HEXLOW:
-    case VITP_SCRUB_LOW:
-    case VITP_SCRUB_HEXUP:
-    case VITP_SCRUB_UP:
-        return !vitp_scrub_is(before, VITP_SCRUB_LETTER) &&
-               vitp_scrub_at_letters(s, at, before, span);
-    default: return false;
-    }
+    return vitp_scrub_pair(s, at, 1, span);
 }
 
-/* The span of a trigger. Registered secrets first, then patterns, known words. */
+static bool vitp_scrub_at_sign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
+           (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) &&
+            vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES) &&
+            vitp_scrub_identity(s, at + 1, '@', true, false, span)); /* 'bob'@'db-1' */
+}
+
+static bool vitp_scrub_backslash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    return vitp_scrub_unc(s, at, span) || vitp_scrub_domain_user(s, at, span);
+}
+
+static bool vitp_scrub_dot(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    return vitp_scrub_mac_dotted(s, at, span) || vitp_scrub_host(s, at, span);
+}
+
+static bool vitp_scrub_digit(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    return !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM) &&
+           !vitp_scrub_is_color(s, at) &&
+           (vitp_scrub_number(s, at, span) || vitp_scrub_token_at(s, at, span));
+}
+
+static bool vitp_scrub_angle(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    return s->text[at] == '>' && vitp_scrub_element(s, at, 1, span);
+}
+
+static bool vitp_scrub_ampersand(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    return vitp_scrub_starts(s, at, "&gt;") && vitp_scrub_element(s, at, 4, span);
+}
+
+/* Asks the matchers of the byte's class: by a table, so that a byte whose first look says no costs
+   little more than the call. */
+static VITP_INLINE bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    static bool (*const ask[32])(vitp_scrub *, size_t, vitp_scrub_span *) = {
+        NULL, /* CONTROL */
+        NULL, /* SPACE */
+        NULL, /* LINE */
+        vitp_scrub_digit,
+        vitp_scrub_letter, /* HEXLOW */
+        vitp_scrub_letter, /* LOW */
+        vitp_scrub_letter, /* HEXUP */
+        vitp_scrub_letter, /* UP */
+        NULL,              /* HIGH */
+        NULL,              /* UNDERSCORE */
+        vitp_scrub_dash,
+        vitp_scrub_dot,
+        vitp_scrub_equal,
+        vitp_scrub_phone, /* PLUS */
+        vitp_scrub_path,  /* SLASH */
+        vitp_scrub_backslash,
+        vitp_scrub_colon,
+        vitp_scrub_at_sign,
+        vitp_scrub_quoted, /* QUOTE */
+        vitp_scrub_quoted, /* TICK */
+        vitp_scrub_quoted, /* BACKTICK */
+        vitp_scrub_percent,
+        NULL, /* DOLLAR */
+        NULL, /* TILDE */
+        vitp_scrub_ampersand,
+        NULL,             /* LIST */
+        vitp_scrub_phone, /* PAREN */
+        NULL,             /* OPEN */
+        NULL,             /* BRACE */
+        vitp_scrub_angle,
+        NULL, /* WILD */
+        NULL, /* OTHER */
+    };
+    unsigned set = vitp_scrub_class[(unsigned char)s->text[at]];
+
+    return ask[set] && ask[set](s, at, span);
+}
+
+/* The span of a trigger where values are known. Registered secrets first, then patterns, known
+   words. */
 static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     vitp_scrub_span secret;
     size_t          i;
 
-    if (s->values->count == 0) return vitp_scrub_match(s, at, span);
     if (vitp_scrub_known(s, at, VITP_SCRUB_STARTS_SECRET, span)) return true;
     if (!vitp_scrub_match(s, at, span) && !vitp_scrub_known_word(s, at, span)) return false;
     /* a registered secret that begins in the span and ends after it goes with it */
@@ -7240,33 +7288,37 @@ static void vitp_scrub_put(vitp_scrub_sink *sink, const char *text, size_t size,
     if (part < size) sink->full = true;
 }
 
+/* The next byte that asks its matchers, or the text's size: often the byte itself. */
+static VITP_INLINE size_t vitp_scrub_seek(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_in(s, at, VITP_SCRUB_TRIGGER) ? at : vitp_scrub_next(s, at);
+}
+
 /* The next span from `at` on. `ahead`: one that was claimed before what precedes it was looked at,
    or begins at s->size. False: there is none. */
 static bool vitp_scrub_first(vitp_scrub *s, size_t at, vitp_scrub_span *ahead,
                              vitp_scrub_span *span)
 {
-    for (at = vitp_scrub_next(s, at); at < s->size || ahead->start < s->size;
-         at = vitp_scrub_next(s, at)) {
-        bool found;
+    const bool known = s->values->count > 0;
 
+    for (;; at++) {
+        at = vitp_scrub_seek(s, at);
+        if (at >= ahead->start) break;
         s->trigger = at;
-        found = at >= ahead->start || vitp_scrub_find(s, at, span);
-        if (at >= ahead->start) *span = *ahead;
-        if (found && span->start > at) {
+        if (!(known ? vitp_scrub_find(s, at, span) : vitp_scrub_match(s, at, span))) continue;
+        if (span->start > at) {
             if (span->start < ahead->start) *ahead = *span;
-            found = vitp_scrub_known_word(s, at, span);
+            if (!vitp_scrub_known_word(s, at, span)) continue;
         }
-        if (!found) {
-            at++;
-            continue;
-        }
-        if (span->end > ahead->start) {
-            span->end = span->end > ahead->end ? span->end : ahead->end;
-            ahead->start = s->size;
-        }
+        if (span->end <= ahead->start) return true;
+        span->end = span->end > ahead->end ? span->end : ahead->end;
+        ahead->start = s->size;
         return true;
     }
-    return false;
+    if (ahead->start >= s->size) return false;
+    *span = *ahead;
+    ahead->start = s->size;
+    return true;
 }
 
 /* Goes on behind a marker (or behind the text for which it stands). Of a secret or a key nobody
