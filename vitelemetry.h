@@ -4701,10 +4701,11 @@ typedef struct vitp_scrub {
     size_t                   size;  /* end of what may be read: the text's, or the next marker */
     bool                     more;  /* a marker stands there */
     size_t                   whole; /* the text's end: a registered secret is read across markers */
-    size_t                   run_end;   /* end of the run of token bytes seen last */
-    size_t                   solid_end; /* the same of VITP_SCRUB_SOLID */
-    size_t                   dull;      /* before it no token with a short prefix begins */
-    size_t                   trigger;   /* whose matchers are asked */
+    size_t                   run_end;          /* end of the run of token bytes seen last */
+    size_t                   solid_end;        /* the same of VITP_SCRUB_SOLID */
+    size_t                   dull;             /* before it no token with a short prefix begins */
+    size_t                   plain, plain_end; /* between them no digit and no = stands */
+    size_t                   trigger;          /* whose matchers are asked */
     vitp_scrub_reach         reach;
     vitp_scrub_line          line;
     const vitp_scrub_values *values;
@@ -4785,11 +4786,18 @@ static unsigned vitp_scrub_distinct(const vitp_scrub *s, size_t at, size_t end)
     return count;
 }
 
-static bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
+/* Inline: of a literal the length is known then, and most differ in the first byte. */
+static VITP_INLINE bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const char *word)
 {
     size_t n = strlen(word);
 
     return at <= s->size && n <= s->size - at && memcmp(s->text + at, word, n) == 0;
+}
+
+/* Is it the byte of a table, of which letters are small, in whatever case? */
+static VITP_INLINE bool vitp_scrub_folds(char c, char small)
+{
+    return c == small || ((c ^ small) == 0x20 && small >= 'a');
 }
 
 /* May the letter and the byte here begin a word of the table? */
@@ -4833,7 +4841,7 @@ static char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB
         const char *word = table[i] + 1;
 
         if (word[1] != second || word[size - 1] != last || word[size]) continue;
-        for (k = 2; k < size && vitp_text_lower(s->text[at + k]) == word[k]; k++) continue;
+        for (k = 2; k < size && vitp_scrub_folds(s->text[at + k], word[k]); k++) continue;
         if (k >= size && strchr(signs, word[-1])) return word[-1];
     }
     return 0;
@@ -5514,11 +5522,14 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
     for (word += *word == '.'; *word; word++) {
         char c = i < end ? s->text[i] : '\0';
 
-        if (*word == '_') i += c == '_' || c == '-' || c == '.' || c == ' ';
-        else if (*word == '.') return vitp_scrub_edge(s, start, i, end) ? i - at : 0;
-        else if (*word == '$') return vitp_scrub_run(s, i, count, end - i) == end ? i - at : 0;
-        else if (vitp_text_lower(c) != *word) return 0;
-        else i++;
+        if (*word >= 'a') {
+            if (!vitp_scrub_folds(c, *word)) return 0;
+            i++;
+            continue;
+        }
+        if (*word == '.') return vitp_scrub_edge(s, start, i, end) ? i - at : 0;
+        if (*word == '$') return vitp_scrub_run(s, i, count, end - i) == end ? i - at : 0;
+        i += c == '_' || c == '-' || c == '.' || c == ' ';
     }
     return i - at;
 }
@@ -5812,16 +5823,26 @@ static bool vitp_scrub_is_long(const vitp_scrub *s, size_t at)
     return end - at >= 16 && vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
 }
 
+/* Does no digit and no = stand in [at, end)? What is known of that from the trigger before is not
+   read again. */
+static bool vitp_scrub_is_plain(vitp_scrub *s, size_t at, size_t end)
+{
+    if (at < s->plain || at > s->plain_end) s->plain = s->plain_end = at;
+    while (s->plain_end < end &&
+           !vitp_scrub_is(s->text[s->plain_end], VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL)))
+        s->plain_end++;
+    return s->plain_end >= end;
+}
+
 /* Claims the value of a header: up to `quote` or the end of the line. */
-static bool vitp_scrub_header(const vitp_scrub *s, size_t at, char quote, vitp_scrub_span *span)
+static bool vitp_scrub_header(vitp_scrub *s, size_t at, char quote, vitp_scrub_span *span)
 {
     size_t word = at;
     size_t end = s->size - at < VITP_SCRUB_PROBE + 16 ? s->size : at + VITP_SCRUB_PROBE + 16;
 
-    bool sign = vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL));
-
-    end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 12);
-    if (!sign && vitp_scrub_at(s, end) != ' ') return false;
+    if (vitp_scrub_at(s, vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 12)) != ' ' &&
+        vitp_scrub_is_plain(s, at, end))
+        return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
     word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
     if (word == end ||
@@ -7013,7 +7034,7 @@ static size_t vitp_scrub_opener_same(const vitp_scrub *s, size_t at, const char 
 {
     size_t n = 0;
 
-    while (opener[n] && vitp_text_lower(vitp_scrub_at(s, at + n)) == opener[n]) n++;
+    while (opener[n] && vitp_scrub_folds(vitp_scrub_at(s, at + n), opener[n])) n++;
     return n;
 }
 
