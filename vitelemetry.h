@@ -5511,15 +5511,14 @@ static bool vitp_scrub_edge(const vitp_scrub *s, size_t start, size_t at, size_t
             vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER));
 }
 
-/* Length of the word if it stands at `at` of the name [start, end); or 0. */
+/* Length of the word (behind its first dot) if it stands at `at` of the name [start, end); or 0. */
 static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t at, size_t end,
                                      const char *word)
 {
     const uint32_t count = VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(UNDERSCORE);
     size_t         i = at;
 
-    if (*word == '.' && !vitp_scrub_edge(s, start, at, end)) return 0;
-    for (word += *word == '.'; *word; word++) {
+    for (; *word; word++) {
         char c = i < end ? s->text[i] : '\0';
 
         if (*word >= 'a') {
@@ -5549,16 +5548,19 @@ static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t
 {
     char     second = vitp_text_lower(vitp_scrub_at(s, at + 1));
     unsigned letter, i;
+    bool     edge;
 
     if (!vitp_scrub_may_begin(s, vitp_scrub_word_seconds, at)) return 0;
+    edge = vitp_scrub_edge(s, start, at, end);
     letter = (unsigned)s->text[at] & 31u;
     for (i = vitp_scrub_words_rows[letter - 1]; i < vitp_scrub_words_rows[letter]; i++) {
-        const char *word = vitp_scrub_words[i];
-        char        next = word[2 + (word[1] == '.')];
+        const char *word = vitp_scrub_words[i] + 1;
 
-        if (next != second && next != '$') continue;
-        *length = vitp_scrub_word_length(s, start, at, end, word + 1);
-        if (*length) return *word;
+        if (*word == '.' && !edge) continue;
+        word += *word == '.';
+        if (word[1] != second && word[1] != '$') continue;
+        *length = vitp_scrub_word_length(s, start, at, end, word);
+        if (*length) return vitp_scrub_words[i][0];
     }
     return 0;
 }
@@ -6110,11 +6112,10 @@ static bool vitp_scrub_option(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
     end = vitp_scrub_run(s, at, VITP_SCRUB_NAME, 40);
     if (end - at < 2 || !vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return false;
-    sign = vitp_scrub_name(s, end, &name);
-    if (!sign) return false;
     vitp_scrub_reads_on(s);
     value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
     if (vitp_scrub_at(s, value) == '-') return false;
+    sign = vitp_scrub_name(s, end, &name);
     if (sign == '@' && end - at > 3) /* --host x */
         return vitp_scrub_identity(s, value, sign, true, false, span);
     if (sign != '+' && sign != '?' && sign != '&') return false;
@@ -6539,8 +6540,9 @@ static bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         const vitp_scrub_token *t = &vitp_scrub_tokens[i];
 
         if (t->prefix[1] != s->text[at + 1] || t->prefix[2] != s->text[at + 2]) continue;
-        if (!vitp_scrub_starts(s, at, t->prefix)) continue;
-        body = at + strlen(t->prefix);
+        for (body = at; t->prefix[body - at] && t->prefix[body - at] == vitp_scrub_at(s, body);)
+            body++;
+        if (t->prefix[body - at]) continue;
         if (body - at < 4 && at < s->dull) continue;
         end = vitp_scrub_run(s, body, t->alphabet, t->least);
         if (end - body < t->least) continue;
