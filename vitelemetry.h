@@ -4670,8 +4670,8 @@ typedef struct vitp_scrub_values {
     bool                    blanks;     /* a word has one */
 } vitp_scrub_values;
 
-/* No matcher that claims nothing reads more bytes behind a blank, but for what stands without
-   another one at their end, and quoted texts. */
+/* A matcher that claims nothing reads so many bytes at most and then on to the next blank; only to
+   the end of a quoted text it reads without a limit. */
 #define VITP_SCRUB_NEAR 256u
 
 #define VITP_SCRUB_STARTS_WORD   1u
@@ -4686,11 +4686,11 @@ typedef struct vitp_scrub_line {
     bool   attached; /* the password stands directly behind the letter */
 } vitp_scrub_line;
 
-/* Which triggers behind the floor had matchers that read on behind the next blank, each as its
+/* Which triggers behind the floor had matchers that read on behind the next blank: each as its
    place + 1, 0: none. */
 typedef struct vitp_scrub_reach {
     size_t first, last;
-    size_t open;     /* the first that read without a limit, to the end of a quoted text */
+    size_t open;     /* the first that read to the end of a quoted text */
     size_t open_end; /* how far */
 } vitp_scrub_reach;
 
@@ -4881,7 +4881,8 @@ static bool vitp_scrub_more(const vitp_scrub *s, size_t at, char separator)
            (vitp_scrub_in(s, at + 1, VITP_SCRUB_HEX) || vitp_scrub_marker(s, at + 1));
 }
 
-/* A matcher of the trigger reads behind a blank. */
+/* To be called by a matcher that reads behind the next blank, unless what it then claims
+   begins no later than the trigger. */
 static void vitp_scrub_reads_on(vitp_scrub *s)
 {
     s->reach.last = s->trigger + 1;
@@ -6054,11 +6055,13 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
     bool   loose;
 
     if (before == '=' || before == ':' || end < s->floor + 2) return false;
-    end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
-    end = vitp_scrub_back(s, end,
-                          VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(BRACE) |
-                              VITP_SCRUB_SET(PAREN),
-                          4);
+    if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
+        end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
+        end = vitp_scrub_back(s, end,
+                              VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) |
+                                  VITP_SCRUB_SET(BRACE) | VITP_SCRUB_SET(PAREN),
+                              4);
+    }
     if (!vitp_scrub_ends_name(s, end)) return false;
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
@@ -7111,7 +7114,8 @@ static bool vitp_scrub_colon(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if ((set & (VITP_SCRUB_HEX | VITP_SCRUB_SET(COLON))) && vitp_scrub_hex_groups(s, at, span))
         return true;
     if (next == 'A' && vitp_scrub_bot(s, at, span)) return true;
-    if (vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_with_port(s, at, span))
+    if (vitp_scrub_in(s, at + 2, VITP_SCRUB_SET(DIGIT)) &&
+        vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_with_port(s, at, span))
         return true;
     return vitp_scrub_pair(s, at, 1, span);
 }
@@ -7165,9 +7169,12 @@ static bool vitp_scrub_dot(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
 static bool vitp_scrub_digit(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    return !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM) &&
-           !vitp_scrub_is_color(s, at) &&
-           (vitp_scrub_number(s, at, span) || vitp_scrub_token_at(s, at, span));
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM) || vitp_scrub_is_color(s, at))
+        return false;
+    /* no number of a person or host is one digit */
+    return (vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DOT)) &&
+            vitp_scrub_number(s, at, span)) ||
+           vitp_scrub_token_at(s, at, span);
 }
 
 static bool vitp_scrub_angle(vitp_scrub *s, size_t at, vitp_scrub_span *span)

@@ -219,6 +219,7 @@ static const char *const harmless[] = {
     "basic auth disabled", "Basic authentication failed", "token count exceeded", "Cookie: none",
     "cookie jar empty", "sk-learn-some-long-words-here", "ghp_short", "AKIA123",
     "hf_requiredCharacteristicTypesForFilter", "eyJ", "-----BEGIN nothing",
+    "a3-2f5-b740-3eb56f14aa9984sh", "eAAAAAAA0000000000jw1IynJr",
     "scheme missing in ://", "http://", "http: not a URL", "std::cout << x",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "dim=1536 metric=cosine", "printf(\"%s:%d\\n\", f, l)", "CURLE_COULDNT_CONNECT(7)",
@@ -654,6 +655,11 @@ static const char *const fragments[] = {
     "<password>", "</password>", "&gt;", "<host>", "{x;y}", "{a}", "{", "}", "%2F", "%2Fhome%2Fann",
     "\302\245", "\302\245Users\302\245ann", "value=\"", "key=\"Password\" ", "passwd: str = ",
     "X-Api-Key: ", "p/w: ", "\033[1m", "\320\277\320\260\321\200\320\276\320\273\321\214", ":: ",
+    /* longer than what is read again before a span */
+    " the index was rebuilt in the background and queries kept running while the oldest of the "
+    "segments with few deletions were merged later than others, most of it was spent on disk and "
+    "memory grew slowly at first and then stayed where it was until the third attempt of five, "
+    "so the result of the search was ",
     "U0VDUkVU", "UzNDUjNU", "%53", "\\u0053", "3CR3T", "xoxb-", "Q~", "abc8Q~", "[phone]", "[card]",
     "[hex]", "[ssn]", "[iban]", "key ", "b64", "os.environ", "self.x", "hf_", "\r\n",
 };
@@ -684,7 +690,7 @@ static void scrubbing_twice_changes_nothing(void **state)
     seed = UINT64_C(88172645463325252);
     vitp_scrub_values_init(&values, known_values, COUNT(known_values));
     for (round = 0; round < 200000; round++) {
-        char   text[400];
+        char   text[700];
         size_t size = random_text(text, sizeof text);
         size_t once_length, twice_length;
 
