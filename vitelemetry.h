@@ -4670,8 +4670,8 @@ typedef struct vitp_scrub_values {
     bool                    blanks;     /* a word has one */
 } vitp_scrub_values;
 
-/* A matcher that claims nothing reads so many bytes at most and then on to the next blank; only to
-   the end of a quoted text it reads without a limit. */
+/* A matcher that claims nothing decides by so many bytes at most and what follows them up to the
+   next blank. (Where a quoted text ends matters only if it is short.) */
 #define VITP_SCRUB_NEAR 256u
 
 #define VITP_SCRUB_STARTS_WORD   1u
@@ -4686,12 +4686,10 @@ typedef struct vitp_scrub_line {
     bool   attached; /* the password stands directly behind the letter */
 } vitp_scrub_line;
 
-/* Which triggers behind the floor had matchers that read on behind the next blank: each as its
+/* The first and the last trigger behind the floor whose matchers read on behind the next blank:
    place + 1, 0: none. */
 typedef struct vitp_scrub_reach {
     size_t first, last;
-    size_t open;     /* the first that read to the end of a quoted text */
-    size_t open_end; /* how far */
 } vitp_scrub_reach;
 
 /* The text and how far it is done. */
@@ -4887,14 +4885,6 @@ static void vitp_scrub_reads_on(vitp_scrub *s)
 {
     s->reach.last = s->trigger + 1;
     if (!s->reach.first) s->reach.first = s->reach.last;
-}
-
-/* To `end`, and that may be far. */
-static void vitp_scrub_reads_far(vitp_scrub *s, size_t end)
-{
-    vitp_scrub_reads_on(s);
-    if (!s->reach.open) s->reach.open = s->reach.last;
-    if (end > s->reach.open_end) s->reach.open_end = end;
 }
 
 static bool vitp_scrub_claim(vitp_scrub_span *span, size_t start, size_t end, const char *marker)
@@ -5409,13 +5399,12 @@ static bool vitp_scrub_path(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     unsigned segments = start < at && vitp_scrub_before(s, at) != '\\';
 
     if (start == s->size) return false;
-    if (vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_QUOTES))
-        vitp_scrub_reads_far(s, s->size);
+    if (vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_QUOTES)) vitp_scrub_reads_on(s);
     while (vitp_scrub_at(s, end) == '/' || vitp_scrub_starts(s, end, "\\/") ||
            (end > at && vitp_scrub_starts(s, end, "\\ "))) {
         size_t first = end + 1 + (s->text[end] == '\\');
 
-        if (first > end + 1 && s->text[end + 1] == ' ') vitp_scrub_reads_far(s, s->size);
+        if (first > end + 1 && s->text[end + 1] == ' ') vitp_scrub_reads_on(s);
         end = vitp_scrub_run(s, first, VITP_SCRUB_SEGMENT, s->size);
         if (end == first && segments == 0) return false;
         segments += end > first;
@@ -5932,7 +5921,7 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
         at = open + 1;
         if (sign == '!') return vitp_scrub_header(s, at, quote, span);
         end = vitp_scrub_close(s, at, quote, open > 0 && s->text[open - 1] == '\\', 2);
-        vitp_scrub_reads_far(s, end);
+        vitp_scrub_reads_on(s);
         /* not closed: the text was cut */
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
         if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
@@ -7372,7 +7361,6 @@ static size_t vitp_scrub_restart(const vitp_scrub *s, const vitp_scrub_reach *re
     size_t first = from;
 
     if (reach->last > least) first = reach->first > least ? reach->first - 1 : least;
-    if (reach->open && reach->open_end >= least && reach->open <= first) first = reach->open - 1;
     from = vitp_scrub_back(s, from, ~VITP_SCRUB_SET(LINE), from - first);
     if (now->command <= from && dull <= from) {
         *line = *now;

@@ -191,6 +191,9 @@ static const scrub_case positive[] = {
     {"ann@example.com at 10.0.0.8 opened /home/ann/x.db", "[email] at [ip] opened [path]"},
     {"10.0.0.8 - - \"GET /v1/items/7\" https://r.example/", "[ip] - - \"GET [path]\" [url]"},
     {"password=a token=bcdefgh1", "password=[secret] token=[secret]"},
+    /* what stands before a span is read as its marker ends it */
+    {"+5 11 98456 5666 122f508d17ceaa38b2fc4b1d", "[phone] [b64]"},
+    {"+90 (532) 123 45 6E\\jui", "[phone] [user]"},
     /* markers stay */
     {"[email] password=[secret]x@y.zz", "[email] password=[secret][email]"},
     {"a[ip]/b/c 10.0.0.9", "a[ip]/b/c [ip]"},
