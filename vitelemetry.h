@@ -6044,6 +6044,7 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
     bool   loose;
 
     if (before == '=' || before == ':' || end < s->floor + 2) return false;
+    if (vitp_scrub_marker(s, at + width)) return false; /* that is its value */
     if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
         end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
         end = vitp_scrub_back(s, end,
