@@ -717,7 +717,7 @@ VIT_API bool vit_pump(vit_client *t);
 
 /* Delivers what it can in timeout_ms or until a request fails, cancels the one in flight, puts what
    is left into the spool, ends the thread, frees the client: true. False: your transport has not
-   returned within 50 ms of its cancellation; the client lives on, call again before you unload the
+   returned within 40 ms of its cancellation; the client lives on, call again before you unload the
    code. False also from a callback. */
 VIT_API bool vit_destroy(vit_client *t, uint32_t timeout_ms);
 
@@ -864,7 +864,8 @@ VIT_API size_t vit_queue_peek(vit_queue *q,
 VIT_API void vit_queue_release(vit_queue *q, size_t records);
 
 /* The transport by libcurl, defined with VITELEMETRY_CURL only. user: NULL, or the address of a
-   void * that is NULL at first and keeps the handle with its connections, for curl_easy_cleanup. */
+   void * that is NULL at first and keeps the handles with their connections; a NULL request frees
+   them. Looks at its cancellation every 20 ms. */
 #ifdef VITELEMETRY_CURL
 VIT_API vit_response vit_curl_send(const vit_request *request, void *user);
 #endif
@@ -1098,7 +1099,7 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #define VITP_HOLD_MS      80u /* how long another process's hold on the settings is waited for */
 #define VITP_HINT_MAX     4194304u /* bytes of a desktop's database of settings */
 #define VITP_MS           1000000u /* nanoseconds */
-#define VITP_CANCEL_MS    50u      /* how long vit_destroy waits for a cancelled transport */
+#define VITP_CANCEL_MS    40u      /* how long vit_destroy waits for a cancelled transport */
 
 /* ============================================================================================
    >>atomics: of uint32_t, and of uintptr_t (_PTR). Replaceable: a test may define them all first.
@@ -12156,6 +12157,7 @@ bool vit_request_cancelled(const vit_request *request)
 
 #define VITP_CURL_HEAD_MAX 65536u /* bytes of status lines, headers and trailers of one answer */
 #define VITP_CURL_BODY_MAX 65536u /* bytes of body that are waited for: the status is known */
+#define VITP_CURL_TURN_MS  20u    /* between two looks at a cancellation */
 
 typedef struct vitp_curl {
     const vit_request *request;
@@ -12263,8 +12265,13 @@ static void vitp_curl_leave_resolver(CURL *curl) { (void)curl; }
 /* The handle of all requests; NULL: no memory. */
 static CURL *vitp_curl_begin(void)
 {
-    CURL *curl = curl_easy_init();
-    if (!curl) return NULL;
+    CURL  *curl = curl_easy_init();
+    CURLM *multi = curl ? curl_multi_init() : NULL;
+    if (!multi) {
+        if (curl) curl_easy_cleanup(curl);
+        return NULL;
+    }
+    (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, (char *)multi);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -12298,30 +12305,89 @@ static void vitp_curl_describe(CURL *curl, vitp_curl *c, struct curl_slist *head
     (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, c);
 }
 
-vit_response vit_curl_send(const vit_request *request, void *user)
+/* The connections, which outlive a request. */
+static CURLM *vitp_curl_connections(CURL *curl)
 {
-    vit_response       response = { 0, 0 };
-    vitp_curl          c = { request, 0, 0, 0, 0, false, false };
+    char *multi = NULL;
+    return curl_easy_getinfo(curl, CURLINFO_PRIVATE, &multi) == CURLE_OK ? (CURLM *)multi : NULL;
+}
+
+static void vitp_curl_end(CURL *curl)
+{
+    CURLM *multi = curl ? vitp_curl_connections(curl) : NULL;
+    if (curl) curl_easy_cleanup(curl);
+    if (multi) (void)curl_multi_cleanup(multi);
+}
+
+/* Waits for the network, VITP_CURL_TURN_MS at most. */
+static void vitp_curl_wait(CURLM *multi)
+{
+#if LIBCURL_VERSION_NUM >= 0x074200 /* 7.66 */
+    (void)curl_multi_poll(multi, NULL, 0, (int)VITP_CURL_TURN_MS, NULL);
+#else
+    int count = 0;
+    (void)curl_multi_wait(multi, NULL, 0, (int)VITP_CURL_TURN_MS, &count);
+    if (count == 0) vitp_os_sleep(VITP_CURL_TURN_MS / 4u); /* without a socket it does not wait */
+#endif
+}
+
+/* As curl_easy_perform, which looks at a cancellation only once a second. */
+static CURLcode vitp_curl_perform(CURL *curl, const vit_request *request)
+{
+    CURLM   *multi = vitp_curl_connections(curl);
+    CURLMsg *message;
+    CURLcode result = CURLE_ABORTED_BY_CALLBACK;
+    int      running = 1, left;
+    if (!multi || curl_multi_add_handle(multi, curl) != CURLM_OK) return CURLE_FAILED_INIT;
+    while (running && !vit_request_cancelled(request) &&
+           curl_multi_perform(multi, &running) == CURLM_OK)
+        if (running) vitp_curl_wait(multi);
+    while ((message = curl_multi_info_read(multi, &left)) != NULL)
+        if (message->msg == CURLMSG_DONE) result = message->data.result;
+    (void)curl_multi_remove_handle(multi, curl);
+    return result;
+}
+
+/* False: no answer. */
+static bool vitp_curl_ask(CURL *curl, vitp_curl *c, int *http_status)
+{
     struct curl_slist *headers = NULL;
-    void             **kept = (void **)user;
-    CURL              *curl = kept && *kept ? (CURL *)*kept : vitp_curl_begin();
     long               status = 0;
-    bool               answered;
-    if (request->reply && request->reply_size) request->reply[0] = 0;
-    if (curl && !vit_request_cancelled(request) && vitp_curl_headers(request, &headers)) {
-        vitp_curl_describe(curl, &c, headers);
-        answered = (curl_easy_perform(curl) == CURLE_OK || c.enough) && c.complete;
-        if (answered && curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK) {
-            response.http_status = (int)status;
-            response.retry_after_s = c.retry_after_s;
-        }
+    bool               answered = false;
+    if (vitp_curl_headers(c->request, &headers)) {
+        vitp_curl_describe(curl, c, headers);
+        answered = (vitp_curl_perform(curl, c->request) == CURLE_OK || c->enough) && c->complete &&
+                   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK;
     }
     curl_slist_free_all(headers);
+    *http_status = (int)status;
+    return answered;
+}
+
+vit_response vit_curl_send(const vit_request *request, void *user)
+{
+    vit_response response = { 0, 0 };
+    vitp_curl    c = { request, 0, 0, 0, 0, false, false };
+    void       **kept = (void **)user;
+    CURL        *curl = kept ? (CURL *)*kept : NULL;
+    int          status;
+    if (!request) {
+        if (kept) *kept = NULL;
+        vitp_curl_end(curl);
+        return response;
+    }
+    if (!curl) curl = vitp_curl_begin();
+    if (request->reply && request->reply_size) request->reply[0] = 0;
+    if (curl && !vit_request_cancelled(request) && vitp_curl_ask(curl, &c, &status)) {
+        response.http_status = status;
+        response.retry_after_s = c.retry_after_s;
+    }
     if (kept) *kept = curl;
-    else if (curl) curl_easy_cleanup(curl);
+    else vitp_curl_end(curl);
     return response;
 }
 
+#undef VITP_CURL_TURN_MS
 #undef VITP_CURL_HEAD_MAX
 #undef VITP_CURL_BODY_MAX
 #endif /* VITELEMETRY_CURL */
@@ -12354,8 +12420,8 @@ vit_response vit_curl_send(const vit_request *request, void *user)
 #define VITP_WINHTTP_ANSWER_MAX 65536u /* bytes of an answer's body that are read */
 #define VITP_WINHTTP_AUTO_PROXY 4u     /* WINHTTP_ACCESS_TYPE_AUTOMATIC_PROXY: not in old headers */
 /* Both, each a tick of 16 ms longer than asked, fit VITP_CANCEL_MS. */
-#define VITP_WINHTTP_LOOK_MS  5u /* between two looks at the request's cancel flag */
-#define VITP_WINHTTP_CLOSE_MS 5u /* how long the last callback is waited for */
+#define VITP_WINHTTP_LOOK_MS  4u /* between two looks at the request's cancel flag */
+#define VITP_WINHTTP_CLOSE_MS 4u /* how long the last callback is waited for */
 
 typedef struct vitp_winhttp {
     HANDLE step, closed; /* events: a step has ended; the last callback was made */
@@ -13533,11 +13599,12 @@ struct vit_client {
     char          config_folder[VITP_PATH_MAX]; /* where desktops keep their settings; "": none */
 
     vitp_os_mutex lock;
-    vitp_os_cond  progress;   /* signalled after each answer and at the end of the thread */
-    uintptr_t     lock_owner; /* thread that holds lock, 0: none */
-    uintptr_t     sender;     /* thread that is in send_fn, 0: none */
-    uintptr_t     worker;     /* the client's own thread, 0: none */
-    uint32_t      cancel;     /* of the request in flight: VITP_CANCEL_* */
+    vitp_os_cond  progress;      /* signalled after each answer and at the end of the thread */
+    uint32_t      progress_turn; /* how often; written under lock */
+    uintptr_t     lock_owner;    /* thread that holds lock, 0: none */
+    uintptr_t     sender;        /* thread that is in send_fn, 0: none */
+    uintptr_t     worker;        /* the client's own thread, 0: none */
+    uint32_t      cancel;        /* of the request in flight: VITP_CANCEL_* */
 
     /* under lock */
     vitp_consent_inputs inputs;
@@ -13596,6 +13663,13 @@ static bool vitp_worker_enter(vit_client *t)
     vitp_os_lock(&t->lock);
     VITP_ATOMIC_STORE_PTR(&t->lock_owner, self);
     return true;
+}
+
+/* Under the lock: tells those who wait that something has changed. */
+static void vitp_worker_tell(vit_client *t)
+{
+    VITP_ATOMIC_STORE(&t->progress_turn, VITP_ATOMIC_LOAD(&t->progress_turn) + 1u);
+    vitp_os_broadcast(&t->progress);
 }
 
 static void vitp_worker_leave(vit_client *t)
@@ -15095,7 +15169,7 @@ static bool vitp_worker_step(vit_client *t)
     if (orphan) vitp_worker_bury(t, answer);
     else if (turn == t->purge_turn) again = vitp_worker_answered(t, answer);
     else t->orphan = t->pending = answer.http_status == VIT_HTTP_PENDING;
-    vitp_os_broadcast(&t->progress);
+    vitp_worker_tell(t);
     vitp_worker_leave(t);
     return again;
 }
@@ -15173,14 +15247,15 @@ static void vitp_worker_main(void *client)
     } while (vitp_worker_rest(t));
     if (!vitp_worker_enter(t)) return;
     t->thread_done = true;
-    vitp_os_broadcast(&t->progress);
+    vitp_worker_tell(t);
     VITP_ATOMIC_STORE_PTR(&t->lock_owner, (uintptr_t)0);
     vitp_os_unlock(&t->lock); /* the last touch: the client may be gone after it */
 }
 #endif
 
-/* Waits for the next answer of the thread, or does a step where there is none. */
-static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns)
+/* Waits for the next answer of the thread, or does a step where there is none. turn: of
+   progress_turn, before the caller looked for what it waits for. */
+static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns, uint32_t turn)
 {
     uint64_t now_ns = vitp_os_now_ns();
     uint32_t ms;
@@ -15193,7 +15268,8 @@ static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns)
 #ifndef VITELEMETRY_NO_THREADS
     if (!vitp_worker_enter(t)) return;
     VITP_ATOMIC_STORE_PTR(&t->lock_owner, (uintptr_t)0);
-    vitp_os_cond_wait(&t->progress, &t->lock, ms < 20u ? ms : 20u);
+    if (VITP_ATOMIC_LOAD(&t->progress_turn) == turn)
+        vitp_os_cond_wait(&t->progress, &t->lock, ms < 20u ? ms : 20u);
     VITP_ATOMIC_STORE_PTR(&t->lock_owner, vitp_os_thread_id());
     vitp_worker_leave(t);
 #endif
@@ -15221,12 +15297,13 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, uint32_t *fai
 /* Waits until what was accepted before is gone. once: gives up when a request has failed. */
 static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
 {
-    uint32_t  failures = 0;
+    uint32_t  failures = 0, turn = VITP_ATOMIC_LOAD(&t->progress_turn);
     bool      may = vitp_worker_hurry(t, once ? deadline_ns : 0, &failures);
     uintptr_t target = vitp_worker_target(t);
     while (may && !vitp_worker_is_done(t, target) && vitp_os_now_ns() < deadline_ns) {
-        vitp_worker_wait(t, deadline_ns);
+        vitp_worker_wait(t, deadline_ns, turn);
         if (!vitp_worker_enter(t)) return false;
+        turn = VITP_ATOMIC_LOAD(&t->progress_turn);
         may = vitp_worker_may_send(t) && !(once && t->backoff.failures > failures);
         vitp_worker_leave(t);
     }
@@ -15844,7 +15921,7 @@ static void vitp_client_give_back(vit_client *t, bool locks)
         vitp_os_cond_free(&t->progress);
         vitp_os_mutex_free(&t->lock);
 #ifdef VITELEMETRY_CURL
-        if (t->kept) curl_easy_cleanup(t->kept);
+        (void)vit_curl_send(NULL, &t->kept);
 #endif
 #ifdef VITELEMETRY_WINHTTP
         if (t->kept) WinHttpCloseHandle(t->kept);
@@ -15918,16 +15995,19 @@ static bool vitp_client_stop(vit_client *t)
 {
     uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)VITP_CANCEL_MS * VITP_MS;
     bool     ended = !t->has_thread;
+    uint32_t turn;
     if (!vitp_worker_enter(t)) return false;
     t->stopping = true;
+    turn = t->progress_turn;
     VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
     vitp_worker_leave(t);
     if (!t->has_thread) return true;
     vitp_os_wake_set(&t->recorder.wake);
     while (!ended && vitp_os_now_ns() < deadline_ns) {
-        vitp_worker_wait(t, deadline_ns);
+        vitp_worker_wait(t, deadline_ns, turn);
         if (!vitp_worker_enter(t)) return false;
         ended = t->thread_done;
+        turn = t->progress_turn;
         vitp_worker_leave(t);
     }
 #ifndef VITELEMETRY_NO_THREADS
