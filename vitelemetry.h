@@ -15990,10 +15990,13 @@ vit_client *vit_create(const vit_options *options)
     return t;
 }
 
+#define VITP_CLIENT_END_MS 2000u /* a thread that is in no callback has only to be run */
+
 /* Ends the thread. False: it is still in send_fn. */
 static bool vitp_client_stop(vit_client *t)
 {
-    uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)VITP_CANCEL_MS * VITP_MS;
+    uint64_t begin_ns = vitp_os_now_ns();
+    uint64_t deadline_ns = begin_ns + (uint64_t)VITP_CANCEL_MS * VITP_MS;
     bool     ended = !t->has_thread;
     uint32_t turn;
     if (!vitp_worker_enter(t)) return false;
@@ -16008,6 +16011,7 @@ static bool vitp_client_stop(vit_client *t)
         if (!vitp_worker_enter(t)) return false;
         ended = t->thread_done;
         turn = t->progress_turn;
+        if (!t->sending) deadline_ns = begin_ns + (uint64_t)VITP_CLIENT_END_MS * VITP_MS;
         vitp_worker_leave(t);
     }
 #ifndef VITELEMETRY_NO_THREADS
@@ -16715,6 +16719,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_CLIENT_SPOOL_BYTES
 #undef VITP_CLIENT_SPOOL_DAYS_MIN
 #undef VITP_CLIENT_SPOOL_DAYS
+#undef VITP_CLIENT_END_MS
 #undef VITP_DEFINE_ROW
 #undef VITP_EVENT_OPEN
 #undef VITP_EVENT_SPENT

@@ -587,6 +587,43 @@ static void test_statuses(void **state)
     }
 }
 
+/* A transport that says "not yet" of a batch from the disk is offered it again, and a purge in
+   between makes nothing of it. */
+static vit_response pending_twice(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { VIT_HTTP_PENDING, 0 };
+    (void)w, (void)r;
+    if (number % 3 == 2) answer.http_status = 201;
+    return answer;
+}
+
+static void test_pending(void **state)
+{
+    unsigned purges;
+    (void)state;
+    for (purges = 0; purges < 2; purges++) {
+        bench       b;
+        vit_client *t;
+        size_t      i;
+        bench_make(&b);
+        b.o.transport.send_fn = NULL;
+        t = bench_client(&b);
+        track_many(t, 0, 2);
+        b.o.transport.send_fn = wire_send;
+        b.w.answer_fn = pending_twice;
+        t = again(&b, t);
+        assert_false(vit_pump(t));
+        assert_int_equal(vit_get_stats(t).spooled, 2);
+        if (purges) vit_purge(t);
+        for (i = 0; i < 8; i++) (void)vit_pump(t);
+        assert_each(&b.w, "\"f%u\"", 2, purges ? 0 : 1);
+        assert_int_equal(vit_get_stats(t).delivered, purges ? 0 : 2);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], purges ? 2 : 0);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* One bad event of 500 costs at most 20 requests more, wherever it is. */
 static vit_response poison(wire *w, const vit_request *r, size_t number)
 {
@@ -961,6 +998,7 @@ int main(void)
         cmocka_unit_test(test_clock_jumps),
         cmocka_unit_test(test_retry_after_kept),
         cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_pending),
         cmocka_unit_test(test_poison),
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_flips),

@@ -920,6 +920,47 @@ static void test_destroy_stubborn(void **state)
     wire_free(&b.w);
 }
 
+/* A host that ends although its transport hangs loses nothing: all is on the disk, and what was in
+   flight has its key. The late answer changes nothing. */
+static void test_destroy_stubborn_keeps(void **state)
+{
+    bench       b;
+    vit_client *t;
+    char        folder[64], key[64];
+    size_t      i;
+    (void)state;
+    bench_make(&b);
+    folder_make(folder);
+    b.o.data_dir = folder;
+    b.o.no_thread = false;
+    b.o.flush_ms = 1;
+    b.w.answer_fn = hang_stubborn;
+    hang_state = hang_let_go = 0;
+    t = bench_client(&b);
+    track_many(t, 0, 5);
+    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 1);
+    assert_false(vit_destroy(t, 0));
+    assert_int_equal(vit_get_stats(t).queued, 0);
+    assert_int_equal(vit_get_stats(t).spooled, 5);
+    assert_balanced(t);
+    __atomic_store_n(&hang_let_go, 1u, __ATOMIC_SEQ_CST);
+    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 3);
+    sleep_ms(20);
+    assert_int_equal(vit_get_stats(t).spooled, 5);
+    assert_true(vit_destroy(t, 0));
+    snprintf(key, sizeof key, "%s", b.w.calls[0].key);
+    b.w.answer_fn = NULL;
+    t = bench_client(&b);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(vit_get_stats(t).delivered, 5);
+    for (i = 1; i < b.w.count; i++)
+        assert_int_equal(strcmp(b.w.calls[i].key, key) == 0,
+                         strcmp(b.w.calls[i].body, b.w.calls[0].body) == 0);
+    assert_string_equal(b.w.calls[1].key, key);
+    bench_end(&b, t);
+    folder_remove(folder);
+}
+
 /* What waits is delivered by vit_destroy in its time, also without a thread. */
 static void test_destroy_delivers(void **state)
 {
@@ -1869,6 +1910,7 @@ int main(void)
         cmocka_unit_test(test_inside_log_of_thread),
         cmocka_unit_test(test_destroy_obedient),
         cmocka_unit_test(test_destroy_stubborn),
+        cmocka_unit_test(test_destroy_stubborn_keeps),
         cmocka_unit_test(test_destroy_delivers),
         cmocka_unit_test(test_queue_full),
         cmocka_unit_test(test_queue_wraps),

@@ -126,6 +126,15 @@ survives() {
     if [ "$n" = 3 ] && [ "$(wc -l <$D/out)" = 3 ]; then pass 'the next one delivers its three events'; else
         fail "the next one delivers its three events: $n" $D/out
     fi
+    windows $D/survive-x86_64.exe $D/data/left leave >$D/out
+    if [ ! -s $D/out ] && ls $D/data/left/*.spool >/dev/null 2>&1; then pass 'one that ends without a server leaves a spool'; else
+        fail 'one that ends without a server leaves a spool' $D/out
+    fi
+    windows $D/survive-x86_64.exe $D/data/left next >$D/out
+    n=$(grep -c '"app_version":"leave".*"session_id":"first"' $D/out)
+    if [ "$n" = 3 ] && ! ls $D/data/left/*.spool >/dev/null 2>&1; then pass 'which the next one delivers'; else
+        fail "which the next one delivers: $n" $D/out
+    fi
 }
 
 # A system of its own: its resolver is 127.0.0.2, and it trusts our certificate alone.
