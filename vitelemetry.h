@@ -1855,6 +1855,13 @@ static void vitp_os_pool_close(vitp_os_pool *m)
     m->open = false;
 }
 
+/* Nobody can remove it while it is open. */
+static bool vitp_os_pool_is_there(const vitp_os_pool *m)
+{
+    (void)m;
+    return true;
+}
+
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
     if (!m->open) return;
@@ -2855,6 +2862,8 @@ static bool vitp_os_pool_is_at(const vitp_os_pool *m, const char *path)
     return fstat(m->file, &own) == 0 && lstat(path, &there) == 0 && own.st_dev == there.st_dev &&
            own.st_ino == there.st_ino;
 }
+
+static bool vitp_os_pool_is_there(const vitp_os_pool *m) { return vitp_os_pool_is_at(m, m->path); }
 
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
@@ -11566,7 +11575,8 @@ static bool vitp_spool_create(vitp_spool *s, vitp_spool_file *f, bool errors)
 static bool vitp_spool_begin(vitp_spool *s, bool errors)
 {
     vitp_spool_file *f = &s->out[errors ? 1 : 0];
-    if (f->file.open && f->head.end >= vitp_spool_file_max(s)) vitp_spool_retire(s, f);
+    if (f->file.open && (f->head.end >= vitp_spool_file_max(s) || !vitp_os_pool_is_there(&f->file)))
+        vitp_spool_retire(s, f); /* it is full, or somebody removed it */
     if (!f->file.open && !vitp_os_make_folder(s->folder)) return false;
     if (!f->file.open && !vitp_spool_go_on(s, f, errors) && !vitp_spool_create(s, f, errors))
         return false;
@@ -15202,21 +15212,28 @@ static uint64_t vitp_worker_ms_until(uint64_t then_ns, uint64_t now_ns)
     return then_ns > now_ns ? (then_ns - now_ns) / VITP_MS + 1u : 1u;
 }
 
+/* How long until the oldest record of the queue, or what is next in the spool, may be sent. */
+static uint64_t vitp_worker_ms_to_next(vit_client *t, uint64_t now_ns)
+{
+    uint64_t oldest_ns = now_ns, ms = t->flush_ms, spool_ms;
+    if (vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) > 0)
+        ms = vitp_worker_ms_until(oldest_ns + (uint64_t)t->flush_ms * VITP_MS, now_ns);
+    if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) == 0 || vitp_spool_is_empty(&t->spool)) return ms;
+    spool_ms = vitp_worker_ms_until(t->backoff.spool_ns, now_ns);
+    return spool_ms < ms ? spool_ms : ms;
+}
+
 /* How long there is nothing to do, at most flush_ms. */
 static uint32_t vitp_worker_rest_ms(vit_client *t)
 {
-    uint64_t now_ns = vitp_os_now_ns(), oldest_ns = now_ns, ms = t->flush_ms;
+    uint64_t now_ns = vitp_os_now_ns(), ms = t->flush_ms;
     if (t->pending) ms = VITP_WORKER_PENDING_MS;
     else if (t->later) ms = VITP_WORKER_LATER_MS;
     else if (!vitp_worker_may_send(t)) ms = t->flush_ms;
     else if (!vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))
         ms = vitp_worker_ms_until(vitp_backoff_next_ns(&t->backoff, t->hurry), now_ns);
     else if (t->adopted.queue) ms = 1;
-    else if (vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) > 0)
-        ms = vitp_worker_ms_until(oldest_ns + (uint64_t)t->flush_ms * VITP_MS, now_ns);
-    if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) > 0 && t->backoff.failures == 0 && !t->pending &&
-        vitp_worker_ms_until(t->backoff.spool_ns, now_ns) < ms)
-        ms = vitp_worker_ms_until(t->backoff.spool_ns, now_ns);
+    else ms = vitp_worker_ms_to_next(t, now_ns);
     return (uint32_t)(ms < t->flush_ms ? ms : t->flush_ms);
 }
 
@@ -15259,6 +15276,7 @@ static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns, uint32_t turn)
 {
     uint64_t now_ns = vitp_os_now_ns();
     uint32_t ms;
+    (void)turn; /* without threads nobody else answers */
     if (now_ns >= deadline_ns) return;
     ms = (uint32_t)((deadline_ns - now_ns) / VITP_MS) + 1u;
     if (!t->has_thread) {

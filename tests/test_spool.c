@@ -872,11 +872,37 @@ static void test_folder_removed(void **state)
     assert_int_equal(vit_get_stats(t).spooled, 5);
     folder_remove(b.folder);
     track_many(t, 5, 5);
-    pump_for(t, 20);
+    pump_for(t, 3);
     assert_balanced(t);
+    assert_int_equal(files_of(&b).count, 1); /* a new one */
     online(&b);
-    pump_for(t, 20);
+    pump_for(t, 1000);
     assert_balanced(t);
+    assert_int_equal(wire_events(&b.w), 5);
+    assert_int_equal(vit_get_stats(t).spooled, 0);
+    end(t);
+    bench_free(&b);
+}
+
+/* A client that may not send does not keep its processor busy for what lies on the disk. */
+static void test_rests(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.w.otherwise.http_status = 403;
+    t = bench_client(&b);
+    track_many(t, 0, 5);
+    pump_later(t);
+    pump_later(t);
+    assert_int_equal(vit_get_stats(t).spooled, 5);
+    assert_int_equal(vitp_worker_rest_ms(t), b.o.flush_ms);
+    online(&b);
+    t = again(&b, t);
+    assert_true(vitp_worker_rest_ms(t) <= 1);
+    pump(t);
+    assert_int_equal(vitp_worker_rest_ms(t), b.o.flush_ms);
     end(t);
     bench_free(&b);
 }
@@ -1006,6 +1032,7 @@ int main(void)
         cmocka_unit_test(test_huge_file),
         cmocka_unit_test(test_no_file),
         cmocka_unit_test(test_folder_removed),
+        cmocka_unit_test(test_rests),
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_two_clients),
         cmocka_unit_test(test_locked),
