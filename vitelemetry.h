@@ -14826,6 +14826,7 @@ static void vitp_worker_save(vit_client *t, uint64_t now_ns, bool all)
 {
     uintptr_t full = VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]);
     if (!t->spool.folder || !t->spool.folder[0] || (!all && (t->sending || t->pending))) return;
+    if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND)) return;
     if (!all && !vitp_worker_must_save(t, now_ns)) return;
     (void)vitp_os_make_folder(t->settings_folder); /* it is what the lock lies on */
     vitp_worker_hold(t);
