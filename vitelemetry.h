@@ -1066,8 +1066,10 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #error "VITELEMETRY_CONSENT_VERSION is a whole number from 1 to 999999999"
 #endif
 
-#define VITP_NAME_MAX        64u   /* bytes of an event name or key: the backend's rule */
-#define VITP_LABEL_MAX       64u   /* bytes of a LABEL */
+#define VITP_NAME_MAX  64u /* bytes of an event name or key: the backend's rule */
+#define VITP_LABEL_MAX 64u /* bytes of a LABEL */
+#define VITP_LABEL_SCRUBBED_MAX \
+    (4u * VITP_LABEL_MAX)          /* markers may be longer than what they replace */
 #define VITP_TEXT_MAX        1024u /* bytes of a TEXT or TRACE after scrubbing */
 #define VITP_TEXT_READ_MAX   4096u /* bytes of a text, or of a value to hash, that are looked at */
 #define VITP_TRACE_LINES_MAX 32u
@@ -1740,7 +1742,7 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
 
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
    write it anew; not for long: one that hangs must not stop us. */
-static intptr_t vitp_os_hold_folder(const char *path, bool *held)
+static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 {
     char     name[64];
     uint64_t hash = 1;
@@ -1749,7 +1751,7 @@ static intptr_t vitp_os_hold_folder(const char *path, bool *held)
     (void)snprintf(name, sizeof name, "Local\\vitelemetry-%08lx%08lx", (unsigned long)(hash >> 32),
                    (unsigned long)(hash & 0xFFFFFFFFu));
     mutex = CreateMutexA(NULL, FALSE, name);
-    *held = mutex && WaitForSingleObject(mutex, VITP_HOLD_MS) != WAIT_TIMEOUT;
+    *held = mutex && WaitForSingleObject(mutex, ms) != WAIT_TIMEOUT;
     return (intptr_t)mutex;
 }
 
@@ -1854,6 +1856,8 @@ static void vitp_os_pool_close(vitp_os_pool *m)
     m->mapping = NULL;
     m->open = false;
 }
+
+static void vitp_os_pool_unlock(vitp_os_pool *m) { vitp_os_pool_close(m); }
 
 /* Nobody can remove it while it is open. */
 static bool vitp_os_pool_is_there(const vitp_os_pool *m)
@@ -2682,10 +2686,10 @@ static bool vitp_os_state_folder(char *out, size_t size)
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
    write it anew; not for long: one that hangs must not stop us. A lock on the folder itself, so
    that no file is made. */
-static intptr_t vitp_os_hold_folder(const char *path, bool *held)
+static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 {
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int turns = (int)VITP_HOLD_MS;
+    int turns = (int)ms;
     *held = false;
     if (folder < 0) return 0;
     while (!(*held = flock(folder, LOCK_EX | LOCK_NB) == 0) && errno == EWOULDBLOCK && turns-- > 0)
@@ -2865,6 +2869,13 @@ static bool vitp_os_pool_is_at(const vitp_os_pool *m, const char *path)
 
 static bool vitp_os_pool_is_there(const vitp_os_pool *m) { return vitp_os_pool_is_at(m, m->path); }
 
+/* Lets go also of what a forked child has a copy of. */
+static void vitp_os_pool_unlock(vitp_os_pool *m)
+{
+    if (m->open) (void)flock(m->file, LOCK_UN);
+    vitp_os_pool_close(m);
+}
+
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
     if (m->open && vitp_os_pool_is_at(m, m->path)) (void)unlink(m->path);
@@ -2965,12 +2976,13 @@ static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
     m->open = m->file >= 0;
     if (!m->open) return errno == ENOENT ? VITP_OS_FOUND_BUSY : found;
     if (fstat(m->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
-        !(s.st_mode & 022) && s.st_nlink == 1 && s.st_size >= 0) {
+        !(s.st_mode & 022) && s.st_nlink == 1 && s.st_size >= 0)
+        found = flock(m->file, LOCK_EX | LOCK_NB) == 0 ? VITP_OS_FOUND_OURS : VITP_OS_FOUND_BUSY;
+    if (found != VITP_OS_FOUND_REFUSED && fstat(m->file, &s) == 0) { /* as it is under the lock */
         m->size = (uint64_t)s.st_size;
         m->changed_s = (int64_t)s.st_mtime;
-        found = flock(m->file, LOCK_EX | LOCK_NB) == 0 ? VITP_OS_FOUND_OURS : VITP_OS_FOUND_BUSY;
+        if (vitp_os_pool_is_at(m, path)) return found;
     }
-    if (found != VITP_OS_FOUND_REFUSED && vitp_os_pool_is_at(m, path)) return found;
     vitp_os_pool_close(m);
     return found == VITP_OS_FOUND_REFUSED ? found : VITP_OS_FOUND_BUSY;
 }
@@ -10238,10 +10250,10 @@ typedef struct vitp_event_writer {
     vitp_record_head     head;
     const char          *name, *app_version;
     uint32_t             name_size;
-    const vitp_context  *context; /* NULL: none */
+    const char          *session_id, *provider, *collection_hash; /* "": none */
     /* what they may point to; not set beforehand */
-    char         made_up[VITP_NAME_MAX * 2u], own_version[VITP_LABEL_MAX + 1u];
-    vitp_context own_context;
+    char made_up[VITP_NAME_MAX * 2u], own_version[VITP_LABEL_MAX + 1u], own_collection[17];
+    char own_session[VITP_LABEL_SCRUBBED_MAX + 1u], own_provider[VITP_LABEL_SCRUBBED_MAX + 1u];
 } vitp_event_writer;
 
 enum {
@@ -10389,10 +10401,10 @@ static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
 {
     vitp_label       *slot = vitp_wire_clean_slot(w->wire, text, size);
     vitp_scrub_values values;
-    char              scrubbed[VITP_LABEL_MAX * 4u];
+    char              scrubbed[VITP_LABEL_SCRUBBED_MAX + 1u];
     size_t            kept = 0;
     if (!vitp_wire_passes(w, text, size)) return;
-    if (slot->size != size || memcmp(slot->text, text, size) != 0) {
+    if (size > VITP_LABEL_MAX || slot->size != size || memcmp(slot->text, text, size) != 0) {
         vitp_scrub_values_init(&values, w->wire->recorder->secrets.values,
                                w->wire->recorder->secrets.count);
         (void)vitp_scrub_text(scrubbed, sizeof scrubbed, text, size, &values, &kept);
@@ -10400,6 +10412,8 @@ static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
             vitp_wire_string(w, scrubbed, kept);
             return;
         }
+    }
+    if (size <= VITP_LABEL_MAX) {
         slot->size = (uint8_t)size;
         memcpy(slot->text, text, size);
     }
@@ -10418,7 +10432,8 @@ static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name
     if (kind == VIT_TRACE && /* the user may have taken it back */
         !(VITP_ATOMIC_LOAD(&w->wire->recorder->permission) & VITP_MAY_TRACE))
         return;
-    if ((kind == VIT_LABEL || kind == VIT_FILE) && size > VITP_LABEL_MAX) {
+    if ((kind == VIT_LABEL || kind == VIT_FILE) &&
+        size > (w->job->ledger ? VITP_LABEL_MAX : VITP_LABEL_SCRUBBED_MAX)) {
         w->corrupt = true;
         return;
     }
@@ -10571,14 +10586,12 @@ static void vitp_wire_own_label(vitp_event_writer *w, const char *key, const cha
 
 static void vitp_wire_context(vitp_event_writer *w)
 {
-    const vitp_context *c = w->context;
-    if (!c) return;
-    if (c->session_id[0] && !(w->own & VITP_OWN_SESSION))
-        vitp_wire_own_label(w, "session_id", c->session_id);
-    if (c->provider[0] && !(w->own & VITP_OWN_PROVIDER))
-        vitp_wire_own_label(w, "db_provider", c->provider);
-    if (c->collection_hash[0] && !(w->own & VITP_OWN_COLLECTION))
-        vitp_wire_own_label(w, "collection_name_hash", c->collection_hash);
+    if (w->session_id[0] && !(w->own & VITP_OWN_SESSION))
+        vitp_wire_own_label(w, "session_id", w->session_id);
+    if (w->provider[0] && !(w->own & VITP_OWN_PROVIDER))
+        vitp_wire_own_label(w, "db_provider", w->provider);
+    if (w->collection_hash[0] && !(w->own & VITP_OWN_COLLECTION))
+        vitp_wire_own_label(w, "collection_name_hash", w->collection_hash);
 }
 
 static void vitp_wire_sampling(vitp_event_writer *w)
@@ -10707,9 +10720,7 @@ static void vitp_wire_log_record(vitp_event_writer *w)
 
 static void vitp_wire_origin(vitp_event_writer *w)
 {
-    static const vitp_context none = { 0, "", "", "" };
-    const vitp_context       *c = w->context ? w->context : &none;
-    vitp_record_head          head = w->head;
+    vitp_record_head head = w->head;
     head.time_ns = vitp_wire_recorded_ns(w);
     head.context = 0;
     head.identity = 0;
@@ -10719,9 +10730,9 @@ static void vitp_wire_origin(vitp_event_writer *w)
     vitp_json_raw(w->json, (const char *)&head, sizeof head);
     vitp_json_raw(w->json, w->name, w->name_size);
     vitp_wire_string(w, w->app_version, strlen(w->app_version));
-    vitp_wire_label(w, c->session_id, strlen(c->session_id));
-    vitp_wire_label(w, c->provider, strlen(c->provider));
-    vitp_wire_label(w, c->collection_hash, strlen(c->collection_hash));
+    vitp_wire_label(w, w->session_id, strlen(w->session_id));
+    vitp_wire_label(w, w->provider, strlen(w->provider));
+    vitp_wire_label(w, w->collection_hash, strlen(w->collection_hash));
 }
 
 static void vitp_wire_take_text(vitp_event_writer *w, char *out, size_t capacity)
@@ -10738,14 +10749,15 @@ static void vitp_wire_take_text(vitp_event_writer *w, char *out, size_t capacity
 /* Reads what vitp_wire_origin wrote behind the name. */
 static void vitp_wire_take_origin(vitp_event_writer *w)
 {
-    vitp_context *c = &w->own_context;
     vitp_wire_take_text(w, w->own_version, sizeof w->own_version);
-    vitp_wire_take_text(w, c->session_id, sizeof c->session_id);
-    vitp_wire_take_text(w, c->provider, sizeof c->provider);
-    vitp_wire_take_text(w, c->collection_hash, sizeof c->collection_hash);
+    vitp_wire_take_text(w, w->own_session, sizeof w->own_session);
+    vitp_wire_take_text(w, w->own_provider, sizeof w->own_provider);
+    vitp_wire_take_text(w, w->own_collection, sizeof w->own_collection);
     if (!vitp_text_is_printable(w->own_version, VITP_LABEL_MAX)) w->corrupt = true;
     w->app_version = w->own_version;
-    w->context = c;
+    w->session_id = w->own_session;
+    w->provider = w->own_provider;
+    w->collection_hash = w->own_collection;
 }
 
 /* ---- one event --------------------------------------------------------------------------- */
@@ -10756,9 +10768,15 @@ static void vitp_wire_find_origin(vitp_event_writer *w)
     vitp_ledger  *ledger = w->job->ledger;
     vitp_context *c = &ledger->contexts[w->head.context & (VITP_CONTEXTS_MAX - 1u)];
     w->app_version = ledger->writer.app_version;
+    w->session_id = w->provider = w->collection_hash = "";
     if (w->head.context == 0) return;
-    if (c->number == w->head.context) w->context = c;
-    else vitp_log_note(&w->wire->recorder->log, VIT_LOG_CONTEXT_LOST);
+    if (c->number != w->head.context) {
+        vitp_log_note(&w->wire->recorder->log, VIT_LOG_CONTEXT_LOST);
+        return;
+    }
+    w->session_id = c->session_id;
+    w->provider = c->provider;
+    w->collection_hash = c->collection_hash;
 }
 
 /* The event's name, behind which its members begin, goes into w. False: there is none. */
@@ -10881,6 +10899,7 @@ static const vitp_wire_form *vitp_wire_form_of(vit_wire wire)
 #define VITP_SPOOL_RECORD     0x64726372u /* "rcrd" */
 #define VITP_SPOOL_RECORD_MAX 16384u      /* 128 keys, and the values of the largest record */
 #define VITP_SPOOL_OTHER      1024u       /* bytes of the cap for heads, and the file of the wait */
+#define VITP_SPOOL_LOAD_MAX   4194304u    /* bytes of a file that are read, whatever the cap is */
 #define VITP_SPOOL_CLOSED_MAX 64u
 #define VITP_SPOOL_PARTS      16u /* of the cap: a file that is larger is not appended to */
 #define VITP_SPOOL_FILE_MIN   4096u
@@ -11075,7 +11094,7 @@ static bool vitp_spool_open_next(vitp_spool_search *search, vitp_os_pool *file)
         memcpy(search->after, search->best, sizeof search->after);
         if (!vitp_spool_path(search->spool, search->best, path)) continue;
         if (vitp_os_pool_open(file, path) == VITP_OS_FOUND_OURS) return true;
-        vitp_os_pool_close(file);
+        vitp_os_pool_unlock(file);
     }
 }
 
@@ -11184,7 +11203,7 @@ static bool vitp_spool_step(vitp_spool_walk *w)
         if (!torn) w->pieces++;
         torn = true;
         if (w->frame.magic == VITP_SPOOL_RECORD && w->frame.size <= w->end - w->at)
-            w->wasted += w->frame.size < VITP_SPOOL_RECORD_MAX ? w->frame.size : 0u;
+            w->wasted += w->frame.size <= VITP_SPOOL_RECORD_MAX ? w->frame.size : 0u;
         w->at = w->wasted > w->end * VITP_SPOOL_WASTE ? w->end
                                                       : vitp_spool_resume(w->bytes, w->at, w->end);
     }
@@ -11205,28 +11224,44 @@ static uint32_t vitp_spool_records_in(const char *bytes, const vitp_spool_head *
     return n;
 }
 
-/* Reads a file that is locked into memory of its own. What lies behind the cap cannot be ours, and
-   is cut off. NULL: no memory, or it cannot be read. */
-static char *vitp_spool_load(vitp_spool *s, vitp_spool_file *f)
+/* Reads a head as far as the file has one. True: it is whole. */
+static bool vitp_spool_read_head(vitp_spool_file *f)
 {
-    char *bytes;
-    if (f->file.size > s->cap && vitp_os_pool_cut(&f->file, s->cap)) f->file.size = s->cap;
-    if (f->file.size > s->cap) return NULL;
-    bytes = (char *)s->allocator.alloc_fn((size_t)f->file.size + 1u, s->allocator.user);
-    if (!bytes) return NULL;
     memset(&f->head, 0, sizeof f->head);
-    if (!vitp_os_pool_read(&f->file, 0, bytes, (size_t)f->file.size)) {
-        s->allocator.free_fn(bytes, s->allocator.user);
-        return NULL;
-    }
-    if (f->file.size >= sizeof f->head) memcpy(&f->head, bytes, sizeof f->head);
+    if (f->file.size < sizeof f->head || !vitp_os_pool_read(&f->file, 0, &f->head, sizeof f->head))
+        return false;
+    return vitp_spool_head_is_whole(&f->head, f->file.size) &&
+           !vitp_spool_head_is_foreign(&f->head);
+}
+
+/* How much of a file is read. What lies behind the end was not finished; in a file without a whole
+   head all that is whole counts, up to the cap, behind which nothing can be ours. */
+static void vitp_spool_limit(const vitp_spool *s, vitp_spool_file *f)
+{
+    uint64_t most = s->cap > VITP_SPOOL_LOAD_MAX ? s->cap : VITP_SPOOL_LOAD_MAX;
+    if (vitp_spool_read_head(f) && f->head.end <= most) return;
     if (vitp_spool_head_is_foreign(&f->head)) {
         f->head.begin = f->head.end = 0;
-    } else if (!vitp_spool_head_is_whole(&f->head, f->file.size)) { /* all that is whole counts */
-        vitp_spool_init_head(&f->head);
-        f->head.end = f->file.size > sizeof f->head ? f->file.size : sizeof f->head;
+        return;
     }
-    return bytes;
+    if (f->file.size > s->cap && vitp_os_pool_cut(&f->file, s->cap)) f->file.size = s->cap;
+    vitp_spool_init_head(&f->head);
+    if (f->file.size > s->cap) return;
+    f->head.end = f->file.size > sizeof f->head ? f->file.size : sizeof f->head;
+}
+
+/* Reads a file that is locked, and its head, into memory of its own. NULL: no memory, or it cannot
+   be read. */
+static char *vitp_spool_load(vitp_spool *s, vitp_spool_file *f)
+{
+    size_t size;
+    char  *bytes;
+    vitp_spool_limit(s, f);
+    size = (size_t)(f->head.end < f->file.size ? f->head.end : f->file.size);
+    bytes = (char *)s->allocator.alloc_fn(size + 1u, s->allocator.user);
+    if (!bytes || vitp_os_pool_read(&f->file, 0, bytes, size)) return bytes;
+    s->allocator.free_fn(bytes, s->allocator.user);
+    return NULL;
 }
 
 /* ---- files that this client wrote and let go --------------------------------------------- */
@@ -11261,7 +11296,7 @@ static void vitp_spool_retire(vitp_spool *s, vitp_spool_file *f)
         vitp_spool_uncount(s, f->records);
         vitp_spool_count(&s->handed_over, f->records);
     }
-    vitp_os_pool_close(&f->file);
+    vitp_os_pool_unlock(&f->file);
     memset(f, 0, sizeof *f);
 }
 
@@ -11314,7 +11349,7 @@ static void vitp_spool_close_in(vitp_spool *s)
 {
     if (s->bytes) s->allocator.free_fn(s->bytes, s->allocator.user);
     s->bytes = NULL;
-    vitp_os_pool_close(&s->in.file);
+    vitp_os_pool_unlock(&s->in.file);
     memset(&s->in, 0, sizeof s->in);
 }
 
@@ -11473,7 +11508,7 @@ static bool vitp_spool_add_size(const char *folder, const char *name, void *user
     if (!vitp_spool_name_tail(s, name) || !vitp_spool_path(s, name, path)) return true;
     if (!vitp_spool_is_finished(name)) {
         if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_os_pool_remove(&file);
-        vitp_os_pool_close(&file);
+        vitp_os_pool_unlock(&file);
     }
     s->used += vitp_os_size_of(path);
     return true;
@@ -11549,7 +11584,7 @@ static bool vitp_spool_go_on(vitp_spool *s, vitp_spool_file *f, bool errors)
         if (own) f->records = vitp_spool_forget_closed(s, own);
         return true;
     }
-    vitp_os_pool_close(&f->file);
+    vitp_os_pool_unlock(&f->file);
     memset(f, 0, sizeof *f);
     return false;
 }
@@ -11671,7 +11706,7 @@ static bool vitp_spool_remove_one(const char *folder, const char *name, void *us
     if (!vitp_spool_name_tail(s, name) || !vitp_spool_path(s, name, path)) return true;
     if (!s->all && (!vitp_spool_is_finished(name) || !vitp_spool_closed_of(s, name))) return true;
     if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_os_pool_remove(&file);
-    vitp_os_pool_close(&file);
+    vitp_os_pool_unlock(&file);
     return true;
 }
 
@@ -11692,13 +11727,16 @@ static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
     vitp_spool_drop(s, (uint32_t)VITP_ATOMIC_LOAD_PTR(&s->records), reason);
 }
 
-/* Closes the files, which stay. */
-static void vitp_spool_leave(vitp_spool *s)
+/* Closes the files, which stay. ours: else they are those of the process that we were forked
+   from. */
+static void vitp_spool_leave(vitp_spool *s, bool ours)
 {
     uint32_t i;
+    if (!ours) vitp_os_pool_close(&s->in.file);
     if (s->bytes) vitp_spool_close_in(s);
     for (i = 0; i < 2; i++)
-        if (s->out[i].file.open) vitp_os_pool_close(&s->out[i].file);
+        if (ours) vitp_os_pool_unlock(&s->out[i].file);
+        else vitp_os_pool_close(&s->out[i].file);
 }
 #else
 typedef struct vitp_spool {
@@ -11708,7 +11746,7 @@ static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
 {
     (void)s, (void)reason, (void)all;
 }
-static void vitp_spool_leave(vitp_spool *s) { (void)s; }
+static void vitp_spool_leave(vitp_spool *s, bool ours) { (void)s, (void)ours; }
 static bool vitp_spool_is_empty(const vitp_spool *s)
 {
     (void)s;
@@ -13770,12 +13808,14 @@ static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t
 
 /* Between the two no other process changes the settings: what it decided is not lost between our
    reading and our writing. */
-static void vitp_worker_hold(vit_client *t)
+static void vitp_worker_hold_for(vit_client *t, uint32_t ms)
 {
     if (t->holds++ > 0) return;
     t->held = false;
-    if (t->settings_folder[0]) t->hold = vitp_os_hold_folder(t->settings_folder, &t->held);
+    if (t->settings_folder[0]) t->hold = vitp_os_hold_folder(t->settings_folder, ms, &t->held);
 }
+
+static void vitp_worker_hold(vit_client *t) { vitp_worker_hold_for(t, VITP_HOLD_MS); }
 
 static void vitp_worker_release(vit_client *t)
 {
@@ -13808,15 +13848,26 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     return true;
 }
 
+/* The file of a server's Retry-After. */
+static bool vitp_worker_wait_path(const vit_client *t, char out[VITP_POOL_PATH_MAX])
+{
+    return t->settings_folder[0] &&
+           snprintf(out, VITP_POOL_PATH_MAX, "%s/%s.wait", t->settings_folder, t->client_type) <
+               (int)VITP_POOL_PATH_MAX;
+}
+
 /* A temporary file whose process is gone: it was killed before the file got its name. */
 static bool vitp_worker_sweep_one(const char *folder, const char *name, void *user)
 {
-    static const char begin[] = "telemetry.conf.";
+    static const char begin[] = "telemetry.conf.", wait[] = ".wait.";
+    const char       *client_type = ((const vit_client *)user)->client_type;
+    size_t            n = strlen(client_type), at = sizeof begin - 1;
     char              path[VITP_POOL_PATH_MAX];
     uint32_t          process;
-    (void)user;
-    if (strncmp(name, begin, sizeof begin - 1) != 0) return true;
-    process = (uint32_t)strtoul(name + sizeof begin - 1, NULL, 10);
+    if (strncmp(name, client_type, n) == 0 && strncmp(name + n, wait, sizeof wait - 1) == 0)
+        at = n + sizeof wait - 1;
+    else if (strncmp(name, begin, sizeof begin - 1) != 0) return true;
+    process = (uint32_t)strtoul(name + at, NULL, 10);
     if (vitp_os_process_is_gone(process) &&
         snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path)
         vitp_os_remove_file(path);
@@ -13859,7 +13910,7 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
         vitp_worker_not_saved(t, &said, VIT_LOG_NO_DATA_FOLDER);
         return true;
     }
-    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
+    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
     t->unsaved = false;
     if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&ours, text), only_new))
         return true;
@@ -13891,7 +13942,7 @@ static void vitp_worker_remove_identity(vit_client *t)
     char          text[VITP_SETTINGS_MAX];
     vitp_settings kept;
     if (!vitp_os_is_private(t->settings_folder)) return; /* what is in it is not ours */
-    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, NULL);
+    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
     if (kept.unreadable) kept.off = true; /* it refuses, and goes on to do so */
@@ -14195,7 +14246,10 @@ static bool vitp_worker_adopt(vit_client *t)
 /* What others left goes, unless its process lives. */
 static void vitp_worker_remove_pools(vit_client *t)
 {
+    char path[VITP_POOL_PATH_MAX];
     vitp_spool_forget(&t->spool, VIT_DROP_CONSENT, true);
+    if (vitp_worker_wait_path(t, path) && vitp_os_is_private(t->settings_folder))
+        vitp_os_remove_file(path);
     if (t->adopted.queue) vitp_worker_put_down(t, true);
     vitp_worker_search(t, true);
 }
@@ -14441,11 +14495,13 @@ static bool vitp_worker_is_refused(const vit_client *t, const void *record, uint
              (head.flags & VITP_RECORD_ERROR ? VITP_MAY_ERRORS : VITP_MAY_USAGE));
 }
 
+#if !defined(VITELEMETRY_NO_FILES) || !defined(VITELEMETRY_NO_THREADS)
 static bool vitp_worker_oldest(const void *record, uint32_t size, void *user)
 {
     if (size >= 8) memcpy(user, record, 8);
     return false;
 }
+#endif
 
 static bool vitp_worker_may_send(const vit_client *t)
 {
@@ -14603,10 +14659,11 @@ static bool vitp_batch_build_spooled(vit_client *t)
     (void)t;
     return false;
 }
-static void vitp_worker_save(vit_client *t, uint64_t now_ns, bool all)
+static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
 {
-    (void)t, (void)now_ns, (void)all;
+    (void)t, (void)until_ns, (void)all;
 }
+static void vitp_worker_save(vit_client *t) { (void)t; }
 #else
 /* A record of the spool. True: it was taken. */
 static bool vitp_batch_add_spooled(vitp_batch_builder *b, const vitp_spool_walk *w)
@@ -14739,8 +14796,8 @@ static bool vitp_worker_begin_save(vit_client *t, vitp_stock *stock, vitp_saver 
                                    char key[33])
 {
     vitp_batch *b = &t->batch;
-    bool        ready = b->ready && b->stock == stock;
     bool        known = stock->ledger->batch_state == VITP_BATCH_SENT; /* it stays as it was */
+    bool        ready = known && b->ready && b->stock == stock;
     memset(saver, 0, sizeof *saver);
     saver->client = t;
     saver->most = known ? stock->ledger->batch_records : t->batch_limit;
@@ -14820,25 +14877,49 @@ static void vitp_worker_close_spool(vit_client *t)
     vitp_spool_let_go(&t->spool);
 }
 
-/* Moves what waits into the spool, when it cannot be sent and has waited; all: whatever there is.
-   Nothing is written that consent does not allow by now. */
-static void vitp_worker_save(vit_client *t, uint64_t now_ns, bool all)
+#define VITP_SAVE_HOLD_MS 10u /* how long another process's hold is waited for */
+#define VITP_SAVE_MS      20u /* how long the lock is kept, unless it is for the last time */
+
+/* Moves what the queue holds now, until it is time to stop: a queue in a file stays for the next
+   start. */
+static void vitp_worker_save_own(vit_client *t, uint64_t now_ns, uint64_t until_ns, bool all)
+{
+    bool      may_stop = !all || VITP_ATOMIC_LOAD(&t->recorder.outlives);
+    uintptr_t target;
+    vitp_queue_look(t->recorder.queue, (size_t)-1);
+    target = t->recorder.queue->noted;
+    while ((intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - target) < 0 &&
+           !(may_stop && vitp_os_now_ns() >= until_ns) &&
+           vitp_worker_save_batch(t, &t->own, now_ns)) {}
+}
+
+/* Moves what waits into the spool, when it cannot be sent and has waited; all: whatever there is,
+   for the last time, until until_ns. Nothing is written that consent does not allow by now. */
+static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
 {
     uintptr_t full = VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]);
+    uint64_t  now_ns = vitp_os_now_ns();
     if (!t->spool.folder || !t->spool.folder[0] || (!all && (t->sending || t->pending))) return;
     if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND)) return;
     if (!all && !vitp_worker_must_save(t, now_ns)) return;
     (void)vitp_os_make_folder(t->settings_folder); /* it is what the lock lies on */
-    vitp_worker_hold(t);
+    vitp_worker_hold_for(t, VITP_SAVE_HOLD_MS);
     vitp_worker_close_spool(t);
+    if (!t->held) t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
     if (t->held && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED && !t->unsaved) {
         vitp_spool_measure(&t->spool);
-        while (vitp_worker_adopt(t) && vitp_worker_save_adopted(t, now_ns)) {}
-        while (vitp_worker_save_batch(t, &t->own, now_ns)) {}
+        while (vitp_os_now_ns() < until_ns && vitp_worker_adopt(t) &&
+               vitp_worker_save_adopted(t, now_ns)) {}
+        vitp_worker_save_own(t, now_ns, until_ns, all);
     }
     vitp_worker_release(t);
     if (VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]) != full)
         vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_FULL);
+}
+
+static void vitp_worker_save(vit_client *t)
+{
+    vitp_worker_save_until(t, vitp_os_now_ns() + (uint64_t)VITP_SAVE_MS * VITP_MS, false);
 }
 #endif
 
@@ -14864,7 +14945,7 @@ static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
     if (t->orphan) return true;
     if (!vitp_worker_may_send(t) ||
         (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))) {
-        vitp_worker_save(t, now_ns, false);
+        vitp_worker_save(t);
         return false;
     }
     if (!t->batch.ready && !vitp_batch_next(t, now_ns)) return false;
@@ -14903,13 +14984,6 @@ static void vitp_worker_recall_wait(vit_client *t) { (void)t; }
 #else
 /* ---- a server's Retry-After, which holds for the next start, too ------------------------- */
 
-static bool vitp_worker_wait_path(const vit_client *t, char out[VITP_POOL_PATH_MAX])
-{
-    return t->settings_folder[0] &&
-           snprintf(out, VITP_POOL_PATH_MAX, "%s/%s.wait", t->settings_folder, t->client_type) <
-               (int)VITP_POOL_PATH_MAX;
-}
-
 /* Which endpoint said so. */
 static void vitp_worker_endpoint_hash(const vit_client *t, char out[17])
 {
@@ -14924,7 +14998,9 @@ static void vitp_worker_keep_wait(vit_client *t, uint32_t retry_after_s)
     char    path[VITP_POOL_PATH_MAX], text[128], hash[17];
     int64_t until_s;
     int     n;
-    if ((retry_after_s == 0 && !t->waits) || !vitp_worker_wait_path(t, path)) return;
+    if ((retry_after_s == 0 && !t->waits) || !vitp_worker_wait_path(t, path) ||
+        !vitp_os_is_private(t->settings_folder))
+        return;
     t->waits = retry_after_s > 0;
     if (!t->waits) {
         vitp_os_remove_file(path);
@@ -14953,8 +15029,8 @@ static void vitp_worker_read_wait(void *user, const char *name, size_t name_size
         wait->until_s = wait->until_s * 10 + (value[i] - '0');
 }
 
-/* What the server said to an earlier run. A clock that was set back makes nobody wait for longer
-   than a server may ask for. */
+/* What the server said to an earlier run. A time that no server may ask for was noted under a clock
+   that was wrong, and counts for nothing. */
 static void vitp_worker_recall_wait(vit_client *t)
 {
     char      path[VITP_POOL_PATH_MAX], text[256];
@@ -14964,12 +15040,12 @@ static void vitp_worker_recall_wait(vit_client *t)
     if (!vitp_worker_wait_path(t, path) ||
         vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK)
         return;
-    t->waits = true;
     vitp_worker_endpoint_hash(t, wait.hash);
     vitp_settings_each(text, size, vitp_worker_read_wait, &wait);
+    t->waits = wait.until_s > 0;
     left_s = wait.until_s - vitp_os_wall_s();
-    if (left_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S) left_s = VITP_BACKOFF_RETRY_AFTER_S;
-    if (left_s <= 0) return;
+    if (left_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S) vitp_worker_keep_wait(t, 0); /* no server */
+    if (left_s <= 0 || left_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S) return;
     t->backoff.until_ns = vitp_os_now_ns() + (uint64_t)left_s * 1000000000u;
     t->backoff.by_server = true;
 }
@@ -15000,6 +15076,8 @@ static void vitp_worker_rejected(vit_client *t)
         if (t->batch.stock) vitp_stock_abandon(t->batch.stock);
         return;
     }
+    t->body[t->batch.size] = 0;
+    if (strstr(t->body, "\"telemetry.report\"")) t->report_ns = UINT64_MAX; /* it is not wanted */
     vitp_batch_finish(t, &t->dropped[VIT_DROP_REJECTED]);
     t->batch_limit =
         t->good_events < t->batch_events / 2u ? t->good_events * 2u + 1u : t->batch_events;
@@ -15119,7 +15197,7 @@ static bool vitp_worker_answered(vit_client *t, vit_response answer)
         break;
     case VITP_OUTCOME_PENDING: return false;
     }
-    vitp_worker_save(t, vitp_os_now_ns(), false);
+    vitp_worker_save(t);
     return false;
 }
 
@@ -15947,7 +16025,7 @@ static void vitp_client_give_back(vit_client *t, bool locks)
         if (t->kept) WinHttpCloseHandle(t->kept);
 #endif
     }
-    vitp_spool_leave(&t->spool);
+    vitp_spool_leave(&t->spool, locks);
     vitp_client_leave_pools(t, locks);
     vitp_os_page_free(&t->recorder.page);
     if (t->own.block) allocator.free_fn(t->own.block, allocator.user);
@@ -16040,17 +16118,20 @@ static bool vitp_client_stop(vit_client *t)
     return ended;
 }
 
+#define VITP_CLIENT_KEEP_MS 47u /* how long after timeout_ms that may take */
+
 /* What was not delivered goes into the spool. */
-static void vitp_client_keep(vit_client *t)
+static void vitp_client_keep(vit_client *t, uint64_t until_ns)
 {
     if (!vitp_worker_enter(t)) return;
-    vitp_worker_save(t, vitp_os_now_ns(), true);
+    vitp_worker_save_until(t, until_ns, true);
     vitp_worker_leave(t);
 }
 
 bool vit_destroy(vit_client *t, uint32_t timeout_ms)
 {
     uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)timeout_ms * VITP_MS;
+    uint64_t keep_ns = deadline_ns + (uint64_t)VITP_CLIENT_KEEP_MS * VITP_MS;
     if (!t) return true;
     if (vitp_os_page_forked(&t->recorder.page)) { /* the thread and its locks are the parent's */
         vitp_client_give_back(t, false);
@@ -16060,11 +16141,11 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
     VITP_ATOMIC_STORE(&t->own.ledger->writer.closed, 1u);
     if (!t->stopping) (void)vitp_worker_deliver(t, deadline_ns, true);
     if (vitp_client_stop(t)) {
-        vitp_client_keep(t);
+        vitp_client_keep(t, keep_ns);
         vitp_client_give_back(t, true);
         return true;
     }
-    vitp_client_keep(t); /* the host may end without another call */
+    vitp_client_keep(t, keep_ns); /* the host may end without another call */
     vitp_log_note(&t->recorder.log, VIT_LOG_CALLBACK_BUSY);
     vitp_log_tell(&t->recorder.log);
     return false;
@@ -16198,7 +16279,7 @@ static void vitp_client_export_spool(vit_client *t, vitp_exporter *e)
         bytes = vitp_spool_load(s, &f);
         if (bytes) vitp_client_export_file(e, bytes, &f.head);
         if (bytes) s->allocator.free_fn(bytes, s->allocator.user);
-        vitp_os_pool_close(&f.file);
+        vitp_os_pool_unlock(&f.file);
     }
 }
 #endif
@@ -16536,6 +16617,7 @@ vit_status vit_event_send(vit_event *e)
 #ifndef VITELEMETRY_WHITEBOX /* tests that look inside keep the private macros */
 #undef VITP_NAME_MAX
 #undef VITP_LABEL_MAX
+#undef VITP_LABEL_SCRUBBED_MAX
 #undef VITP_TEXT_MAX
 #undef VITP_TEXT_READ_MAX
 #undef VITP_TRACE_LINES_MAX
@@ -16694,6 +16776,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SPOOL_RECORD
 #undef VITP_SPOOL_RECORD_MAX
 #undef VITP_SPOOL_OTHER
+#undef VITP_SPOOL_LOAD_MAX
 #undef VITP_SPOOL_CLOSED_MAX
 #undef VITP_SPOOL_PARTS
 #undef VITP_SPOOL_FILE_MIN
@@ -16725,6 +16808,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_PLIST_DICT
 #undef VITP_CONSENT_LEVEL
 #undef VITP_AUDIT_MAX
+#undef VITP_SAVE_HOLD_MS
+#undef VITP_SAVE_MS
 #undef VITP_WORKER_REPORT_NS
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_WORKER_LATER_MS
@@ -16740,6 +16825,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_CLIENT_SPOOL_DAYS_MIN
 #undef VITP_CLIENT_SPOOL_DAYS
 #undef VITP_CLIENT_END_MS
+#undef VITP_CLIENT_KEEP_MS
 #undef VITP_DEFINE_ROW
 #undef VITP_EVENT_OPEN
 #undef VITP_EVENT_SPENT

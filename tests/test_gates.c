@@ -1282,7 +1282,7 @@ static void test_hold_is_not_for_ever(void **state)
     (void)state;
     fixtures_make(&b);
     t = bench_client(&b);
-    hold = vitp_os_hold_folder(b.folder, &held);
+    hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
     assert_true(hold != 0 && held);
     begin_ms = now_ms();
     vit_set_consent(t, VIT_CONSENT_DENIED);
@@ -1370,7 +1370,7 @@ static void test_refusal_at_once(void **state)
         uint64_t    begin_ms, ms;
         fixtures_make(&b);
         t = bench_client(&b);
-        hold = vitp_os_hold_folder(b.folder, &held);
+        hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
         assert_true(hold != 0 && held);
         begin_ms = now_ms();
         assert_int_equal(pthread_create(&thread, NULL, deny, t), 0);
