@@ -19,7 +19,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples explore bench-peers deps-peers crash-loop stress emulate deps-emulate \
+        examples explore bench-peers deps-peers crash-loop chaos stress emulate deps-emulate \
         rounds privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
         test-clickhouse deps-clickhouse windows deps-windows
 
@@ -76,6 +76,10 @@ N = 500
 crash-loop: $(B)/tests/crash_loop ## a program is killed N times (N=500) while it records and delivers
 	@$(B)/tests/crash_loop $(N) 1
 	@$(B)/tests/crash_loop $(N) 2
+
+chaos: $(B)/tests/chaos ## programs that share a spool are killed N times, on both wires, with room and without
+	@for seed in 1 2; do $(B)/tests/chaos $(N) $$seed || exit 1; done
+	@for seed in 3 4; do $(B)/tests/chaos $(N) $$seed cap || exit 1; done
 
 RECORDS = 100000000
 stress: $(B)/tests/stress ## the queue under load: RECORDS records from 4 and from 80 threads, order and sums
@@ -246,6 +250,10 @@ $(B)/tests/scrub_files: tests/fuzz/scrub.c vitelemetry.h
 $(B)/tests/crash_loop: tests/crash_loop.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+$(B)/tests/chaos: tests/chaos.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 
 $(B)/tests/stress: tests/stress.c vitelemetry.h
 	@mkdir -p $(@D)
