@@ -19,7 +19,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples explore bench-peers deps-peers crash-loop chaos stress emulate deps-emulate \
+        examples explore bench-peers deps-peers crash-loop chaos chaos-asan stress emulate deps-emulate \
         rounds privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
         test-clickhouse deps-clickhouse windows deps-windows
 
@@ -77,9 +77,11 @@ crash-loop: $(B)/tests/crash_loop ## a program is killed N times (N=500) while i
 	@$(B)/tests/crash_loop $(N) 1
 	@$(B)/tests/crash_loop $(N) 2
 
-chaos: $(B)/tests/chaos ## programs that share a spool are killed N times, on both wires, with room and without
-	@for seed in 1 2; do $(B)/tests/chaos $(N) $$seed || exit 1; done
-	@for seed in 3 4; do $(B)/tests/chaos $(N) $$seed cap || exit 1; done
+chaos: $(B)/tests/chaos ## programs that share a spool are killed in N rounds: both wires, with room in the spool and without
+	@for mode in 1 2 "3 cap" "4 cap"; do $(B)/tests/chaos $(N) $$mode || exit 1; done
+
+chaos-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" N=$(N) chaos
 
 RECORDS = 100000000
 stress: $(B)/tests/stress ## the queue under load: RECORDS records from 4 and from 80 threads, order and sums

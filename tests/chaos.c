@@ -87,10 +87,11 @@ enum {
 };
 
 /* Of this process. 0: at none. */
-static uint32_t file_point, file_how;           /* it is killed at this change of a file */
-static uint32_t store_point;                    /* or at this store */
+static uint32_t file_point, file_how;               /* it is killed at this change of a file */
+static uint32_t store_point;                        /* or at this store */
 static uint32_t stall_first, stall_count, stall_us; /* these changes take longer */
-static uint32_t file_points, store_points;      /* so far */
+static uint32_t file_points, store_points;          /* so far */
+static uint32_t look_us, looks;                     /* a look at a file may take so long */
 
 static void die(void)
 {
@@ -183,6 +184,14 @@ static int chaos_flock(int fd, int what)
     return result;
 }
 
+/* What was seen in a folder may be gone when it is looked at. */
+static int chaos_lstat(const char *path, struct stat *s)
+{
+    uint32_t n = __atomic_add_fetch(&looks, 1u, __ATOMIC_RELAXED);
+    if (look_us && mix(n) % 8u == 0) sleep_us(mix(n) / 8u % look_us);
+    return lstat(path, s);
+}
+
 static int chaos_open(const char *path, int flags, ...)
 {
     uint32_t how = flags & O_CREAT ? point_begin() : DIE_NOT;
@@ -203,17 +212,18 @@ static int chaos_open(const char *path, int flags, ...)
 #define ftruncate(fd, size)   chaos_ftruncate(fd, size)
 #define flock(fd, what)       chaos_flock(fd, what)
 #define open(...)             chaos_open(__VA_ARGS__)
+#define lstat(path, s)        chaos_lstat(path, s)
 
-#define VITP_ATOMIC_LOAD(p)             __atomic_load_n((p), __ATOMIC_RELAXED)
-#define VITP_ATOMIC_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define VITP_ATOMIC_STORE(p, v)         __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define VITP_ATOMIC_LOAD(p)         __atomic_load_n((p), __ATOMIC_RELAXED)
+#define VITP_ATOMIC_LOAD_ACQUIRE(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define VITP_ATOMIC_STORE(p, v)     __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define VITP_ATOMIC_STORE_RELEASE(p, v) \
     (point_store(), __atomic_store_n((p), (v), __ATOMIC_RELEASE), point_store())
 #define VITP_ATOMIC_ADD(p, v)      ((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
 #define VITP_ATOMIC_OR(p, v)       __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
 #define VITP_ATOMIC_EXCHANGE(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define VITP_ATOMIC_CAS(p, expected, v) \
-    (point_store(), \
+    (point_store(),                     \
      __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 #define VITP_ATOMIC_LOAD_PTR(p)             VITP_ATOMIC_LOAD(p)
 #define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p)     VITP_ATOMIC_LOAD_ACQUIRE(p)
@@ -234,6 +244,7 @@ static int chaos_open(const char *path, int flags, ...)
 #undef ftruncate
 #undef flock
 #undef open
+#undef lstat
 
 #define CHAOS_NUMBER(X) X(VIT_INT, n) X(VIT_LABEL, text) X(VIT_HASH, host) X(VIT_FLAG, even)
 VIT_EVENT_DECLARE(chaos_number, CHAOS_NUMBER);
@@ -242,15 +253,15 @@ VIT_EVENT_DEFINE(chaos_number, "chaos.number", 1.0, CHAOS_NUMBER)
 /* ---- events by their numbers ----------------------------------------------------------------- */
 
 /* round, player (of a child's threads, the last of its forked process), and which */
-#define PROCESSES  3u
-#define THREADS    4u
-#define PLAYERS    (PROCESSES * THREADS)
-#define EACH_MAX   16384u
-#define ROUNDS_MAX 16384u
+#define PROCESSES                3u
+#define THREADS                  4u
+#define PLAYERS                  (PROCESSES * THREADS)
+#define EACH_MAX                 16384u
+#define ROUNDS_MAX               16384u
 #define NUMBER(round, player, i) ((round) << 18 | (player) << 14 | (i))
-#define ROUND_OF(n)  ((n) >> 18)
-#define PLAYER_OF(n) ((n) >> 14 & 15u)
-#define WHICH_OF(n)  ((n) & 0x3FFFu)
+#define ROUND_OF(n)              ((n) >> 18)
+#define PLAYER_OF(n)             ((n) >> 14 & 15u)
+#define WHICH_OF(n)              ((n)&0x3FFFu)
 
 static bool     single, capped; /* the mode, of all rounds */
 static uint32_t first_seed, rounds;
@@ -328,8 +339,9 @@ typedef struct frame { /* a request, as the server got it */
     char     key[36];
 } frame;
 
-static int         notes_end = -1, server_end = -1; /* of the pipes */
-static vit_client *client;                          /* of this child */
+static int notes_end = -1, server_end = -1; /* of the pipes */
+static vit_client *volatile client;         /* of this child; NULL in vit_create */
+static pthread_t main_thread;
 
 static bool write_all(int fd, const void *data, size_t size)
 {
@@ -371,6 +383,7 @@ static void note_removal(const char *path)
     if (fd >= 0) close(fd);
     if (size >= (ssize_t)sizeof(vitp_spool_head)) memcpy(range, bytes + 16, 16);
     if (size <= 0 || range[1] > (uint64_t)size || range[0] > range[1]) return;
+    while (!client && !pthread_equal(pthread_self(), main_thread)) sleep_us(50); /* made just now */
     list[0] = (uint32_t)vit_get_stats(client).dropped[VIT_DROP_SPOOL_FULL];
     end = bytes + range[1];
     for (at = bytes + range[0]; (at = find_number(at, end, &n)) != NULL; at += TEXT_SIZE) {
@@ -407,11 +420,11 @@ static uint32_t dice(const plan *p, uint32_t what, uint32_t sides)
 /* A phase lasts some rounds. */
 static uint32_t server_of(uint32_t round)
 {
-    static const uint8_t kinds[16] = { SERVER_FINE,  SERVER_AWAY,  SERVER_FINE,  SERVER_MIXED,
-                                       SERVER_FINE,  SERVER_BUSY,  SERVER_MIXED, SERVER_FINE,
-                                       SERVER_AWAY,  SERVER_FINE,  SERVER_HANGS, SERVER_MIXED,
-                                       SERVER_LIMIT, SERVER_FINE,  SERVER_AWAY,  SERVER_FINE };
-    uint32_t first = 0, i;
+    static const uint8_t kinds[16] = { SERVER_FINE,  SERVER_AWAY, SERVER_FINE,  SERVER_MIXED,
+                                       SERVER_FINE,  SERVER_BUSY, SERVER_MIXED, SERVER_FINE,
+                                       SERVER_AWAY,  SERVER_FINE, SERVER_HANGS, SERVER_MIXED,
+                                       SERVER_LIMIT, SERVER_FINE, SERVER_AWAY,  SERVER_FINE };
+    uint32_t             first = 0, i;
     for (i = 0;; i++) {
         uint32_t random = mix(first_seed * 7919u + i), kind = kinds[random % 16u];
         uint32_t length = kind == SERVER_LIMIT ? 1u : 2u + random / 16u % 14u;
@@ -443,8 +456,9 @@ static plan plan_of(uint32_t round, uint32_t process)
     file_how = DIE_BEFORE + dice(&p, 11, 3);
     if (p.plain) file_point = store_point = 0; /* what is in it is owed in the end only */
     if (dice(&p, 12, 4) == 0) stall_first = 1u + dice(&p, 13, 100u);
+    if (dice(&p, 17, 6) == 0) look_us = 1000;
     stall_count = 1u + dice(&p, 14, 4u);
-    stall_us = dice(&p, 15, 5000u);
+    stall_us = dice(&p, 15, 5000u) * (dice(&p, 16, 20) ? 1u : 20u); /* or longer than others wait */
     return p;
 }
 
@@ -489,9 +503,9 @@ static vit_response answer_to(const vit_request *r, const plan *p, uint32_t rand
 {
     static const uint8_t mixed[8] = { SERVER_FINE, SERVER_FINE, SERVER_FINE, SERVER_FINE,
                                       SERVER_FINE, SERVER_AWAY, SERVER_BUSY, SERVER_HANGS };
-    vit_response a = { 0, 0 };
-    uint32_t     kind = p->server, events = 0;
-    bool         lost = false;
+    vit_response         a = { 0, 0 };
+    uint32_t             kind = p->server, events = 0;
+    bool                 lost = false;
     if (kind == SERVER_MIXED) kind = mixed[random / 64u % 8u];
     if (kind == SERVER_LIMIT) a.http_status = 429, a.retry_after_s = 1;
     if (kind == SERVER_BUSY) a.http_status = 503;
@@ -535,7 +549,7 @@ typedef struct player {
     uint32_t round, player, seed;
 } player;
 
-static vit_status record(const player *p, uint32_t n)
+static vit_status record(uint32_t n)
 {
     char text[16], message[768];
     text_of(n, text);
@@ -555,7 +569,6 @@ static vit_status record(const player *p, uint32_t n)
         e.text = text;
         e.host = "db.example.org";
         e.even = n % 2u == 0;
-        (void)p;
         return vit_track_chaos_number(client, &e);
     }
 }
@@ -572,7 +585,7 @@ static void wait_while_paused(void)
 static bool play_one(const player *p, uint32_t i)
 {
     uint32_t   n = NUMBER(p->round, p->player, i), random = mix(p->seed + i);
-    vit_status s = record(p, n);
+    vit_status s = record(n);
     if (s <= VIT_TRUNCATED && !tell(NOTE_EVENTS, &n, sizeof n)) return false;
     if (single) sleep_us(random % 2000u); /* a request an event takes longer */
     else if (random % 8u == 0) sleep_us(random / 8u % 800u);
@@ -624,6 +637,13 @@ static void pause_players(void)
         sleep_us(100);
 }
 
+static void check_books_in_the_middle(void)
+{
+    pause_players();
+    check_books();
+    __atomic_store_n(&pause_all, 0u, __ATOMIC_RELEASE);
+}
+
 static vit_options options_for(const plan *p, char version[24])
 {
     uint32_t    random = mix(first_seed + 17u);
@@ -669,6 +689,7 @@ static void live(const plan *p, const player *own, uint64_t end_ns)
         } else {
             sleep_us(500u + random % 4000u);
         }
+        if (!p->pumped && random % 32u == 1) check_books_in_the_middle();
         if (!p->calls || random / 64u % 8u) continue;
         if (random / 512u % 4u == 0) (void)vit_export(client, export_one, NULL);
         else (void)vit_flush(client, random / 2048u % 6u);
@@ -691,21 +712,58 @@ static void end_in_order(const plan *p)
     _exit(0);
 }
 
+/* A process that was forked records, and all else that it calls does nothing. */
+static pid_t fork_one(const plan *p, player *own)
+{
+    pid_t pid;
+    sleep_us(dice(p, 34, 10000u));
+    pid = fork();
+    if (pid != 0) return pid;
+    file_point = store_point = stall_first = look_us = pause_all = stop_all = 0;
+    if (dice(p, 38, 2)) (void)play(own);
+    (void)vit_flush(client, 10);
+    (void)vit_pump(client);
+    (void)vit_destroy(client, 10);
+    sleep_us(dice(p, 39, 100000u)); /* the parent's files are open in it */
+    _exit(0);
+}
+
+static void play_all(const plan *p, player *players, uint32_t threads, bool records)
+{
+    pthread_t ids[THREADS];
+    pid_t     forked = -1;
+    uint32_t  i;
+    players_left = threads;
+    for (i = 0; i < threads; i++)
+        if (pthread_create(&ids[i], NULL, play, &players[i]) != 0) _exit(2);
+    if (p->forks && records && !p->plain) forked = fork_one(p, &players[THREADS - 1u]);
+    live(p, records && p->pumped ? &players[0] : NULL,
+         now_ns() + (p->in_order ? (uint64_t)p->live_us * 1000u : (uint64_t)3600e9));
+    __atomic_store_n(&stop_all, 1u, __ATOMIC_RELEASE);
+    for (i = 0; i < threads; i++) (void)pthread_join(ids[i], NULL);
+    if (forked > 0 && dice(p, 37, 3)) { /* else it goes on, which must do no harm */
+        (void)kill(forked, SIGKILL);
+        (void)waitpid(forked, NULL, 0);
+    }
+}
+
 static void run(plan *p)
 {
     player      players[THREADS];
-    pthread_t   ids[THREADS];
     char        version[24], session[24];
     vit_options o = options_for(p, version);
-    uint32_t    i, threads = p->threads;
-    pid_t       forked = -1;
+    uint32_t    i;
     bool        records;
     o.transport.user = p;
     never_keeps = p->plain;
+    main_thread = pthread_self();
     client = vit_create(&o);
     if (!client) _exit(2);
     records = vit_get_stats(client).crash_surviving || p->plain;
-    if (!records) (void)tell(NOTE_PLAIN, NULL, 0);
+    /* In plain memory: what the spool has no room for in the end goes with the client, and so do its
+       counters. */
+    if (p->plain && capped) records = false;
+    else if (!records) (void)tell(NOTE_PLAIN, NULL, 0);
     snprintf(session, sizeof session, "s%up%u", (unsigned)p->round, (unsigned)p->process);
     vit_session_begin(client, session, NULL);
     for (i = 0; i < THREADS; i++) {
@@ -713,33 +771,7 @@ static void run(plan *p)
         players[i].player = p->process * THREADS + i;
         players[i].seed = mix(p->seed + i);
     }
-    if (!records) threads = 0;
-    players_left = threads;
-    for (i = 0; i < threads; i++)
-        if (pthread_create(&ids[i], NULL, play, &players[i]) != 0) _exit(2);
-    if (p->forks && records && !p->plain) {
-        sleep_us(dice(p, 34, 10000u));
-        forked = fork();
-        if (forked == 0) {
-            file_point = store_point = stall_first = pause_all = stop_all = 0;
-            (void)play(&players[THREADS - 1u]);
-            _exit(0);
-        }
-    }
-    live(p, records && p->pumped ? &players[0] : NULL,
-         now_ns() + (p->in_order ? (uint64_t)p->live_us * 1000u : (uint64_t)3600e9));
-    if (dice(p, 35, 2)) {
-        pause_players();
-        check_books();
-        __atomic_store_n(&pause_all, 0u, __ATOMIC_RELEASE);
-        live(p, NULL, now_ns() + dice(p, 36, 10000000u));
-    }
-    __atomic_store_n(&stop_all, 1u, __ATOMIC_RELEASE);
-    for (i = 0; i < threads; i++) (void)pthread_join(ids[i], NULL);
-    if (forked > 0 && dice(p, 37, 3)) { /* else it goes on, which must do no harm */
-        (void)kill(forked, SIGKILL);
-        (void)waitpid(forked, NULL, 0);
-    }
+    play_all(p, players, records ? p->threads : 0u, records);
     end_in_order(p);
 }
 
@@ -759,13 +791,15 @@ typedef struct facts {
 /* What a key stood for. */
 typedef struct meaning {
     char     key[36];
-    uint64_t events; /* hash of their numbers */
-    uint32_t next;   /* number + 1 of the next in the same row */
+    uint64_t events;                /* hash of their numbers */
+    uint32_t lines, round, process; /* of the first such request */
+    uint32_t next;                  /* number + 1 of the next in the same row */
 } meaning;
 
 typedef struct child {
     uint32_t full, alone; /* dropped for want of room; poison that was refused alone */
     uint32_t missing;     /* events that were in the files it removed, and never came */
+    bool     done;        /* it ended in order */
 } child;
 
 typedef struct removal {
@@ -787,7 +821,7 @@ static char      hwid[37];
 static void complain(const char *what, uint32_t round, const char *format, ...)
 {
     va_list more;
-    if (++errors > 20) return;
+    if (++errors > 40) return;
     printf("WRONG: seed %u%s, round %u: %s: ", (unsigned)first_seed, capped ? " cap" : "",
            (unsigned)round, what);
     va_start(more, format);
@@ -797,10 +831,22 @@ static void complain(const char *what, uint32_t round, const char *format, ...)
     fflush(stdout);
 }
 
+/* Of each kind a few: one fault of the library loses many events. */
 static void complain_of(const char *what, uint32_t n, const char *detail)
 {
-    complain(what, ROUND_OF(n), "player %u, event %u%s %s", (unsigned)PLAYER_OF(n),
-             (unsigned)WHICH_OF(n), is_error(n) ? " (error)" : "", detail);
+    static const char *last;
+    static uint32_t    count;
+    uint32_t           process = PLAYER_OF(n) / THREADS;
+    plan               p = plan_of(ROUND_OF(n), process);
+    const child       *c = &children[ROUND_OF(n) * PROCESSES + process];
+    count = what == last ? count + 1u : 0u;
+    last = what;
+    if (count >= 6) errors++;
+    else
+        complain(what, ROUND_OF(n), "process %u%s%s%s%s, player %u, event %u%s %s",
+                 (unsigned)process, p.plain ? ", plain" : "", p.pumped ? ", pumped" : "",
+                 p.forks ? ", forks" : "", c->done ? ", done" : ", killed", (unsigned)PLAYER_OF(n),
+                 (unsigned)WHICH_OF(n), is_error(n) ? " (error)" : "", detail);
 }
 
 static void *grown(void *memory, size_t count, size_t *capacity, size_t each)
@@ -880,9 +926,9 @@ static bool is_right(const char *line, uint32_t n)
 /* One line of a body. Returns its number, or 0 when it has none. */
 static uint32_t receive_event(const char *line, size_t size, uint32_t key)
 {
-    char        copy[2048];
-    uint32_t    n = 0;
-    fact       *f;
+    char     copy[2048];
+    uint32_t n = 0;
+    fact    *f;
     if (size >= sizeof copy) size = sizeof copy - 1;
     memcpy(copy, line, size);
     copy[size] = 0;
@@ -899,8 +945,11 @@ static uint32_t receive_event(const char *line, size_t size, uint32_t key)
     if (f->received == 0) f->key = key;
     else twice_count++;
     if (f->received > 0 && f->key != key) {
-        char detail[128];
-        snprintf(detail, sizeof detail, "%.32s %.32s", keys[f->key].key, keys[key].key);
+        char detail[160];
+        snprintf(detail, sizeof detail, "%.6s (round %u, process %u, %u lines) %.6s (%u, %u, %u)",
+                 keys[f->key].key, (unsigned)keys[f->key].round, (unsigned)keys[f->key].process,
+                 (unsigned)keys[f->key].lines, keys[key].key, (unsigned)keys[key].round,
+                 (unsigned)keys[key].process, (unsigned)keys[key].lines);
         complain_of("twice, by two keys", n, detail);
     }
     if (f->received < 255) f->received++;
@@ -924,13 +973,27 @@ static uint32_t key_of(const char *text, bool *fresh)
     return (uint32_t)key_count - 1u;
 }
 
-static void receive_request(uint32_t round, const char *key_text, const char *body, size_t size)
+static uint32_t lines_of(const char *body, size_t size)
+{
+    uint32_t lines = 0;
+    size_t   i;
+    for (i = 0; i < size; i++) lines += body[i] == '\n';
+    return single ? 1u : lines;
+}
+
+static void receive_request(uint32_t round, uint32_t process, const char *key_text,
+                            const char *body, size_t size)
 {
     size_t   at = 0;
     bool     fresh;
     uint32_t key = key_of(key_text, &fresh);
     uint64_t hash = 0;
     request_count++;
+    if (fresh) {
+        keys[key].lines = lines_of(body, size);
+        keys[key].round = round;
+        keys[key].process = process;
+    }
     while (at < size) {
         const char *end = (const char *)memchr(body + at, '\n', size - at);
         size_t      line = end ? (size_t)(end - body) - at : size - at;
@@ -988,8 +1051,7 @@ static void take_removal(uint32_t which, const uint32_t *list, uint32_t count)
     uint32_t i;
     if (c->full < list[0]) c->full = list[0];
     for (i = 1; i < count; i++) {
-        removals =
-            (removal *)grown(removals, removal_count, &removal_capacity, sizeof *removals);
+        removals = (removal *)grown(removals, removal_count, &removal_capacity, sizeof *removals);
         removals[removal_count].child = which;
         removals[removal_count++].n = list[i];
     }
@@ -1006,12 +1068,21 @@ static void take_note(uint32_t round, uint32_t which, const note *n, const char 
     switch (n->kind) {
     case NOTE_EVENTS: take_report(list[0]); break;
     case NOTE_REMOVED: take_removal(which, list, n->size / 4u); break;
-    case NOTE_ALONE: c->alone++; poison_count++; break;
-    case NOTE_QUIET: quiet_count++; take_stats(round, c, &s, true); break;
+    case NOTE_ALONE:
+        c->alone++;
+        poison_count++;
+        break;
+    case NOTE_QUIET:
+        quiet_count++;
+        take_stats(round, c, &s, true);
+        break;
     case NOTE_UNQUIET: take_stats(round, c, &s, false); break;
     case NOTE_PLAIN: plain_count++; break;
     case NOTE_BUSY: complain("vit_destroy", round, "did not end"); break;
-    case NOTE_DONE: done_count++; break;
+    case NOTE_DONE:
+        c->done = true;
+        done_count++;
+        break;
     default: complain("a note", round, "%u", (unsigned)n->kind);
     }
 }
@@ -1110,6 +1181,12 @@ static void watch_end(void)
 
 /* ---- a round --------------------------------------------------------------------------------- */
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLOW 4u /* what is to happen before the kill takes longer */
+#else
+#define SLOW 1u
+#endif
+
 #define BODY_MAX (512u * 1024u)
 
 /* What came through a pipe and is not used yet. */
@@ -1174,7 +1251,7 @@ static void take_requests(player_process *p)
     while (in->size - at >= sizeof f) {
         memcpy(&f, in->data + at, sizeof f);
         if (in->size - at < sizeof f + f.size) break;
-        receive_request(p->plan.round, f.key, in->data + at + sizeof f, f.size);
+        receive_request(p->plan.round, p->plan.process, f.key, in->data + at + sizeof f, f.size);
         at += sizeof f + f.size;
     }
     inlet_drop(in, at);
@@ -1186,7 +1263,7 @@ static void start(player_process *p, uint32_t round, uint32_t process, uint64_t 
     must(pipe(pipes[0]) == 0 && pipe(pipes[1]) == 0, "pipe");
     p->plan = plan_of(round, process);
     p->kill_ns = p->plan.in_order ? begin_ns + UINT64_C(30000000000)
-                                  : begin_ns + dice(&p->plan, 40, 60000u) * UINT64_C(1000);
+                                  : begin_ns + dice(&p->plan, 40, 60000u) * SLOW * UINT64_C(1000);
     p->killed = p->gone = false;
     p->pid = fork();
     must(p->pid >= 0, "fork");
@@ -1199,7 +1276,7 @@ static void start(player_process *p, uint32_t round, uint32_t process, uint64_t 
         run(&p->plan);
     }
     (void)setpgid(p->pid, p->pid);
-    file_point = store_point = stall_first = 0; /* of the plan: the child's */
+    file_point = store_point = stall_first = look_us = 0; /* of the plan: the child's */
     close(pipes[0][1]);
     close(pipes[1][1]);
     inlet_open(&p->notes, pipes[0][0]);
@@ -1283,7 +1360,7 @@ static vit_response receive(const vit_request *request, void *user)
     char         key[36];
     (void)user;
     find_key(key, request->headers);
-    receive_request(rounds, key, request->body, request->body_size);
+    receive_request(rounds, 0, key, request->body, request->body_size);
     return answer;
 }
 
@@ -1296,7 +1373,7 @@ static bool play_last(void)
     child       none;
     bool        all;
     memset(&none, 0, sizeof none);
-    file_point = store_point = stall_first = 0;
+    file_point = store_point = stall_first = look_us = 0;
     o.no_thread = true;
     o.transport.send_fn = receive;
     client = vit_create(&o);
@@ -1323,9 +1400,9 @@ static void judge(void)
     }
     for (i = 0; i < rounds * PROCESSES; i++)
         if (children[i].missing > children[i].full)
-            complain("removed and not counted", i / PROCESSES, "process %u: %u, of which %u counted",
-                     (unsigned)(i % PROCESSES), (unsigned)children[i].missing,
-                     (unsigned)children[i].full);
+            complain("removed and not counted", i / PROCESSES,
+                     "process %u: %u, of which %u counted", (unsigned)(i % PROCESSES),
+                     (unsigned)children[i].missing, (unsigned)children[i].full);
     for (k = 0; k < removal_count; k++) {
         f = fact_of(removals[k].n);
         if (f) f->received = 255;
