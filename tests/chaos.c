@@ -8,7 +8,7 @@
    another one what a server would have received, before its answer. The server has phases: it is
    there, away, busy (503), asks to wait (429), or hangs; a poison event it refuses (400). A child
    ends in order, or is killed: at a random moment, at its n-th change of a file (before it, in the
-   middle, or after it), or at its n-th store to shared memory. In the end runs that are not killed
+   middle, or after it), after its n-th head of a spool file, or at its n-th store. In the end runs that are not killed
    deliver the rest. Then:
 
      - every event that was accepted has been received, unless it is poison;
@@ -88,6 +88,7 @@ enum {
 
 /* Of this process. 0: at none. */
 static uint32_t file_point, file_how;               /* it is killed at this change of a file */
+static uint32_t head_point;                         /* or right after this head of a spool file */
 static uint32_t store_point;                        /* or at this store */
 static uint32_t stall_first, stall_count, stall_us; /* these changes take longer */
 static uint32_t file_points, store_points;          /* so far */
@@ -119,6 +120,8 @@ static void point_store(void)
         die();
 }
 
+#define HEAD_SIZE 40u /* of a file of the spool, whose writing puts a batch in or takes one out */
+
 static void note_removal(const char *path);
 
 static bool never_keeps; /* the queue is plain memory */
@@ -136,6 +139,9 @@ static ssize_t chaos_write(int fd, const void *data, size_t size)
         if (part < size) size = part;
     }
     n = write(fd, data, size);
+    if (size == HEAD_SIZE && head_point &&
+        __atomic_sub_fetch(&head_point, 1u, __ATOMIC_RELAXED) == 0)
+        die();
     point_end(how);
     return n;
 }
@@ -327,7 +333,7 @@ typedef struct note {
 
 enum {
     NOTE_EVENTS,  /* numbers that were accepted */
-    NOTE_REMOVED, /* what the client has dropped for want of room, and numbers in a file that goes */
+    NOTE_REMOVED, /* what the client has dropped for want of room, and the numbers in a file */
     NOTE_ALONE,   /* a poison event was refused alone */
     NOTE_QUIET,   /* vit_stats, at a moment at which they balance */
     NOTE_UNQUIET, /* vit_stats, that did not */
@@ -441,6 +447,9 @@ static plan plan_of(uint32_t round, uint32_t process)
 {
     plan     p;
     uint32_t how;
+    /* Some wait for longer than others wait for them. Nobody's queue is plain then: what cannot be
+       spooled in the end for want of the folder's lock would be gone. */
+    bool slow = mix(first_seed * 13u + round) % 12u == 0;
     memset(&p, 0, sizeof p);
     p.round = round;
     p.process = process;
@@ -449,20 +458,22 @@ static plan plan_of(uint32_t round, uint32_t process)
     p.in_order = dice(&p, 1, 4) == 0;
     p.pumped = dice(&p, 2, 5) == 0;
     p.forks = dice(&p, 3, 4) == 0;
-    p.plain = p.in_order && dice(&p, 4, 6) == 0;
+    p.plain = p.in_order && !slow && dice(&p, 4, 6) == 0;
     p.calls = dice(&p, 5, 3) == 0;
     p.threads = p.pumped ? 0u : 1u + dice(&p, 6, THREADS - 1u);
     p.live_us = dice(&p, 7, 50000u);
     how = dice(&p, 8, 6);
     /* Points are spread by their order of magnitude: some moments are within vit_create. */
     if (how < 3) file_point = 1u + dice(&p, 9, 4u << dice(&p, 10, 9));
+    if (how == 4) head_point = 2u + dice(&p, 9, 8);
     if (how == 3) store_point = 1u + dice(&p, 9, 4u << dice(&p, 10, 13));
     file_how = DIE_BEFORE + dice(&p, 11, 3);
-    if (p.plain) file_point = store_point = 0; /* what is in it is owed in the end only */
+    if (p.plain)
+        file_point = head_point = store_point = 0; /* what is in it is owed in the end only */
     if (dice(&p, 12, 4) == 0) stall_first = 1u + dice(&p, 13, 100u);
     if (dice(&p, 17, 6) == 0) look_us = 1000;
     stall_count = 1u + dice(&p, 14, 4u);
-    stall_us = dice(&p, 15, 5000u) * (dice(&p, 16, 20) ? 1u : 20u); /* or longer than others wait */
+    stall_us = dice(&p, 15, 5000u) * (slow ? 20u : 1u);
     return p;
 }
 
@@ -723,7 +734,7 @@ static pid_t fork_one(const plan *p, player *own)
     sleep_us(dice(p, 34, 10000u));
     pid = fork();
     if (pid != 0) return pid;
-    file_point = store_point = stall_first = look_us = pause_all = stop_all = 0;
+    file_point = head_point = store_point = stall_first = look_us = pause_all = stop_all = 0;
     if (dice(p, 38, 2)) (void)play(own);
     (void)vit_flush(client, 10);
     (void)vit_pump(client);
@@ -764,8 +775,8 @@ static void run(plan *p)
     client = vit_create(&o);
     if (!client) _exit(2);
     records = vit_get_stats(client).crash_surviving || p->plain;
-    /* In plain memory: what the spool has no room for in the end goes with the client, and so do its
-       counters. */
+    /* In plain memory: what the spool has no room for in the end goes with the client, and with it
+       its counters. */
     if (p->plain && capped) records = false;
     else if (!records) (void)tell(NOTE_PLAIN, NULL, 0);
     snprintf(session, sizeof session, "s%up%u", (unsigned)p->round, (unsigned)p->process);
@@ -1280,7 +1291,8 @@ static void start(player_process *p, uint32_t round, uint32_t process, uint64_t 
         run(&p->plan);
     }
     (void)setpgid(p->pid, p->pid);
-    file_point = store_point = stall_first = look_us = 0; /* of the plan: the child's */
+    file_point = head_point = store_point = stall_first = look_us =
+        0; /* of the plan: the child's */
     close(pipes[0][1]);
     close(pipes[1][1]);
     inlet_open(&p->notes, pipes[0][0]);
@@ -1377,7 +1389,7 @@ static bool play_last(void)
     child       none;
     bool        all;
     memset(&none, 0, sizeof none);
-    file_point = store_point = stall_first = look_us = 0;
+    file_point = head_point = store_point = stall_first = look_us = 0;
     o.no_thread = true;
     o.transport.send_fn = receive;
     client = vit_create(&o);
@@ -1466,6 +1478,7 @@ int main(int argc, char **argv)
     first_seed = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 1u;
     capped = argc > 3 && strcmp(argv[3], "cap") == 0;
     single = first_seed % 2u == 0;
+    must(sizeof(vitp_spool_head) == HEAD_SIZE, "HEAD_SIZE");
     if (rounds == 0 || rounds >= ROUNDS_MAX) return 2;
     (void)mkdir("build", 0755);
     snprintf(folder, sizeof folder, "build/chaos-XXXXXX");
