@@ -19,7 +19,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples explore bench-peers deps-peers crash-loop chaos chaos-asan stress emulate deps-emulate \
+        examples explore bench-peers deps-peers crash-loop chaos chaos-asan stress fleet emulate deps-emulate \
         rounds privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
         test-clickhouse deps-clickhouse windows deps-windows
 
@@ -42,6 +42,13 @@ check: deps deps-check ## the tests, then compilers, sanitizers and lint: what C
 bench: $(B)/bench/record $(B)/bench/queue $(B)/bench/queue_module.so ## cost of an event and its parts, and of the queue
 	@$(B)/bench/record
 	@$(B)/bench/queue
+
+fleet: N = 10000
+fleet: SEED = 1
+fleet: HOURS = 5
+fleet: $(B)/bench/fleet ## an outage of an hour for N clients (N=10000, SEED, HOURS); real and simulated ones compared
+	@$(B)/bench/fleet $(N) $(SEED) $(HOURS); status=$$?; echo; \
+	$(B)/bench/fleet real && exit $$status
 
 bench-peers: deps-peers ## the queue beside others (installs them), with a chart in build/bench/
 	@$(MAKE) --no-print-directory $(B)/bench/peers
@@ -264,6 +271,10 @@ $(B)/tests/stress: tests/stress.c vitelemetry.h
 $(B)/bench/record: bench/record.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 $(CWARN) -O2 -I. $< -o $@ -pthread
+
+$(B)/bench/fleet: bench/fleet.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) -O2 $(ETC) -I. $< -o $@ -pthread -lm
 
 $(B)/bench/queue: bench/queue.c vitelemetry.h
 	@mkdir -p $(@D)
