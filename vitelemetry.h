@@ -10955,9 +10955,10 @@ typedef struct vitp_spool {
     uint64_t          at;         /* in bytes: what is read next */
     vitp_spool_closed closed[VITP_SPOOL_CLOSED_MAX]; /* written by this client, and let go */
     uint32_t          closed_count;
-    uint32_t          alone; /* 1: nothing more is to be read; read by all */
-    bool              tried; /* what is read next was sent in this run */
-    bool              all;   /* for one call: of vitp_spool_forget */
+    uint32_t          alone;   /* 1: nothing more is to be read; read by all */
+    bool              tried;   /* what is read next was sent in this run */
+    bool              refused; /* and is halved: the server did not take it */
+    bool              all;     /* for one call: of vitp_spool_forget */
     /* counters, read by all */
     uintptr_t records, adopted, handed_over, dropped[VIT_DROP_COUNT];
 } vitp_spool;
@@ -11349,6 +11350,7 @@ static void vitp_spool_close_in(vitp_spool *s)
 {
     if (s->bytes) s->allocator.free_fn(s->bytes, s->allocator.user);
     s->bytes = NULL;
+    s->refused = false;
     vitp_os_pool_unlock(&s->in.file);
     memset(&s->in, 0, sizeof s->in);
 }
@@ -11491,9 +11493,51 @@ static void vitp_spool_release(vitp_spool *s, uint64_t end, uint32_t records)
     s->in.records -= records < s->in.records ? records : s->in.records;
     s->at = s->in.head.begin = end;
     s->in.head.under_way = 0;
-    s->tried = false;
+    s->tried = s->refused = false;
     if (s->in.records == 0) vitp_spool_finish_in(s);
     else (void)vitp_spool_write_head(&s->in);
+}
+
+/* Is a batch of this key in a file, also one that somebody has open, or was it? */
+typedef struct vitp_spool_quest {
+    vitp_spool *spool;
+    const char *key;
+    bool        found;
+} vitp_spool_quest;
+
+static bool vitp_spool_look_for(const char *folder, const char *name, void *user)
+{
+    vitp_spool_quest *q = (vitp_spool_quest *)user;
+    vitp_spool_file   f;
+    vitp_spool_walk   w;
+    char             *bytes, path[VITP_POOL_PATH_MAX];
+    (void)folder;
+    if (!vitp_spool_name_tail(q->spool, name) || !vitp_spool_is_finished(name) ||
+        !vitp_spool_path(q->spool, name, path))
+        return true;
+    memset(&f, 0, sizeof f);
+    memset(&w, 0, sizeof w);
+    (void)vitp_os_pool_open(&f.file, path);
+    bytes = f.file.open && f.file.size <= q->spool->cap ? vitp_spool_load(q->spool, &f) : NULL;
+    w.bytes = bytes;
+    w.at = sizeof f.head;
+    w.end = f.head.end;
+    while (bytes && !q->found && vitp_spool_step(&w))
+        q->found = !w.record && memcmp(w.batch.key, q->key, 32) == 0;
+    if (bytes) q->spool->allocator.free_fn(bytes, q->spool->allocator.user);
+    vitp_os_pool_close(&f.file);
+    return !q->found;
+}
+
+static bool vitp_spool_holds(vitp_spool *s, const char *key)
+{
+    vitp_spool_quest q;
+    q.spool = s;
+    q.key = key;
+    q.found = false;
+    if (s->folder[0] && vitp_os_is_private(s->folder))
+        vitp_os_each_file(s->folder, vitp_spool_look_for, &q);
+    return q.found;
 }
 
 /* ---- room -------------------------------------------------------------------------------- */
@@ -11514,11 +11558,22 @@ static bool vitp_spool_add_size(const char *folder, const char *name, void *user
     return true;
 }
 
-/* Under the folder's lock: how much all files take. */
-static void vitp_spool_measure(vitp_spool *s)
+#define VITP_SPOOL_LOOKS 16u
+
+/* Under the folder's lock: how much all files take. One that gets another name meanwhile, by whoever
+   reads it, may be missed: so until two looks agree. False: they do not. */
+static bool vitp_spool_measure(vitp_spool *s)
 {
-    s->used = 0;
-    vitp_os_each_file(s->folder, vitp_spool_add_size, s);
+    uint64_t before;
+    uint32_t turns;
+    s->used = UINT64_MAX;
+    for (turns = 0; turns < VITP_SPOOL_LOOKS; turns++) {
+        before = s->used;
+        s->used = 0;
+        vitp_os_each_file(s->folder, vitp_spool_add_size, s);
+        if (s->used == before) return true;
+    }
+    return false;
 }
 
 /* Removes the oldest file of a kind that nobody has open. False: there is none. */
@@ -11727,16 +11782,12 @@ static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
     vitp_spool_drop(s, (uint32_t)VITP_ATOMIC_LOAD_PTR(&s->records), reason);
 }
 
-/* Closes the files, which stay. ours: else they are those of the process that we were forked
-   from. */
-static void vitp_spool_leave(vitp_spool *s, bool ours)
+/* Closes the files, which stay. */
+static void vitp_spool_leave(vitp_spool *s)
 {
     uint32_t i;
-    if (!ours) vitp_os_pool_close(&s->in.file);
     if (s->bytes) vitp_spool_close_in(s);
-    for (i = 0; i < 2; i++)
-        if (ours) vitp_os_pool_unlock(&s->out[i].file);
-        else vitp_os_pool_close(&s->out[i].file);
+    for (i = 0; i < 2; i++) vitp_os_pool_unlock(&s->out[i].file);
 }
 #else
 typedef struct vitp_spool {
@@ -11746,7 +11797,7 @@ static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
 {
     (void)s, (void)reason, (void)all;
 }
-static void vitp_spool_leave(vitp_spool *s, bool ours) { (void)s, (void)ours; }
+static void vitp_spool_leave(vitp_spool *s) { (void)s; }
 static bool vitp_spool_is_empty(const vitp_spool *s)
 {
     (void)s;
@@ -13454,11 +13505,14 @@ static uint32_t vitp_stock_check_journal(vitp_stock *s)
 }
 
 /* Settles the request that was under way when the writer died. Returns how many records need not
-   be sent any more. */
-static uint32_t vitp_stock_resume(vitp_stock *s)
+   be sent any more: it was answered, or the writer had just put it into the spool, whose parts would
+   get other keys. */
+static uint32_t vitp_stock_resume(vitp_stock *s, vitp_spool *spool)
 {
     vitp_ledger *l = s->ledger;
     uint32_t     records = vitp_stock_check_journal(s);
+    if (l->batch_state == VITP_BATCH_SENT && records > 0 && vitp_spool_holds(spool, l->batch_key))
+        vitp_stock_set_state(s, VITP_BATCH_DONE);
     if (l->batch_state == VITP_BATCH_DONE) {
         vitp_stock_skip(s);
         vitp_stock_set_state(s, VITP_BATCH_NONE);
@@ -14131,7 +14185,7 @@ static void vitp_worker_take_over(vit_client *t, vitp_stock *s, uint32_t capacit
     }
     s->skew_ns = vitp_os_now_ns() - s->ledger->writer.begin_ns -
                  ((uint64_t)vitp_os_wall_s() - (uint64_t)s->ledger->writer.begin_s) * 1000000000u;
-    vitp_worker_count_adopted(t, &found, s->queue ? vitp_stock_resume(s) : 0);
+    vitp_worker_count_adopted(t, &found, s->queue ? vitp_stock_resume(s, &t->spool) : 0);
 }
 
 /* Ends with the adopted pool. */
@@ -14700,8 +14754,15 @@ static bool vitp_batch_fill_spooled(vitp_batch_builder *b, const vitp_spool_unit
     return !more && batch->records == u->records;
 }
 
-/* Puts the oldest batch of the spool, or what is left of it, into the body: as it was, also where
-   batches are smaller by now, unless it was refused. */
+/* What may have been received is repeated as it was, also where batches are smaller by now, unless
+   the server refused it. */
+static size_t vitp_batch_limit_spooled(const vit_client *t, const vitp_spool_unit *u)
+{
+    bool again = (u->records > 0 || t->spool.in.head.under_way > 0) && !t->spool.refused;
+    return again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
+}
+
+/* Puts the oldest batch of the spool, or what is left of it, into the body. */
 static bool vitp_batch_build_spooled(vit_client *t)
 {
     const vitp_wire_form *form = vitp_wire_form_of(t->form);
@@ -14719,7 +14780,7 @@ static bool vitp_batch_build_spooled(vit_client *t)
         b.client = t;
         b.job.shape = form->shape;
         b.job.now_ns = b.job.wall_ns = vitp_os_wall_ns();
-        b.limit = t->form == VIT_WIRE_EVENT || t->suspects > 0 ? t->batch_limit : (size_t)-1;
+        b.limit = vitp_batch_limit_spooled(t, &u);
         b.most = u.most;
         b.json.data = t->body;
         b.json.capacity = t->body_capacity - strlen(form->close);
@@ -14906,8 +14967,8 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
     vitp_worker_hold_for(t, VITP_SAVE_HOLD_MS);
     vitp_worker_close_spool(t);
     if (!t->held) t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
-    if (t->held && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED && !t->unsaved) {
-        vitp_spool_measure(&t->spool);
+    if (t->held && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED && !t->unsaved &&
+        vitp_spool_measure(&t->spool)) {
         while (vitp_os_now_ns() < until_ns && vitp_worker_adopt(t) &&
                vitp_worker_save_adopted(t, now_ns)) {}
         vitp_worker_save_own(t, now_ns, until_ns, all);
@@ -15037,9 +15098,9 @@ static void vitp_worker_recall_wait(vit_client *t)
     size_t    size = 0;
     vitp_wait wait = { "", 0 };
     int64_t   left_s;
-    if (!vitp_worker_wait_path(t, path) ||
-        vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK)
-        return;
+    if (!vitp_worker_wait_path(t, path) || !vitp_os_is_private(t->settings_folder)) return;
+    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
+    if (vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK) return;
     vitp_worker_endpoint_hash(t, wait.hash);
     vitp_settings_each(text, size, vitp_worker_read_wait, &wait);
     t->waits = wait.until_s > 0;
@@ -15074,6 +15135,9 @@ static void vitp_worker_rejected(vit_client *t)
         t->batch_limit = t->suspects / 2u;
         t->batch.ready = false;
         if (t->batch.stock) vitp_stock_abandon(t->batch.stock);
+#ifndef VITELEMETRY_NO_FILES
+        else t->spool.refused = true;
+#endif
         return;
     }
     t->body[t->batch.size] = 0;
@@ -15994,14 +16058,15 @@ static bool vitp_client_take_system(vit_client *t)
     return false;
 }
 
-/* What was not delivered stays in the file for the next start. ours: else it is the parent's. */
+/* What was not delivered stays in the file for the next start. ours: else it is the parent's, and
+   what its consumer had open or from the allocator it may just have been giving back. */
 static void vitp_client_leave_pools(vit_client *t, bool ours)
 {
 #ifndef VITELEMETRY_NO_FILES
     vitp_stock *s = &t->own;
     bool        keep =
         !ours || (s->queue && vitp_queue_pushed(s->queue) != VITP_ATOMIC_LOAD_PTR(&t->released));
-    if (t->adopted.queue) vitp_worker_put_down(t, false);
+    if (t->adopted.queue && ours) vitp_worker_put_down(t, false);
     if (s->file.memory && ours) VITP_ATOMIC_STORE_RELEASE(&s->ledger->writer.process, 0u);
     if (VITP_ATOMIC_LOAD(&t->recorder.outlives) && !keep) vitp_os_pool_remove(&s->file);
     else vitp_os_pool_close(&s->file);
@@ -16025,7 +16090,7 @@ static void vitp_client_give_back(vit_client *t, bool locks)
         if (t->kept) WinHttpCloseHandle(t->kept);
 #endif
     }
-    vitp_spool_leave(&t->spool, locks);
+    if (locks) vitp_spool_leave(&t->spool);
     vitp_client_leave_pools(t, locks);
     vitp_os_page_free(&t->recorder.page);
     if (t->own.block) allocator.free_fn(t->own.block, allocator.user);
@@ -16783,6 +16848,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SPOOL_FILE_MAX
 #undef VITP_SPOOL_NAME_MAX
 #undef VITP_SPOOL_WASTE
+#undef VITP_SPOOL_LOOKS
 #undef VITP_BACKOFF_FIRST_MS
 #undef VITP_BACKOFF_MAX_MS
 #undef VITP_BACKOFF_RETRY_AFTER_S
