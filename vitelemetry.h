@@ -62,9 +62,10 @@ DELIVERY
         401, 403                nothing more is sent in this run
         404, 410, 3xx           the same: redirects are not followed
 
-    At most 120 requests an hour fail. After an outage what is in the spool is spread over three
-    quarters of its length, 45 minutes at most, so that many clients do not come at once;
-    vit_flush and vit_destroy do not wait for that. What was dropped or refused is told to the
+    At most 120 requests an hour fail. After an outage what is in the spool is spread over as long
+    as that lasted, an hour at most, and behind a Retry-After a client waits up to a quarter of it
+    more, 15 minutes at most, so that many do not come at once; vit_flush and vit_destroy do not
+    wait for either. What was dropped or refused is told to the
     server by one event telemetry.report behind the next delivery, at most once a minute.
 
 WHAT LEAVES YOUR MACHINE
@@ -10694,6 +10695,14 @@ static void vitp_wire_time(vitp_event_writer *w, const char *before, uint64_t un
     vitp_json_raw(w->json, "\"", 1);
 }
 
+/* A trace of nothing but zeros is none (opentelemetry-proto). */
+static bool vitp_wire_has_trace(const vitp_event_writer *w)
+{
+    static const unsigned char none[16] = { 0 };
+    return (w->head.flags & VITP_RECORD_CORRELATED) &&
+           memcmp(w->head.correlation_id, none, sizeof none) != 0;
+}
+
 /* The body repeats the name for receivers that do not know eventName, which is of version 1.5. */
 static void vitp_wire_log_record(vitp_event_writer *w)
 {
@@ -10708,7 +10717,7 @@ static void vitp_wire_log_record(vitp_event_writer *w)
     vitp_json_text(w->json, ",\"body\":{\"stringValue\":");
     vitp_json_string(w->json, w->name, w->name_size);
     vitp_json_raw(w->json, "}", 1);
-    if (w->head.flags & VITP_RECORD_CORRELATED) {
+    if (vitp_wire_has_trace(w)) {
         vitp_text_hex(hex, w->head.correlation_id, 16);
         vitp_wire_text_value(w, ",\"traceId\":", hex);
     }
@@ -10955,10 +10964,11 @@ typedef struct vitp_spool {
     uint64_t          at;         /* in bytes: what is read next */
     vitp_spool_closed closed[VITP_SPOOL_CLOSED_MAX]; /* written by this client, and let go */
     uint32_t          closed_count;
-    uint32_t          alone;   /* 1: nothing more is to be read; read by all */
-    bool              tried;   /* what is read next was sent in this run */
-    bool              refused; /* and is halved: the server did not take it */
-    bool              all;     /* for one call: of vitp_spool_forget */
+    uint32_t          alone;            /* 1: nothing more is to be read; read by all */
+    bool              tried;            /* what is read next was sent in this run */
+    bool              refused;          /* and is halved: the server did not take it */
+    uint64_t          batches, batched; /* written or read in this run, and their records */
+    bool              all;              /* for one call: of vitp_spool_forget */
     /* counters, read by all */
     uintptr_t records, adopted, handed_over, dropped[VIT_DROP_COUNT];
 } vitp_spool;
@@ -10996,6 +11006,20 @@ static void vitp_spool_count(uintptr_t *counter, uint32_t n)
 static void vitp_spool_uncount(vitp_spool *s, uint32_t n)
 {
     (void)VITP_ATOMIC_ADD_PTR(&s->records, (uintptr_t)0 - (uintptr_t)n);
+}
+
+static void vitp_spool_note_batch(vitp_spool *s, uint32_t records)
+{
+    s->batches++;
+    s->batched += records;
+}
+
+/* How many requests what waits will take, going by the batches so far: they are as they were
+   written, however many records one could have. */
+static uint64_t vitp_spool_requests(const vitp_spool *s)
+{
+    uint64_t records = VITP_ATOMIC_LOAD_PTR(&s->records);
+    return (s->batched > 0 ? records * s->batches / s->batched : records) + 1u;
 }
 
 static void vitp_spool_drop(vitp_spool *s, uint32_t n, vit_drop reason)
@@ -11490,6 +11514,7 @@ static void vitp_spool_note_part(vitp_spool *s, uint32_t records)
 static void vitp_spool_release(vitp_spool *s, uint64_t end, uint32_t records)
 {
     vitp_spool_uncount(s, records);
+    vitp_spool_note_batch(s, records);
     s->in.records -= records < s->in.records ? records : s->in.records;
     s->at = s->in.head.begin = end;
     s->in.head.under_way = 0;
@@ -11560,8 +11585,8 @@ static bool vitp_spool_add_size(const char *folder, const char *name, void *user
 
 #define VITP_SPOOL_LOOKS 16u
 
-/* Under the folder's lock: how much all files take. One that gets another name meanwhile, by whoever
-   reads it, may be missed: so until two looks agree. False: they do not. */
+/* Under the folder's lock: how much all files take. One that gets another name meanwhile, by
+   whoever reads it, may be missed: so until two looks agree. False: they do not. */
 static bool vitp_spool_measure(vitp_spool *s)
 {
     uint64_t before;
@@ -11746,6 +11771,7 @@ static bool vitp_spool_end(vitp_spool *s, bool errors, const char key[33], bool 
     }
     f->records += records;
     vitp_spool_count(&s->records, records);
+    vitp_spool_note_batch(s, records);
     VITP_ATOMIC_STORE(&s->alone, 0u);
     return true;
 }
@@ -11797,7 +11823,12 @@ static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
 {
     (void)s, (void)reason, (void)all;
 }
-static void vitp_spool_leave(vitp_spool *s) { (void)s; }
+static void     vitp_spool_leave(vitp_spool *s) { (void)s; }
+static uint64_t vitp_spool_requests(const vitp_spool *s)
+{
+    (void)s;
+    return 1;
+}
 static bool vitp_spool_is_empty(const vitp_spool *s)
 {
     (void)s;
@@ -11995,29 +12026,33 @@ static size_t vitp_settings_print(const vitp_settings *s, char out[VITP_SETTINGS
 #define VITP_BACKOFF_EACH_NS  UINT64_C(60000000000)
 #define VITP_BACKOFF_BURST_NS (59u * VITP_BACKOFF_EACH_NS)
 
-/* After an outage what waits on disk is spread over three quarters of its length, but no longer
-   than this; an outage begins with so many failures. */
-#define VITP_BACKOFF_SPREAD_NS    (UINT64_C(2700) * 1000000000u)
-#define VITP_BACKOFF_SPREAD_AFTER 5u
+/* After an outage, which lasts as long as this at least, what waits on disk is spread over its
+   length, but all of it is to be gone an hour after the server came back, at some time
+   since the last failure. */
+#define VITP_BACKOFF_OUTAGE_NS (UINT64_C(30) * 1000000000u)
+#define VITP_BACKOFF_SPREAD_NS (UINT64_C(3540) * 1000000000u)
 
 /* All times are of the monotonic clock; 0: now. */
 typedef struct vitp_backoff {
     uint32_t failures;
     uint64_t until_ns;
-    bool     by_server; /* until_ns is a Retry-After: nothing overrides it */
-    uint64_t debt_ns;   /* when all failures will have been paid for */
-    uint64_t first_ns;  /* of the failures */
-    uint64_t spread_ns; /* until when what waits on disk is spread */
-    uint64_t spool_ns;  /* when the next of it may go */
+    bool     by_server;         /* until_ns is a Retry-After: nothing overrides it */
+    uint64_t extra_ns;          /* and this is added, that not all clients come in one second */
+    uint64_t debt_ns;           /* when all failures will have been paid for */
+    uint64_t first_ns, last_ns; /* of the failures */
+    uint64_t spread_ns;         /* until when what waits on disk is spread */
+    uint64_t spool_ns;          /* when the next of it may go */
 } vitp_backoff;
 
 static void vitp_backoff_succeed(vitp_backoff *b, uint64_t now_ns)
 {
-    uint64_t spread_ns = (now_ns - b->first_ns) / 4u * 3u;
-    if (spread_ns > VITP_BACKOFF_SPREAD_NS) spread_ns = VITP_BACKOFF_SPREAD_NS;
-    if (b->failures >= VITP_BACKOFF_SPREAD_AFTER) b->spread_ns = now_ns + spread_ns;
+    uint64_t spread_ns = now_ns - b->first_ns, since_ns = now_ns - b->last_ns;
+    uint64_t unknown_ns = (uint64_t)VITP_BACKOFF_MAX_MS * VITP_MS, most_ns = VITP_BACKOFF_SPREAD_NS;
+    most_ns -= since_ns < unknown_ns ? since_ns : unknown_ns;
+    if (b->failures > 0 && spread_ns >= VITP_BACKOFF_OUTAGE_NS)
+        b->spread_ns = now_ns + (spread_ns < most_ns ? spread_ns : most_ns);
     b->failures = 0;
-    b->until_ns = 0;
+    b->until_ns = b->extra_ns = 0;
     b->by_server = false;
 }
 
@@ -12028,12 +12063,29 @@ static void vitp_backoff_spread(vitp_backoff *b, uint64_t requests, uint64_t now
     b->spool_ns = 0;
     if (now_ns < b->spread_ns && requests > 0)
         b->spool_ns = now_ns + random % ((b->spread_ns - now_ns) / requests * 2u + 1u);
+    if (b->spool_ns > b->spread_ns) b->spool_ns = b->spread_ns;
 }
 
 /* An answer that is not 2xx, or none. */
 static void vitp_backoff_count(vitp_backoff *b, uint64_t now_ns)
 {
     b->debt_ns = (b->debt_ns > now_ns ? b->debt_ns : now_ns) + VITP_BACKOFF_EACH_NS;
+}
+
+/* The server asks for this wait: nobody comes before, and most a little later. */
+static void vitp_backoff_obey(vitp_backoff *b, uint32_t retry_after_s, uint64_t now_ns,
+                              uint64_t random)
+{
+    uint64_t wait_ns, most_ns = (uint64_t)VITP_BACKOFF_MAX_MS * VITP_MS;
+    if (retry_after_s > VITP_BACKOFF_RETRY_AFTER_S) retry_after_s = VITP_BACKOFF_RETRY_AFTER_S;
+    wait_ns = (uint64_t)retry_after_s * 1000000000u;
+    b->by_server = true;
+    b->until_ns = now_ns + wait_ns;
+    if (wait_ns > most_ns) b->last_ns = b->until_ns; /* it knows when it will be back */
+    if (most_ns > wait_ns / 4u) most_ns = wait_ns / 4u;
+    if (most_ns > (uint64_t)VITP_BACKOFF_RETRY_AFTER_S * 1000000000u - wait_ns)
+        most_ns = (uint64_t)VITP_BACKOFF_RETRY_AFTER_S * 1000000000u - wait_ns;
+    b->extra_ns = random % (most_ns + 1u);
 }
 
 static void vitp_backoff_fail(vitp_backoff *b, uint32_t retry_after_s, uint64_t now_ns,
@@ -12045,17 +12097,19 @@ static void vitp_backoff_fail(vitp_backoff *b, uint32_t retry_after_s, uint64_t 
     for (i = 0; i < b->failures && bound_ms < VITP_BACKOFF_MAX_MS; i++) bound_ms *= 2;
     if (bound_ms > VITP_BACKOFF_MAX_MS) bound_ms = VITP_BACKOFF_MAX_MS;
     wait_ms = random % (bound_ms + 1u);
-    b->by_server = retry_after_s > 0;
-    if (retry_after_s > VITP_BACKOFF_RETRY_AFTER_S) retry_after_s = VITP_BACKOFF_RETRY_AFTER_S;
-    if (b->by_server) wait_ms = (uint64_t)retry_after_s * 1000u;
+    b->last_ns = now_ns;
+    b->by_server = false;
+    b->extra_ns = 0;
     b->until_ns = now_ns + wait_ms * VITP_MS;
+    if (retry_after_s > 0) vitp_backoff_obey(b, retry_after_s, now_ns, random);
     if (b->failures < 32u) b->failures++;
 }
 
 /* When the next request may go. hurry: somebody waits for it. */
 static uint64_t vitp_backoff_next_ns(const vitp_backoff *b, bool hurry)
 {
-    uint64_t until_ns = hurry && !b->by_server ? 0 : b->until_ns;
+    uint64_t least_ns = b->by_server ? b->until_ns : 0;
+    uint64_t until_ns = hurry ? least_ns : b->until_ns + b->extra_ns;
     uint64_t paid_ns = b->debt_ns > VITP_BACKOFF_BURST_NS ? b->debt_ns - VITP_BACKOFF_BURST_NS : 0;
     return until_ns > paid_ns ? until_ns : paid_ns;
 }
@@ -13505,8 +13559,8 @@ static uint32_t vitp_stock_check_journal(vitp_stock *s)
 }
 
 /* Settles the request that was under way when the writer died. Returns how many records need not
-   be sent any more: it was answered, or the writer had just put it into the spool, whose parts would
-   get other keys. */
+   be sent any more: it was answered, or the writer had just put it into the spool, whose parts
+   would get other keys. */
 static uint32_t vitp_stock_resume(vitp_stock *s, vitp_spool *spool)
 {
     vitp_ledger *l = s->ledger;
@@ -14740,15 +14794,17 @@ static bool vitp_batch_add_spooled(vitp_batch_builder *b, const vitp_spool_walk 
     return true;
 }
 
-/* Fills the batch from a unit. True: with all of it, and its key. */
+/* Fills the batch from a unit. True: with all of it, and its key. Behind what cannot be read may be
+   another batch, whose head it was. */
 static bool vitp_batch_fill_spooled(vitp_batch_builder *b, const vitp_spool_unit *u,
                                     vitp_spool_walk *w)
 {
     vitp_batch     *batch = &b->client->batch;
     vitp_spool_walk next = *w;
     bool            more;
-    while ((more = vitp_spool_step(&next) && next.record) && !b->full &&
-           vitp_batch_add_spooled(b, &next))
+    while ((more = vitp_spool_step(&next) && next.record &&
+                   (batch->records == 0 || next.pieces == w->pieces)) &&
+           !b->full && vitp_batch_add_spooled(b, &next))
         *w = next;
     batch->spool_end = w->at;
     return !more && batch->records == u->records;
@@ -15098,6 +15154,7 @@ static void vitp_worker_recall_wait(vit_client *t)
     size_t    size = 0;
     vitp_wait wait = { "", 0 };
     int64_t   left_s;
+    uint64_t  random = 0;
     if (!vitp_worker_wait_path(t, path) || !vitp_os_is_private(t->settings_folder)) return;
     vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
     if (vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK) return;
@@ -15107,8 +15164,8 @@ static void vitp_worker_recall_wait(vit_client *t)
     left_s = wait.until_s - vitp_os_wall_s();
     if (left_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S) vitp_worker_keep_wait(t, 0); /* no server */
     if (left_s <= 0 || left_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S) return;
-    t->backoff.until_ns = vitp_os_now_ns() + (uint64_t)left_s * 1000000000u;
-    t->backoff.by_server = true;
+    (void)vitp_id_random(&random, sizeof random);
+    vitp_backoff_obey(&t->backoff, (uint32_t)left_s, vitp_os_now_ns(), random);
 }
 #endif
 
@@ -15235,8 +15292,7 @@ static void vitp_worker_delivered(vit_client *t)
     vitp_backoff_succeed(&t->backoff, now_ns);
     vitp_worker_keep_wait(t, 0);
     (void)vitp_id_random(&random, sizeof random);
-    vitp_backoff_spread(&t->backoff, VITP_ATOMIC_LOAD_PTR(&t->spool.records) / t->batch_events + 1u,
-                        now_ns, random);
+    vitp_backoff_spread(&t->backoff, vitp_spool_requests(&t->spool), now_ns, random);
     vitp_worker_limit(t, (uint32_t)events);
     vitp_worker_list(t, size);
     vitp_worker_report(t, now_ns);
@@ -16854,8 +16910,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_BACKOFF_RETRY_AFTER_S
 #undef VITP_BACKOFF_EACH_NS
 #undef VITP_BACKOFF_BURST_NS
+#undef VITP_BACKOFF_OUTAGE_NS
 #undef VITP_BACKOFF_SPREAD_NS
-#undef VITP_BACKOFF_SPREAD_AFTER
 #undef VITP_WINHTTP_TEXT_MAX
 #undef VITP_WINHTTP_HOST_MAX
 #undef VITP_WINHTTP_ANSWER_MAX

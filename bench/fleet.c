@@ -164,6 +164,7 @@ struct client {
     fifo         queue, spool, units; /* units: records of each batch in the spool */
     size_t       ready;               /* records of the batch that is retried */
     bool         ready_spooled, hurry;
+    uint64_t     batches, batched; /* of the spool, in this run, and their records */
     /* real */
     vit_client *real;
     numbers     recorded; /* by number */
@@ -229,10 +230,16 @@ static void sim_start(client *c)
     bool     by_server = c->backoff.by_server; /* Retry-After holds for the next start */
     uint64_t until_ns = c->backoff.until_ns;
     memset(&c->backoff, 0, sizeof c->backoff);
-    if (by_server && until_ns > now_ns) {
-        c->backoff.by_server = true;
-        c->backoff.until_ns = until_ns;
-    }
+    c->batches = c->batched = 0;
+    if (by_server && until_ns > now_ns)
+        vitp_backoff_obey(&c->backoff, (uint32_t)((until_ns - now_ns) / SECOND), now_ns,
+                          draw(&c->jitter));
+}
+
+static void sim_note_batch(client *c, size_t records)
+{
+    c->batches++;
+    c->batched += records;
 }
 
 static void sim_record(client *c) { numbers_add(&c->queue.n, now_ns); }
@@ -248,6 +255,7 @@ static void sim_save(client *c, bool all)
         if (c->ready > 0 && !c->ready_spooled) n = c->ready;
         c->ready = 0;
         numbers_add(&c->units.n, n);
+        sim_note_batch(c, n);
         for (left -= n; n > 0; n--) numbers_add(&c->spool.n, fifo_pop(&c->queue));
     }
 }
@@ -271,14 +279,19 @@ static bool sim_next(client *c)
     return true;
 }
 
+static uint64_t sim_requests(const client *c)
+{
+    uint64_t records = fifo_size(&c->spool);
+    return (c->batched > 0 ? records * c->batches / c->batched : records) + 1u;
+}
+
 static void sim_delivered(client *c)
 {
     fifo *from = c->ready_spooled ? &c->spool : &c->queue;
-    if (c->ready_spooled) (void)fifo_pop(&c->units);
+    if (c->ready_spooled) sim_note_batch(c, (size_t)fifo_pop(&c->units));
     for (; c->ready > 0; c->ready--) arrived(c, fifo_pop(from));
     vitp_backoff_succeed(&c->backoff, now_ns);
-    vitp_backoff_spread(&c->backoff, fifo_size(&c->spool) / c->s->batch + 1u, now_ns,
-                        draw(&c->jitter));
+    vitp_backoff_spread(&c->backoff, sim_requests(c), now_ns, draw(&c->jitter));
 }
 
 static bool sim_step(client *c)

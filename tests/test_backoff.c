@@ -156,7 +156,13 @@ static void test_server_wins(void **state)
         assert_true(b.by_server);
         assert_false(vitp_backoff_is_due(&b, b.until_ns - 1, false));
         assert_false(vitp_backoff_is_due(&b, b.until_ns - 1, true)); /* not by a hurry either */
-        assert_true(vitp_backoff_is_due(&b, b.until_ns, false));
+        assert_true(vitp_backoff_is_due(&b, b.until_ns, true));
+        assert_true(b.extra_ns <= 900u * (uint64_t)S); /* clients come back one by one */
+        assert_true(b.extra_ns <= rows[i].wait_s * (uint64_t)S / 4u);
+        assert_true(b.until_ns + b.extra_ns <= now + DAY_S * (uint64_t)S);
+        assert_true(b.extra_ns == 0 ||
+                    !vitp_backoff_is_due(&b, b.until_ns + b.extra_ns - 1, false));
+        assert_true(vitp_backoff_is_due(&b, b.until_ns + b.extra_ns, false));
         vitp_backoff_fail(&b, 0, now, 10); /* the next failure is ours again */
         assert_false(b.by_server);
         assert_true(vitp_backoff_is_due(&b, now, true));
@@ -201,27 +207,38 @@ static void test_failures_an_hour(void **state)
 /* What waits on disk is spread after an outage, and only then. */
 static void test_spread(void **state)
 {
-    vitp_backoff b = failed(VITP_BACKOFF_SPREAD_AFTER - 1, 0);
-    uint64_t     at = now + 3600u * (uint64_t)S, left;
+    vitp_backoff b = failed(1, 0);
+    uint64_t     at = now + VITP_BACKOFF_OUTAGE_NS - 1, left;
     (void)state;
     vitp_backoff_succeed(&b, at);
     vitp_backoff_spread(&b, 100, at, UINT64_MAX);
     assert_true(b.spool_ns == 0); /* a short one */
-    b = failed(VITP_BACKOFF_SPREAD_AFTER, 0);
+    b = failed(3, 0);
+    vitp_backoff_succeed(&b, now + 600u * (uint64_t)S);
+    assert_true(b.spread_ns == now + 1200u * (uint64_t)S); /* as long as it lasted */
+    at = now + 3600u * (uint64_t)S;
+    b = failed(20, 0);
+    vitp_backoff_fail(&b, 0, at - 300u * (uint64_t)S, 0); /* it may be back for five minutes */
     vitp_backoff_succeed(&b, at);
-    assert_true(b.spread_ns == at + 2700u * (uint64_t)S); /* of an hour */
+    assert_true(b.spread_ns == at + VITP_BACKOFF_SPREAD_NS - 300u * (uint64_t)S);
     for (left = 100; left > 0; left--) {
         vitp_backoff_spread(&b, left, at, random_bits());
         assert_true(b.spool_ns >= at);
         assert_true(b.spool_ns <= at + (b.spread_ns - at) / left * 2u + 1u);
+        assert_true(b.spool_ns <= b.spread_ns);
         at = b.spool_ns;
     }
-    assert_true(at <= b.spread_ns + 2700u * (uint64_t)S);
     vitp_backoff_spread(&b, 0, now, UINT64_MAX); /* nothing is left */
     assert_true(b.spool_ns == 0);
-    b = failed(VITP_BACKOFF_SPREAD_AFTER, 0);
+    b = failed(1, 0);
+    vitp_backoff_fail(&b, 3600, now, 0); /* it says when it will be back */
+    vitp_backoff_succeed(&b, now + 3660u * (uint64_t)S);
+    assert_true(b.spread_ns - (now + 3660u * (uint64_t)S) ==
+                VITP_BACKOFF_SPREAD_NS - 60u * (uint64_t)S);
+    b = failed(20, 0);
     vitp_backoff_succeed(&b, now + 86400u * 30u * (uint64_t)S);
-    assert_true(b.spread_ns - (now + 86400u * 30u * (uint64_t)S) == VITP_BACKOFF_SPREAD_NS);
+    assert_true(b.spread_ns - (now + 86400u * 30u * (uint64_t)S) ==
+                VITP_BACKOFF_SPREAD_NS - 900u * (uint64_t)S);
     vitp_backoff_spread(&b, 5, b.spread_ns, UINT64_MAX); /* its time is over */
     assert_true(b.spool_ns == 0);
 }
