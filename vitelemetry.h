@@ -15426,7 +15426,7 @@ static uint64_t vitp_worker_ms_to_next(vit_client *t, uint64_t now_ns)
 /* How long there is nothing to do, at most flush_ms. */
 static uint32_t vitp_worker_rest_ms(vit_client *t)
 {
-    uint64_t now_ns = vitp_os_now_ns(), ms = t->flush_ms;
+    uint64_t now_ns = vitp_os_now_ns(), ms;
     if (t->pending) ms = VITP_WORKER_PENDING_MS;
     else if (t->later) ms = VITP_WORKER_LATER_MS;
     else if (!vitp_worker_may_send(t)) ms = t->flush_ms;
