@@ -991,6 +991,176 @@ static void test_locked(void **state)
     bench_free(&b);
 }
 
+/* What is recorded after a purge never goes under the key of what was forgotten: a server that knows
+   that key would throw it away. */
+static void test_key_after_purge(void **state)
+{
+    bench       b;
+    vit_client *t;
+    size_t      i;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.batch_events = 4;
+    b.o.flush_ms = 60000;
+    t = bench_client(&b);
+    track_many(t, 0, 4);
+    pump(t);
+    assert_int_equal(wire_count(&b.w), 1);
+    vit_purge(t);
+    track_many(t, 4, 4);
+    t = again(&b, t);
+    online(&b);
+    assert_true(vit_flush(t, 1000));
+    assert_int_equal(wire_times(&b.w, "\"f7\""), 1);
+    for (i = 1; i < b.w.count; i++)
+        assert_string_not_equal(b.w.calls[i].key, b.w.calls[0].key);
+    end(t);
+    bench_free(&b);
+}
+
+/* A label, and a session's id, that grew in the scrubber come back from the disk as they were. */
+static void test_grown_labels(void **state)
+{
+    static const char label[] = "a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co";
+    bench             b;
+    vit_client       *t;
+    lines             before, after;
+    (void)state;
+    bench_make(&b);
+    b.o.transport.send_fn = NULL;
+    t = bench_client(&b);
+    vit_session_begin(t, "zq.tester zq.tester zq.tester zq.tester zq.tester zq.tester", NULL);
+    vit_purge(t);
+    assert_int_equal(track(t, label), VIT_OK);
+    before = lines_of(t);
+    assert_int_equal(before.count, 1);
+    assert_int_equal(count_of(before.text[0], "[email]"), 8);
+    t = again(&b, t);
+    after = lines_of(t);
+    assert_int_equal(after.count, 1);
+    assert_string_equal(after.text[0], before.text[0]);
+    lines_free(&before);
+    lines_free(&after);
+    end(t);
+    bench_free(&b);
+}
+
+/* A program whose cap is smaller reads what one with a larger left. */
+static void test_smaller_cap(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.o.transport.send_fn = NULL;
+    t = bench_client(&b);
+    track_many(t, 0, 900);
+    assert_true(vit_destroy(t, 0));
+    assert_true(files_of(&b).bytes > 65536);
+    b.o.transport.send_fn = wire_send;
+    b.o.spool_bytes_max = 65536;
+    t = bench_client(&b);
+    assert_true(vit_flush(t, 1000));
+    assert_each(&b.w, "\"f%u\"", 900, 1);
+    assert_int_equal(vit_get_stats(t).adopted, 900);
+    end(t);
+    bench_free(&b);
+}
+
+/* How long the server told us to wait is forgotten with the rest; and a time that was noted under a
+   clock that was far ahead counts for nothing. */
+static void test_wait_forgotten(void **state)
+{
+    unsigned how;
+    (void)state;
+    for (how = 0; how < 4; how++) {
+        bench       b;
+        vit_client *t;
+        uint64_t    right_ns = wall_ns;
+        char        path[128];
+        bench_make(&b);
+        snprintf(path, sizeof path, "%.63s/vector-inspector.wait", b.folder);
+        b.w.otherwise.http_status = 503;
+        b.w.otherwise.retry_after_s = 3600;
+        if (how == 3) wall_ns += 40u * 365u * DAY;
+        t = bench_client(&b);
+        track_many(t, 0, 1);
+        pump_later(t);
+        assert_true(file_exists(path));
+        if (how == 0) vit_purge(t);
+        if (how == 1) vit_set_consent(t, VIT_CONSENT_DENIED);
+        if (how == 2) {
+            b.o.consent = VIT_CONSENT_DENIED;
+            t = again(&b, t);
+        }
+        wall_ns = right_ns;
+        if (how == 3) {
+            online(&b);
+            b.w.otherwise.retry_after_s = 0;
+            t = again(&b, t);
+            assert_true(vit_flush(t, 1000));
+            assert_each(&b.w, "\"f%u\"", 1, 1);
+        }
+        assert_false(file_exists(path));
+        end(t);
+        bench_free(&b);
+    }
+}
+
+/* A server that does not want telemetry.report gets it once. */
+static void test_report_refused(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    b.w.answer_fn = poison;
+    b.w.user = (void *)(uintptr_t) "telemetry.report";
+    t = bench_client(&b);
+    assert_true(vit_register_secret(t, "swordfish", 0));
+    (void)track(t, "swordfish"); /* something to report */
+    for (i = 0; i < 100; i++) {
+        track_many(t, i, 1);
+        pump_for(t, 70);
+    }
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 1);
+    assert_each(&b.w, "\"f%u\"", 100, 1);
+    end(t);
+    bench_free(&b);
+}
+
+/* A forked child that lives on does not keep what its parent let go. */
+static void test_forked_child(void **state)
+{
+    bench       b;
+    vit_client *t;
+    pid_t       child;
+    int         status = 0;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    t = bench_client(&b);
+    track_many(t, 0, 5);
+    pump_later(t);
+    assert_int_equal(vit_get_stats(t).spooled, 5);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)vit_destroy(t, 0); /* touches nothing of the parent's */
+        for (;;) sleep_ms(1000);
+    }
+    online(&b);
+    assert_true(vit_flush(t, 1000));
+    assert_each(&b.w, "\"f%u\"", 5, 1);
+    end(t);
+    (void)kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    bench_free(&b);
+}
+
 static void test_crc(void **state)
 {
     unsigned char bytes[32];
@@ -1036,6 +1206,12 @@ int main(void)
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_two_clients),
         cmocka_unit_test(test_locked),
+        cmocka_unit_test(test_key_after_purge),
+        cmocka_unit_test(test_grown_labels),
+        cmocka_unit_test(test_smaller_cap),
+        cmocka_unit_test(test_wait_forgotten),
+        cmocka_unit_test(test_report_refused),
+        cmocka_unit_test(test_forked_child),
     };
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);
