@@ -658,13 +658,15 @@ static void print_rate(const char *what, rate r, double steady)
 
 static double minutes(uint64_t ns) { return (double)ns / 60e9; }
 
-/* True: the goal is met. The peak of a small fleet is that of one client: it is not judged. */
+/* True: the goal is met. The peak of a small fleet is that of one client, and where the server says
+   when to come back it is the server's: these are printed, but not judged. */
 static bool report(const order *o, const scenario *s, tally *t)
 {
     size_t back = BACK / SECOND, later = back + 5400u, stop = o->hours * 3600u;
     rate   before = rate_of(t->good, 1800, AWAY / SECOND), after = rate_of(t->good, back, stop);
     double most = 3.0 * before.mean;
-    bool   small = before.mean < 100.0, even, whole;
+    bool   judged = before.mean >= 100.0 && s->retry_after_s == 0 && !s->until_back;
+    bool   even, whole;
     printf("\n%s\n  %-34s %9s %8s %8s\n", s->name, "requests a second", "mean", "peak", "ratio");
     print_rate("before", before, before.mean);
     print_rate("while the server is away (failed)", rate_of(t->failed, AWAY / SECOND, back),
@@ -682,15 +684,15 @@ static bool report(const order *o, const scenario *s, tally *t)
            minutes(t->last_ns - AWAY), minutes(t->last_ns - BACK));
     printf("  where they were ended: at most %.2f min after the next start; %lu wait for one\n",
            minutes(t->after_start_ns), (unsigned long)t->waits_ended);
-    even = small || (double)after.peak <= most;
+    even = !judged || (double)after.peak <= most;
     whole = t->waits == t->waits_ended && t->last_ns <= AWAY + 2u * HOUR &&
             t->after_start_ns <= MINUTE + s->retry_after_s * SECOND / 4u * 5u;
     printf("  goal: peak %.2f of the steady rate (3%s): %s; all there in two hours: %s;"
            " 120 failures an hour: %s\n",
-           (double)after.peak / before.mean, small ? ", for 100 a second and more" : "",
-           !even   ? "MISSED"
-           : small ? "-"
-                   : "met",
+           (double)after.peak / before.mean, judged ? "" : ", not judged here",
+           !even     ? "MISSED"
+           : !judged ? "-"
+                     : "met",
            whole ? "met" : "MISSED", t->failures_most <= FAILS_MAX ? "met" : "MISSED");
     return even && whole && t->failures_most <= FAILS_MAX;
 }

@@ -29,7 +29,7 @@ static void bench_free(bench *b)
     folder_remove(b->folder);
 }
 
-static vit_client *bench_client(bench *b)
+TEST_FN vit_client *bench_client(bench *b)
 {
     vit_client *t = vit_create(&b->o);
     assert_non_null(t);
@@ -44,7 +44,7 @@ static vit_status track(vit_client *t, const char *name)
     return vit_track_feature_toggled(t, &event);
 }
 
-static void end(vit_client *t)
+TEST_FN void end(vit_client *t)
 {
     assert_balanced(t);
     assert_true(vit_destroy(t, 0));

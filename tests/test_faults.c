@@ -1,0 +1,206 @@
+/* test_faults.c: each system call of the spool and of what it stands on fails once, or from then on.
+   Nothing crashes, the books balance at each quiet moment, and no event arrives twice under two keys.
+
+   Build: cc -std=c99 -I. tests/test_faults.c -o build/tests/test_faults -lcmocka -pthread */
+
+/* The header's calls go through these; the real ones are reached by their names in the library. */
+#define open      fault_open
+#define fstat     fault_fstat
+#define lstat     fault_lstat
+#define flock     fault_flock
+#define rename    fault_rename
+#define unlink    fault_unlink
+#define ftruncate fault_ftruncate
+#define write     fault_write
+#define read      fault_read
+#define lseek     fault_lseek
+#define mkdir     fault_mkdir
+#define fchmod    fault_fchmod
+#define opendir   fault_opendir
+#define fsync     fault_fsync
+#define link      fault_link
+#define mmap      fault_mmap
+#define fallocate fault_fallocate
+#define VITELEMETRY_WHITEBOX
+#define VITELEMETRY_IMPLEMENTATION
+#include "../vitelemetry.h"
+#undef open
+#undef fstat
+#undef lstat
+#undef flock
+#undef rename
+#undef unlink
+#undef ftruncate
+#undef write
+#undef read
+#undef lseek
+#undef mkdir
+#undef fchmod
+#undef opendir
+#undef fsync
+#undef link
+#undef mmap
+#undef fallocate
+
+/* Their declarations went to the other names. */
+int mkdir(const char *path, mode_t mode);
+int lstat(const char *path, struct stat *s);
+
+#include "common.h"
+
+#include "bench.h"
+
+static unsigned calls, fails_at; /* fails_at: this call fails; 0: none */
+static bool     for_ever;        /* and all behind it */
+static int      fault_errno;
+
+static bool fails(void)
+{
+    calls++;
+    if (fails_at == 0 || (for_ever ? calls < fails_at : calls != fails_at)) return false;
+    errno = fault_errno;
+    return true;
+}
+
+#define FAULT(type, name, parameters, arguments, failure) \
+    type real_##name parameters __asm__(#name);           \
+    type fault_##name parameters;                         \
+    type fault_##name parameters { return fails() ? failure : real_##name arguments; }
+
+FAULT(int, fstat, (int fd, struct stat *s), (fd, s), -1)
+FAULT(int, lstat, (const char *path, struct stat *s), (path, s), -1)
+FAULT(int, flock, (int fd, int how), (fd, how), -1)
+FAULT(int, rename, (const char *from, const char *to), (from, to), -1)
+FAULT(int, unlink, (const char *path), (path), -1)
+FAULT(int, ftruncate, (int fd, off_t size), (fd, size), -1)
+FAULT(ssize_t, read, (int fd, void *out, size_t size), (fd, out, size), -1)
+FAULT(off_t, lseek, (int fd, off_t at, int from), (fd, at, from), (off_t)-1)
+FAULT(int, mkdir, (const char *path, mode_t mode), (path, mode), -1)
+FAULT(int, fchmod, (int fd, mode_t mode), (fd, mode), -1)
+FAULT(DIR *, opendir, (const char *path), (path), NULL)
+FAULT(int, fsync, (int fd), (fd), -1)
+FAULT(int, link, (const char *from, const char *to), (from, to), -1)
+FAULT(void *, mmap, (void *at, size_t size, int protection, int flags, int fd, off_t offset),
+      (at, size, protection, flags, fd, offset), MAP_FAILED)
+FAULT(int, fallocate, (int fd, int mode, off_t at, off_t size), (fd, mode, at, size), -1)
+
+int real_open(const char *path, int flags, ...) __asm__("open");
+int fault_open(const char *path, int flags, ...);
+int fault_open(const char *path, int flags, ...)
+{
+    va_list more;
+    int     mode;
+    va_start(more, flags);
+    mode = flags & O_CREAT ? va_arg(more, int) : 0;
+    va_end(more);
+    return fails() ? -1 : real_open(path, flags, mode);
+}
+
+/* A full disk takes a part. */
+ssize_t real_write(int fd, const void *data, size_t size) __asm__("write");
+ssize_t fault_write(int fd, const void *data, size_t size);
+ssize_t fault_write(int fd, const void *data, size_t size)
+{
+    if (!fails()) return real_write(fd, data, size);
+    if (fault_errno == ENOSPC && size > 1) return real_write(fd, data, size / 2u);
+    return -1;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+static void track_many(vit_client *t, unsigned first, unsigned count)
+{
+    unsigned i;
+    char     name[24];
+    for (i = first; i < first + count; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        (void)track(t, name);
+    }
+}
+
+static void pump(vit_client *t)
+{
+    unsigned i;
+    for (i = 0; i < 20 && vit_pump(t); i++) {}
+    assert_balanced(t);
+}
+
+/* Away, a restart, back: what a client does with the disk. */
+static void live(bench *b)
+{
+    vit_client *t = vit_create(&b->o);
+    unsigned    i;
+    for (i = 0; t && i < 3; i++) {
+        track_many(t, 4 * i, 4);
+        sleep_ms(3);
+        pump(t);
+        if (i == 1) (void)vit_destroy(t, 0), t = vit_create(&b->o);
+        if (i == 1) b->w.otherwise.http_status = 201;
+        if (t) (void)vit_flush(t, 0);
+        if (t) pump(t);
+        if (t && i == 1) (void)vit_export(t, lines_add, b->w.user);
+    }
+    if (t) assert_balanced(t);
+    (void)vit_destroy(t, 0);
+}
+
+/* No event came twice, but under one key. */
+static void assert_once(wire *w)
+{
+    unsigned n;
+    size_t   i, first;
+    char     name[24];
+    for (n = 0; n < 12; n++) {
+        snprintf(name, sizeof name, "\"f%u\"", n);
+        for (i = 0, first = w->count; i < w->count; i++) {
+            if (w->calls[i].status / 100 != 2 || !strstr(w->calls[i].body, name)) continue;
+            if (first == w->count) first = i;
+            assert_string_equal(w->calls[i].key, w->calls[first].key);
+        }
+    }
+}
+
+static unsigned run(unsigned at, bool ever, int error, vit_wire form)
+{
+    bench b;
+    lines l = { NULL, 0, 0 };
+    bench_make(&b);
+    b.o.flush_ms = 1;
+    b.o.wire = form;
+    b.o.queue_bytes = 65536;
+    b.w.otherwise.http_status = 0;
+    b.w.user = &l;
+    calls = 0;
+    for_ever = ever;
+    fault_errno = error;
+    fails_at = at;
+    live(&b);
+    fails_at = 0;
+    assert_once(&b.w);
+    lines_free(&l);
+    bench_free(&b);
+    return calls;
+}
+
+#ifndef STEP
+#define STEP 5u /* of the calls, each error another one of them: 1 takes a minute */
+#endif
+
+static void test_each_call(void **state)
+{
+    static const int errors[] = { EIO, ENOSPC, EACCES, EMFILE };
+    size_t           i;
+    unsigned         at, count = run(0, false, 0, VIT_WIRE_EVENT);
+    (void)state;
+    assert_true(count > 200); /* there is something to fail */
+    for (i = 0; i < 2 * COUNT_OF(errors); i++)
+        for (at = 1 + (unsigned)i; at < count + 20u; at += STEP)
+            (void)run(at, i & 1, errors[i / 2], at % 2 ? VIT_WIRE_NDJSON : VIT_WIRE_EVENT);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_each_call) };
+    environment_clear();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
