@@ -1,5 +1,6 @@
-/* test_faults.c: each system call of the spool and of what it stands on fails once, or from then on.
-   Nothing crashes, the books balance at each quiet moment, and no event arrives twice under two keys.
+/* test_faults.c: each system call of the spool and of what it stands on fails, once or from then
+   on. Nothing crashes, the books balance at each quiet moment, and no event arrives twice under two
+   keys.
 
    Build: cc -std=c99 -I. tests/test_faults.c -o build/tests/test_faults -lcmocka -pthread */
 

@@ -1023,10 +1023,11 @@ static void test_key_after_purge(void **state)
 /* A label, and a session's id, that grew in the scrubber come back from the disk as they were. */
 static void test_grown_labels(void **state)
 {
-    static const char label[] = "a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co";
-    bench             b;
-    vit_client       *t;
-    lines             before, after;
+    static const char label[] =
+        "a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co a@b.co"; /* 62 bytes */
+    bench       b;
+    vit_client *t;
+    lines       before, after;
     (void)state;
     bench_make(&b);
     b.o.transport.send_fn = NULL;
