@@ -10969,6 +10969,7 @@ typedef struct vitp_spool {
     bool              refused;          /* and is halved: the server did not take it */
     uint64_t          batches, batched; /* written or read in this run, and their records */
     bool              all;              /* for one call: of vitp_spool_forget */
+    bool              full;             /* nothing could give way to the batch in the making */
     /* counters, read by all */
     uintptr_t records, adopted, handed_over, dropped[VIT_DROP_COUNT];
 } vitp_spool;
@@ -11625,8 +11626,12 @@ static bool vitp_spool_make_room(vitp_spool *s, size_t bytes, bool errors)
 {
     while (s->used + bytes + VITP_SPOOL_OTHER > s->cap) {
         if (vitp_spool_evict(s, 'u')) continue;
-        if (errors && s->out[0].file.open) vitp_spool_retire(s, &s->out[0]);
-        else if (!errors || !vitp_spool_evict(s, 'e')) return false;
+        if (errors && s->out[0].file.open) {
+            vitp_spool_retire(s, &s->out[0]);
+        } else if (!errors || !vitp_spool_evict(s, 'e')) {
+            s->full = true;
+            return false;
+        }
     }
     return true;
 }
@@ -11690,6 +11695,7 @@ static bool vitp_spool_create(vitp_spool *s, vitp_spool_file *f, bool errors)
 static bool vitp_spool_begin(vitp_spool *s, bool errors)
 {
     vitp_spool_file *f = &s->out[errors ? 1 : 0];
+    s->full = false;
     if (f->file.open && (f->head.end >= vitp_spool_file_max(s) || !vitp_os_pool_is_there(&f->file)))
         vitp_spool_retire(s, f); /* it is full, or somebody removed it */
     if (!f->file.open && !vitp_os_make_folder(s->folder)) return false;
@@ -14941,6 +14947,20 @@ static void vitp_worker_end_save(vit_client *t, vitp_stock *stock, const vitp_sa
     vitp_batch_finish(t, NULL);
 }
 
+/* Nothing in the spool can give way to a batch, nor is there room for it in the queue: it goes, so
+   that errors behind it do not wait. False: it may wait. */
+static bool vitp_worker_must_drop(vit_client *t, vitp_stock *stock, size_t records)
+{
+    vitp_batch *b = &t->batch;
+    if (!t->spool.full || !vitp_queue_is_filling(t->recorder.queue)) return false;
+    memset(b, 0, sizeof *b);
+    b->stock = stock;
+    b->records = b->events = records;
+    vitp_batch_finish(t, &t->dropped[VIT_DROP_SPOOL_FULL]);
+    vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_FULL);
+    return true;
+}
+
 /* Moves the oldest batch of a stock into the spool; the folder is held. False: there is none, or
    it could not be written. */
 static bool vitp_worker_save_batch(vit_client *t, vitp_stock *stock, uint64_t now_ns)
@@ -14957,6 +14977,7 @@ static bool vitp_worker_save_batch(vit_client *t, vitp_stock *stock, uint64_t no
     if (!saver.failed && saver.written > 0)
         saver.failed = !vitp_spool_end(&t->spool, saver.errors, key, sent, (uint32_t)saver.written);
     if (saver.failed || saver.written == 0) vitp_spool_undo(&t->spool, saver.errors);
+    if (saver.failed && vitp_worker_must_drop(t, stock, records)) return true;
     if (saver.failed) {
         t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
         vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_NOT_WRITTEN);
@@ -14997,6 +15018,14 @@ static void vitp_worker_close_spool(vit_client *t)
 #define VITP_SAVE_HOLD_MS 10u /* how long another process's hold is waited for */
 #define VITP_SAVE_MS      20u /* how long the lock is kept, unless it is for the last time */
 
+/* How long the folder is waited for: for the last time, as long as there is time. */
+static uint32_t vitp_worker_hold_ms(uint64_t now_ns, uint64_t until_ns, bool all)
+{
+    uint64_t left_ms = all && until_ns > now_ns ? (until_ns - now_ns) / VITP_MS : 0;
+    if (left_ms > VITP_HOLD_MS) return VITP_HOLD_MS;
+    return left_ms > VITP_SAVE_HOLD_MS ? (uint32_t)left_ms : VITP_SAVE_HOLD_MS;
+}
+
 /* Moves what the queue holds now, until it is time to stop: a queue in a file stays for the next
    start. */
 static void vitp_worker_save_own(vit_client *t, uint64_t now_ns, uint64_t until_ns, bool all)
@@ -15020,9 +15049,10 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
     if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND)) return;
     if (!all && !vitp_worker_must_save(t, now_ns)) return;
     (void)vitp_os_make_folder(t->settings_folder); /* it is what the lock lies on */
-    vitp_worker_hold_for(t, VITP_SAVE_HOLD_MS);
+    vitp_worker_hold_for(t, vitp_worker_hold_ms(now_ns, until_ns, all));
     vitp_worker_close_spool(t);
     if (!t->held) t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+    if (!t->held) vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_NOT_WRITTEN);
     if (t->held && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED && !t->unsaved &&
         vitp_spool_measure(&t->spool)) {
         while (vitp_os_now_ns() < until_ns && vitp_worker_adopt(t) &&

@@ -467,6 +467,46 @@ static void test_cap(void **state)
     }
 }
 
+/* Where errors fill the spool, what is no error goes before it holds them up. */
+static void test_full_of_errors(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    b.o.spool_bytes_max = 20000;
+    b.o.queue_bytes = 65536;
+    t = bench_client(&b);
+    track_errors(t, 0, 100);
+    pump_later(t);
+    pump_later(t);
+    assert_true(vit_get_stats(t).dropped[VIT_DROP_SPOOL_FULL] > 0);
+    for (i = 0; i < 40; i++) {
+        track_many(t, i * 20u, 20);
+        pump_for(t, 1);
+        assert_true(files_of(&b).bytes <= 20000);
+    }
+    assert_int_equal(vit_get_stats(t).refused_full, 0);
+    track_errors(t, 100, 5);
+    for (i = 0; i < 60; i++) {
+        track_many(t, i * 20u, 20);
+        pump_for(t, 1);
+    }
+    assert_int_equal(vit_get_stats(t).refused_full, 0);
+    assert_balanced(t);
+    online(&b);
+    pump_for(t, 4000);
+    for (i = 100; i < 105; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "\"e%u\"", i);
+        assert_int_equal(wire_times(&b.w, name), 1);
+    }
+    end(t);
+    bench_free(&b);
+}
+
 static void test_age(void **state)
 {
     static const struct {
@@ -991,8 +1031,8 @@ static void test_locked(void **state)
     bench_free(&b);
 }
 
-/* What is recorded after a purge never goes under the key of what was forgotten: a server that knows
-   that key would throw it away. */
+/* What is recorded after a purge never goes under the key of what was forgotten: a server that
+   knows that key would throw it away. */
 static void test_key_after_purge(void **state)
 {
     bench       b;
@@ -1198,6 +1238,7 @@ int main(void)
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_other_identity),
         cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_full_of_errors),
         cmocka_unit_test(test_age),
         cmocka_unit_test(test_clock_jumps),
         cmocka_unit_test(test_retry_after_kept),
