@@ -112,8 +112,9 @@ THREADS
     vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any
     time and never wait. The other calls may be called from any thread; they take a lock that is
     never held while your callbacks run, except by vit_export, and by alloc_fn and free_fn while a
-    large settings file of the system is read; and they read files under it, so that a home folder
-    on a network that hangs can hold up vit_flush and vit_destroy, too. vit_create and vit_destroy
+    file of the spool or a large settings file of the system is read; and they read and write files
+    under it, so that a home folder on a network that hangs can hold up vit_flush and vit_destroy,
+    too. vit_create and vit_destroy
     bracket them all. A forked child records into its parent's queue where crash_surviving is
     true, else nothing (VIT_DISABLED); all other calls do nothing in it (do not fork in a signal
     handler that may interrupt a tracking call). Callbacks may track; vit_flush from a callback
@@ -379,8 +380,8 @@ typedef enum vit_log_item {
 
 /* Memory comes in vit_create, and goes in vit_destroy. Both or none; malloc and free by default.
    alloc_fn gives memory aligned as malloc's; NULL is allowed and makes vit_create fail. The
-   consumer takes some more for each queue of a killed process, one at a time, and gives it back;
-   so does whoever reads a large dconf database (CONSENT). */
+   consumer takes some more for each queue of a killed process and each file of the spool, one at a
+   time, and gives it back; so does whoever reads a large dconf database (CONSENT). */
 typedef struct vit_allocator {
     void *(*alloc_fn)(size_t size, void *user);
     void (*free_fn)(void *memory, void *user);
@@ -16988,7 +16989,8 @@ vit_status vit_event_send(vit_event *e)
 
 /* HISTORY
        0.1.0 (2026-11-24)  first: catalogue, record path, scrubber, consent and settings,
-                           delivery by callback and libcurl as event, array and NDJSON
+                           queue and spool that outlive the process, delivery by callback,
+                           libcurl and WinHTTP as event, array, NDJSON and OTLP
 
    LICENCE: the Unlicense (unlicense.org)
 
