@@ -14948,12 +14948,17 @@ static void vitp_worker_end_save(vit_client *t, vitp_stock *stock, const vitp_sa
     vitp_batch_finish(t, NULL);
 }
 
+#ifndef VITP_WORKER_DROPS
+#define VITP_WORKER_DROPS true /* a test in which every dropped event was in a file has false */
+#endif
+
 /* Nothing in the spool can give way to a batch, nor is there room for it in the queue: it goes, so
    that errors behind it do not wait. False: it may wait. */
 static bool vitp_worker_must_drop(vit_client *t, vitp_stock *stock, size_t records)
 {
     vitp_batch *b = &t->batch;
-    if (!t->spool.full || !vitp_queue_is_filling(t->recorder.queue)) return false;
+    if (!VITP_WORKER_DROPS || !t->spool.full || !vitp_queue_is_filling(t->recorder.queue))
+        return false;
     memset(b, 0, sizeof *b);
     b->stock = stock;
     b->records = b->events = records;
@@ -16961,6 +16966,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_PLIST_DICT
 #undef VITP_CONSENT_LEVEL
 #undef VITP_AUDIT_MAX
+#undef VITP_WORKER_DROPS
 #undef VITP_SAVE_HOLD_MS
 #undef VITP_SAVE_MS
 #undef VITP_WORKER_REPORT_NS

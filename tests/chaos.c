@@ -240,6 +240,7 @@ static int chaos_open(const char *path, int flags, ...)
 #define VITP_ATOMIC_LIGHT_BARRIER()         __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define VITP_ATOMIC_HEAVY_BARRIER()         vitp_os_heavy_barrier()
 
+#define VITP_WORKER_DROPS false /* each dropped event was in a file that the test can read */
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
 
