@@ -15530,18 +15530,22 @@ static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns, uint32_t turn)
 }
 
 /* Makes the consumer send what waits without waiting for a full batch or for the end of a backoff.
-   deadline_ns: no request may last longer; 0: none. False: nothing can be sent. */
-static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, uint32_t *failures)
+   deadline_ns: no request may last longer; 0: none. look: in the folder, whether other processes
+   have left something meanwhile. False: nothing can be sent. */
+static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, bool look, uint32_t *failures)
 {
     bool may = false;
+    (void)look;
     if (!vitp_worker_enter(t)) return false;
     may = vitp_worker_may_send(t);
     *failures = t->backoff.failures;
     t->deadline_ns = deadline_ns;
     if (may) t->hurry = true;
 #ifndef VITELEMETRY_NO_FILES
-    VITP_ATOMIC_STORE(&t->spool.alone, 0u); /* others may have left something meanwhile */
-    if (may && !t->sending) (void)vitp_spool_open(&t->spool);
+    if (may && look) {
+        VITP_ATOMIC_STORE(&t->spool.alone, 0u);
+        if (!t->sending) (void)vitp_spool_open(&t->spool);
+    }
 #endif
     vitp_worker_leave(t);
     if (may && t->has_thread) vitp_os_wake_set(&t->recorder.wake);
@@ -15552,7 +15556,8 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, uint32_t *fai
 static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
 {
     uint32_t  failures = 0, turn = VITP_ATOMIC_LOAD(&t->progress_turn);
-    bool      may = vitp_worker_hurry(t, once ? deadline_ns : 0, &failures);
+    bool      look = !once && vitp_os_now_ns() < deadline_ns;
+    bool      may = vitp_worker_hurry(t, once ? deadline_ns : 0, look, &failures);
     uintptr_t target = vitp_worker_target(t);
     while (may && !vitp_worker_is_done(t, target) && vitp_os_now_ns() < deadline_ns) {
         vitp_worker_wait(t, deadline_ns, turn);
