@@ -65,8 +65,8 @@ DELIVERY
     At most 120 requests an hour fail. After an outage what is in the spool is spread over as long
     as that lasted, an hour at most, and behind a Retry-After a client waits up to a quarter of it
     more, 15 minutes at most, so that many do not come at once; vit_flush and vit_destroy do not
-    wait for either. What was dropped or refused is told to the
-    server by one event telemetry.report behind the next delivery, at most once a minute.
+    wait for either. What was dropped or refused is told to the server by one event
+    telemetry.report behind the next delivery, at most once a minute.
 
 WHAT LEAVES YOUR MACHINE
     One JSON object an event: hwid (a random UUID of this installation, never derived from
@@ -10864,6 +10864,18 @@ static vitp_wire_result vitp_wire_event(vitp_wire *wire, const vitp_wire_job *jo
     return w.corrupt ? VITP_WIRE_CORRUPT : w.secret ? VITP_WIRE_SECRET : VITP_WIRE_FULL;
 }
 
+#ifndef VITELEMETRY_NO_FILES
+/* How a record of the spool is read: what it needs is in it, and its time is Unix time. */
+static vitp_wire_job vitp_wire_spool_job(vitp_wire_shape shape)
+{
+    vitp_wire_job job;
+    job.shape = shape;
+    job.ledger = NULL;
+    job.now_ns = job.wall_ns = vitp_os_wall_ns();
+    return job;
+}
+#endif
+
 /* How the events of one request are put together. */
 typedef struct vitp_wire_form {
     const char     *content_type, *open, *separator, *close;
@@ -10925,7 +10937,7 @@ typedef struct vitp_spool_head {
 } vitp_spool_head;
 
 typedef struct vitp_spool_batch {
-    uint32_t magic, bytes, records;
+    uint32_t magic, records;
     uint32_t sent; /* 1: a request with it may have been received */
     char     key[32];
     uint32_t check;
@@ -11132,6 +11144,14 @@ static void vitp_spool_search_init(vitp_spool_search *search, vitp_spool *s, cha
     search->kind = kind;
 }
 
+/* Gives a file that is locked a name of this process; its time and kind stay. */
+static bool vitp_spool_claim(const vitp_spool *s, vitp_os_pool *file)
+{
+    char        path[VITP_POOL_PATH_MAX];
+    const char *tail = file->path + strlen(s->folder) + 1u + strlen(s->client_type) + 1u;
+    return vitp_spool_own_path(s, tail, tail[9] == 'e', path) && vitp_os_pool_rename(file, path);
+}
+
 /* ---- a file's head ----------------------------------------------------------------------- */
 
 static bool vitp_spool_write_head(vitp_spool_file *f)
@@ -11210,6 +11230,16 @@ typedef struct vitp_spool_walk {
     uint64_t         wasted; /* bytes that were checked in vain */
 } vitp_spool_walk;
 
+static vitp_spool_walk vitp_spool_walk_from(const char *bytes, uint64_t at, uint64_t end)
+{
+    vitp_spool_walk w;
+    memset(&w, 0, sizeof w);
+    w.bytes = bytes;
+    w.at = at;
+    w.end = end;
+    return w;
+}
+
 /* Bytes that may be checked in vain for each byte of a file: a limit for hostile ones. */
 #define VITP_SPOOL_WASTE 4u
 
@@ -11240,12 +11270,8 @@ static bool vitp_spool_step(vitp_spool_walk *w)
 /* How many records wait in a file that was loaded. */
 static uint32_t vitp_spool_records_in(const char *bytes, const vitp_spool_head *h, uint32_t *pieces)
 {
-    vitp_spool_walk w;
+    vitp_spool_walk w = vitp_spool_walk_from(bytes, h->begin, h->end);
     uint32_t        n = 0;
-    memset(&w, 0, sizeof w);
-    w.bytes = bytes;
-    w.at = h->begin;
-    w.end = h->end;
     while (vitp_spool_step(&w)) n += w.record != NULL;
     *pieces = w.pieces;
     return n;
@@ -11396,27 +11422,19 @@ static void vitp_spool_finish_in(vitp_spool *s)
     vitp_spool_close_in(s);
 }
 
-/* The file in `in`, which is locked, becomes ours. False: it stays where it is, or is gone. */
+/* The file in `in`, which is locked, becomes ours: by the lock; the name only says so. False: it
+   stays where it is, or is gone. */
 static bool vitp_spool_take(vitp_spool *s)
 {
-    char        path[VITP_POOL_PATH_MAX];
-    const char *tail = s->in.file.path + strlen(s->folder) + 1u + strlen(s->client_type) + 1u;
     s->bytes = vitp_spool_load(s, &s->in);
-    if (s->bytes && vitp_spool_head_is_foreign(&s->in.head)) {
-        if (vitp_os_wall_s() - s->in.file.changed_s > VITP_POOL_OLD_S)
+    if (!s->bytes || vitp_spool_head_is_foreign(&s->in.head)) {
+        if (s->bytes && vitp_os_wall_s() - s->in.file.changed_s > VITP_POOL_OLD_S)
             vitp_os_pool_remove(&s->in.file);
         vitp_spool_close_in(s);
         return false;
     }
-    if (!s->bytes || !vitp_spool_own_path(s, tail, tail[9] == 'e', path)) {
-        vitp_spool_close_in(s);
-        return false;
-    }
     s->in.records = vitp_spool_account(s, &s->in, s->bytes);
-    if (!vitp_os_pool_rename(&s->in.file, path) && s->in.records == 0) {
-        vitp_spool_finish_in(s);
-        return false;
-    }
+    (void)vitp_spool_claim(s, &s->in.file);
     s->at = s->in.head.begin;
     return true;
 }
@@ -11463,10 +11481,7 @@ static bool vitp_spool_unit_of(vitp_spool *s, vitp_spool_unit *u, vitp_spool_wal
 {
     vitp_spool_walk next;
     memset(u, 0, sizeof *u);
-    memset(w, 0, sizeof *w);
-    w->bytes = s->bytes;
-    w->at = s->at;
-    w->end = s->in.head.end;
+    *w = vitp_spool_walk_from(s->bytes, s->at, s->in.head.end);
     for (;;) {
         next = *w;
         if (!vitp_spool_step(&next)) return false;
@@ -11485,20 +11500,14 @@ static bool vitp_spool_unit_of(vitp_spool *s, vitp_spool_unit *u, vitp_spool_wal
 static void vitp_spool_part_key(const vitp_spool *s, const vitp_spool_unit *u, uint32_t records,
                                 char key[33])
 {
-    vitp_sha256      sha;
-    vitp_spool_frame frame;
-    unsigned char    digest[32];
-    vitp_spool_walk  w;
-    memset(&w, 0, sizeof w);
-    w.bytes = s->bytes;
-    w.at = u->begin;
-    w.end = s->in.head.end;
+    vitp_spool_walk w = vitp_spool_walk_from(s->bytes, u->begin, s->in.head.end);
+    vitp_sha256     sha;
+    unsigned char   digest[32];
     vitp_sha256_begin(&sha);
     vitp_sha256_add(&sha, &records, sizeof records);
     if (vitp_spool_step(&w) && w.record) { /* its first record: id and time tell it from others */
-        frame = w.frame;
-        vitp_sha256_add(&sha, &frame, sizeof frame);
-        vitp_sha256_add(&sha, w.record, frame.size);
+        vitp_sha256_add(&sha, &w.frame, sizeof w.frame);
+        vitp_sha256_add(&sha, w.record, w.frame.size);
     }
     vitp_sha256_end(&sha, digest);
     vitp_text_hex(key, digest, 16);
@@ -11543,16 +11552,13 @@ static bool vitp_spool_look_for(const char *folder, const char *name, void *user
         !vitp_spool_path(q->spool, name, path))
         return true;
     memset(&f, 0, sizeof f);
-    memset(&w, 0, sizeof w);
     (void)vitp_os_pool_open(&f.file, path);
     bytes = f.file.open && f.file.size <= q->spool->cap ? vitp_spool_load(q->spool, &f) : NULL;
-    w.bytes = bytes;
-    w.at = sizeof f.head;
-    w.end = f.head.end;
+    w = vitp_spool_walk_from(bytes, sizeof f.head, f.head.end);
     while (bytes && !q->found && vitp_spool_step(&w))
         q->found = !w.record && memcmp(w.batch.key, q->key, 32) == 0;
     if (bytes) q->spool->allocator.free_fn(bytes, q->spool->allocator.user);
-    vitp_os_pool_close(&f.file);
+    vitp_os_pool_unlock(&f.file);
     return !q->found;
 }
 
@@ -11653,18 +11659,12 @@ static bool vitp_spool_go_on(vitp_spool *s, vitp_spool_file *f, bool errors)
 {
     vitp_spool_search  search;
     vitp_spool_closed *own;
-    const char        *tail;
-    char               path[VITP_POOL_PATH_MAX];
     vitp_spool_search_init(&search, s, errors ? 'e' : 'u');
     search.newest = true;
     if (!vitp_spool_open_next(&search, &f->file)) return false;
-    tail = f->file.path + strlen(s->folder) + 1u + strlen(s->client_type) + 1u;
     own = vitp_spool_closed_of(s, f->file.path);
-    if (f->file.size < vitp_spool_file_max(s) && f->file.size >= sizeof f->head &&
-        vitp_os_pool_read(&f->file, 0, &f->head, sizeof f->head) &&
-        vitp_spool_head_is_whole(&f->head, f->file.size) && !vitp_spool_head_is_foreign(&f->head) &&
-        vitp_os_pool_cut(&f->file, f->head.end) && vitp_spool_own_path(s, tail, errors, path) &&
-        vitp_os_pool_rename(&f->file, path)) {
+    if (f->file.size < vitp_spool_file_max(s) && vitp_spool_read_head(f) &&
+        vitp_os_pool_cut(&f->file, f->head.end) && vitp_spool_claim(s, &f->file)) {
         s->used -= f->file.size - f->head.end;
         f->file.size = f->head.end;
         if (own) f->records = vitp_spool_forget_closed(s, own);
@@ -11765,7 +11765,6 @@ static bool vitp_spool_end(vitp_spool *s, bool errors, const char key[33], bool 
     if (!vitp_spool_write(s, errors)) return false;
     memset(&batch, 0, sizeof batch);
     batch.magic = VITP_SPOOL_BATCH;
-    batch.bytes = (uint32_t)(s->position - end - sizeof batch);
     batch.records = records;
     batch.sent = sent ? 1u : 0u;
     memcpy(batch.key, key, 32);
@@ -14628,7 +14627,6 @@ static bool vitp_worker_may_send(const vit_client *t)
 
 typedef struct vitp_batch_builder {
     vit_client   *client;
-    vitp_stock   *stock;
     vitp_wire_job job;
     vitp_json     json;
     uint64_t      first_ns;     /* when the oldest event was recorded */
@@ -14709,6 +14707,19 @@ static void vitp_batch_finish(vit_client *t, uintptr_t *counter)
     memset(b, 0, sizeof *b);
 }
 
+/* An empty batch of a stock, or of the spool (NULL), and an empty body. */
+static void vitp_batch_begin(vit_client *t, vitp_stock *stock, vitp_batch_builder *b)
+{
+    const vitp_wire_form *form = vitp_wire_form_of(t->form);
+    memset(&t->batch, 0, sizeof t->batch);
+    memset(b, 0, sizeof *b);
+    t->batch.stock = stock;
+    b->client = t;
+    b->json.data = t->body;
+    b->json.capacity = t->body_capacity - strlen(form->close);
+    vitp_json_text(&b->json, form->open);
+}
+
 /* The records from first to last are what is sent next: that is written down. */
 static void vitp_batch_write_down(vit_client *t, vitp_stock *s, const void *first, const void *last,
                                   size_t records, char key[33])
@@ -14722,6 +14733,7 @@ static void vitp_batch_write_down(vit_client *t, vitp_stock *s, const void *firs
     vitp_stock_begin(s, key);
 }
 
+/* The body is whole. */
 static void vitp_batch_close(vit_client *t, vitp_batch_builder *b)
 {
     b->json.capacity = t->body_capacity;
@@ -14735,21 +14747,14 @@ static void vitp_batch_close(vit_client *t, vitp_batch_builder *b)
    full, its first event has waited for flush_ms or for a new process, or somebody is in a hurry. */
 static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
 {
-    const vitp_wire_form *form = vitp_wire_form_of(t->form);
-    vitp_batch_builder    b;
-    uint32_t              attempts = t->batch.attempts;
-    memset(&t->batch, 0, sizeof t->batch);
-    memset(&b, 0, sizeof b);
+    vitp_batch_builder b;
+    uint32_t           attempts = t->batch.attempts;
+    vitp_batch_begin(t, stock, &b);
     t->batch.attempts = attempts;
-    t->batch.stock = b.stock = stock;
-    b.client = t;
-    b.job = vitp_stock_job(stock, form->shape, now_ns);
+    b.job = vitp_stock_job(stock, vitp_wire_form_of(t->form)->shape, now_ns);
     b.most = stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records
                                                            : (size_t)-1; /* a retry: as it was */
     b.limit = stock->again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
-    b.json.data = t->body;
-    b.json.capacity = t->body_capacity - strlen(form->close);
-    vitp_json_text(&b.json, form->open);
     (void)vitp_stock_peek(stock, vitp_batch_add, &b);
     if (stock->again && t->batch.records != stock->ledger->batch_records) {
         vitp_stock_abandon(stock); /* it does not fit this client's requests */
@@ -14828,26 +14833,19 @@ static size_t vitp_batch_limit_spooled(const vit_client *t, const vitp_spool_uni
 /* Puts the oldest batch of the spool, or what is left of it, into the body. */
 static bool vitp_batch_build_spooled(vit_client *t)
 {
-    const vitp_wire_form *form = vitp_wire_form_of(t->form);
-    vitp_batch_builder    b;
-    vitp_spool_unit       u;
-    vitp_spool_walk       w;
+    vitp_batch_builder b;
+    vitp_spool_unit    u;
+    vitp_spool_walk    w;
     while (vitp_spool_open(&t->spool)) {
-        memset(&t->batch, 0, sizeof t->batch);
-        memset(&b, 0, sizeof b);
+        vitp_batch_begin(t, NULL, &b);
         if (!vitp_spool_unit_of(&t->spool, &u, &w)) {
             vitp_spool_drop(&t->spool, t->spool.in.records, VIT_DROP_CORRUPT);
             vitp_spool_finish_in(&t->spool);
             continue;
         }
-        b.client = t;
-        b.job.shape = form->shape;
-        b.job.now_ns = b.job.wall_ns = vitp_os_wall_ns();
+        b.job = vitp_wire_spool_job(vitp_wire_form_of(t->form)->shape);
         b.limit = vitp_batch_limit_spooled(t, &u);
         b.most = u.most;
-        b.json.data = t->body;
-        b.json.capacity = t->body_capacity - strlen(form->close);
-        vitp_json_text(&b.json, form->open);
         if (vitp_batch_fill_spooled(&b, &u, &w)) memcpy(t->batch.key, u.key, sizeof u.key);
         else vitp_spool_part_key(&t->spool, &u, (uint32_t)t->batch.records, t->batch.key);
         t->batch.attempts = u.sent || t->spool.tried ? 1u : 0u;
@@ -16411,11 +16409,7 @@ static void vitp_client_export_spool(vit_client *t, vitp_exporter *e) { (void)t,
 #else
 static void vitp_client_export_file(vitp_exporter *e, const char *bytes, const vitp_spool_head *h)
 {
-    vitp_spool_walk w;
-    memset(&w, 0, sizeof w);
-    w.bytes = bytes;
-    w.at = h->begin;
-    w.end = h->end;
+    vitp_spool_walk w = vitp_spool_walk_from(bytes, h->begin, h->end);
     while (vitp_spool_step(&w))
         if (w.record && w.frame.mark == e->client->spool.mark)
             (void)vitp_client_export_one(w.record, w.frame.size, e);
@@ -16428,9 +16422,7 @@ static void vitp_client_export_spool(vit_client *t, vitp_exporter *e)
     vitp_spool_search search;
     vitp_spool_file   f;
     char             *bytes;
-    e->job.shape = VITP_SHAPE_JSON;
-    e->job.ledger = NULL;
-    e->job.now_ns = e->job.wall_ns = vitp_os_wall_ns();
+    e->job = vitp_wire_spool_job(VITP_SHAPE_JSON);
     if (!s->folder[0] || !vitp_os_is_private(s->folder)) return;
     if (s->bytes) vitp_client_export_file(e, s->bytes, &s->in.head);
     vitp_spool_retire(s, &s->out[0]);
