@@ -256,11 +256,11 @@ $(B)/tests/scrub_files: tests/fuzz/scrub.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) -DFUZZ_FILES -I. $< -o $@ -pthread
 
-$(B)/tests/crash_loop: tests/crash_loop.c vitelemetry.h
+$(B)/tests/crash_loop: tests/crash_loop.c tests/kill.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 
-$(B)/tests/chaos: tests/chaos.c vitelemetry.h
+$(B)/tests/chaos: tests/chaos.c tests/kill.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 

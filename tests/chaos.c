@@ -48,34 +48,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint32_t mix(uint32_t x)
-{
-    x = (x ^ (x >> 16)) * 0x7FEB352Du;
-    x = (x ^ (x >> 15)) * 0x846CA68Bu;
-    return x ^ (x >> 16);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void sleep_us(uint32_t us)
-{
-    struct timespec t;
-    t.tv_sec = (time_t)(us / 1000000u);
-    t.tv_nsec = (long)(us % 1000000u) * 1000L;
-    (void)nanosleep(&t, NULL);
-}
-
-static void must(bool ok, const char *what)
-{
-    if (ok) return;
-    perror(what);
-    exit(2);
-}
+#include "kill.h"
 
 /* ---- how a child dies ------------------------------------------------------------------------ */
 
@@ -345,27 +318,9 @@ enum {
 
 #define NOTE_MAX 4096u
 
-typedef struct frame { /* a request, as the server got it */
-    uint32_t size;
-    char     key[36];
-} frame;
-
 static int notes_end = -1, server_end = -1; /* of the pipes */
 static vit_client *volatile client;         /* of this child; NULL in vit_create */
 static pthread_t main_thread;
-
-static bool write_all(int fd, const void *data, size_t size)
-{
-    const char *at = (const char *)data;
-    while (size > 0) {
-        ssize_t n = write(fd, at, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
 
 static bool tell(uint32_t kind, const void *data, size_t size)
 {
@@ -480,12 +435,6 @@ static plan plan_of(uint32_t round, uint32_t process)
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
-static void find_key(char out[36], const char *headers)
-{
-    const char *at = strstr(headers, "Idempotency-Key: ");
-    snprintf(out, 36, "%.32s", at ? at + 17 : "none");
-}
-
 static uint32_t count_poison(const vit_request *r, uint32_t *events)
 {
     const char *at = r->body, *end = r->body + r->body_size;
@@ -501,7 +450,7 @@ static uint32_t count_poison(const vit_request *r, uint32_t *events)
 /* The server has it. */
 static bool take_in(const vit_request *r)
 {
-    frame f;
+    parcel f;
     memset(&f, 0, sizeof f);
     find_key(f.key, r->headers);
     f.size = (uint32_t)r->body_size;
@@ -1203,15 +1152,6 @@ static void watch_end(void)
 #define SLOW 1u
 #endif
 
-#define BODY_MAX (512u * 1024u)
-
-/* What came through a pipe and is not used yet. */
-typedef struct inlet {
-    int    fd;
-    char  *data;
-    size_t size;
-} inlet;
-
 typedef struct player_process {
     pid_t    pid;
     plan     plan;
@@ -1220,26 +1160,11 @@ typedef struct player_process {
     bool     killed, gone;
 } player_process;
 
-/* Reads what is there. False: the end. */
-static bool inlet_read(inlet *in)
-{
-    ssize_t n = read(in->fd, in->data + in->size, BODY_MAX + sizeof(frame) - in->size);
-    if (n < 0 && errno == EINTR) return true;
-    if (n > 0) in->size += (size_t)n;
-    return n > 0;
-}
-
-static void inlet_drop(inlet *in, size_t size)
-{
-    memmove(in->data, in->data + size, in->size - size);
-    in->size -= size;
-}
-
 static void inlet_open(inlet *in, int fd)
 {
     in->fd = fd;
     in->size = 0;
-    if (!in->data) in->data = (char *)malloc(BODY_MAX + sizeof(frame));
+    if (!in->data) in->data = (char *)malloc(BODY_MAX + sizeof(parcel));
     must(in->data != NULL, "malloc");
 }
 
@@ -1263,7 +1188,7 @@ static void take_requests(player_process *p)
 {
     inlet *in = &p->requests;
     size_t at = 0;
-    frame  f;
+    parcel  f;
     while (in->size - at >= sizeof f) {
         memcpy(&f, in->data + at, sizeof f);
         if (in->size - at < sizeof f + f.size) break;

@@ -17,17 +17,13 @@
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
 
-#include <errno.h>
+#include "kill.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #define CRASH_NUMBER(X) X(VIT_INT, n) X(VIT_LABEL, text) X(VIT_HASH, host) X(VIT_FLAG, even)
 VIT_EVENT_DECLARE(crash_number, CRASH_NUMBER);
@@ -35,41 +31,11 @@ VIT_EVENT_DEFINE(crash_number, "crash.number", 1.0, CRASH_NUMBER)
 
 #define THREADS  4u /* the last is of the forked process */
 #define EACH_MAX 65536u
-#define BODY_MAX (512u * 1024u)
 #define PLAIN    ((uint64_t)-1) /* reported: this round records nothing */
 
 static char folder[64];
 static bool
     single; /* one event a request; the same in all rounds: else no request can be repeated */
-
-static uint32_t mix(uint32_t x)
-{
-    x = (x ^ (x >> 16)) * 0x7FEB352Du;
-    x = (x ^ (x >> 15)) * 0x846CA68Bu;
-    return x ^ (x >> 16);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void sleep_us(uint32_t us)
-{
-    struct timespec t;
-    t.tv_sec = (time_t)(us / 1000000u);
-    t.tv_nsec = (long)(us % 1000000u) * 1000L;
-    (void)nanosleep(&t, NULL);
-}
-
-static void must(bool ok, const char *what)
-{
-    if (ok) return;
-    perror(what);
-    exit(2);
-}
 
 /* ---- what is known of each event ------------------------------------------------------------- */
 
@@ -179,11 +145,6 @@ static void receive_request(const char *key, const char *body, size_t size)
 
 /* ---- the program that is killed -------------------------------------------------------------- */
 
-typedef struct frame {
-    uint32_t size;
-    char     key[36];
-} frame;
-
 typedef struct player {
     vit_client *t;
     uint32_t    round, thread, seed;
@@ -192,30 +153,11 @@ typedef struct player {
 
 static int server_end; /* of the pipe to the server */
 
-static bool write_all(int fd, const void *data, size_t size)
-{
-    const char *at = (const char *)data;
-    while (size > 0) {
-        ssize_t n = write(fd, at, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
-static void find_key(char out[36], const char *headers)
-{
-    const char *at = strstr(headers, "Idempotency-Key: ");
-    snprintf(out, 36, "%.32s", at ? at + 17 : "none");
-}
-
 static vit_response send_to_server(const vit_request *request, void *user)
 {
     vit_response answer = { 200, 0 };
     uint32_t    *seed = (uint32_t *)user;
-    frame        f;
+    parcel        f;
     memset(&f, 0, sizeof f);
     *seed = mix(*seed + 1u);
     if (*seed % (single ? 1024u : 64u) == 0) {
@@ -306,28 +248,6 @@ static void run(uint32_t round, uint32_t seed, int report)
 
 /* ---- the one that kills ---------------------------------------------------------------------- */
 
-/* What came through a pipe and is not used yet. */
-typedef struct inlet {
-    int    fd;
-    char  *data;
-    size_t size;
-} inlet;
-
-/* Reads what is there. False: the end. */
-static bool inlet_read(inlet *in)
-{
-    ssize_t n = read(in->fd, in->data + in->size, BODY_MAX + sizeof(frame) - in->size);
-    if (n < 0 && errno == EINTR) return true;
-    if (n > 0) in->size += (size_t)n;
-    return n > 0;
-}
-
-static void inlet_drop(inlet *in, size_t size)
-{
-    memmove(in->data, in->data + size, in->size - size);
-    in->size -= size;
-}
-
 static void take_reports(inlet *in)
 {
     size_t at;
@@ -350,7 +270,7 @@ static void take_reports(inlet *in)
 /* A request that was cut by the kill was not received. */
 static void take_requests(inlet *in)
 {
-    frame f;
+    parcel f;
     while (in->size >= sizeof f) {
         memcpy(&f, in->data, sizeof f);
         if (in->size < sizeof f + f.size) break;
@@ -406,8 +326,8 @@ static void play_round(uint32_t round, uint32_t seed)
     memset(&requests, 0, sizeof requests);
     reports.fd = report[0];
     requests.fd = server[0];
-    reports.data = (char *)malloc(BODY_MAX + sizeof(frame));
-    requests.data = (char *)malloc(BODY_MAX + sizeof(frame));
+    reports.data = (char *)malloc(BODY_MAX + sizeof(parcel));
+    requests.data = (char *)malloc(BODY_MAX + sizeof(parcel));
     must(reports.data && requests.data, "malloc");
     watch(&reports, &requests, child, now_ns() + mix(seed + 9u) % 25000u * 1000u);
     must(waitpid(child, &status, 0) == child, "waitpid");
