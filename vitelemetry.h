@@ -718,7 +718,9 @@ VIT_API bool vit_flush(vit_client *t, uint32_t timeout_ms);
 VIT_API bool vit_pump(vit_client *t);
 
 /* Delivers what it can in timeout_ms or until a request fails, cancels the one in flight, puts what
-   is left into the spool, ends the thread, frees the client: true. False: your transport has not
+   is left into the spool, ends the thread, frees the client: true. That takes 50 ms more at most; a
+   queue in plain memory (crash_surviving false), which nothing else keeps, may take as long as its
+   writing does, and a second where another process has the folder. False: your transport has not
    returned within 40 ms of its cancellation; the client lives on, call again before you unload the
    code. False also from a callback. */
 VIT_API bool vit_destroy(vit_client *t, uint32_t timeout_ms);
@@ -15019,13 +15021,16 @@ static void vitp_worker_close_spool(vit_client *t)
     vitp_spool_let_go(&t->spool);
 }
 
-#define VITP_SAVE_HOLD_MS 10u /* how long another process's hold is waited for */
-#define VITP_SAVE_MS      20u /* how long the lock is kept, unless it is for the last time */
+#define VITP_SAVE_HOLD_MS      10u   /* how long another process's hold is waited for */
+#define VITP_SAVE_LAST_HOLD_MS 1000u /* by a queue in plain memory, for the last time */
+#define VITP_SAVE_MS           20u   /* how long the lock is kept, unless it is for the last time */
 
-/* How long the folder is waited for: for the last time, as long as there is time. */
-static uint32_t vitp_worker_hold_ms(uint64_t now_ns, uint64_t until_ns, bool all)
+/* How long the folder is waited for. For the last time as long as there is time; a queue that ends
+   with the process is lost without it. */
+static uint32_t vitp_worker_hold_ms(const vit_client *t, uint64_t now_ns, uint64_t until_ns)
 {
-    uint64_t left_ms = all && until_ns > now_ns ? (until_ns - now_ns) / VITP_MS : 0;
+    uint64_t left_ms = until_ns > now_ns ? (until_ns - now_ns) / VITP_MS : 0;
+    if (!VITP_ATOMIC_LOAD(&t->recorder.outlives)) return VITP_SAVE_LAST_HOLD_MS;
     if (left_ms > VITP_HOLD_MS) return VITP_HOLD_MS;
     return left_ms > VITP_SAVE_HOLD_MS ? (uint32_t)left_ms : VITP_SAVE_HOLD_MS;
 }
@@ -15053,7 +15058,7 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
     if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND)) return;
     if (!all && !vitp_worker_must_save(t, now_ns)) return;
     (void)vitp_os_make_folder(t->settings_folder); /* it is what the lock lies on */
-    vitp_worker_hold_for(t, vitp_worker_hold_ms(now_ns, until_ns, all));
+    vitp_worker_hold_for(t, all ? vitp_worker_hold_ms(t, now_ns, until_ns) : VITP_SAVE_HOLD_MS);
     vitp_worker_close_spool(t);
     if (!t->held) t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
     if (!t->held) vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_NOT_WRITTEN);
@@ -16965,6 +16970,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_AUDIT_MAX
 #undef VITP_WORKER_DROPS
 #undef VITP_SAVE_HOLD_MS
+#undef VITP_SAVE_LAST_HOLD_MS
 #undef VITP_SAVE_MS
 #undef VITP_WORKER_REPORT_NS
 #undef VITP_WORKER_PENDING_MS

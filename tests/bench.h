@@ -44,6 +44,29 @@ static vit_status track(vit_client *t, const char *name)
     return vit_track_feature_toggled(t, &event);
 }
 
+/* Events f0, f1, ... of which each is found by its closing quote. */
+TEST_FN void track_many(vit_client *t, unsigned first, unsigned count)
+{
+    unsigned i;
+    char     name[24];
+    for (i = first; i < first + count; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        assert_int_equal(track(t, name), VIT_OK);
+    }
+}
+
+/* Each of form with 0, 1, ... arrived `times` times in requests that were answered by 2xx. */
+TEST_FN void assert_each(wire *w, const char *form, unsigned count, unsigned times)
+{
+    unsigned i;
+    char     name[24];
+    for (i = 0; i < count; i++) {
+        snprintf(name, sizeof name, form, i);
+        if (wire_times(w, name) != times)
+            fail_msg("%s arrived %lu times", name, (unsigned long)wire_times(w, name));
+    }
+}
+
 TEST_FN void end(vit_client *t)
 {
     assert_balanced(t);

@@ -109,7 +109,7 @@ ssize_t fault_write(int fd, const void *data, size_t size)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-static void track_many(vit_client *t, unsigned first, unsigned count)
+static void try_many(vit_client *t, unsigned first, unsigned count)
 {
     unsigned i;
     char     name[24];
@@ -132,7 +132,7 @@ static void live(bench *b)
     vit_client *t = vit_create(&b->o);
     unsigned    i;
     for (i = 0; t && i < 3; i++) {
-        track_many(t, 4 * i, 4);
+        try_many(t, 4 * i, 4);
         sleep_ms(3);
         pump(t);
         if (i == 1) (void)vit_destroy(t, 0), t = vit_create(&b->o);

@@ -4,11 +4,7 @@
 
    Build: cc -std=c99 -I. tests/test_otlp.c -o build/tests/test_otlp -lcmocka -pthread -lm */
 
-static unsigned long long clock_ns(int clock);
-#define VITP_OS_CLOCK_NS(clock) clock_ns((int)(clock))
-#define VITELEMETRY_WHITEBOX
-#define VITELEMETRY_IMPLEMENTATION
-#include "../vitelemetry.h"
+#include "clocks.h"
 
 #include "common.h"
 
@@ -21,23 +17,7 @@ static unsigned long long clock_ns(int clock);
 #include <signal.h>
 #include <sys/wait.h>
 
-#define SECOND UINT64_C(1000000000)
-#define DAY    (86400u * SECOND)
 #define YEAR   (365u * DAY)
-
-static uint64_t passed_ns = SECOND;                      /* monotonic */
-static uint64_t wall_ns = UINT64_C(1800000000) * SECOND; /* 2027 */
-
-static unsigned long long clock_ns(int clock)
-{
-    return clock == CLOCK_REALTIME ? wall_ns : passed_ns;
-}
-
-static void pass(uint64_t ns)
-{
-    passed_ns += ns;
-    wall_ns += ns;
-}
 
 /* ---- a walk over JSON that is known to be well-formed ---------------------------------------- */
 
@@ -1281,16 +1261,6 @@ static void test_wild_clocks(void **state)
 }
 
 /* ---- batches --------------------------------------------------------------------------------- */
-
-static void track_many(vit_client *t, unsigned first, unsigned count)
-{
-    unsigned i;
-    char     name[24];
-    for (i = first; i < first + count; i++) {
-        snprintf(name, sizeof name, "f%u", i);
-        assert_int_equal(track(t, name), VIT_OK);
-    }
-}
 
 /* Each of so many once. */
 static void assert_arrived(const records *all, unsigned count)

@@ -3,11 +3,10 @@
 
    Build: cc -std=c99 -I. tests/test_spool.c -o build/tests/test_spool -lcmocka -pthread */
 
-static unsigned long long clock_ns(int clock);
-#define VITP_OS_CLOCK_NS(clock) clock_ns((int)(clock))
-#define VITELEMETRY_WHITEBOX
-#define VITELEMETRY_IMPLEMENTATION
-#include "../vitelemetry.h"
+static _Bool in_plain_memory; /* where the queue lies */
+#define VITP_OS_POOL_KEEPS_SPACE(file, size) \
+    (!in_plain_memory && vitp_os_pool_keeps_space((file), (size)))
+#include "clocks.h"
 
 #include "common.h"
 
@@ -16,22 +15,6 @@ static unsigned long long clock_ns(int clock);
 #include <dirent.h>
 #include <sys/wait.h>
 
-#define SECOND UINT64_C(1000000000)
-#define DAY    (86400u * SECOND)
-
-static uint64_t passed_ns = SECOND;                 /* monotonic */
-static uint64_t wall_ns = UINT64_C(1800000000) * SECOND; /* 2027 */
-
-static unsigned long long clock_ns(int clock)
-{
-    return clock == CLOCK_REALTIME ? wall_ns : passed_ns;
-}
-
-static void pass(uint64_t ns)
-{
-    passed_ns += ns;
-    wall_ns += ns;
-}
 
 /* ---- what lies in the folder ----------------------------------------------------------------- */
 
@@ -91,16 +74,6 @@ static bool holds(const char *bytes, size_t size, const char *text)
 static void offline(bench *b) { b->w.otherwise.http_status = 0; }
 static void online(bench *b) { b->w.otherwise.http_status = 201; }
 
-static void track_many(vit_client *t, unsigned first, unsigned count)
-{
-    unsigned i;
-    char     name[24];
-    for (i = first; i < first + count; i++) {
-        snprintf(name, sizeof name, "f%u", i);
-        assert_int_equal(track(t, name), VIT_OK);
-    }
-}
-
 static void track_errors(vit_client *t, unsigned first, unsigned count)
 {
     unsigned i;
@@ -135,17 +108,6 @@ static void pump_for(vit_client *t, unsigned seconds)
     for (i = 0; i < seconds; i++) {
         pass(SECOND);
         pump(t);
-    }
-}
-
-static void assert_each(wire *w, const char *form, unsigned count, unsigned times)
-{
-    unsigned i;
-    char     name[24];
-    for (i = 0; i < count; i++) {
-        snprintf(name, sizeof name, form, i);
-        if (wire_times(w, name) != times)
-            fail_msg("%s arrived %lu times", name, (unsigned long)wire_times(w, name));
     }
 }
 
@@ -1009,6 +971,47 @@ static void test_two_clients(void **state)
     bench_free(&a);
 }
 
+/* Another process has the folder for a while: what nothing but vit_destroy can keep waits for
+   it. */
+static void test_folder_held(void **state)
+{
+    bench       b;
+    vit_client *t;
+    pid_t       child;
+    int         status = 0, pipes[2];
+    char        byte = 0;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    in_plain_memory = true;
+    t = bench_client(&b);
+    assert_false(vit_get_stats(t).crash_surviving);
+    track_many(t, 0, 5);
+    assert_int_equal(pipe(pipes), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        int folder = open(b.folder, O_RDONLY | O_DIRECTORY);
+        if (folder < 0 || flock(folder, LOCK_EX) != 0) _exit(1);
+        if (write(pipes[1], &byte, 1) != 1) _exit(1);
+        sleep_ms(300); /* longer than an ordinary hold is waited for */
+        _exit(0);
+    }
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    assert_true(vit_destroy(t, 0));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(pipes[0]);
+    close(pipes[1]);
+    in_plain_memory = false;
+    online(&b);
+    t = bench_client(&b);
+    assert_true(vit_flush(t, 1000));
+    assert_each(&b.w, "\"f%u\"", 5, 1);
+    end(t);
+    bench_free(&b);
+}
+
 /* A file that somebody has open is not read. */
 static void test_locked(void **state)
 {
@@ -1254,6 +1257,7 @@ int main(void)
         cmocka_unit_test(test_rests),
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_two_clients),
+        cmocka_unit_test(test_folder_held),
         cmocka_unit_test(test_locked),
         cmocka_unit_test(test_key_after_purge),
         cmocka_unit_test(test_grown_labels),

@@ -10,24 +10,10 @@
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
 
-#include <stdarg.h>
+#include "check.h"
+
 #include <stdio.h>
 #include <string.h>
-
-static unsigned passed, failed;
-
-static void check(bool good, const char *format, ...)
-{
-    va_list arguments;
-    if (good) passed++;
-    else failed++;
-    printf("%s ", good ? "ok  " : "FAIL");
-    va_start(arguments, format);
-    vprintf(format, arguments);
-    va_end(arguments);
-    printf("\n");
-    fflush(stdout);
-}
 
 #define CHECK(condition, what) check((condition) ? true : false, what)
 

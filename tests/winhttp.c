@@ -37,6 +37,8 @@ static void  give(void *memory);
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
+
+#include "check.h"
 #undef malloc
 #undef free
 
@@ -75,21 +77,6 @@ static bool is_untouched(const size_t *block)
     size_t               i;
     for (i = 0; i < block[0] && bytes[i] == 0xDD; i++) {}
     return i == block[0];
-}
-
-static unsigned passed, failed;
-
-static void check(bool good, const char *format, ...)
-{
-    va_list arguments;
-    if (good) passed++;
-    else failed++;
-    printf("%s ", good ? "ok  " : "FAIL");
-    va_start(arguments, format);
-    vprintf(format, arguments);
-    va_end(arguments);
-    printf("\n");
-    fflush(stdout);
 }
 
 static uint32_t now_ms(void) { return (uint32_t)(vitp_os_now_ns() / VITP_MS); }
