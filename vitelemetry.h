@@ -128,6 +128,31 @@ WHAT THE USER CAN READ
     run. Nothing is listed without consent or without a data folder. examples/privacy.c prints what
     the catalogue can send at all, and who refuses.
 
+SESSIONS, FAILURES AND CRASHES OF THE HOST
+    vit_session_begin and _end record session.start and session.end. A run that does not end by
+    vit_destroy leaves a marker: the next vit_create with the same folder, where consent is given,
+    records its session.end with its own version and session id, once, whoever comes first, and
+    vit_crashed_last_run is true unless it was merely closed by force.
+
+    vit_track_error, vit_fail and vit_qt_message record a failure once in a session: those with the
+    same error_hash, event name, code, function and feature are counted, and one event
+    error.repeated says how often they came again, in vit_flush, vit_session_end and vit_destroy,
+    else after flush_ms and then once a minute. (The catalogue's own calls and vit_add_error record
+    each time.)
+
+    With options.crash_handler, and a queue that survives the process, a crash is recorded as
+    UncaughtException: exception_type is the signal (SIGSEGV) or the exception of Windows, message
+    says whether it touched a null, a stack or another address. No address leaves: module and offset
+    go into error_hash. It is sent by the next start. The handler writes one record that was
+    reserved beforehand, and then does what would be done without it: calls the handler that was
+    there before, else the system's. If that one returns, the record is withdrawn. What the host
+    ignores (SIG_IGN) stays ignored. An overflow of the stack is seen in the thread that called
+    vit_create, which gets a stack for signals (64 KiB) where it has none, and in threads that have
+    their own. Where this header is compiled into a module that is not the program itself, such as
+    a plugin, only crashes in that module's own code are recorded, and none by abort().
+    vit_destroy takes the handlers back, unless somebody has put his own on top. One client of a
+    process, and of a copy of this header, has the handler: the first that asks.
+
 ERRORS
     Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
     logged once an item through options.logger. A NULL client is valid in every call and makes it
@@ -170,6 +195,8 @@ MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_NO_THREADS      I  no thread, no atomics: call vit_pump; all calls from one thread
     VITELEMETRY_NO_FILES        I  no settings on disk: as data_dir "" (the administrator's and the
                                    system's files are read all the same)
+    VITELEMETRY_NO_CRASH        I  no crash handler: options.crash_handler has no effect
+    VITELEMETRY_QT              E  C++: vit::install_qt_handler, with the headers of Qt 5 or 6
     VITELEMETRY_OS_SETTINGS     I  read dconf and property lists too: (*) in CONSENT
     VITELEMETRY_CONSENT_VERSION I  1; a whole number. Raise it when what is sent changes: consent
                                    that was granted to another version is asked for again
@@ -181,8 +208,9 @@ LIMITS
     names with a rate of their own a client, 16 registered secrets of 128 bytes, 60 changes of
     context while events wait, 32 KiB of schemas, 256 KiB of each of the two files of options.audit.
     A child that is killed while it records keeps a piece of the queue until the client ends.
-    endpoint 1 KiB. options.crash_handler has no effect in this version, nor has
-    vit_crashed_last_run (false).
+    endpoint 1 KiB. 256 different failures a session are counted; others are recorded each time.
+    Crashes are located in the first 96 modules that were loaded at vit_create, on Windows in the
+    program, this header's module and the system's.
 
 LICENCE
     Public domain by the Unlicense; see the end of this file. */
@@ -369,6 +397,8 @@ typedef enum vit_log_level {
     X(SERVER_AWAY, INFO, "no answer, or the server is busy: events wait and are tried again")      \
     X(CALLBACK_BUSY, WARNING,                                                                      \
       "vit_destroy: the transport has not returned; call vit_destroy again")                       \
+    X(CRASH_TAKEN, WARNING,                                                                        \
+      "options.crash_handler: another client of this process has the handler")                     \
     X(REENTRANT_CALL, ERROR, "a call from inside a callback would wait for itself: it did nothing")
 
 #define VIT_LOG_ENUM_(item, level, text) VIT_LOG_##item,
@@ -440,7 +470,7 @@ typedef struct vit_options {
     uint32_t      spool_bytes_max; /* 4 MiB; of all files of the spool together */
     uint32_t      spool_days_max;  /* 30; 7 to 30; older events are dropped */
     bool          no_thread;       /* false; true: you call vit_pump */
-    bool          crash_handler;   /* false; reserved */
+    bool          crash_handler;   /* false; true: crashes are recorded, see the top */
     bool          audit;           /* false; true: what was sent is listed, see the top */
     bool          allow_in_ci;     /* false; true: continuous integration does not refuse */
     vit_transport transport;       /* by VITELEMETRY_CURL or VITELEMETRY_WINHTTP, else none */
@@ -756,10 +786,15 @@ VIT_API void vit_add_error(vit_event *e, const char *type, const char *message, 
 /* Records the event. The builder is spent: sending it again returns VIT_INVALID. */
 VIT_API vit_status vit_event_send(vit_event *e);
 
-/* An error event under the name that error->event_name gives ("Error" by default). Rate 1. */
+/* An error event under the name that error->event_name gives ("Error" by default). Rate 1. One that
+   was recorded before in this session is counted instead (see the top): VIT_OK, in some 50 ns where
+   type, message and frame have the same bytes. */
 VIT_API vit_status vit_track_error(vit_client *t, const vit_error *error);
-/* Reports a failed operation and returns code, so that it can stand in a return. error_code is
-   the name of an errno value (ENOENT) where code is one, else the number. */
+/* Reports a failed operation and returns code, so that it can stand in a return:
+       if (!file) return vit_fail(t, &op, "DataImportError", "data_import", errno);
+   error_code is the name of an errno value (ENOENT) where code is one; on Windows also of a value
+   of GetLastError (ERROR_SHARING_VIOLATION), which as HRESULT_FROM_WIN32(e) is told from an errno
+   of the same number; else the number. */
 VIT_API int vit_fail(vit_client *t, const vit_op *op, const char *event_name, const char *feature,
                      int code);
 
@@ -768,8 +803,19 @@ VIT_API int vit_fail(vit_client *t, const vit_op *op, const char *event_name, co
 VIT_API void vit_session_begin(vit_client *t, const char *session_id, const char *launch_source);
 /* Records session.end with its duration. Without a session it does nothing. */
 VIT_API void vit_session_end(vit_client *t, vit_exit reason);
-/* True when the run before this one crashed. This version does not look yet: false. */
+/* True when a run that was found at vit_create crashed, the last if there are several. A run that
+   was closed by force (killed, power lost) counts as crashed where it had no crash handler. False
+   without consent, which also leaves nothing to be found. */
 VIT_API bool vit_crashed_last_run(const vit_client *t);
+
+/* For the C++ part: the terminate and the Qt handler. */
+enum {
+    VIT_HOOK_TERMINATE_ = 0,
+    VIT_HOOK_QT_ = 1
+};
+VIT_API vit_client *vit_hook_client_(int hook, void (**previous_fn)(void));
+VIT_API void        vit_hook_set_(int hook, vit_client *t, void (*previous_fn)(void));
+VIT_API void        vit_uncaught_(vit_client *t, const char *type, const char *message);
 
 /* One message of a Qt message handler: type is a QtMsgType (0 debug, 1 warning, 2 critical, 3
    fatal, 4 info). Critical and fatal ones become QtError events; category is not sent. UTF-8. */
@@ -947,6 +993,20 @@ VIT_NOTHING_(vit_session_begin, (vit_client * t, const char *id, const char *sou
              ((void)t, (void)id, (void)source))
 VIT_NOTHING_(vit_session_end, (vit_client * t, vit_exit reason), ((void)t, (void)reason))
 VIT_EMPTY_(bool, vit_crashed_last_run, (const vit_client *t), (void)t, false)
+enum {
+    VIT_HOOK_TERMINATE_ = 0,
+    VIT_HOOK_QT_ = 1
+};
+VIT_API vit_client *vit_hook_client_(int hook, void (**previous_fn)(void))
+{
+    (void)hook;
+    if (previous_fn) *previous_fn = 0;
+    return 0;
+}
+VIT_NOTHING_(vit_hook_set_, (int hook, vit_client *t, void (*previous_fn)(void)),
+             ((void)hook, (void)t, (void)previous_fn))
+VIT_NOTHING_(vit_uncaught_, (vit_client * t, const char *type, const char *message),
+             ((void)t, (void)type, (void)message))
 VIT_NOTHING_(vit_qt_message,
              (vit_client * t, int type, const char *file, int line, const char *function,
               const char *category, const char *message),
@@ -1249,6 +1309,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_users_differ          a program that runs as another user than the one who started it
    vitp_os_pool                  a file in memory that outlives the process, and a lock on it that
                                  does not
+   vitp_os_modules, _crash_begin what is loaded, and a hook that is called when the process crashes
    ============================================================================================ */
 
 typedef enum vitp_os_read {
@@ -1309,6 +1370,28 @@ typedef struct vitp_os_pool {
     void *memory;
     bool  open;
 } vitp_os_pool;
+#endif
+
+#ifndef VITELEMETRY_NO_CRASH
+/* A crash, as the handler finds it. */
+typedef struct vitp_os_fault {
+    const char *type;    /* SIGSEGV */
+    uintptr_t   at;      /* the instruction; 0: not known */
+    uintptr_t   touched; /* what it touched */
+    uintptr_t   stack;   /* the stack pointer; 0: not known */
+    bool        memory;  /* it touched memory that it may not */
+    bool        aborted; /* by abort() */
+} vitp_os_fault;
+
+/* Both are called in a signal handler: no memory, locks, stdio, thread-local storage. crash_fn:
+   true: it is noted. survived_fn: and a handler of the host has dealt with it. */
+typedef bool (*vitp_os_crash_fn)(const vitp_os_fault *fault, void *user);
+typedef void (*vitp_os_survived_fn)(void *user);
+
+typedef struct vitp_os_module {
+    uintptr_t begin, end; /* of its code */
+    char      name[40];
+} vitp_os_module;
 #endif
 
 #if defined(VITELEMETRY_NO_THREADS) && !defined(VITP_OS_THREAD_POINTER)
@@ -2046,6 +2129,251 @@ static uint64_t vitp_os_process_start(uint32_t process)
 }
 #endif /* !VITELEMETRY_NO_FILES */
 
+#ifndef VITELEMETRY_NO_CRASH
+/* ---- crashes: the filter of unhandled exceptions, and the C library's handlers ----------- */
+
+#include <signal.h>
+
+#define VITP_OS_EXCEPTIONS(X)                                                                     \
+    X(EXCEPTION_ACCESS_VIOLATION)                                                                 \
+    X(EXCEPTION_STACK_OVERFLOW)                                                                   \
+    X(EXCEPTION_IN_PAGE_ERROR)                                                                    \
+    X(EXCEPTION_INT_DIVIDE_BY_ZERO)                                                               \
+    X(EXCEPTION_INT_OVERFLOW)                                                                     \
+    X(EXCEPTION_FLT_DIVIDE_BY_ZERO) X(EXCEPTION_FLT_INVALID_OPERATION) X(EXCEPTION_FLT_OVERFLOW)  \
+        X(EXCEPTION_FLT_UNDERFLOW) X(EXCEPTION_ILLEGAL_INSTRUCTION) X(EXCEPTION_PRIV_INSTRUCTION) \
+            X(EXCEPTION_BREAKPOINT) X(EXCEPTION_SINGLE_STEP) X(EXCEPTION_ARRAY_BOUNDS_EXCEEDED)   \
+                X(EXCEPTION_DATATYPE_MISALIGNMENT) X(EXCEPTION_NONCONTINUABLE_EXCEPTION)          \
+                    X(EXCEPTION_INVALID_DISPOSITION)
+#define VITP_OS_STACK_BYTES 65536u /* kept for the filter in an overflow */
+
+typedef void (*vitp_os_abort_fn)(int number);
+
+/* One a process and copy of this header. */
+static struct {
+    uintptr_t                    user; /* whose it is; 0: nobody's */
+    vitp_os_crash_fn             crash_fn;
+    vitp_os_survived_fn          survived_fn;
+    bool                         installed; /* ours is somewhere in the chain */
+    LPTOP_LEVEL_EXCEPTION_FILTER previous;
+    vitp_os_abort_fn             previous_abort;
+    _purecall_handler            previous_pure;
+    _invalid_parameter_handler   previous_invalid;
+} vitp_os_hook;
+
+static const char *vitp_os_exception_name(DWORD code)
+{
+#define VITP_OS_EXCEPTION_ROW(name) { (DWORD)name, #name },
+    static const struct {
+        DWORD       code;
+        const char *name;
+    } rows[] = { VITP_OS_EXCEPTIONS(VITP_OS_EXCEPTION_ROW) };
+#undef VITP_OS_EXCEPTION_ROW
+    size_t i;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].code == code) return rows[i].name;
+    return "EXCEPTION";
+}
+
+static bool vitp_os_tell_crash(const vitp_os_fault *fault)
+{
+    void *user = (void *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_os_hook.user);
+    return user && vitp_os_hook.crash_fn(fault, user);
+}
+
+static void vitp_os_survived(void)
+{
+    void *user = (void *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_os_hook.user);
+    if (user) vitp_os_hook.survived_fn(user);
+}
+
+static LONG WINAPI vitp_os_on_exception(EXCEPTION_POINTERS *info)
+{
+    const EXCEPTION_RECORD *r = info->ExceptionRecord;
+    vitp_os_fault           fault;
+    LONG                    answer = EXCEPTION_CONTINUE_SEARCH;
+    bool                    told;
+    memset(&fault, 0, sizeof fault);
+    fault.type = vitp_os_exception_name(r->ExceptionCode);
+    fault.at = (uintptr_t)r->ExceptionAddress;
+#if defined(_M_X64) || defined(__x86_64__)
+    fault.stack = (uintptr_t)info->ContextRecord->Rsp;
+#elif defined(_M_IX86) || defined(__i386__)
+    fault.stack = (uintptr_t)info->ContextRecord->Esp;
+#elif defined(_M_ARM64) || defined(__aarch64__)
+    fault.stack = (uintptr_t)info->ContextRecord->Sp;
+#endif
+    fault.memory = (r->ExceptionCode == (DWORD)EXCEPTION_ACCESS_VIOLATION ||
+                    r->ExceptionCode == (DWORD)EXCEPTION_IN_PAGE_ERROR) &&
+                   r->NumberParameters > 1;
+    if (fault.memory) fault.touched = (uintptr_t)r->ExceptionInformation[1];
+    if (r->ExceptionCode == (DWORD)EXCEPTION_STACK_OVERFLOW) {
+        fault.memory = true;
+        fault.touched = fault.stack;
+    }
+    told = vitp_os_tell_crash(&fault);
+    if (vitp_os_hook.previous) answer = vitp_os_hook.previous(info);
+    if (told && answer == EXCEPTION_CONTINUE_EXECUTION) vitp_os_survived();
+    return answer;
+}
+
+/* One that the C library reports. */
+static bool vitp_os_tell_library(const char *type, bool aborted)
+{
+    vitp_os_fault fault;
+    memset(&fault, 0, sizeof fault);
+    fault.type = type;
+    fault.aborted = aborted;
+    return vitp_os_tell_crash(&fault);
+}
+
+static void __cdecl vitp_os_on_abort(int number)
+{
+    bool told = vitp_os_tell_library("SIGABRT", true);
+    if (vitp_os_hook.previous_abort == SIG_DFL || vitp_os_hook.previous_abort == SIG_IGN ||
+        vitp_os_hook.previous_abort == SIG_ERR)
+        return; /* abort() goes on */
+    vitp_os_hook.previous_abort(number);
+    if (told) vitp_os_survived();
+}
+
+static void __cdecl vitp_os_on_pure_call(void)
+{
+    bool told = vitp_os_tell_library("PureCall", false);
+    if (!vitp_os_hook.previous_pure) abort();
+    vitp_os_hook.previous_pure();
+    if (told) vitp_os_survived();
+}
+
+static void __cdecl vitp_os_on_invalid(const wchar_t *expression, const wchar_t *function,
+                                       const wchar_t *file, unsigned line, uintptr_t reserved)
+{
+    bool told = vitp_os_tell_library("InvalidParameter", false);
+    if (vitp_os_hook.previous_invalid) {
+        vitp_os_hook.previous_invalid(expression, function, file, line, reserved);
+        if (told) vitp_os_survived();
+        return;
+    }
+#if defined(_MSC_VER) && !defined(__clang__)
+    __fastfail(5); /* FAST_FAIL_INVALID_ARG: what the library does where there is no handler */
+#else
+    if (told) vitp_os_survived(); /* msvcrt goes on with an error number */
+#endif
+}
+
+/* False: it is another client's. */
+static bool vitp_os_crash_begin(vitp_os_crash_fn crash_fn, vitp_os_survived_fn survived_fn,
+                                void *user)
+{
+    uintptr_t nobody = 0;
+    ULONG     bytes = VITP_OS_STACK_BYTES;
+    if (!VITP_ATOMIC_CAS_PTR(&vitp_os_hook.user, &nobody, (uintptr_t)user)) return false;
+    vitp_os_hook.crash_fn = crash_fn;
+    vitp_os_hook.survived_fn = survived_fn;
+    (void)SetThreadStackGuarantee(&bytes);
+    if (vitp_os_hook.installed) return true;
+    vitp_os_hook.installed = true;
+    vitp_os_hook.previous = SetUnhandledExceptionFilter(vitp_os_on_exception);
+    vitp_os_hook.previous_abort = signal(SIGABRT, vitp_os_on_abort);
+    if (vitp_os_hook.previous_abort == SIG_IGN) (void)signal(SIGABRT, SIG_IGN);
+    vitp_os_hook.previous_pure = _set_purecall_handler(vitp_os_on_pure_call);
+    vitp_os_hook.previous_invalid = _set_invalid_parameter_handler(vitp_os_on_invalid);
+    return true;
+}
+
+/* What was installed after ours stays, and ours with it, which passes on all. */
+static void vitp_os_crash_end(const void *user)
+{
+    LPTOP_LEVEL_EXCEPTION_FILTER filter;
+    vitp_os_abort_fn             on_abort;
+    _purecall_handler            pure;
+    _invalid_parameter_handler   invalid;
+    if (VITP_ATOMIC_LOAD_PTR(&vitp_os_hook.user) != (uintptr_t)user) return;
+    filter = SetUnhandledExceptionFilter(vitp_os_hook.previous);
+    on_abort = signal(SIGABRT, vitp_os_hook.previous_abort);
+    pure = _set_purecall_handler(vitp_os_hook.previous_pure);
+    invalid = _set_invalid_parameter_handler(vitp_os_hook.previous_invalid);
+    vitp_os_hook.installed = filter != vitp_os_on_exception;
+    if (vitp_os_hook.installed) (void)SetUnhandledExceptionFilter(filter);
+    if (on_abort != vitp_os_on_abort) (void)signal(SIGABRT, on_abort);
+    if (pure != vitp_os_on_pure_call) (void)_set_purecall_handler(pure);
+    if (invalid != vitp_os_on_invalid) (void)_set_invalid_parameter_handler(invalid);
+    VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_os_hook.user, (uintptr_t)0);
+}
+
+/* ---- what is loaded: the program itself first -------------------------------------------- */
+
+static uint32_t vitp_os_add_module(vitp_os_module *m, HMODULE module, const char *name)
+{
+    const char             *base = (const char *)module;
+    const IMAGE_DOS_HEADER *dos = (const IMAGE_DOS_HEADER *)(const void *)base;
+    const IMAGE_NT_HEADERS *nt;
+    if (!module) return 0;
+    nt = (const IMAGE_NT_HEADERS *)(const void *)(base + dos->e_lfanew);
+    memset(m, 0, sizeof *m);
+    m->begin = (uintptr_t)base;
+    m->end = m->begin + nt->OptionalHeader.SizeOfImage;
+    (void)snprintf(m->name, sizeof m->name, "%.39s", name);
+    return 1;
+}
+
+static uintptr_t vitp_os_own_code(void) { return (uintptr_t)vitp_os_on_exception; }
+
+/* The program, the module of this header and the system's; how many, `most` at most. */
+static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
+{
+    static const char *const others[] = { "ntdll.dll", "kernel32.dll", "kernelbase.dll",
+                                          "msvcrt.dll", "ucrtbase.dll" };
+    uint32_t                 count, i;
+    HMODULE                  own = NULL, program = GetModuleHandleW(NULL);
+    if (most < 2u + sizeof others / sizeof others[0]) return 0;
+    count = vitp_os_add_module(rows, program, "program");
+    if (GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
+                               GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+                           (const wchar_t *)vitp_os_own_code(), &own) &&
+        own != program)
+        count += vitp_os_add_module(rows + count, own, "module");
+    for (i = 0; i < sizeof others / sizeof others[0]; i++)
+        count += vitp_os_add_module(rows + count, GetModuleHandleA(others[i]), others[i]);
+    return count;
+}
+#endif /* !VITELEMETRY_NO_CRASH */
+
+/* Of a value of GetLastError, or NULL. */
+/* clang-format off */
+#define VITP_OS_ERRORS(X)                                                                        \
+    X(ERROR_INVALID_FUNCTION) X(ERROR_FILE_NOT_FOUND) X(ERROR_PATH_NOT_FOUND)                    \
+    X(ERROR_TOO_MANY_OPEN_FILES) X(ERROR_ACCESS_DENIED) X(ERROR_INVALID_HANDLE)                  \
+    X(ERROR_NOT_ENOUGH_MEMORY) X(ERROR_INVALID_DATA) X(ERROR_OUTOFMEMORY)                        \
+    X(ERROR_INVALID_DRIVE) X(ERROR_NOT_SAME_DEVICE) X(ERROR_WRITE_PROTECT) X(ERROR_NOT_READY)    \
+    X(ERROR_CRC) X(ERROR_WRITE_FAULT) X(ERROR_READ_FAULT) X(ERROR_GEN_FAILURE)                   \
+    X(ERROR_SHARING_VIOLATION) X(ERROR_LOCK_VIOLATION) X(ERROR_HANDLE_EOF)                       \
+    X(ERROR_HANDLE_DISK_FULL) X(ERROR_NOT_SUPPORTED) X(ERROR_BAD_NETPATH)                        \
+    X(ERROR_NETWORK_ACCESS_DENIED) X(ERROR_FILE_EXISTS) X(ERROR_INVALID_PARAMETER)               \
+    X(ERROR_BROKEN_PIPE) X(ERROR_DISK_FULL) X(ERROR_CALL_NOT_IMPLEMENTED) X(ERROR_SEM_TIMEOUT)   \
+    X(ERROR_INSUFFICIENT_BUFFER) X(ERROR_INVALID_NAME) X(ERROR_MOD_NOT_FOUND)                    \
+    X(ERROR_PROC_NOT_FOUND) X(ERROR_DIR_NOT_EMPTY) X(ERROR_BUSY) X(ERROR_ALREADY_EXISTS)         \
+    X(ERROR_FILENAME_EXCED_RANGE) X(ERROR_BAD_EXE_FORMAT) X(ERROR_MORE_DATA)                     \
+    X(ERROR_NO_MORE_ITEMS) X(ERROR_DIRECTORY) X(ERROR_OPERATION_ABORTED) X(ERROR_IO_PENDING)     \
+    X(ERROR_NOACCESS) X(ERROR_STACK_OVERFLOW) X(ERROR_NOT_FOUND) X(ERROR_CANCELLED)              \
+    X(ERROR_PRIVILEGE_NOT_HELD) X(ERROR_LOGON_FAILURE) X(ERROR_TIMEOUT)
+/* clang-format on */
+static const char *vitp_os_error_name(int code)
+{
+#define VITP_OS_ERROR_ROW(name) { name, #name },
+    static const struct {
+        DWORD       code;
+        const char *name;
+    } rows[] = { VITP_OS_ERRORS(VITP_OS_ERROR_ROW) };
+#undef VITP_OS_ERROR_ROW
+    DWORD  error = (DWORD)code;
+    size_t i;
+    if (error >> 16 == 0x8007u) error &= 0xFFFFu; /* HRESULT_FROM_WIN32 */
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].code == error) return rows[i].name;
+    return NULL;
+}
+
 #else /* POSIX */
 
 #include <errno.h>
@@ -2095,6 +2423,12 @@ static uint64_t vitp_os_clock_ns(clockid_t clock)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 #endif
+
+static const char *vitp_os_error_name(int code)
+{
+    (void)code; /* errno is all there is */
+    return NULL;
+}
 
 static uint64_t vitp_os_now_ns(void) { return VITP_OS_CLOCK_NS(CLOCK_MONOTONIC); }
 
@@ -3036,6 +3370,281 @@ static uint64_t vitp_os_process_start(uint32_t process)
     return start;
 }
 #endif /* !VITELEMETRY_NO_FILES */
+
+#ifndef VITELEMETRY_NO_CRASH
+#ifndef __APPLE__
+#include <link.h>
+#endif
+#include <ucontext.h>
+
+/* ---- crashes: signals, chained to whatever was there before ------------------------------ */
+
+/* clang-format off */
+#define VITP_OS_SIGNALS(X)  \
+    X(SIGSEGV) X(SIGBUS) X(SIGFPE) X(SIGILL) X(SIGABRT) X(SIGSYS) X(SIGTRAP)
+/* clang-format on */
+#define VITP_OS_SIGNAL_COUNT       7u
+#define VITP_OS_STACK_BYTES        65536u /* for the handlers of the host, too */
+
+/* One a process and copy of this header: a signal has one handler. */
+static struct {
+    uintptr_t           user; /* whose it is; 0: nobody's */
+    vitp_os_crash_fn    crash_fn;
+    vitp_os_survived_fn survived_fn;
+    bool                installed[VITP_OS_SIGNAL_COUNT]; /* ours is somewhere in the chain */
+    struct sigaction    previous[VITP_OS_SIGNAL_COUNT];
+    void               *stack; /* NULL: the thread had one */
+    uintptr_t           stack_thread;
+} vitp_os_hook;
+
+typedef struct vitp_os_signal {
+    int         number;
+    const char *name;
+} vitp_os_signal;
+
+static const vitp_os_signal *vitp_os_signals(void)
+{
+#define VITP_OS_SIGNAL_ROW(number) { number, #number },
+    static const vitp_os_signal rows[VITP_OS_SIGNAL_COUNT] = { VITP_OS_SIGNALS(
+        VITP_OS_SIGNAL_ROW) };
+#undef VITP_OS_SIGNAL_ROW
+    return rows;
+}
+
+/* Index of a signal that has a handler of ours. */
+static uint32_t vitp_os_signal_index(int number)
+{
+    uint32_t i = 0;
+    while (i + 1u < VITP_OS_SIGNAL_COUNT && vitp_os_signals()[i].number != number) i++;
+    return i;
+}
+
+/* Instruction and stack pointer of the interrupted code; 0 where this is not known to read them. */
+static void vitp_os_registers(const void *context, vitp_os_fault *fault)
+{
+    const ucontext_t *u = (const ucontext_t *)context;
+#if defined(__linux__) && defined(__x86_64__)
+    fault->at = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+    fault->stack = (uintptr_t)u->uc_mcontext.gregs[REG_RSP];
+#elif defined(__linux__) && defined(__i386__)
+    fault->at = (uintptr_t)u->uc_mcontext.gregs[REG_EIP];
+    fault->stack = (uintptr_t)u->uc_mcontext.gregs[REG_ESP];
+#elif defined(__linux__) && defined(__aarch64__)
+    fault->at = (uintptr_t)u->uc_mcontext.pc;
+    fault->stack = (uintptr_t)u->uc_mcontext.sp;
+#elif defined(__linux__) && defined(__arm__)
+    fault->at = (uintptr_t)u->uc_mcontext.arm_pc;
+    fault->stack = (uintptr_t)u->uc_mcontext.arm_sp;
+#elif defined(__linux__) && defined(__riscv)
+    fault->at = (uintptr_t)u->uc_mcontext.__gregs[REG_PC];
+    fault->stack = (uintptr_t)u->uc_mcontext.__gregs[REG_SP];
+#elif defined(__APPLE__) && defined(__x86_64__)
+    fault->at = (uintptr_t)u->uc_mcontext->__ss.__rip;
+    fault->stack = (uintptr_t)u->uc_mcontext->__ss.__rsp;
+#elif defined(__APPLE__) && defined(__aarch64__)
+    fault->at = (uintptr_t)u->uc_mcontext->__ss.__pc;
+    fault->stack = (uintptr_t)u->uc_mcontext->__ss.__sp;
+#else
+    (void)u, (void)fault;
+#endif
+}
+
+/* True: it was noted. */
+static bool vitp_os_tell_crash(int number, const siginfo_t *info, const void *context)
+{
+    vitp_os_fault fault;
+    void         *user = (void *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_os_hook.user);
+    if (!user) return false;
+    fault.type = vitp_os_signals()[vitp_os_signal_index(number)].name;
+    fault.at = fault.stack = 0;
+    vitp_os_registers(context, &fault);
+    fault.memory = info->si_code > 0 && (number == SIGSEGV || number == SIGBUS);
+    fault.touched = fault.memory ? (uintptr_t)info->si_addr : 0;
+#if defined(SI_KERNEL)
+    if (info->si_code == SI_KERNEL) fault.touched = UINTPTR_MAX; /* no address of any memory */
+#endif
+    fault.aborted = number == SIGABRT;
+    return vitp_os_hook.crash_fn(&fault, user);
+}
+
+/* Behind the handler the instruction is tried again, and ends the process. */
+static bool vitp_os_comes_again(int number, const siginfo_t *info)
+{
+    return info->si_code > 0 &&
+           (number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL);
+}
+
+/* Does what would be done without us. True: a handler of the host has returned. */
+static bool vitp_os_chain(int number, siginfo_t *info, void *context)
+{
+    const struct sigaction *old = &vitp_os_hook.previous[vitp_os_signal_index(number)];
+    bool                    none = !(old->sa_flags & SA_SIGINFO) && old->sa_handler == SIG_DFL;
+    struct sigaction        by_default;
+    sigset_t                own;
+    memset(&by_default, 0, sizeof by_default);
+    by_default.sa_handler = SIG_DFL;
+    if (none || (old->sa_flags & (int)SA_RESETHAND)) (void)sigaction(number, &by_default, NULL);
+    if (none) {
+        if (!vitp_os_comes_again(number, info)) (void)raise(number);
+        return false;
+    }
+    (void)sigemptyset(&own);
+    (void)sigaddset(&own, number);
+    if (!(old->sa_flags & SA_NODEFER)) (void)sigprocmask(SIG_BLOCK, &own, NULL);
+    if (old->sa_flags & SA_SIGINFO) old->sa_sigaction(number, info, context);
+    else old->sa_handler(number);
+    return true;
+}
+
+/* Not blocked while it runs, so that a crash in it goes to the host's handler as well. */
+static void vitp_os_on_signal(int number, siginfo_t *info, void *context)
+{
+    int  before = errno;
+    bool told = vitp_os_tell_crash(number, info, context);
+    if (vitp_os_chain(number, info, context) && told) {
+        void *user = (void *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_os_hook.user);
+        if (user) vitp_os_hook.survived_fn(user);
+    }
+    errno = before;
+}
+
+static bool vitp_os_is_hooked(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+           now.sa_sigaction == vitp_os_on_signal;
+}
+
+/* What the host ignores stays ignored. */
+static void vitp_os_hook_signal(uint32_t i)
+{
+    int               number = vitp_os_signals()[i].number;
+    struct sigaction *old = &vitp_os_hook.previous[i], ours;
+    if (vitp_os_hook.installed[i] || sigaction(number, NULL, old) != 0) return;
+    if (!(old->sa_flags & SA_SIGINFO) && old->sa_handler == SIG_IGN) return;
+    memset(&ours, 0, sizeof ours);
+    ours.sa_sigaction = vitp_os_on_signal;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | (old->sa_flags & SA_RESTART);
+    ours.sa_mask = old->sa_mask;
+    vitp_os_hook.installed[i] = sigaction(number, &ours, NULL) == 0;
+}
+
+/* A stack for the handler, where this thread has none: without it an overflow runs no handler. */
+static void vitp_os_stack_begin(void)
+{
+    stack_t now, own;
+    void   *memory;
+    if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE)) return;
+    memory =
+        mmap(NULL, VITP_OS_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return;
+    memset(&own, 0, sizeof own);
+    own.ss_sp = memory;
+    own.ss_size = VITP_OS_STACK_BYTES;
+    if (sigaltstack(&own, NULL) != 0) {
+        munmap(memory, VITP_OS_STACK_BYTES);
+        return;
+    }
+    vitp_os_hook.stack = memory;
+    vitp_os_hook.stack_thread = vitp_os_thread_id();
+}
+
+/* Another thread cannot take it away: then its memory stays. */
+static void vitp_os_stack_end(void)
+{
+    stack_t now, none;
+    void   *memory = vitp_os_hook.stack;
+    vitp_os_hook.stack = NULL;
+    if (!memory || vitp_os_hook.stack_thread != vitp_os_thread_id()) return;
+    memset(&none, 0, sizeof none);
+    none.ss_flags = SS_DISABLE;
+    if (sigaltstack(NULL, &now) == 0 && now.ss_sp == memory && sigaltstack(&none, NULL) == 0)
+        munmap(memory, VITP_OS_STACK_BYTES);
+}
+
+/* False: it is another client's. */
+static bool vitp_os_crash_begin(vitp_os_crash_fn crash_fn, vitp_os_survived_fn survived_fn,
+                                void *user)
+{
+    uintptr_t nobody = 0;
+    uint32_t  i;
+    if (!VITP_ATOMIC_CAS_PTR(&vitp_os_hook.user, &nobody, (uintptr_t)user)) return false;
+    vitp_os_hook.crash_fn = crash_fn;
+    vitp_os_hook.survived_fn = survived_fn;
+    vitp_os_stack_begin();
+    for (i = 0; i < VITP_OS_SIGNAL_COUNT; i++) vitp_os_hook_signal(i);
+    return true;
+}
+
+/* A handler that was installed after ours and calls it keeps ours, which passes on all. */
+static void vitp_os_crash_end(const void *user)
+{
+    uint32_t i;
+    if (VITP_ATOMIC_LOAD_PTR(&vitp_os_hook.user) != (uintptr_t)user) return;
+    for (i = 0; i < VITP_OS_SIGNAL_COUNT; i++) {
+        int number = vitp_os_signals()[i].number;
+        if (vitp_os_hook.installed[i] && vitp_os_is_hooked(number))
+            vitp_os_hook.installed[i] = sigaction(number, &vitp_os_hook.previous[i], NULL) != 0;
+    }
+    vitp_os_stack_end();
+    VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_os_hook.user, (uintptr_t)0);
+}
+
+/* ---- what is loaded: the program itself first -------------------------------------------- */
+
+#ifdef __APPLE__
+/* No queue outlives its process there, so that no crash is recorded. */
+static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
+{
+    (void)rows, (void)most;
+    return 0;
+}
+#else
+typedef struct vitp_os_module_list {
+    vitp_os_module *rows;
+    uint32_t count, most;
+} vitp_os_module_list;
+
+static int vitp_os_add_module(struct dl_phdr_info *info, size_t size, void *user)
+{
+    vitp_os_module_list *list = (vitp_os_module_list *)user;
+    vitp_os_module *m = &list->rows[list->count];
+    const char *name = info->dlpi_name ? info->dlpi_name : "", *base;
+    uint32_t i;
+    (void)size;
+    if (list->count == list->most) return 1;
+    memset(m, 0, sizeof *m);
+    for (i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        uintptr_t begin = (uintptr_t)info->dlpi_addr + (uintptr_t)p->p_vaddr;
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X)) continue;
+        if (m->begin == 0 || begin < m->begin) m->begin = begin;
+        if (begin + (uintptr_t)p->p_memsz > m->end) m->end = begin + (uintptr_t)p->p_memsz;
+    }
+    base = strrchr(name, '/');
+    (void)snprintf(m->name, sizeof m->name, "%.39s",
+                   list->count == 0 ? "program"
+                   : base ? base + 1
+                          : name);
+    if (m->begin) list->count++;
+    return 0;
+}
+
+/* How many there are, `most` at most. */
+static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
+{
+    vitp_os_module_list list;
+    list.rows = rows;
+    list.count = 0;
+    list.most = most;
+    (void)dl_iterate_phdr(vitp_os_add_module, &list);
+    return list.count;
+}
+#endif
+
+/* An address in this header's own code. */
+static uintptr_t vitp_os_own_code(void) { return (uintptr_t)vitp_os_on_signal; }
+#endif /* !VITELEMETRY_NO_CRASH */
 
 #endif /* POSIX */
 
@@ -9032,14 +9641,15 @@ static vit_queue *vitp_recover(void *memory, vitp_pool *p, uint32_t capacity, vi
 
 /* ============================================================================================
    >>ledger: what lies beside the pool, so that whoever finds it can read the records: who wrote
-   them, the contexts and the schemas that they name, and the request that was under way.
+   them, the contexts and the schemas that they name, the request that was under way; and what the
+   next start has to tell of a run that did not end in order.
 
    ledger | journal[segment_max] | pool, in one piece of memory: plain, or a file that outlives the
    process. Members have fixed sizes; another layout has another version.
    ============================================================================================ */
 
 #define VITP_LEDGER_MAGIC   "vitpool\n"
-#define VITP_LEDGER_VERSION 1u
+#define VITP_LEDGER_VERSION 2u
 #define VITP_LEDGER_ORDER   0x01020304u
 #define VITP_LEDGER_SCHEMAS 32768u /* bytes: a hundred declared events of usual size */
 
@@ -9062,6 +9672,70 @@ enum {
     VITP_BATCH_SENT, /* its request may have been received */
     VITP_BATCH_DONE  /* it was answered: its records are released, in the pool or not yet */
 };
+
+/* A crash, written by the handler. */
+enum {
+    VITP_CRASH_NONE,
+    VITP_CRASH_BUSY,
+    VITP_CRASH_THERE /* the process was about to end when it was written */
+};
+typedef struct vitp_crash {
+    uint32_t state;    /* claimed by compare-and-swap */
+    uint32_t touched;  /* VITP_TOUCHED_* */
+    uint32_t context;  /* number of the one in force */
+    uint32_t told;     /* 1: an error event tells of it already */
+    uint64_t time_ns;  /* writer's monotonic clock */
+    uint64_t offset;   /* of the instruction in its module */
+    char     type[40]; /* SIGSEGV */
+    char     module[40];
+} vitp_crash;
+
+#define VITP_CRASH_SURVIVED_NS (UINT64_C(2) * 1000000000u) /* who lives longer did not crash */
+
+/* What kind of address the crashing instruction touched. */
+enum {
+    VITP_TOUCHED_NOTHING, /* it is no fault of memory */
+    VITP_TOUCHED_NULL,
+    VITP_TOUCHED_STACK,
+    VITP_TOUCHED_OTHER
+};
+
+/* A run: what the next start has to know of it, should it not end in order. */
+enum {
+    VITP_RUN_NONE, /* or there is nothing more to tell */
+    VITP_RUN_OPEN
+};
+typedef struct vitp_run {
+    uint32_t   state;      /* under the client's lock */
+    uint32_t   handler;    /* 1: a crash leaves a record; the same */
+    uint64_t   session_ns; /* when the session began; the same */
+    uint64_t   alive_ns;   /* the consumer was last seen; the consumer */
+    uint32_t   fatal_ms;   /* an error was recorded that ends the process; by all, 0: none */
+    uint32_t   reserved;
+    vitp_crash crash;
+} vitp_run;
+
+/* An error that was recorded in this session, and how often it came again. */
+#define VITP_REPEATS_MAX 256u
+enum {
+    VITP_REPEAT_FREE,
+    VITP_REPEAT_BUSY,
+    VITP_REPEAT_READY
+};
+typedef struct vitp_repeat {
+    uint32_t word;    /* part of the hash << 12 | turn << 2 | VITP_REPEAT_* */
+    uint32_t count;   /* not told yet; by all */
+    uint32_t hash[2]; /* error_hash; like labels, written by whoever claimed the word */
+    uint32_t labels;  /* hash of event name, code, function and feature */
+} vitp_repeat;
+
+#define VITP_REPEAT_WORD(part, turn, phase) ((part) << 12 | ((turn)&0x3FFu) << 2 | (phase))
+
+static bool vitp_repeat_is_ready(const vitp_repeat *repeat, uint32_t turn)
+{
+    uint32_t word = VITP_ATOMIC_LOAD_ACQUIRE(&repeat->word);
+    return (word & 0xFFFu) == VITP_REPEAT_WORD(0u, turn, VITP_REPEAT_READY);
+}
 
 typedef struct vitp_writer {
     char          magic[8]; /* written last */
@@ -9086,6 +9760,11 @@ typedef struct vitp_ledger {
     uint32_t     batch_state, batch_segments, batch_records;
     char         batch_key[36];
     vitp_context contexts[VITP_CONTEXTS_MAX];
+    vitp_run     run;
+    /* written by all */
+    uint32_t    repeat_turn; /* advances with the session; under the client's lock */
+    uint32_t    repeat_some; /* 1: there are counts to tell */
+    vitp_repeat repeats[VITP_REPEATS_MAX];
     /* written by all, each once */
     uint32_t      schemas_used;
     uint32_t      schemas[VITP_TYPES_MAX]; /* by type: where its schema begins, + 1 */
@@ -9356,6 +10035,13 @@ typedef struct vitp_secret_store {
     uint32_t         secrets; /* of them, registered */
 } vitp_secret_store;
 
+/* An error whose bytes were seen, and its place in the ledger's repeats. Read without a lock: a
+   word that has changed meanwhile says that what stands behind it may have, too. */
+typedef struct vitp_seen {
+    uint32_t word; /* number << 12 | turn << 2 | VITP_REPEAT_* */
+    uint32_t print[4], index;
+} vitp_seen;
+
 typedef struct vitp_recorder {
     /* constant after vit_create */
     vit_queue      *queue;
@@ -9379,6 +10065,7 @@ typedef struct vitp_recorder {
     /* written by all */
     vitp_log     log;
     vitp_type    types[VITP_TYPES_MAX];
+    vitp_seen    seen[VITP_REPEATS_MAX];
     uint32_t     sleeping; /* 1: the consumer waits and may be woken */
     vitp_os_wake wake;
     uintptr_t    disabled, sampled, full, invalid, truncated;
@@ -9389,6 +10076,7 @@ typedef struct vitp_recorder {
 #define VITP_RECORD_CORRELATED 1u
 #define VITP_RECORD_ERROR      2u
 #define VITP_RECORD_NAMED      4u /* a name follows the head */
+#define VITP_RECORD_WHOLE      8u /* and its origin: it is of another run, and needs no ledger */
 
 typedef struct vitp_record_head {
     uint64_t      time_ns; /* coarse monotonic clock */
@@ -10170,35 +10858,277 @@ static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_sche
     return place.head ? vitp_record_in_place(&from, place, bound) : vitp_record_on_stack(&from);
 }
 
-/* Puts the event telemetry.report into the queue: its members in this order. */
-static bool vitp_record_report(vitp_recorder *r, const uint64_t counts[3])
-{
-    static const char        name[] = "telemetry.report";
-    static const char *const keys[3] = { "accepted", "dropped", "refused_full" };
-    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
+/* ---- events of the client's own: put together by hand, as ad-hoc ones ---------------------- */
+
+typedef struct vitp_draft {
+    vitp_encoder e;
     union {
         vitp_record_head head;
-        unsigned char    bytes[256];
+        unsigned char    bytes[768];
     } memory;
-    vitp_encoder e;
-    uint32_t     i;
+} vitp_draft;
+
+static void vitp_draft_begin(vitp_draft *d, vitp_recorder *r, const char *name, uint32_t flags,
+                             const unsigned char *id)
+{
+    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
+    uint32_t                 size = (uint32_t)strlen(name);
+    memset(&d->e, 0, sizeof d->e);
+    d->e.recorder = r;
+    d->e.data = d->memory.bytes;
+    d->e.capacity = sizeof d->memory;
+    vitp_record_fill(r, &d->memory.head, &always, id, VITP_RECORD_ADHOC, flags, size);
+    d->e.size = sizeof d->memory.head;
+    vitp_record_put(&d->e, name, size);
+}
+
+static void vitp_draft_key(vitp_draft *d, vit_kind kind, const char *key)
+{
+    unsigned char head[2];
+    head[0] = (unsigned char)kind;
+    head[1] = (unsigned char)strlen(key);
+    vitp_record_put(&d->e, head, 2);
+    vitp_record_put(&d->e, key, head[1]);
+}
+
+static void vitp_draft_label(vitp_draft *d, const char *key, const char *text)
+{
+    vitp_draft_key(d, VIT_LABEL, key);
+    vitp_record_put_text(&d->e, text, (uint32_t)strlen(text));
+}
+
+static void vitp_draft_number(vitp_draft *d, vit_kind kind, const char *key, int64_t value)
+{
+    vitp_draft_key(d, kind, key);
+    vitp_record_put(&d->e, &value, 8);
+}
+
+static bool vitp_draft_push(vitp_draft *d)
+{
+    return vit_queue_push_important(d->e.recorder->queue, d->e.data, d->e.size);
+}
+
+/* Puts the event telemetry.report into the queue. */
+static bool vitp_record_report(vitp_recorder *r, const uint64_t counts[3])
+{
+    vitp_draft d;
     if (!vitp_record_allowed(r, VITP_MAY_USAGE)) return false;
-    memset(&e, 0, sizeof e);
-    e.data = memory.bytes;
-    e.capacity = sizeof memory;
-    vitp_record_fill(r, &memory.head, &always, NULL, VITP_RECORD_ADHOC, 0, sizeof name - 1u);
-    e.size = sizeof memory.head;
-    vitp_record_put(&e, name, sizeof name - 1u);
-    for (i = 0; i < 3; i++) {
-        unsigned char head[2];
-        int64_t       value = (int64_t)counts[i];
-        head[0] = (unsigned char)VIT_INT;
-        head[1] = (unsigned char)strlen(keys[i]);
-        vitp_record_put(&e, head, 2);
-        vitp_record_put(&e, keys[i], head[1]);
-        vitp_record_put(&e, &value, 8);
+    vitp_draft_begin(&d, r, "telemetry.report", 0, NULL);
+    vitp_draft_number(&d, VIT_INT, "accepted", (int64_t)counts[0]);
+    vitp_draft_number(&d, VIT_INT, "dropped", (int64_t)counts[1]);
+    vitp_draft_number(&d, VIT_INT, "refused_full", (int64_t)counts[2]);
+    return vitp_draft_push(&d);
+}
+
+/* The members of error.repeated. */
+static void vitp_record_add_repeat(vitp_draft *d, const vitp_repeat *repeat, uint32_t count)
+{
+    unsigned char hash[8];
+    char          hex[17];
+    memcpy(hash, repeat->hash, sizeof hash);
+    vitp_text_hex(hex, hash, sizeof hash);
+    vitp_draft_label(d, "error_hash", hex);
+    vitp_draft_number(d, VIT_INT, "occurrences", (int64_t)count);
+}
+
+/* ---- errors that come again: recorded once in a session, then counted -------------------- */
+
+/* Fingerprint of the texts of an error, 128 bits. Two errors with one are taken for the same: by
+   chance that does not happen, and who makes it happen gains nothing. */
+typedef struct vitp_print {
+    uint64_t lanes[2];
+    uint32_t labels; /* of those that are in no error_hash */
+} vitp_print;
+
+static void vitp_print_begin(vitp_print *print, const vitp_recorder *r)
+{
+    memcpy(print->lanes, r->ledger->writer.run_id, sizeof print->lanes);
+    print->labels = 0;
+}
+
+static VITP_INLINE void vitp_print_word(vitp_print *print, uint64_t word)
+{
+    uint64_t a = (print->lanes[0] ^ word) * 0x9E3779B97F4A7C15u;
+    uint64_t b = (print->lanes[1] + word) * 0xC2B2AE3D27D4EB4Fu;
+    print->lanes[0] = a ^ a >> 29;
+    print->lanes[1] = b ^ b >> 31;
+}
+
+static void vitp_print_text(vitp_print *print, const char *text)
+{
+    size_t   size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u), at;
+    uint64_t word = text ? size : (uint64_t)-1;
+    vitp_print_word(print, word);
+    for (at = 0; at + 8 <= size; at += 8) {
+        memcpy(&word, text + at, 8);
+        vitp_print_word(print, word);
     }
-    return vit_queue_push_important(r->queue, memory.bytes, e.size);
+    if (at == size) return;
+    word = 0;
+    memcpy(&word, text + at, size - at);
+    vitp_print_word(print, word);
+}
+
+/* What was added until now is in no error_hash. */
+static void vitp_print_end_labels(vitp_print *print)
+{
+    vitp_print_word(print, 0);
+    print->labels = (uint32_t)(print->lanes[0] >> 32);
+}
+
+static void vitp_print_end(const vitp_print *print, uint32_t out[4])
+{
+    uint64_t a = (print->lanes[0] ^ print->lanes[1] >> 32) * 0x9E3779B97F4A7C15u;
+    out[0] = (uint32_t)(a >> 32);
+    out[1] = (uint32_t)a;
+    out[2] = (uint32_t)(print->lanes[1] >> 32);
+    out[3] = (uint32_t)print->lanes[1];
+}
+
+/* One more of an error that was recorded in this turn. */
+static void vitp_repeat_count(vitp_ledger *l, uint32_t index)
+{
+    VITP_ATOMIC_ADD(&l->repeats[index].count, 1u);
+    if (!VITP_ATOMIC_LOAD(&l->repeat_some)) VITP_ATOMIC_STORE(&l->repeat_some, 1u);
+}
+
+/* True: the same bytes were seen in this session; it is counted. */
+static bool vitp_repeat_seen(vitp_recorder *r, const uint32_t print[4])
+{
+    vitp_ledger *l = r->ledger;
+    vitp_seen   *seen = &r->seen[print[0] & (VITP_REPEATS_MAX - 1u)];
+    uint32_t     turn = VITP_ATOMIC_LOAD(&l->repeat_turn), i, index;
+    uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&seen->word);
+    if ((word & 0xFFFu) != VITP_REPEAT_WORD(0u, turn, VITP_REPEAT_READY)) return false;
+    for (i = 0; i < 4; i++)
+        if (VITP_ATOMIC_LOAD_ACQUIRE(&seen->print[i]) != print[i]) return false;
+    index = VITP_ATOMIC_LOAD_ACQUIRE(&seen->index) & (VITP_REPEATS_MAX - 1u);
+    if (VITP_ATOMIC_LOAD(&seen->word) != word || !vitp_repeat_is_ready(&l->repeats[index], turn))
+        return false;
+    vitp_repeat_count(l, index);
+    return true;
+}
+
+/* Notes the bytes of an error, in place of others that have this place. */
+static void vitp_repeat_see(vitp_recorder *r, const uint32_t print[4], uint32_t index)
+{
+    vitp_seen *seen = &r->seen[print[0] & (VITP_REPEATS_MAX - 1u)];
+    uint32_t   turn = VITP_ATOMIC_LOAD(&r->ledger->repeat_turn), i;
+    uint32_t   word = VITP_ATOMIC_LOAD(&seen->word);
+    uint32_t   busy = VITP_REPEAT_WORD((word >> 12) + 1u, turn, VITP_REPEAT_BUSY);
+    if ((word & 3u) == VITP_REPEAT_BUSY || !VITP_ATOMIC_CAS(&seen->word, &word, busy)) return;
+    for (i = 0; i < 4; i++) VITP_ATOMIC_STORE_RELEASE(&seen->print[i], print[i]);
+    VITP_ATOMIC_STORE_RELEASE(&seen->index, index);
+    VITP_ATOMIC_STORE_RELEASE(&seen->word, busy - VITP_REPEAT_BUSY + VITP_REPEAT_READY);
+}
+
+/* Where an error has its count. *fresh: it is new in this session, and the place is the caller's,
+   who publishes it or gives it back. VITP_REPEATS_MAX: all are taken. */
+static uint32_t vitp_repeat_find(vitp_ledger *l, const uint32_t hash[2], uint32_t labels,
+                                 bool *fresh)
+{
+    uint32_t turn = VITP_ATOMIC_LOAD(&l->repeat_turn), i;
+    uint32_t busy = VITP_REPEAT_WORD(hash[0] ^ labels, turn, VITP_REPEAT_BUSY);
+    *fresh = false;
+    for (i = 0; i < VITP_REPEATS_MAX; i++) {
+        uint32_t     index = (hash[1] + i) & (VITP_REPEATS_MAX - 1u);
+        vitp_repeat *repeat = &l->repeats[index];
+        uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&repeat->word);
+        while ((word & 3u) == VITP_REPEAT_FREE || ((word ^ busy) & 0xFFCu) != 0) {
+            if (!VITP_ATOMIC_CAS(&repeat->word, &word, busy)) continue;
+            VITP_ATOMIC_STORE(&repeat->hash[0], hash[0]);
+            VITP_ATOMIC_STORE(&repeat->hash[1], hash[1]);
+            VITP_ATOMIC_STORE(&repeat->labels, labels);
+            *fresh = true;
+            return index;
+        }
+        if (word == busy) return index; /* another thread has just met it */
+        if (VITP_ATOMIC_LOAD(&repeat->hash[0]) == hash[0] &&
+            VITP_ATOMIC_LOAD(&repeat->hash[1]) == hash[1] &&
+            VITP_ATOMIC_LOAD(&repeat->labels) == labels)
+            return index;
+    }
+    return VITP_REPEATS_MAX;
+}
+
+/* Ends with a place that was fresh: its error was recorded, or was not. */
+static void vitp_repeat_settle(vitp_recorder *r, uint32_t index, bool recorded)
+{
+    vitp_repeat *repeat = &r->ledger->repeats[index];
+    uint32_t     word = VITP_ATOMIC_LOAD(&repeat->word) & ~3u;
+    if (!recorded)
+        (void)VITP_ATOMIC_ADD_PTR(&r->full, (uintptr_t)VITP_ATOMIC_EXCHANGE(&repeat->count, 0u));
+    VITP_ATOMIC_STORE_RELEASE(&repeat->word,
+                              word | (recorded ? VITP_REPEAT_READY : VITP_REPEAT_FREE));
+}
+
+/* Records error.repeated for each error that came again since the last time. */
+static void vitp_repeat_tell(vitp_recorder *r)
+{
+    vitp_ledger *l = r->ledger;
+    uint32_t     turn = VITP_ATOMIC_LOAD(&l->repeat_turn), i, count;
+    vitp_draft   d;
+    if (!VITP_ATOMIC_LOAD(&l->repeat_some) || !vitp_record_allowed(r, VITP_MAY_ERRORS)) return;
+    VITP_ATOMIC_STORE(&l->repeat_some, 0u);
+    for (i = 0; i < VITP_REPEATS_MAX; i++) {
+        vitp_repeat *repeat = &l->repeats[i];
+        if (VITP_ATOMIC_LOAD(&repeat->count) == 0 || !vitp_repeat_is_ready(repeat, turn)) continue;
+        count = VITP_ATOMIC_EXCHANGE(&repeat->count, 0u);
+        vitp_draft_begin(&d, r, "error.repeated", VITP_RECORD_ERROR, NULL);
+        vitp_record_add_repeat(&d, repeat, count);
+        if (vitp_draft_push(&d)) continue;
+        VITP_ATOMIC_ADD(&repeat->count, count);
+        VITP_ATOMIC_STORE(&l->repeat_some, 1u);
+    }
+}
+
+/* Another session begins, or what was recorded is gone: each error is new. Under the client's
+   lock. */
+static void vitp_repeat_forget(vitp_ledger *l)
+{
+    uint32_t i;
+    for (i = 0; i < VITP_REPEATS_MAX; i++) VITP_ATOMIC_STORE(&l->repeats[i].count, 0u);
+    VITP_ATOMIC_STORE(&l->repeat_some, 0u);
+    VITP_ATOMIC_STORE_RELEASE(&l->repeat_turn, VITP_ATOMIC_LOAD(&l->repeat_turn) + 1u);
+}
+
+/* Records an error event of the catalogue, the first time in a session; then it is counted. The
+   last member of the schema is its error_hash. */
+static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, const char *name,
+                                    const void *event, const vitp_print *print)
+{
+    uint64_t      memory[VITP_RECORD_MAX / 8u];
+    unsigned char own_id[16];
+    uint32_t      hash[2], seen[4], index = VITP_REPEATS_MAX;
+    bool          fresh = true;
+    vit_status    status;
+    vitp_encoder  e;
+    vitp_type    *type;
+    vitp_source   from = { r,
+                           schema,
+                           event,
+                           name,
+                           *(const vit_op *const *)event,
+                           NULL,
+                           0,
+                           { true, VITP_SEED_NONE, 1.0 } };
+    vitp_print_end(print, seen);
+    if (vitp_repeat_seen(r, seen)) return VIT_OK;
+    if (!(type = vitp_type_of(r, schema))) return vitp_record_refuse(r, VIT_INVALID);
+    from.type = (uint32_t)(type - r->types);
+    if (!from.op) vitp_id_next(r->ids, own_id);
+    from.id = from.op ? from.op->correlation_id : own_id;
+    vitp_record_encode(&e, &from, memory, sizeof memory);
+    if (!e.bad && !e.closed) {
+        memcpy(hash, e.data + e.size - sizeof hash, sizeof hash);
+        index = vitp_repeat_find(r->ledger, hash, print->labels, &fresh);
+    }
+    if (!fresh) vitp_repeat_count(r->ledger, index);
+    status = fresh ? vitp_record_end(&e, true) : VIT_OK;
+    if (index == VITP_REPEATS_MAX) return status;
+    if (fresh) vitp_repeat_settle(r, index, status == VIT_OK || status == VIT_TRUNCATED);
+    if (status == VIT_OK || status == VIT_TRUNCATED) vitp_repeat_see(r, seen, index);
+    return status;
 }
 
 /* ============================================================================================
@@ -10251,6 +11181,7 @@ typedef struct vitp_event_writer {
     uint32_t             size, at;
     uint32_t             own; /* members of the context that the event has itself (VITP_OWN_*) */
     bool                 first, corrupt, secret;
+    bool                 whole; /* its origin is in the record */
     vitp_record_head     head;
     const char          *name, *app_version;
     uint32_t             name_size;
@@ -10561,7 +11492,7 @@ static uint32_t vitp_wire_member_key(vitp_event_writer *w, const unsigned char *
                                      char out[VITP_NAME_MAX * 2u])
 {
     if (size > VITP_NAME_MAX) return 0;
-    if (w->job->ledger) return vitp_wire_made_up(w, (const char *)name, size, out);
+    if (!w->whole) return vitp_wire_made_up(w, (const char *)name, size, out);
     if (!vitp_wire_passes(w, (const char *)name, size)) return 0;
     memcpy(out, name, size);
     return size;
@@ -10820,9 +11751,10 @@ static vitp_wire_result vitp_wire_begin(vitp_event_writer *w, vitp_schema_reader
     if (w->head.time_ns == 0) return VITP_WIRE_CORRUPT; /* memory that was lost */
     if (ledger && w->head.identity != (uint16_t)VITP_ATOMIC_LOAD(&ledger->identity))
         return VITP_WIRE_STALE;
+    w->whole = !ledger || (w->head.flags & VITP_RECORD_WHOLE);
     if (!vitp_wire_name(w, schema)) return VITP_WIRE_CORRUPT;
-    if (ledger) vitp_wire_find_origin(w);
-    else vitp_wire_take_origin(w);
+    if (w->whole) vitp_wire_take_origin(w);
+    else vitp_wire_find_origin(w);
     return w->corrupt ? VITP_WIRE_CORRUPT : VITP_WIRE_WRITTEN;
 }
 
@@ -13742,6 +14674,17 @@ typedef struct vitp_hints {
     vitp_answer admin, usage, errors;
 } vitp_hints;
 
+#ifndef VITELEMETRY_NO_CRASH
+/* What the crash handler needs to know beforehand. */
+#define VITP_MODULES_MAX 96u
+typedef struct vitp_crash_scene {
+    vitp_os_module modules[VITP_MODULES_MAX]; /* the program first */
+    uint32_t       module_count;
+    uint32_t       only;   /* index of the module whose crashes are told, + 1; 0: all are */
+    uintptr_t      thread; /* in the handler; 0: none */
+} vitp_crash_scene;
+#endif
+
 struct vit_client {
     vitp_recorder recorder; /* first: what the record path touches */
     vitp_wire     wire;
@@ -13777,7 +14720,6 @@ struct vit_client {
     vit_gate            gate;
     vitp_settings       settings; /* identity, and the user's decision; as stored or provisional */
     vitp_context        context;  /* the one in force */
-    uint64_t            session_begin_ns;
     vitp_backoff        backoff;
     vitp_stock          own, adopted;
     vitp_spool          spool;
@@ -13790,14 +14732,19 @@ struct vit_client {
     uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
     uint64_t      deadline_ns; /* of vit_destroy; 0: none */
     bool          sending, hurry, halted, stopping;
-    bool          pending; /* the transport said "not yet": the body is its */
-    bool          audit;   /* options.audit; constant */
-    bool          orphan;  /* and what it sends is not wanted: until it answers */
-    bool          unsaved; /* what the user decided is not what the file says */
-    bool          later;   /* a file that may refuse could not be read */
-    bool          alone;   /* no pool of a killed process is left */
-    bool          waits;   /* how long the server told us to wait is in a file */
-    uint64_t      save_ns; /* the spool could not be written: not before this time again */
+    bool          pending;    /* the transport said "not yet": the body is its */
+    bool          audit;      /* options.audit; constant */
+    bool          orphan;     /* and what it sends is not wanted: until it answers */
+    bool          unsaved;    /* what the user decided is not what the file says */
+    bool          later;      /* a file that may refuse could not be read */
+    bool          alone;      /* no pool of a killed process is left */
+    bool          waits;      /* how long the server told us to wait is in a file */
+    bool          crashed;    /* the run before this one, as far as runs that were found tell */
+    int64_t       crashed_s;  /* when that run began; 0: none was found */
+    vitp_os_pool  marker;     /* of this run, where its ledger does not outlive it */
+    uint64_t      marked_ns;  /* when it was last written */
+    uint64_t      repeats_ns; /* when errors that came again are told next; 0: none did */
+    uint64_t      save_ns;    /* the spool could not be written: not before this time again */
     uint64_t      reported_accepted, reported_dropped, reported_full; /* by telemetry.report */
     uint64_t      report_ns; /* not before this time again */
     vitp_settings said;      /* unsaved: by the file when ours could not be saved */
@@ -13808,6 +14755,9 @@ struct vit_client {
     vitp_os_thread thread;
 #endif
     bool has_thread, thread_done;
+#ifndef VITELEMETRY_NO_CRASH
+    vitp_crash_scene scene;
+#endif
 
     /* counters, written under lock, read by all */
     uintptr_t released, adopted_records, adopted_released, delivered, dropped[VIT_DROP_COUNT];
@@ -13853,6 +14803,53 @@ static bool vitp_worker_in_callback(const vit_client *t)
            VITP_ATOMIC_LOAD_PTR(&t->recorder.log.teller) == self;
 }
 
+/* ---- the marker of this run ------------------------------------------------------------- */
+
+/* What is known of a run by whoever finds it: from its ledger, or the whole of its file
+   `<client type>-<hash>.<random>.run`. */
+typedef struct vitp_marker {
+    vitp_writer  writer;
+    vitp_run     run;
+    vitp_context context; /* the one in force */
+} vitp_marker;
+
+/* Where this run has a file of its own, it says what is in the ledger. */
+static void vitp_worker_save_marker(vit_client *t)
+{
+#ifndef VITELEMETRY_NO_FILES
+    vitp_marker m;
+    if (!t->marker.open) return;
+    memset(&m, 0, sizeof m);
+    m.writer = t->own.ledger->writer;
+    m.run = t->own.ledger->run;
+    m.context = t->context;
+    t->marked_ns = vitp_os_now_ns();
+    (void)vitp_os_pool_write(&t->marker, 0, &m, sizeof m);
+#else
+    (void)t;
+#endif
+}
+
+#define VITP_MARKER_NS (UINT64_C(60) * 1000000000u) /* how old the file's sign of life may be */
+
+/* The consumer was seen. */
+static void vitp_worker_live(vit_client *t, uint64_t now_ns)
+{
+    t->own.ledger->run.alive_ns = now_ns;
+    if (t->marker.open && now_ns >= t->marked_ns + VITP_MARKER_NS) vitp_worker_save_marker(t);
+}
+
+/* The run has ended in order, or nothing is to be known of it. */
+static void vitp_worker_close_run(vit_client *t)
+{
+    vitp_run *run = &t->own.ledger->run;
+    run->state = VITP_RUN_NONE;
+    VITP_ATOMIC_STORE(&run->crash.state, (uint32_t)VITP_CRASH_NONE);
+#ifndef VITELEMETRY_NO_FILES
+    if (t->marker.open) vitp_os_pool_remove(&t->marker);
+#endif
+}
+
 /* ---- identity ---------------------------------------------------------------------------- */
 
 /* Tells the recorder the seed of sampling, and that cached decisions are of no use any more. */
@@ -13870,6 +14867,7 @@ static void vitp_worker_use_identity(vit_client *t)
 {
     vitp_id_hash(t->own.ledger->writer.mark, t->settings.hwid, strlen(t->settings.hwid),
                  t->settings.salt);
+    vitp_worker_save_marker(t);
     memcpy(t->wire.hwid, t->settings.hwid, sizeof t->wire.hwid);
     t->wire.client_type = t->client_type;
 #ifndef VITELEMETRY_NO_FILES
@@ -13900,6 +14898,7 @@ static void vitp_worker_use_context(vit_client *t)
     if (t->context.number == 0) t->context.number = 1;
     t->own.ledger->contexts[t->context.number & (VITP_CONTEXTS_MAX - 1u)] = t->context;
     VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->context, t->context.number);
+    vitp_worker_save_marker(t);
 }
 
 /* ---- settings on disk -------------------------------------------------------------------- */
@@ -14103,6 +15102,7 @@ static void vitp_worker_find_folder(vit_client *t, const char *folder)
 #endif
 
 #ifdef VITELEMETRY_NO_FILES
+static void vitp_worker_open_run(vit_client *t) { (void)t; }
 static void vitp_worker_remove_pools(vit_client *t) { (void)t; }
 static bool vitp_worker_adopt(vit_client *t)
 {
@@ -14187,11 +15187,34 @@ static bool vitp_worker_map_pool(vit_client *t, uint32_t capacity)
     return false;
 }
 
+/* From now on the next start knows of this run, should it not end in order. */
+static void vitp_worker_open_run(vit_client *t)
+{
+    char folder[VITP_PATH_MAX], path[VITP_POOL_PATH_MAX];
+    if (!t->settings_folder[0] || t->own.ledger->run.state != VITP_RUN_NONE) return;
+    t->own.ledger->run.state = VITP_RUN_OPEN;
+    t->own.ledger->run.alive_ns = vitp_os_now_ns();
+    if (VITP_ATOMIC_LOAD(&t->recorder.outlives)) return;
+    (void)vitp_text_copy(folder, sizeof folder, t->settings_folder);
+    if (!vitp_os_make_folder(folder) || !vitp_worker_has_place(t, folder) ||
+        !vitp_worker_pool_path(t, folder, path))
+        return;
+    (void)vitp_text_copy(path + strlen(path) - 5u, 5, ".run"); /* in place of .pool */
+    if (!vitp_os_pool_begin(&t->marker, path)) return;
+    vitp_worker_save_marker(t);
+    if (!vitp_os_pool_rename(&t->marker, path)) vitp_os_pool_remove(&t->marker);
+}
+
 /* What is done with each pool that is found unlocked. */
+typedef enum vitp_pool_use {
+    VITP_POOL_ADOPT, /* with one */
+    VITP_POOL_HEAR,  /* it is told how its run ended */
+    VITP_POOL_REMOVE
+} vitp_pool_use;
 typedef struct vitp_pool_search {
-    vit_client *client;
-    char        prefix[VITP_LABEL_MAX + 32u];
-    bool        remove; /* all of them; else one is adopted */
+    vit_client   *client;
+    char          prefix[VITP_LABEL_MAX + 32u];
+    vitp_pool_use use;
 } vitp_pool_search;
 
 /* Its writer is gone, by all that can be known. */
@@ -14278,6 +15301,243 @@ static vitp_stock_kind vitp_worker_judge(vitp_stock *s, vitp_writer *w)
     return vitp_stock_judge(w, s->file.size);
 }
 
+/* ---- what a run that did not end in order left to say ------------------------------------ */
+
+/* Its last words: events for the spool, under a key that is the same whoever writes them, or where
+   that cannot be written for the queue. */
+typedef struct vitp_teller {
+    vit_client        *client;
+    const vitp_marker *marker;
+    vitp_os_pool      *file;    /* with its ledger in it; NULL: it is the marker's */
+    uint64_t           age_ns;  /* since its last sign of life */
+    uint64_t           last_ns; /* when that was, by its clock */
+    bool               crash, into_spool, failed;
+    uint32_t           count;
+} vitp_teller;
+
+/* The crash of which there is a record was the end. */
+static bool vitp_worker_is_crash(const vitp_run *run)
+{
+    return run->crash.state == VITP_CRASH_THERE &&
+           run->alive_ns <= run->crash.time_ns + VITP_CRASH_SURVIVED_NS;
+}
+
+/* at_ns: when it was, by the clock of the run. */
+static void vitp_teller_begin(vitp_teller *teller, vitp_draft *d, const char *name, uint32_t flags,
+                              uint64_t at_ns)
+{
+    const vitp_marker *m = teller->marker;
+    unsigned char      id[16];
+    uint64_t           age_ns = teller->age_ns + (teller->last_ns - at_ns), now_ns;
+    vitp_id_next(teller->client->recorder.ids, id);
+    vitp_draft_begin(d, &teller->client->recorder, name, flags | VITP_RECORD_WHOLE,
+                     flags & VITP_RECORD_CORRELATED ? id : NULL);
+    now_ns = teller->into_spool ? vitp_os_wall_ns() : d->memory.head.time_ns;
+    d->memory.head.time_ns = now_ns > age_ns ? now_ns - age_ns : 1u;
+    d->memory.head.context = 0;
+    vitp_record_put_text(&d->e, m->writer.app_version, (uint32_t)strlen(m->writer.app_version));
+    vitp_record_put_text(&d->e, m->context.session_id, (uint32_t)strlen(m->context.session_id));
+    vitp_record_put_text(&d->e, m->context.provider, (uint32_t)strlen(m->context.provider));
+    vitp_record_put_text(&d->e, m->context.collection_hash,
+                         (uint32_t)strlen(m->context.collection_hash));
+}
+
+static void vitp_teller_put(vitp_teller *teller, vitp_draft *d)
+{
+    vitp_spool *spool = &teller->client->spool;
+    char       *place = teller->into_spool ? vitp_spool_place(spool, true) : NULL;
+    bool        put = place || (!teller->into_spool && vitp_draft_push(d));
+    if (place) {
+        memcpy(place, d->e.data, d->e.size);
+        vitp_spool_add(spool, d->e.size);
+    }
+    if (put) teller->count++;
+    else teller->failed = true;
+}
+
+/* UncaughtException, as the crash handler saw it. */
+static void vitp_teller_crash(vitp_teller *teller)
+{
+    static const char *const messages[] = { "", "null address", "stack address", "other address" };
+    const vitp_crash        *crash = &teller->marker->run.crash;
+    const char              *message = messages[crash->touched & 3u];
+    char                     frame[64];
+    unsigned char            hash[9] = { 1 };
+    vitp_draft               d;
+    frame[0] = 0;
+    if (crash->module[0])
+        (void)snprintf(frame, sizeof frame, "%s+0x%llx", crash->module,
+                       (unsigned long long)crash->offset);
+    vitp_id_error_hash(hash + 1, crash->type, strlen(crash->type), message, strlen(message), frame,
+                       strlen(frame));
+    vitp_teller_begin(teller, &d, "UncaughtException", VITP_RECORD_ERROR | VITP_RECORD_CORRELATED,
+                      crash->time_ns);
+    if (message[0]) vitp_draft_label(&d, "message", message);
+    vitp_draft_label(&d, "exception_type", crash->type);
+    vitp_draft_key(&d, VIT_FRAME, "error_hash");
+    vitp_record_put(&d.e, hash, sizeof hash);
+    vitp_teller_put(teller, &d);
+}
+
+static void vitp_teller_session(vitp_teller *teller)
+{
+    const vitp_run *run = &teller->marker->run;
+    vitp_draft      d;
+    vitp_teller_begin(teller, &d, "session.end", 0, teller->last_ns);
+    vitp_draft_label(&d, "os", teller->client->recorder.machine.os);
+    vitp_draft_label(&d, "exit_reason", teller->crash ? "crash" : "forced_close");
+    vitp_draft_number(&d, VIT_MS, "duration_ms",
+                      (int64_t)((teller->last_ns - run->session_ns) / VITP_MS));
+    vitp_teller_put(teller, &d);
+}
+
+/* Errors that came again and were not told of. */
+static void vitp_teller_repeats(vitp_teller *teller)
+{
+    vitp_repeat some[16];
+    uint32_t    turn, i, k;
+    size_t      begin = offsetof(vitp_ledger, repeats);
+    if (!teller->file ||
+        !vitp_os_pool_read(teller->file, offsetof(vitp_ledger, repeat_turn), &turn, sizeof turn))
+        return;
+    for (i = 0; i < VITP_REPEATS_MAX; i += 16u) {
+        if (!vitp_os_pool_read(teller->file, begin + i * sizeof some[0], some, sizeof some)) return;
+        for (k = 0; k < 16u; k++) {
+            vitp_draft d;
+            if (some[k].count == 0 || !vitp_repeat_is_ready(&some[k], turn)) continue;
+            vitp_teller_begin(teller, &d, "error.repeated", VITP_RECORD_ERROR, teller->last_ns);
+            vitp_record_add_repeat(&d, &some[k], some[k].count);
+            vitp_teller_put(teller, &d);
+        }
+    }
+}
+
+/* All that is to be told of the run and may be. */
+static void vitp_teller_speak(vitp_teller *teller)
+{
+    const vitp_run *run = &teller->marker->run;
+    uint32_t        may = VITP_ATOMIC_LOAD(&teller->client->recorder.permission);
+    bool            crash = vitp_worker_is_crash(run) && !run->crash.told;
+    teller->count = 0;
+    teller->failed = false;
+    if (crash && (may & VITP_MAY_ERRORS)) vitp_teller_crash(teller);
+    if (may & VITP_MAY_ERRORS) vitp_teller_repeats(teller);
+    if (teller->marker->context.session_id[0] && (may & VITP_MAY_USAGE))
+        vitp_teller_session(teller);
+}
+
+/* Into the spool, unless they are there. False: it cannot be written. */
+static bool vitp_teller_save(vitp_teller *teller)
+{
+    vit_client   *t = teller->client;
+    vitp_sha256   s;
+    unsigned char digest[32];
+    char          key[33];
+    vitp_sha256_begin(&s);
+    vitp_sha256_add(&s, teller->marker->writer.run_id, sizeof teller->marker->writer.run_id);
+    vitp_sha256_add_text(&s, "last words");
+    vitp_sha256_end(&s, digest);
+    vitp_text_hex(key, digest, 16);
+    if (vitp_spool_holds(&t->spool, key)) return true;
+    teller->into_spool = true;
+    if (!vitp_spool_measure(&t->spool) || !vitp_spool_begin(&t->spool, true)) return false;
+    vitp_teller_speak(teller);
+    if (teller->count > 0 && !teller->failed &&
+        vitp_spool_end(&t->spool, true, key, false, teller->count)) {
+        (void)VITP_ATOMIC_ADD_PTR(&t->adopted_records, (uintptr_t)teller->count);
+        (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, (uintptr_t)teller->count);
+        return true;
+    }
+    vitp_spool_undo(&t->spool, true);
+    return teller->count == 0 && !teller->failed;
+}
+
+/* The same where there is no way into the spool. */
+static void vitp_teller_push(vitp_teller *teller)
+{
+    teller->into_spool = false;
+    vitp_teller_speak(teller);
+}
+
+/* The texts of what was read end, and can be printed. */
+static bool vitp_worker_check_marker(vitp_marker *m)
+{
+    m->writer.app_version[VITP_LABEL_MAX] = m->writer.client_type[VITP_LABEL_MAX] = 0;
+    m->context.session_id[VITP_LABEL_MAX] = m->context.provider[VITP_LABEL_MAX] = 0;
+    m->context.collection_hash[16] = 0;
+    m->run.crash.type[sizeof m->run.crash.type - 1u] = 0;
+    m->run.crash.module[sizeof m->run.crash.module - 1u] = 0;
+    return m->run.state == VITP_RUN_OPEN &&
+           vitp_text_is_printable(m->writer.app_version, VITP_LABEL_MAX) &&
+           vitp_text_is_printable(m->run.crash.type, VITP_LABEL_MAX);
+}
+
+/* Tells how a run ended that did not do so in order. file: with its ledger, or NULL. */
+static void vitp_worker_tell_run(vit_client *t, vitp_marker *m, vitp_os_pool *file)
+{
+    vitp_teller teller;
+    vitp_run   *run = &m->run;
+    int64_t     since_s;
+    if (!vitp_worker_check_marker(m)) return;
+    memset(&teller, 0, sizeof teller);
+    teller.client = t;
+    teller.marker = m;
+    teller.file = file;
+    teller.crash =
+        vitp_worker_is_crash(run) || run->crash.state == VITP_CRASH_BUSY || !run->handler;
+    teller.last_ns = vitp_worker_is_crash(run) && run->crash.time_ns > run->alive_ns
+                         ? run->crash.time_ns
+                         : run->alive_ns;
+    if (teller.last_ns < run->session_ns) teller.last_ns = run->session_ns;
+    if (teller.last_ns < m->writer.begin_ns) teller.last_ns = m->writer.begin_ns;
+    since_s = vitp_os_wall_s() - m->writer.begin_s -
+              (int64_t)((teller.last_ns - m->writer.begin_ns) / 1000000000u);
+    teller.age_ns = since_s > 0 ? (uint64_t)since_s * 1000000000u : 0;
+    if (m->writer.begin_s >= t->crashed_s) {
+        t->crashed_s = m->writer.begin_s;
+        t->crashed = teller.crash;
+    }
+    if (memcmp(m->writer.mark, t->own.ledger->writer.mark, sizeof m->writer.mark) != 0) return;
+    (void)vitp_os_make_folder(t->settings_folder);
+    vitp_worker_hold(t);
+    if (!t->batch.stock) memset(&t->batch, 0, sizeof t->batch);
+    vitp_spool_let_go(&t->spool);
+    if (!t->held || !vitp_teller_save(&teller)) vitp_teller_push(&teller);
+    vitp_worker_release(t);
+}
+
+/* The same of a pool that is open and locked; once. */
+static void vitp_worker_hear_pool(vit_client *t, vitp_os_pool *file, const vitp_writer *w)
+{
+    vitp_marker m;
+    uint32_t    number = 0;
+    memset(&m, 0, sizeof m);
+    m.writer = *w;
+    if (!vitp_os_pool_read(file, offsetof(vitp_ledger, run), &m.run, sizeof m.run) ||
+        m.run.state != VITP_RUN_OPEN ||
+        !vitp_os_pool_read(file, offsetof(vitp_ledger, context), &number, sizeof number))
+        return;
+    if (vitp_worker_is_crash(&m.run)) number = m.run.crash.context;
+    (void)vitp_os_pool_read(file,
+                            offsetof(vitp_ledger, contexts) +
+                                (number & (VITP_CONTEXTS_MAX - 1u)) * sizeof m.context,
+                            &m.context, sizeof m.context);
+    if (number == 0 || m.context.number != number) memset(&m.context, 0, sizeof m.context);
+    vitp_worker_tell_run(t, &m, file);
+    m.run.state = VITP_RUN_NONE;
+    (void)vitp_os_pool_write(file, offsetof(vitp_ledger, run), &m.run.state, sizeof m.run.state);
+}
+
+/* A file that is a marker and nothing else. */
+static void vitp_worker_hear_marker(vit_client *t, vitp_os_pool *file)
+{
+    vitp_marker m;
+    if (file->size == sizeof m && vitp_os_pool_read(file, 0, &m, sizeof m) &&
+        memcmp(m.writer.magic, VITP_LEDGER_MAGIC, sizeof m.writer.magic) == 0 &&
+        m.writer.version == VITP_LEDGER_VERSION && m.writer.order == VITP_LEDGER_ORDER)
+        vitp_worker_tell_run(t, &m, NULL);
+}
+
 /* Adopts the pool in t->adopted.file. */
 static void vitp_worker_adopt_file(vit_client *t, const char *folder)
 {
@@ -14295,6 +15555,7 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
         vitp_worker_put_down(t, true);
         break;
     case VITP_STOCK_READABLE:
+        if (vitp_worker_is_orphan(&w)) vitp_worker_hear_pool(t, &s->file, &w);
         if (!vitp_worker_is_orphan(&w) || !vitp_worker_pool_path(t, folder, path) ||
             !vitp_worker_copy_pool(t, s, w.capacity) || !vitp_os_pool_rename(&s->file, path))
             vitp_worker_put_down(t, false);
@@ -14308,6 +15569,27 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
     }
 }
 
+/* Hears what the pool in t->adopted.file has to tell, and lets go of it. */
+static void vitp_worker_hear(vit_client *t)
+{
+    vitp_writer w;
+    vitp_stock *s = &t->adopted;
+    if (vitp_worker_judge(s, &w) == VITP_STOCK_READABLE && vitp_worker_is_orphan(&w))
+        vitp_worker_hear_pool(t, &s->file, &w);
+    vitp_worker_put_down(t, false);
+}
+
+/* A file of a process that is gone, in t->adopted.file. */
+static void vitp_worker_use_found(vit_client *t, const char *folder, const char *end,
+                                  vitp_pool_use use)
+{
+    bool whole = strcmp(end, ".new") != 0, marker = strcmp(end, ".run") == 0;
+    if (whole && marker && use != VITP_POOL_REMOVE) vitp_worker_hear_marker(t, &t->adopted.file);
+    if (!whole || marker || use == VITP_POOL_REMOVE) vitp_worker_put_down(t, true);
+    else if (use == VITP_POOL_HEAR) vitp_worker_hear(t);
+    else vitp_worker_adopt_file(t, folder);
+}
+
 /* False: ends the search. */
 static bool vitp_worker_found(const char *folder, const char *name, void *user)
 {
@@ -14315,32 +15597,28 @@ static bool vitp_worker_found(const char *folder, const char *name, void *user)
     vit_client       *t = search->client;
     vitp_stock       *s = &t->adopted;
     char              path[VITP_POOL_PATH_MAX];
-    size_t            size = strlen(name);
-    bool              unfinished = size > 4 && strcmp(name + size - 4, ".new") == 0;
-    if (strncmp(name, search->prefix, strlen(search->prefix)) != 0 ||
-        (!unfinished && (size < 5 || strcmp(name + size - 5, ".pool") != 0)) ||
+    const char       *end = strrchr(name, '.');
+    if (strncmp(name, search->prefix, strlen(search->prefix)) != 0 || !end ||
+        (strcmp(end, ".pool") != 0 && strcmp(end, ".run") != 0 && strcmp(end, ".new") != 0) ||
         snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
         return true;
     switch (vitp_os_pool_open(&s->file, path)) {
-    case VITP_OS_FOUND_OURS:
-        if (search->remove || unfinished) vitp_worker_put_down(t, true);
-        else vitp_worker_adopt_file(t, folder);
-        break;
+    case VITP_OS_FOUND_OURS: vitp_worker_use_found(t, folder, end, search->use); break;
     case VITP_OS_FOUND_BUSY:
-        vitp_worker_put_down(t, search->remove && vitp_worker_close_busy(s));
+        vitp_worker_put_down(t, search->use == VITP_POOL_REMOVE && vitp_worker_close_busy(s));
         break;
     case VITP_OS_FOUND_REFUSED: break;
     }
     return !s->queue;
 }
 
-static void vitp_worker_search(vit_client *t, bool remove)
+static void vitp_worker_search(vit_client *t, vitp_pool_use use)
 {
     vitp_pool_search search;
     char             folder[VITP_PATH_MAX];
     uint32_t         i;
     search.client = t;
-    search.remove = remove;
+    search.use = use;
     if (!t->settings_folder[0]) return;
     vitp_worker_pool_prefix(t, search.prefix);
     for (i = 0; !t->adopted.queue && vitp_worker_pool_folder(t, i, folder); i++)
@@ -14352,7 +15630,7 @@ static void vitp_worker_search(vit_client *t, bool remove)
 static bool vitp_worker_adopt(vit_client *t)
 {
     while (!t->adopted.queue && !t->alone) {
-        vitp_worker_search(t, false);
+        vitp_worker_search(t, VITP_POOL_ADOPT);
         t->alone = !t->adopted.queue;
         if (t->adopted.queue && vitp_stock_is_empty(&t->adopted)) vitp_worker_put_down(t, true);
     }
@@ -14367,7 +15645,7 @@ static void vitp_worker_remove_pools(vit_client *t)
     if (vitp_worker_wait_path(t, path) && vitp_os_is_private(t->settings_folder))
         vitp_os_remove_file(path);
     if (t->adopted.queue) vitp_worker_put_down(t, true);
-    vitp_worker_search(t, true);
+    vitp_worker_search(t, VITP_POOL_REMOVE);
 }
 #endif /* !VITELEMETRY_NO_FILES */
 
@@ -14494,6 +15772,7 @@ static void vitp_worker_purge(vit_client *t, vit_drop reason)
     (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, (uintptr_t)adopted);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[reason], (uintptr_t)(own + adopted));
     vitp_spool_forget(&t->spool, reason, false);
+    vitp_repeat_forget(t->own.ledger);
     t->purge_turn++;
     t->body_turn++;
     if (t->sending || t->pending) VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
@@ -14547,6 +15826,8 @@ static void vitp_worker_decide(vit_client *t)
     VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, may);
     VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, may);
     VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)t->gate << 8);
+    if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_open_run(t);
+    else vitp_worker_close_run(t);
     if (t->consent == VIT_CONSENT_UNKNOWN) {
         vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
         vitp_worker_disown_file(t); /* what waits from now on is in no file */
@@ -15092,10 +16373,25 @@ static bool vitp_batch_next(vit_client *t, uint64_t now_ns)
 
 /* ---- delivery ---------------------------------------------------------------------------- */
 
+#define VITP_WORKER_REPEATS_NS (UINT64_C(60) * 1000000000u) /* between two tellings of one error */
+
+/* Errors that came again are told after flush_ms, then once a minute. */
+static void vitp_worker_tell_repeats(vit_client *t, uint64_t now_ns)
+{
+    if (t->repeats_ns == 0 && VITP_ATOMIC_LOAD(&t->own.ledger->repeat_some))
+        t->repeats_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+    if (t->repeats_ns == 0 || now_ns < t->repeats_ns) return;
+    t->repeats_ns =
+        VITP_ATOMIC_LOAD(&t->own.ledger->repeat_some) ? now_ns + VITP_WORKER_REPEATS_NS : 0;
+    vitp_repeat_tell(&t->recorder);
+}
+
 /* Under the lock: is there something to send, and may it leave now? */
 static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
 {
     if (t->sending || t->stopping) return false;
+    vitp_worker_live(t, now_ns);
+    vitp_worker_tell_repeats(t, now_ns);
     if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD))
         vitp_worker_purge(t, VIT_DROP_CONSENT); /* what a producer was about to commit */
     if (t->orphan) return true;
@@ -15559,9 +16855,11 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, bool look, ui
 static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
 {
     uint32_t  failures = 0, turn = VITP_ATOMIC_LOAD(&t->progress_turn);
-    bool      look = !once && vitp_os_now_ns() < deadline_ns;
-    bool      may = vitp_worker_hurry(t, once ? deadline_ns : 0, look, &failures);
-    uintptr_t target = vitp_worker_target(t);
+    bool      look = !once && vitp_os_now_ns() < deadline_ns, may;
+    uintptr_t target;
+    vitp_repeat_tell(&t->recorder);
+    may = vitp_worker_hurry(t, once ? deadline_ns : 0, look, &failures);
+    target = vitp_worker_target(t);
     while (may && !vitp_worker_is_done(t, target) && vitp_os_now_ns() < deadline_ns) {
         vitp_worker_wait(t, deadline_ns, turn);
         if (!vitp_worker_enter(t)) return false;
@@ -15590,6 +16888,113 @@ bool vit_pump(vit_client *t)
 }
 
 /* ============================================================================================
+   >>crash: a record of a crash, in the ledger, for the next start.
+
+   It is written in a signal handler, as provisional: then the handler that was there before runs.
+   If that one returns, or the program goes on and ends in order, there was no crash. Nothing here
+   takes memory or a lock, makes a system call, or calls into stdio or thread-local storage.
+   ============================================================================================ */
+
+#ifdef VITELEMETRY_NO_CRASH
+static void vitp_crash_begin(vit_client *t) { (void)t; }
+static void vitp_crash_end(vit_client *t) { (void)t; }
+#else
+
+#define VITP_CRASH_NULL_BYTES  65536u   /* members of a structure that is not there */
+#define VITP_CRASH_BELOW_STACK 65536u   /* where a frame that overflows the stack touches it */
+#define VITP_CRASH_ABOVE_STACK 1048576u /* or a large one, which begins beyond its end */
+#define VITP_CRASH_FATAL_MS    5000u    /* between an error that ends the process and its abort */
+
+static uint32_t vitp_crash_touched(const vitp_os_fault *fault)
+{
+    if (!fault->memory) return VITP_TOUCHED_NOTHING;
+    if (fault->touched < VITP_CRASH_NULL_BYTES) return VITP_TOUCHED_NULL;
+    if (fault->stack && fault->touched + VITP_CRASH_BELOW_STACK >= fault->stack &&
+        fault->touched < fault->stack + VITP_CRASH_ABOVE_STACK)
+        return VITP_TOUCHED_STACK;
+    return VITP_TOUCHED_OTHER;
+}
+
+/* NULL: it lies in none that was loaded when the client was made. */
+static const vitp_os_module *vitp_crash_module(const vitp_crash_scene *scene, uintptr_t at)
+{
+    uint32_t i;
+    for (i = 0; i < scene->module_count; i++)
+        if (at >= scene->modules[i].begin && at < scene->modules[i].end) return &scene->modules[i];
+    return NULL;
+}
+
+static void vitp_crash_copy(char *out, size_t capacity, const char *text)
+{
+    size_t i;
+    for (i = 0; i + 1 < capacity && text[i]; i++) out[i] = text[i];
+    out[i] = 0;
+}
+
+/* True: the record is ours to write. One that its process survived gives way. */
+static bool vitp_crash_claim(vitp_crash *crash, uint64_t now_ns)
+{
+    uint32_t state = VITP_ATOMIC_LOAD_ACQUIRE(&crash->state);
+    if (state == VITP_CRASH_BUSY) return false;
+    if (state == VITP_CRASH_THERE && now_ns <= crash->time_ns + VITP_CRASH_SURVIVED_NS)
+        return false;
+    return VITP_ATOMIC_CAS(&crash->state, &state, (uint32_t)VITP_CRASH_BUSY);
+}
+
+/* In a signal handler. True: there is a record now. */
+static bool vitp_crash_write(const vitp_os_fault *fault, void *client)
+{
+    vit_client           *t = (vit_client *)client;
+    vitp_run             *run = &t->own.ledger->run;
+    vitp_crash           *crash = &run->crash;
+    const vitp_os_module *module = vitp_crash_module(&t->scene, fault->at);
+    uint64_t              now_ns = vitp_os_coarse_ns();
+    uint32_t              fatal_ms = VITP_ATOMIC_LOAD(&run->fatal_ms);
+    if (vitp_os_page_forked(&t->recorder.page) || !VITP_ATOMIC_LOAD(&t->recorder.outlives) ||
+        VITP_ATOMIC_LOAD_PTR(&t->scene.thread) == VITP_OS_THREAD_POINTER() ||
+        (t->scene.only && module != &t->scene.modules[t->scene.only - 1u]) ||
+        !vitp_crash_claim(crash, now_ns))
+        return false;
+    VITP_ATOMIC_STORE_PTR(&t->scene.thread, VITP_OS_THREAD_POINTER());
+    crash->time_ns = now_ns;
+    crash->touched = vitp_crash_touched(fault);
+    crash->context = VITP_ATOMIC_LOAD(&t->own.ledger->context);
+    crash->told = fault->aborted && fatal_ms != 0 &&
+                  (uint32_t)(now_ns / VITP_MS) - fatal_ms < VITP_CRASH_FATAL_MS;
+    crash->offset = module ? fault->at - module->begin : 0;
+    vitp_crash_copy(crash->type, sizeof crash->type, fault->type);
+    vitp_crash_copy(crash->module, sizeof crash->module, module ? module->name : "");
+    VITP_ATOMIC_STORE_RELEASE(&crash->state, (uint32_t)VITP_CRASH_THERE);
+    VITP_ATOMIC_STORE_PTR(&t->scene.thread, (uintptr_t)0);
+    return true;
+}
+
+/* A handler of the host has dealt with it: it was none. */
+static void vitp_crash_withdraw(void *client)
+{
+    vit_client *t = (vit_client *)client;
+    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->run.crash.state, (uint32_t)VITP_CRASH_NONE);
+}
+
+/* Where the queue does not outlive the process, a record would not either. In a module other than
+   the program only crashes in its own code are ours. */
+static void vitp_crash_begin(vit_client *t)
+{
+    vitp_crash_scene     *scene = &t->scene;
+    const vitp_os_module *own;
+    if (!VITP_ATOMIC_LOAD(&t->recorder.outlives)) return;
+    scene->module_count = vitp_os_modules(scene->modules, VITP_MODULES_MAX);
+    own = vitp_crash_module(scene, vitp_os_own_code());
+    if (own && own != scene->modules) scene->only = (uint32_t)(own - scene->modules) + 1u;
+    if (vitp_os_crash_begin(vitp_crash_write, vitp_crash_withdraw, t))
+        t->own.ledger->run.handler = 1u;
+    else vitp_log_note(&t->recorder.log, VIT_LOG_CRASH_TAKEN);
+}
+
+static void vitp_crash_end(vit_client *t) { vitp_os_crash_end(t); }
+#endif                                  /* !VITELEMETRY_NO_CRASH */
+
+/* ============================================================================================
    >>session: sessions and context
    ============================================================================================ */
 
@@ -15601,14 +17006,17 @@ void vit_session_end(vit_client *t, vit_exit reason)
     if (!t || !vitp_worker_enter(t)) return;
     open = t->context.session_id[0] != 0;
     event.exit_reason = reasons[(uint32_t)reason < 3u ? (uint32_t)reason : 0u];
-    event.duration_ms = (int64_t)((vitp_os_now_ns() - t->session_begin_ns) / VITP_MS);
+    event.duration_ms = (int64_t)((vitp_os_now_ns() - t->own.ledger->run.session_ns) / VITP_MS);
     vitp_worker_leave(t);
     if (!open) return;
+    vitp_repeat_tell(&t->recorder);
     (void)vit_track_session_ended(t, &event);
     if (!vitp_worker_enter(t)) return;
     t->context.session_id[0] = 0;
+    t->own.ledger->run.session_ns = 0;
     vitp_worker_use_context(t);
     vitp_worker_reseed(t);
+    vitp_repeat_forget(t->own.ledger);
     vitp_worker_leave(t);
 }
 
@@ -15630,21 +17038,19 @@ void vit_session_begin(vit_client *t, const char *session_id, const char *launch
     if (!t) return;
     vit_session_end(t, VIT_EXIT_NORMAL);
     event.launch_source = launch_source;
+    vitp_repeat_tell(&t->recorder);
     if (!vitp_worker_enter(t)) return;
+    vitp_repeat_forget(t->own.ledger);
     vitp_session_text(t, t->context.session_id, session_id);
     if (!t->context.session_id[0]) vit_uuid4(t->context.session_id);
-    t->session_begin_ns = vitp_os_now_ns();
+    t->own.ledger->run.session_ns = vitp_os_now_ns();
     vitp_worker_use_context(t);
     vitp_worker_reseed(t);
     vitp_worker_leave(t);
     (void)vit_track_session_start(t, &event);
 }
 
-bool vit_crashed_last_run(const vit_client *t)
-{
-    (void)t;
-    return false;
-}
+bool vit_crashed_last_run(const vit_client *t) { return t && t->crashed; }
 
 void vit_set_context(vit_client *t, const char *provider, const char *collection)
 {
@@ -15710,11 +17116,14 @@ void vit_set_rate(vit_client *t, const char *event_name, double rate)
     X(EISDIR) X(EINVAL) X(ENFILE) X(EMFILE) X(ENOTTY) X(EFBIG) X(ENOSPC) X(ESPIPE) X(EROFS)     \
     X(EMLINK) X(EPIPE) X(EDOM) X(ERANGE) X(EDEADLK) X(ENAMETOOLONG) X(ENOSYS) X(ENOTEMPTY)      \
     X(ECONNREFUSED) X(ECONNRESET) X(ETIMEDOUT) X(EADDRINUSE) X(EHOSTUNREACH) X(ENETUNREACH)     \
-    X(ECANCELED) X(EILSEQ)
+    X(ECANCELED) X(EILSEQ) X(ENOTSUP) X(EOVERFLOW) X(EBADMSG) X(EPROTO) X(ENOTCONN) X(EISCONN)  \
+    X(ENOBUFS) X(EALREADY) X(EINPROGRESS) X(ENOTSOCK) X(EAFNOSUPPORT) X(EADDRNOTAVAIL)          \
+    X(ENETDOWN) X(ENETRESET) X(ECONNABORTED) X(ELOOP) X(ENOLCK) X(EMSGSIZE) X(EPROTONOSUPPORT)  \
+    X(EDESTADDRREQ) X(EPROTOTYPE) X(ENOPROTOOPT) X(ETXTBSY) X(ENODATA)
 /* clang-format on */
 
 /* ENOENT and so on, or the number. */
-static void vitp_error_code(int code, char out[24])
+static void vitp_error_code(int code, char out[VITP_LABEL_MAX + 1u])
 {
 #define VITP_ERROR_ROW(name) { name, #name },
     static const struct {
@@ -15722,18 +17131,42 @@ static void vitp_error_code(int code, char out[24])
         const char *name;
     } rows[] = { VITP_ERROR_CODES(VITP_ERROR_ROW) };
 #undef VITP_ERROR_ROW
-    size_t i;
-    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].code != code) continue;
-        (void)vitp_text_copy(out, 24, rows[i].name);
-        return;
-    }
-    (void)snprintf(out, 24, "%d", code);
+    const char *name = NULL;
+    size_t      i;
+    for (i = 0; !name && i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].code == code) name = rows[i].name;
+    if (!name) name = vitp_os_error_name(code);
+    if (!name || !vitp_text_copy(out, VITP_LABEL_MAX + 1u, name))
+        (void)snprintf(out, VITP_LABEL_MAX + 1u, "%d", code);
+}
+
+/* The event of an error, and its fingerprint. */
+static void vitp_error_fill(const vitp_recorder *r, const vit_error *error, vit_error_event *event,
+                            vitp_print *print)
+{
+    event->op = error->op;
+    event->message = error->message;
+    event->exception_type = error->type;
+    event->error_code = error->code;
+    event->function = error->function;
+    event->feature = error->feature;
+    event->traceback = error->trace;
+    event->top_frame = error->frame;
+    vitp_print_begin(print, r);
+    vitp_print_text(print, error->event_name);
+    vitp_print_text(print, error->code);
+    vitp_print_text(print, error->function);
+    vitp_print_text(print, error->feature);
+    vitp_print_end_labels(print);
+    vitp_print_text(print, error->type);
+    vitp_print_text(print, error->message);
+    vitp_print_text(print, error->frame);
 }
 
 vit_status vit_track_error(vit_client *t, const vit_error *error)
 {
     vit_error_event event;
+    vitp_print      print;
     vitp_recorder  *r;
     if (!t) return VIT_DISABLED;
     r = &t->recorder;
@@ -15742,20 +17175,13 @@ vit_status vit_track_error(vit_client *t, const vit_error *error)
         vitp_log_note(&r->log, error ? VIT_LOG_NAME_INVALID : VIT_LOG_VALUE_INVALID);
         return vitp_record_refuse(r, VIT_INVALID);
     }
-    event.op = error->op;
-    event.message = error->message;
-    event.exception_type = error->type;
-    event.error_code = error->code;
-    event.function = error->function;
-    event.feature = error->feature;
-    event.traceback = error->trace;
-    event.top_frame = error->frame;
-    return vitp_record_event(r, vit_schema_error_event(), error->event_name, &event);
+    vitp_error_fill(r, error, &event, &print);
+    return vitp_record_error(r, vit_schema_error_event(), error->event_name, &event, &print);
 }
 
 int vit_fail(vit_client *t, const vit_op *op, const char *event_name, const char *feature, int code)
 {
-    char      text[24];
+    char      text[VITP_LABEL_MAX + 1u];
     vit_error error = { 0, 0, 0, 0, 0, 0, 0, 0, 0 };
     if (!t) return code;
     vitp_error_code(code, text);
@@ -15767,18 +17193,80 @@ int vit_fail(vit_client *t, const vit_op *op, const char *event_name, const char
     return code;
 }
 
+/* An error was recorded after which the process ends: the crash handler need not tell of it. */
+static void vitp_error_is_fatal(vit_client *t)
+{
+    if (vitp_os_page_forked(&t->recorder.page)) return;
+    VITP_ATOMIC_STORE(&t->own.ledger->run.fatal_ms, (uint32_t)(vitp_os_coarse_ns() / VITP_MS) | 1u);
+}
+
+/* One a process and copy of this header: who has the terminate and the Qt handler. */
+static struct {
+    uintptr_t client;
+    void (*previous_fn)(void);
+} vitp_error_hooks[2];
+
+vit_client *vit_hook_client_(int hook, void (**previous_fn)(void))
+{
+    uintptr_t client = VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_error_hooks[hook & 1].client);
+    if (previous_fn) *previous_fn = vitp_error_hooks[hook & 1].previous_fn;
+    return (vit_client *)client;
+}
+
+void vit_hook_set_(int hook, vit_client *t, void (*previous_fn)(void))
+{
+    vitp_error_hooks[hook & 1].previous_fn = previous_fn;
+    VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_error_hooks[hook & 1].client, (uintptr_t)t);
+}
+
+/* The client goes: its handlers pass on what they get. */
+static void vitp_error_unhook(vit_client *t)
+{
+    uintptr_t own = (uintptr_t)t;
+    uint32_t  i;
+    for (i = 0; i < 2; i++) {
+        uintptr_t client = own;
+        (void)VITP_ATOMIC_CAS_PTR(&vitp_error_hooks[i].client, &client, (uintptr_t)0);
+    }
+}
+
+void vit_uncaught_(vit_client *t, const char *type, const char *message)
+{
+    vit_uncaught_exception event = { 0, 0, 0, 0, 0 };
+    if (!t) return;
+    event.message = message;
+    event.exception_type = type;
+    (void)vit_track_uncaught_exception(t, &event);
+    vitp_error_is_fatal(t);
+}
+
 void vit_qt_message(vit_client *t, int type, const char *file, int line, const char *function,
                     const char *category, const char *message)
 {
-    vit_qt_error event = { 0, 0, 0, 0, 0, 0 };
+    vit_qt_error   event = { 0, 0, 0, 0, 0, 0 };
+    vitp_recorder *r;
+    vitp_print     print;
     (void)category;
     if (!t || (type != 2 && type != 3)) return; /* QtCriticalMsg, QtFatalMsg */
+    r = &t->recorder;
+    if (!vitp_record_allowed(r, VITP_MAY_ERRORS)) {
+        (void)vitp_record_refuse(r, VIT_DISABLED);
+        return;
+    }
     event.message = message;
     event.msg_type = type == 3 ? "fatal" : "critical";
     event.file = file;
     event.line = line;
     event.function = function;
-    (void)vit_track_qt_error(t, &event);
+    vitp_print_begin(&print, r);
+    vitp_print_text(&print, event.msg_type);
+    vitp_print_text(&print, function);
+    vitp_print_end_labels(&print);
+    vitp_print_text(&print, file);
+    vitp_print_text(&print, message);
+    vitp_print_word(&print, (uint64_t)(int64_t)line);
+    (void)vitp_record_error(r, vit_schema_qt_error(), NULL, &event, &print);
+    if (type == 3) vitp_error_is_fatal(t);
 }
 
 /* ============================================================================================
@@ -16132,8 +17620,9 @@ static bool vitp_client_begin(vit_client *t, const vit_options *o)
     vitp_worker_release(t);
     if (begun && t->consent >= VIT_CONSENT_GRANTED) {
         vitp_worker_recall_wait(t);
-        (void)vitp_worker_adopt(t);
 #ifndef VITELEMETRY_NO_FILES
+        vitp_worker_search(t, VITP_POOL_HEAR);
+        (void)vitp_worker_adopt(t);
         (void)vitp_spool_open(&t->spool);
 #endif
     }
@@ -16179,6 +17668,8 @@ static void vitp_client_leave_pools(vit_client *t, bool ours)
 static void vitp_client_give_back(vit_client *t, bool locks)
 {
     vit_allocator allocator = t->allocator;
+    vitp_crash_end(t);
+    if (locks) vitp_error_unhook(t);
     if (locks) {
         vitp_os_wake_free(&t->recorder.wake);
         vitp_os_cond_free(&t->progress);
@@ -16248,6 +17739,7 @@ vit_client *vit_create(const vit_options *options)
         vitp_client_give_back(t, true);
         return vitp_client_fail(&o, VIT_LOG_NO_MEMORY);
     }
+    if (o.crash_handler) vitp_crash_begin(t);
     vitp_client_start(t, &o);
     vitp_log_tell(&t->recorder.log);
     return t;
@@ -16307,10 +17799,12 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
     if (!t->stopping) (void)vitp_worker_deliver(t, deadline_ns, true);
     if (vitp_client_stop(t)) {
         vitp_client_keep(t, keep_ns);
+        vitp_worker_close_run(t);
         vitp_client_give_back(t, true);
         return true;
     }
     vitp_client_keep(t, keep_ns); /* the host may end without another call */
+    vitp_worker_close_run(t);
     vitp_log_note(&t->recorder.log, VIT_LOG_CALLBACK_BUSY);
     vitp_log_tell(&t->recorder.log);
     return false;
@@ -16828,11 +18322,16 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS_THREAD_POINTER
 #undef VITP_OS_REGISTRY_ANY
 #undef VITP_OS_TRIES
+#undef VITP_OS_EXCEPTIONS
+#undef VITP_OS_STACK_BYTES
+#undef VITP_OS_ERRORS
 #undef VITP_OS_ETC
 #undef VITP_OS_ADMIN
 #undef VITP_OS_CLOCK_NS
 #undef VITP_OS_POPULATE
 #undef VITP_OS_POOL_KEEPS_SPACE
+#undef VITP_OS_SIGNALS
+#undef VITP_OS_SIGNAL_COUNT
 #undef VITP_TEXT_BAD
 #undef VITP_SCRUB_SET
 #undef VITP_SCRUB_LOWER
@@ -16910,6 +18409,9 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_LEDGER_ORDER
 #undef VITP_LEDGER_SCHEMAS
 #undef VITP_JOURNAL_MAX
+#undef VITP_CRASH_SURVIVED_NS
+#undef VITP_REPEATS_MAX
+#undef VITP_REPEAT_WORD
 #undef VITP_CELL_WORDS
 #undef VITP_VERDICT_KEEP
 #undef VITP_VERDICT_CHOICE
@@ -16924,6 +18426,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_RECORD_CORRELATED
 #undef VITP_RECORD_ERROR
 #undef VITP_RECORD_NAMED
+#undef VITP_RECORD_WHOLE
 #undef VITP_RECORD_ABSENT
 #undef VITP_TYPE_FOREIGN
 #undef VITP_DELAY_MIN_S
@@ -16968,13 +18471,20 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_PLIST_DICT
 #undef VITP_CONSENT_LEVEL
 #undef VITP_AUDIT_MAX
+#undef VITP_MODULES_MAX
+#undef VITP_MARKER_NS
 #undef VITP_WORKER_DROPS
 #undef VITP_SAVE_HOLD_MS
 #undef VITP_SAVE_LAST_HOLD_MS
 #undef VITP_SAVE_MS
+#undef VITP_WORKER_REPEATS_NS
 #undef VITP_WORKER_REPORT_NS
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_WORKER_LATER_MS
+#undef VITP_CRASH_NULL_BYTES
+#undef VITP_CRASH_BELOW_STACK
+#undef VITP_CRASH_ABOVE_STACK
+#undef VITP_CRASH_FATAL_MS
 #undef VITP_ERROR_CODES
 #undef VITP_CLIENT_QUEUE_BYTES
 #undef VITP_CLIENT_QUEUE_BYTES_MIN

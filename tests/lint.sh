@@ -15,7 +15,7 @@ for f in $H examples/*.c examples/*/*.c tests/*.c tests/*.h tests/fuzz/*.c bench
 done
 
 # sections, in their order
-want='limits atomics platform log text sha256 ids scrub json queue ledger record wire spool settings backoff curl winhttp consent stock audit worker session error client events'
+want='limits atomics platform log text sha256 ids scrub json queue ledger record wire spool settings backoff curl winhttp consent stock audit worker crash session error client events'
 have=$(grep -oE '^(/\*|  ) >>[a-z0-9]+' $H | sed 's/.*>>//' | tr '\n' ' ' | sed 's/ $//')
 [ "$have" = "$want" ]; check "sections stand in their order" $? "$have"
 
