@@ -787,7 +787,7 @@ VIT_API void vit_add_error(vit_event *e, const char *type, const char *message, 
 VIT_API vit_status vit_event_send(vit_event *e);
 
 /* An error event under the name that error->event_name gives ("Error" by default). Rate 1. One that
-   was recorded before in this session is counted instead (see the top): VIT_OK, in some 50 ns where
+   was recorded before in this session is counted instead (see the top): VIT_OK, below 100 ns where
    type, message and frame have the same bytes. */
 VIT_API vit_status vit_track_error(vit_client *t, const vit_error *error);
 /* Reports a failed operation and returns code, so that it can stand in a return:
@@ -2134,17 +2134,18 @@ static uint64_t vitp_os_process_start(uint32_t process)
 
 #include <signal.h>
 
-#define VITP_OS_EXCEPTIONS(X)                                                                     \
-    X(EXCEPTION_ACCESS_VIOLATION)                                                                 \
-    X(EXCEPTION_STACK_OVERFLOW)                                                                   \
-    X(EXCEPTION_IN_PAGE_ERROR)                                                                    \
-    X(EXCEPTION_INT_DIVIDE_BY_ZERO)                                                               \
-    X(EXCEPTION_INT_OVERFLOW)                                                                     \
-    X(EXCEPTION_FLT_DIVIDE_BY_ZERO) X(EXCEPTION_FLT_INVALID_OPERATION) X(EXCEPTION_FLT_OVERFLOW)  \
-        X(EXCEPTION_FLT_UNDERFLOW) X(EXCEPTION_ILLEGAL_INSTRUCTION) X(EXCEPTION_PRIV_INSTRUCTION) \
-            X(EXCEPTION_BREAKPOINT) X(EXCEPTION_SINGLE_STEP) X(EXCEPTION_ARRAY_BOUNDS_EXCEEDED)   \
-                X(EXCEPTION_DATATYPE_MISALIGNMENT) X(EXCEPTION_NONCONTINUABLE_EXCEPTION)          \
-                    X(EXCEPTION_INVALID_DISPOSITION)
+#define VITP_OS_EXCEPTIONS(X)                                                             \
+    X(EXCEPTION_ACCESS_VIOLATION)                                                         \
+    X(EXCEPTION_STACK_OVERFLOW)                                                           \
+    X(EXCEPTION_IN_PAGE_ERROR)                                                            \
+    X(EXCEPTION_INT_DIVIDE_BY_ZERO)                                                       \
+    X(EXCEPTION_INT_OVERFLOW)                                                             \
+    X(EXCEPTION_FLT_DIVIDE_BY_ZERO)                                                       \
+    X(EXCEPTION_FLT_INVALID_OPERATION)                                                    \
+    X(EXCEPTION_FLT_OVERFLOW) X(EXCEPTION_FLT_UNDERFLOW) X(EXCEPTION_ILLEGAL_INSTRUCTION) \
+        X(EXCEPTION_PRIV_INSTRUCTION) X(EXCEPTION_BREAKPOINT) X(EXCEPTION_SINGLE_STEP)    \
+            X(EXCEPTION_ARRAY_BOUNDS_EXCEEDED) X(EXCEPTION_DATATYPE_MISALIGNMENT)         \
+                X(EXCEPTION_NONCONTINUABLE_EXCEPTION) X(EXCEPTION_INVALID_DISPOSITION)
 #define VITP_OS_STACK_BYTES 65536u /* kept for the filter in an overflow */
 
 typedef void (*vitp_os_abort_fn)(int number);
@@ -10946,43 +10947,63 @@ static void vitp_print_begin(vitp_print *print, const vitp_recorder *r)
     print->labels = 0;
 }
 
-static VITP_INLINE void vitp_print_word(vitp_print *print, uint64_t word)
+static VITP_INLINE void vitp_print_words(vitp_print *print, uint64_t a, uint64_t b)
 {
-    uint64_t a = (print->lanes[0] ^ word) * 0x9E3779B97F4A7C15u;
-    uint64_t b = (print->lanes[1] + word) * 0xC2B2AE3D27D4EB4Fu;
-    print->lanes[0] = a ^ a >> 29;
-    print->lanes[1] = b ^ b >> 31;
+    a ^= print->lanes[0];
+    b ^= print->lanes[1];
+    print->lanes[0] = a * 0x9E3779B97F4A7C15u + (b >> 29 | b << 35);
+    print->lanes[1] = b * 0xC2B2AE3D27D4EB4Fu + (a >> 32 | a << 32);
 }
 
-static void vitp_print_text(vitp_print *print, const char *text)
+/* Up to 16 bytes, in loads of fixed sizes that may overlap. */
+static VITP_INLINE void vitp_print_tail(vitp_print *print, const char *text, size_t size)
 {
-    size_t   size = vitp_text_size(text, VITP_TEXT_READ_MAX + 1u), at;
-    uint64_t word = text ? size : (uint64_t)-1;
-    vitp_print_word(print, word);
-    for (at = 0; at + 8 <= size; at += 8) {
-        memcpy(&word, text + at, 8);
-        vitp_print_word(print, word);
+    uint64_t a = 0, b = 0;
+    uint32_t c, d;
+    if (size >= 8) {
+        memcpy(&a, text, 8);
+        memcpy(&b, text + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(&c, text, 4);
+        memcpy(&d, text + size - 4, 4);
+        a = c;
+        b = d;
+    } else if (size > 0) {
+        a = (uint64_t)(unsigned char)text[0] | (uint64_t)(unsigned char)text[size / 2] << 8;
+        b = (unsigned char)text[size - 1];
     }
-    if (at == size) return;
-    word = 0;
-    memcpy(&word, text + at, size - at);
-    vitp_print_word(print, word);
+    vitp_print_words(print, a, b ^ (uint64_t)size << 56);
+}
+
+static void vitp_print_text(vitp_print *print, const char *text, size_t most)
+{
+    size_t   size = vitp_text_size(text, most);
+    uint64_t a, b;
+    vitp_print_words(print, text ? size : (uint64_t)-1, 0);
+    for (; size > 16; text += 16, size -= 16) {
+        memcpy(&a, text, 8);
+        memcpy(&b, text + 8, 8);
+        vitp_print_words(print, a, b);
+    }
+    vitp_print_tail(print, text, size);
 }
 
 /* What was added until now is in no error_hash. */
 static void vitp_print_end_labels(vitp_print *print)
 {
-    vitp_print_word(print, 0);
+    vitp_print_words(print, 0, 0);
     print->labels = (uint32_t)(print->lanes[0] >> 32);
 }
 
 static void vitp_print_end(const vitp_print *print, uint32_t out[4])
 {
-    uint64_t a = (print->lanes[0] ^ print->lanes[1] >> 32) * 0x9E3779B97F4A7C15u;
-    out[0] = (uint32_t)(a >> 32);
-    out[1] = (uint32_t)a;
-    out[2] = (uint32_t)(print->lanes[1] >> 32);
-    out[3] = (uint32_t)print->lanes[1];
+    vitp_print mixed = *print;
+    vitp_print_words(&mixed, 0, 0);
+    vitp_print_words(&mixed, 0, 0);
+    out[0] = (uint32_t)(mixed.lanes[0] >> 32);
+    out[1] = (uint32_t)mixed.lanes[0];
+    out[2] = (uint32_t)(mixed.lanes[1] >> 32);
+    out[3] = (uint32_t)mixed.lanes[1];
 }
 
 /* One more of an error that was recorded in this turn. */
@@ -11114,6 +11135,10 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
                            { true, VITP_SEED_NONE, 1.0 } };
     vitp_print_end(print, seen);
     if (vitp_repeat_seen(r, seen)) return VIT_OK;
+    if (name && !vitp_text_name_size(name)) {
+        vitp_log_note(&r->log, VIT_LOG_NAME_INVALID);
+        return vitp_record_refuse(r, VIT_INVALID);
+    }
     if (!(type = vitp_type_of(r, schema))) return vitp_record_refuse(r, VIT_INVALID);
     from.type = (uint32_t)(type - r->types);
     if (!from.op) vitp_id_next(r->ids, own_id);
@@ -11122,6 +11147,7 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
     if (!e.bad && !e.closed) {
         memcpy(hash, e.data + e.size - sizeof hash, sizeof hash);
         index = vitp_repeat_find(r->ledger, hash, print->labels, &fresh);
+        if (index == VITP_REPEATS_MAX) fresh = true;
     }
     if (!fresh) vitp_repeat_count(r->ledger, index);
     status = fresh ? vitp_record_end(&e, true) : VIT_OK;
@@ -11842,8 +11868,9 @@ static const vitp_wire_form *vitp_wire_form_of(vit_wire wire)
    whole record, so that a byte that changed costs one record at most.
 
    The files of all processes together never exceed `cap`, which whoever writes sees to under the
-   folder's lock: the oldest file without errors goes first. Nothing is flushed to the disk: a
-   power loss may take the last seconds. All of it runs in the consumer, under the client's lock.
+   folder's lock: the oldest file without errors goes first. (A queue in plain memory is saved in
+   the end also where somebody hangs who has that lock.) Nothing is flushed to the disk: a power
+   loss may take the last seconds. All of it runs in the consumer, under the client's lock.
    ============================================================================================ */
 
 #ifndef VITELEMETRY_NO_FILES
@@ -12468,10 +12495,13 @@ static void vitp_spool_release(vitp_spool *s, uint64_t end, uint32_t records)
     else (void)vitp_spool_write_head(&s->in);
 }
 
+#define VITP_SPOOL_LOOKS 16u /* in the folder, while it changes */
+
 /* Is a batch of this key in a file, also one that somebody has open, or was it? */
 typedef struct vitp_spool_quest {
     vitp_spool *spool;
-    const char *key;
+    const char *key;   /* NULL: only the names are looked at */
+    uint64_t    names; /* of all files, in one number */
     bool        found;
 } vitp_spool_quest;
 
@@ -12485,6 +12515,8 @@ static bool vitp_spool_look_for(const char *folder, const char *name, void *user
     if (!vitp_spool_name_tail(q->spool, name) || !vitp_spool_is_finished(name) ||
         !vitp_spool_path(q->spool, name, path))
         return true;
+    q->names += vitp_spool_crc(0, name, strlen(name));
+    if (!q->key) return true;
     memset(&f, 0, sizeof f);
     (void)vitp_os_pool_open(&f.file, path);
     bytes = f.file.open && f.file.size <= q->spool->cap ? vitp_spool_load(q->spool, &f) : NULL;
@@ -12496,15 +12528,26 @@ static bool vitp_spool_look_for(const char *folder, const char *name, void *user
     return !q->found;
 }
 
+/* A file that gets another name meanwhile, by whoever reads it, may be missed: so until all names
+   are afterwards what they were. */
 static bool vitp_spool_holds(vitp_spool *s, const char *key)
 {
-    vitp_spool_quest q;
+    vitp_spool_quest q, after;
+    uint32_t         turns;
+    memset(&q, 0, sizeof q);
     q.spool = s;
     q.key = key;
-    q.found = false;
-    if (s->folder[0] && vitp_os_is_private(s->folder))
+    if (!s->folder[0] || !vitp_os_is_private(s->folder)) return false;
+    for (turns = 0; turns < VITP_SPOOL_LOOKS; turns++) {
+        q.names = 0;
+        after = q;
+        after.key = NULL;
         vitp_os_each_file(s->folder, vitp_spool_look_for, &q);
-    return q.found;
+        if (q.found) return true;
+        vitp_os_each_file(s->folder, vitp_spool_look_for, &after);
+        if (q.names == after.names) return false;
+    }
+    return false;
 }
 
 /* ---- room -------------------------------------------------------------------------------- */
@@ -12524,8 +12567,6 @@ static bool vitp_spool_add_size(const char *folder, const char *name, void *user
     s->used += vitp_os_size_of(path);
     return true;
 }
-
-#define VITP_SPOOL_LOOKS 16u
 
 /* Under the folder's lock: how much all files take. One that gets another name meanwhile, by
    whoever reads it, may be missed: so until two looks agree. False: they do not. */
@@ -16330,9 +16371,12 @@ static void vitp_worker_save_own(vit_client *t, uint64_t now_ns, uint64_t until_
 }
 
 /* Moves what waits into the spool, when it cannot be sent and has waited; all: whatever there is,
-   for the last time, until until_ns. Nothing is written that consent does not allow by now. */
+   for the last time, until until_ns. Nothing is written that consent does not allow by now. Whoever
+   has the folder all the time hangs, or was killed and left it to a child that it had just forked:
+   that does not stop a queue that would be lost. */
 static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
 {
+    bool      last = all && !VITP_ATOMIC_LOAD(&t->recorder.outlives); /* or it is lost */
     uintptr_t full = VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]);
     uint64_t  now_ns = vitp_os_now_ns();
     if (!t->spool.folder || !t->spool.folder[0] || (!all && (t->sending || t->pending))) return;
@@ -16342,10 +16386,10 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
     vitp_worker_hold_for(t, all ? vitp_worker_hold_ms(t, now_ns, until_ns) : VITP_SAVE_HOLD_MS);
     vitp_worker_close_spool(t);
     if (!t->held) t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
-    if (!t->held) vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_NOT_WRITTEN);
-    if (t->held && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED && !t->unsaved &&
-        vitp_spool_measure(&t->spool)) {
-        while (vitp_os_now_ns() < until_ns && vitp_worker_adopt(t) &&
+    if (!t->held && !last) vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_NOT_WRITTEN);
+    if ((t->held || last) && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED &&
+        !t->unsaved && vitp_spool_measure(&t->spool)) {
+        while (t->held && vitp_os_now_ns() < until_ns && vitp_worker_adopt(t) &&
                vitp_worker_save_adopted(t, now_ns)) {}
         vitp_worker_save_own(t, now_ns, until_ns, all);
     }
@@ -16519,7 +16563,9 @@ static void vitp_worker_failed(vit_client *t, uint32_t retry_after_s)
 }
 
 /* A batch that the server refuses for good is halved until the one bad event is alone. Behind it
-   the next is not expected sooner than the last two came. */
+   the next is not expected sooner than the last two came. Before a batch of the spool goes in
+   parts, a pool whose process was killed when it had just spooled it is looked for: as long as the
+   batch is there, the pool is not sent under other keys. */
 static void vitp_worker_rejected(vit_client *t)
 {
     if (t->batch.events > 1) {
@@ -16528,7 +16574,7 @@ static void vitp_worker_rejected(vit_client *t)
         t->batch.ready = false;
         if (t->batch.stock) vitp_stock_abandon(t->batch.stock);
 #ifndef VITELEMETRY_NO_FILES
-        else t->spool.refused = true;
+        else t->spool.refused = true, t->alone = false;
 #endif
         return;
     }
@@ -17153,14 +17199,14 @@ static void vitp_error_fill(const vitp_recorder *r, const vit_error *error, vit_
     event->traceback = error->trace;
     event->top_frame = error->frame;
     vitp_print_begin(print, r);
-    vitp_print_text(print, error->event_name);
-    vitp_print_text(print, error->code);
-    vitp_print_text(print, error->function);
-    vitp_print_text(print, error->feature);
+    vitp_print_text(print, error->event_name, VITP_NAME_MAX + 1u);
+    vitp_print_text(print, error->code, VITP_TEXT_READ_MAX);
+    vitp_print_text(print, error->function, VITP_TEXT_READ_MAX);
+    vitp_print_text(print, error->feature, VITP_TEXT_READ_MAX);
     vitp_print_end_labels(print);
-    vitp_print_text(print, error->type);
-    vitp_print_text(print, error->message);
-    vitp_print_text(print, error->frame);
+    vitp_print_text(print, error->type, VITP_TEXT_READ_MAX);
+    vitp_print_text(print, error->message, VITP_TEXT_READ_MAX + 1u);
+    vitp_print_text(print, error->frame, VITP_TEXT_READ_MAX + 1u);
 }
 
 vit_status vit_track_error(vit_client *t, const vit_error *error)
@@ -17171,8 +17217,8 @@ vit_status vit_track_error(vit_client *t, const vit_error *error)
     if (!t) return VIT_DISABLED;
     r = &t->recorder;
     if (!vitp_record_allowed(r, VITP_MAY_ERRORS)) return vitp_record_refuse(r, VIT_DISABLED);
-    if (!error || (error->event_name && !vitp_text_name_size(error->event_name))) {
-        vitp_log_note(&r->log, error ? VIT_LOG_NAME_INVALID : VIT_LOG_VALUE_INVALID);
+    if (!error) {
+        vitp_log_note(&r->log, VIT_LOG_VALUE_INVALID);
         return vitp_record_refuse(r, VIT_INVALID);
     }
     vitp_error_fill(r, error, &event, &print);
@@ -17196,8 +17242,9 @@ int vit_fail(vit_client *t, const vit_op *op, const char *event_name, const char
 /* An error was recorded after which the process ends: the crash handler need not tell of it. */
 static void vitp_error_is_fatal(vit_client *t)
 {
+    uint32_t now_ms = (uint32_t)(vitp_os_coarse_ns() / VITP_MS);
     if (vitp_os_page_forked(&t->recorder.page)) return;
-    VITP_ATOMIC_STORE(&t->own.ledger->run.fatal_ms, (uint32_t)(vitp_os_coarse_ns() / VITP_MS) | 1u);
+    VITP_ATOMIC_STORE(&t->own.ledger->run.fatal_ms, now_ms ? now_ms : 1u);
 }
 
 /* One a process and copy of this header: who has the terminate and the Qt handler. */
@@ -17259,12 +17306,12 @@ void vit_qt_message(vit_client *t, int type, const char *file, int line, const c
     event.line = line;
     event.function = function;
     vitp_print_begin(&print, r);
-    vitp_print_text(&print, event.msg_type);
-    vitp_print_text(&print, function);
+    vitp_print_text(&print, event.msg_type, VITP_LABEL_MAX);
+    vitp_print_text(&print, function, VITP_TEXT_READ_MAX);
     vitp_print_end_labels(&print);
-    vitp_print_text(&print, file);
-    vitp_print_text(&print, message);
-    vitp_print_word(&print, (uint64_t)(int64_t)line);
+    vitp_print_text(&print, file, VITP_TEXT_READ_MAX + 1u);
+    vitp_print_text(&print, message, VITP_TEXT_READ_MAX + 1u);
+    vitp_print_words(&print, (uint64_t)(int64_t)line, 0);
     (void)vitp_record_error(r, vit_schema_qt_error(), NULL, &event, &print);
     if (type == 3) vitp_error_is_fatal(t);
 }

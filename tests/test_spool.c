@@ -971,45 +971,50 @@ static void test_two_clients(void **state)
     bench_free(&a);
 }
 
-/* Another process has the folder for a while: what nothing but vit_destroy can keep waits for
-   it. */
+/* Another process has the folder, for a while or for good: what nothing but vit_destroy can keep
+   waits for it, and then does without it. */
 static void test_folder_held(void **state)
 {
-    bench       b;
-    vit_client *t;
-    pid_t       child;
-    int         status = 0, pipes[2];
-    char        byte = 0;
+    unsigned for_good;
     (void)state;
-    bench_make(&b);
-    offline(&b);
-    in_plain_memory = true;
-    t = bench_client(&b);
-    assert_false(vit_get_stats(t).crash_surviving);
-    track_many(t, 0, 5);
-    assert_int_equal(pipe(pipes), 0);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        int folder = open(b.folder, O_RDONLY | O_DIRECTORY);
-        if (folder < 0 || flock(folder, LOCK_EX) != 0) _exit(1);
-        if (write(pipes[1], &byte, 1) != 1) _exit(1);
-        sleep_ms(300); /* longer than an ordinary hold is waited for */
-        _exit(0);
+    for (for_good = 0; for_good < 2; for_good++) {
+        bench       b;
+        vit_client *t;
+        pid_t       child;
+        int         status = 0, pipes[2];
+        char        byte = 0;
+        bench_make(&b);
+        offline(&b);
+        in_plain_memory = true;
+        t = bench_client(&b);
+        assert_false(vit_get_stats(t).crash_surviving);
+        track_many(t, 0, 5);
+        assert_int_equal(pipe(pipes), 0);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            int folder = open(b.folder, O_RDONLY | O_DIRECTORY);
+            if (folder < 0 || flock(folder, LOCK_EX) != 0) _exit(1);
+            if (write(pipes[1], &byte, 1) != 1) _exit(1);
+            while (for_good) pause();
+            sleep_ms(300); /* longer than an ordinary hold is waited for */
+            _exit(0);
+        }
+        assert_int_equal(read(pipes[0], &byte, 1), 1);
+        assert_true(vit_destroy(t, 0));
+        if (for_good) assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, for_good ? SIGKILL : 0);
+        close(pipes[0]);
+        close(pipes[1]);
+        in_plain_memory = false;
+        online(&b);
+        t = bench_client(&b);
+        assert_true(vit_flush(t, 1000));
+        assert_each(&b.w, "\"f%u\"", 5, 1);
+        end(t);
+        bench_free(&b);
     }
-    assert_int_equal(read(pipes[0], &byte, 1), 1);
-    assert_true(vit_destroy(t, 0));
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    close(pipes[0]);
-    close(pipes[1]);
-    in_plain_memory = false;
-    online(&b);
-    t = bench_client(&b);
-    assert_true(vit_flush(t, 1000));
-    assert_each(&b.w, "\"f%u\"", 5, 1);
-    end(t);
-    bench_free(&b);
 }
 
 /* A file that somebody has open is not read. */
@@ -1059,6 +1064,141 @@ static void test_key_after_purge(void **state)
     assert_int_equal(wire_times(&b.w, "\"f7\""), 1);
     for (i = 1; i < b.w.count; i++)
         assert_string_not_equal(b.w.calls[i].key, b.w.calls[0].key);
+    end(t);
+    bench_free(&b);
+}
+
+/* A file that another process takes, by a new name, while the folder is searched for a batch. */
+typedef struct taking {
+    vit_client *client;
+    char        path[VITP_POOL_PATH_MAX]; /* "": it is taken */
+} taking;
+
+static void *alloc_and_take(size_t size, void *user)
+{
+    taking      *k = (taking *)user;
+    vitp_os_pool file;
+    if (k->path[0] && vitp_os_pool_open(&file, k->path) == VITP_OS_FOUND_OURS) {
+        assert_true(vitp_spool_claim(&k->client->spool, &file));
+        vitp_os_pool_unlock(&file);
+        k->path[0] = 0;
+    }
+    return malloc(size);
+}
+
+static void free_it(void *memory, void *user)
+{
+    (void)user;
+    free(memory);
+}
+
+/* The last one that a search comes to. */
+static bool keep_path(const char *folder, const char *name, void *user)
+{
+    if (strstr(name, ".spool"))
+        snprintf((char *)user, VITP_POOL_PATH_MAX, "%s/%s", folder, name);
+    return true;
+}
+
+/* A batch is found also where its file gets another name after it was seen: else whoever adopts the
+   pool of the killed process that wrote it would spool it again. */
+static void test_found_while_taken(void **state)
+{
+    bench       b;
+    vit_client *t;
+    taking      k;
+    char       *bytes, key[33];
+    size_t      size;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    pump_later(t);
+    track_errors(t, 0, 1);
+    pump_later(t);
+    assert_int_equal(files_of(&b).count, 2);
+    end(t);
+    k.path[0] = 0;
+    b.o.allocator.alloc_fn = alloc_and_take;
+    b.o.allocator.free_fn = free_it;
+    b.o.allocator.user = &k;
+    b.o.no_thread = true;
+    k.client = t = bench_client(&b);
+    vitp_spool_let_go(&t->spool);
+    vitp_os_each_file(t->settings_folder, keep_path, k.path);
+    bytes = bytes_of(k.path, &size);
+    assert_true(size > sizeof(vitp_spool_head) + sizeof(vitp_spool_batch));
+    memcpy(key, bytes + sizeof(vitp_spool_head) + offsetof(vitp_spool_batch, key), 32);
+    key[32] = 0;
+    free(bytes);
+    assert_true(vitp_spool_holds(&t->spool, key));
+    assert_string_equal(k.path, ""); /* the file was taken meanwhile */
+    key[0] = key[0] == '0' ? '1' : '0';
+    assert_false(vitp_spool_holds(&t->spool, key));
+    end(t);
+    bench_free(&b);
+}
+
+/* Is killed when it has put four events into the spool, and its pool does not say so yet. */
+static void spool_and_die(bench *b)
+{
+    vitp_saver  saver;
+    char        key[33];
+    vit_client *t = bench_client(b);
+    track_many(t, 0, 4);
+    assert_true(vitp_worker_enter(t));
+    vitp_worker_hold(t);
+    if (!vitp_worker_begin_save(t, &t->own, &saver, key)) _exit(1);
+    saver.job = vitp_stock_job(&t->own, VITP_SHAPE_RECORD, vitp_os_now_ns());
+    if (!vitp_spool_measure(&t->spool) || !vitp_spool_begin(&t->spool, false)) _exit(2);
+    (void)vitp_stock_peek(&t->own, vitp_worker_save_record, &saver);
+    if (!vitp_spool_end(&t->spool, false, key, false, (uint32_t)saver.written)) _exit(3);
+    (void)kill(getpid(), SIGKILL);
+}
+
+/* What was accepted came by one key. */
+static void assert_one_key(const wire *w, const char *event)
+{
+    const char *key = NULL;
+    size_t      i;
+    for (i = 0; i < w->count; i++) {
+        if (w->calls[i].status / 100 != 2 || !strstr(w->calls[i].body, event)) continue;
+        if (key) assert_string_equal(w->calls[i].key, key);
+        key = w->calls[i].key;
+    }
+    assert_non_null(key);
+}
+
+/* A process is killed when a batch of it is in the spool and, as far as its pool says, still to be
+   sent. Another one that runs already reads the batch, which the server takes in parts only: no
+   part comes by another key from the pool. */
+static void test_parts_of_the_killed(void **state)
+{
+    bench       b;
+    vit_client *t;
+    pid_t       child;
+    int         status = 0;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.w.answer_fn = poison;
+    b.w.user = (void *)(uintptr_t)"\"f1\"";
+    t = bench_client(&b);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) spool_and_die(&b);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(files_of(&b).count, 1);
+    (void)vit_flush(t, 1000);
+    assert_int_equal(files_of(&b).count, 0);
+    end(t);
+    t = bench_client(&b);
+    (void)vit_flush(t, 1000);
+    assert_one_key(&b.w, "\"f0\"");
+    assert_one_key(&b.w, "\"f2\"");
+    assert_one_key(&b.w, "\"f3\"");
     end(t);
     bench_free(&b);
 }
@@ -1260,6 +1400,8 @@ int main(void)
         cmocka_unit_test(test_folder_held),
         cmocka_unit_test(test_locked),
         cmocka_unit_test(test_key_after_purge),
+        cmocka_unit_test(test_found_while_taken),
+        cmocka_unit_test(test_parts_of_the_killed),
         cmocka_unit_test(test_grown_labels),
         cmocka_unit_test(test_smaller_cap),
         cmocka_unit_test(test_wait_forgotten),
