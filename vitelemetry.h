@@ -145,7 +145,8 @@ SESSIONS, FAILURES AND CRASHES OF THE HOST
     says whether it touched a null, a stack or another address. No address leaves: module and offset
     go into error_hash. It is sent by the next start. The handler writes one record that was
     reserved beforehand, and then does what would be done without it: calls the handler that was
-    there before, else the system's. If that one returns, the record is withdrawn. What the host
+    there before, else the system's. If that one returns, or the program goes on for more than 15 s
+    (siglongjmp), the record is withdrawn. What the host
     ignores (SIG_IGN) stays ignored. An overflow of the stack is seen in the thread that called
     vit_create, which gets a stack for signals (64 KiB) where it has none, and in threads that have
     their own. Where this header is compiled into a module that is not the program itself, such as
@@ -2134,18 +2135,19 @@ static uint64_t vitp_os_process_start(uint32_t process)
 
 #include <signal.h>
 
-#define VITP_OS_EXCEPTIONS(X)                                                             \
-    X(EXCEPTION_ACCESS_VIOLATION)                                                         \
-    X(EXCEPTION_STACK_OVERFLOW)                                                           \
-    X(EXCEPTION_IN_PAGE_ERROR)                                                            \
-    X(EXCEPTION_INT_DIVIDE_BY_ZERO)                                                       \
-    X(EXCEPTION_INT_OVERFLOW)                                                             \
-    X(EXCEPTION_FLT_DIVIDE_BY_ZERO)                                                       \
-    X(EXCEPTION_FLT_INVALID_OPERATION)                                                    \
-    X(EXCEPTION_FLT_OVERFLOW) X(EXCEPTION_FLT_UNDERFLOW) X(EXCEPTION_ILLEGAL_INSTRUCTION) \
-        X(EXCEPTION_PRIV_INSTRUCTION) X(EXCEPTION_BREAKPOINT) X(EXCEPTION_SINGLE_STEP)    \
-            X(EXCEPTION_ARRAY_BOUNDS_EXCEEDED) X(EXCEPTION_DATATYPE_MISALIGNMENT)         \
-                X(EXCEPTION_NONCONTINUABLE_EXCEPTION) X(EXCEPTION_INVALID_DISPOSITION)
+#define VITP_OS_EXCEPTIONS(X)                                                                 \
+    X(EXCEPTION_ACCESS_VIOLATION)                                                             \
+    X(EXCEPTION_STACK_OVERFLOW)                                                               \
+    X(EXCEPTION_IN_PAGE_ERROR)                                                                \
+    X(EXCEPTION_INT_DIVIDE_BY_ZERO)                                                           \
+    X(EXCEPTION_INT_OVERFLOW)                                                                 \
+    X(EXCEPTION_FLT_DIVIDE_BY_ZERO)                                                           \
+    X(EXCEPTION_FLT_INVALID_OPERATION)                                                        \
+    X(EXCEPTION_FLT_OVERFLOW)                                                                 \
+    X(EXCEPTION_FLT_UNDERFLOW) X(EXCEPTION_ILLEGAL_INSTRUCTION) X(EXCEPTION_PRIV_INSTRUCTION) \
+        X(EXCEPTION_BREAKPOINT) X(EXCEPTION_SINGLE_STEP) X(EXCEPTION_ARRAY_BOUNDS_EXCEEDED)   \
+            X(EXCEPTION_DATATYPE_MISALIGNMENT) X(EXCEPTION_NONCONTINUABLE_EXCEPTION)          \
+                X(EXCEPTION_INVALID_DISPOSITION)
 #define VITP_OS_STACK_BYTES 65536u /* kept for the filter in an overflow */
 
 typedef void (*vitp_os_abort_fn)(int number);
@@ -9691,7 +9693,11 @@ typedef struct vitp_crash {
     char     module[40];
 } vitp_crash;
 
-#define VITP_CRASH_SURVIVED_NS (UINT64_C(2) * 1000000000u) /* who lives longer did not crash */
+/* Who lives longer did not crash: a handler of the host went on by siglongjmp. Not less than the
+   handlers of other crash reporters take. */
+#ifndef VITP_CRASH_SURVIVED_NS
+#define VITP_CRASH_SURVIVED_NS (UINT64_C(15) * 1000000000u)
+#endif
 
 /* What kind of address the crashing instruction touched. */
 enum {
@@ -17669,6 +17675,7 @@ static bool vitp_client_begin(vit_client *t, const vit_options *o)
         vitp_worker_recall_wait(t);
 #ifndef VITELEMETRY_NO_FILES
         vitp_worker_search(t, VITP_POOL_HEAR);
+        t->crashed_s = INT64_MAX; /* what dies later is no run before this one */
         (void)vitp_worker_adopt(t);
         (void)vitp_spool_open(&t->spool);
 #endif

@@ -764,6 +764,7 @@ typedef struct meaning {
 typedef struct child {
     uint32_t full, alone; /* dropped for want of room; poison that was refused alone */
     uint32_t missing;     /* events that were in the files it removed, and never came */
+    uint32_t end_key;     /* of what told that its session had ended, + 1 */
     bool     done;        /* it ended in order */
 } child;
 
@@ -779,7 +780,7 @@ static meaning  *keys;
 static uint32_t *rows;
 static removal  *removals;
 static size_t    key_count, key_capacity, removal_count, removal_capacity;
-static uint32_t  errors, plain_count, quiet_count, done_count, killed_count, self_count;
+static uint32_t  errors, plain_count, quiet_count, done_count, killed_count, self_count, end_count;
 static uint64_t  reported_count, received_count, twice_count, request_count, poison_count;
 static char      hwid[37];
 
@@ -888,6 +889,28 @@ static bool is_right(const char *line, uint32_t n)
     return ok && strcmp(line, "}}") == 0;
 }
 
+/* session.end of a process that was killed, by whoever found what it left. */
+static void receive_end(const char *line, uint32_t key)
+{
+    unsigned    round = 0, process = 0;
+    const char *at = strstr(line, "\"app_version\":\"r");
+    char        want[160];
+    child      *c;
+    if (!at || sscanf(at, "\"app_version\":\"r%up%u\"", &round, &process) != 2 ||
+        round >= rounds || process >= PROCESSES) {
+        complain("not a session of ours", 0, "%s", line);
+        return;
+    }
+    snprintf(want, sizeof want, ",\"session_id\":\"s%up%u\"", round, process);
+    if (!strstr(at, "\"exit_reason\":\"crash\"") || !strstr(at, want))
+        complain("session.end of another run", round, "%s", line);
+    c = &children[round * PROCESSES + process];
+    if (c->end_key && c->end_key != key + 1u)
+        complain("session.end twice, by two keys", round, "%s", line);
+    if (!c->end_key) end_count++;
+    c->end_key = key + 1u;
+}
+
 /* One line of a body. Returns its number, or 0 when it has none. */
 static uint32_t receive_event(const char *line, size_t size, uint32_t key)
 {
@@ -900,6 +923,10 @@ static uint32_t receive_event(const char *line, size_t size, uint32_t key)
     if (strstr(copy, "\"event_name\":\"session.start\"") ||
         strstr(copy, "\"event_name\":\"telemetry.report\""))
         return 0;
+    if (strstr(copy, "\"event_name\":\"session.end\"")) {
+        receive_end(copy, key);
+        return 0;
+    }
     f = find_number(copy, copy + size, &n) ? fact_of(n) : NULL;
     if (!f) {
         complain("not an event of ours", 0, "%s", copy);
@@ -1341,6 +1368,10 @@ static void judge(void)
         children[removals[k].child].missing++;
     }
     for (i = 0; i < rounds * PROCESSES; i++)
+        if (children[i].done && children[i].end_key)
+            complain("session.end of one that ended in order", i / PROCESSES, "process %u",
+                     (unsigned)(i % PROCESSES));
+    for (i = 0; i < rounds * PROCESSES; i++)
         if (children[i].missing > children[i].full)
             complain("removed and not counted", i / PROCESSES,
                      "process %u: %u, of which %u counted", (unsigned)(i % PROCESSES),
@@ -1390,9 +1421,9 @@ static void print_figures(void)
            (unsigned long long)twice_count, (unsigned long long)request_count,
            (unsigned long long)poison_count, (unsigned long long)dropped);
     printf("  the books balanced %u times; at most %llu bytes in the spool, looked at %llu times; "
-           "%u children in plain memory\n",
+           "%u children in plain memory; the ends of %u sessions told\n",
            (unsigned)quiet_count, (unsigned long long)watched->most,
-           (unsigned long long)watched->passes, (unsigned)plain_count);
+           (unsigned long long)watched->passes, (unsigned)plain_count, (unsigned)end_count);
 }
 
 int main(int argc, char **argv)

@@ -96,6 +96,7 @@ static void receive_event(const char *line, size_t size, uint32_t key)
     copy[size] = 0;
     if (strstr(copy, "\"event_name\":\"session.start\"")) return;
     if (strstr(copy, "\"event_name\":\"telemetry.report\"")) return;
+    if (strstr(copy, "\"event_name\":\"session.end\"")) return;
     at = strstr(copy, "\"metadata\":{\"n\":");
     n = at ? strtoull(at + 16, NULL, 10) : (uint64_t)-1;
     f = fact_of(n);

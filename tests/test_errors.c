@@ -524,7 +524,7 @@ static void run_and_die(bench *b, const char *version, unsigned how)
         if (how & ENDED) vit_session_end(t, VIT_EXIT_NORMAL);
         if (how & (CRASHED | SURVIVED)) pretend_crash(t);
         if (how & SURVIVED) {
-            pass(10 * SECOND);
+            pass(20 * SECOND);
             pump(t);
         }
         (void)raise(SIGKILL);
@@ -587,9 +587,9 @@ static void test_told_once(void **state)
             assert_string_equal(text_of(body, "session_id"), "session-of-the-dead");
             assert_string_equal(text_of(body, "db_provider"), "chroma");
             assert_string_equal(text_of(body, "duration_ms"),
-                                rows[i].how & SURVIVED ? "17000" : "7000");
+                                rows[i].how & SURVIVED ? "27000" : "7000");
             assert_non_null(strstr(body, "\"app_version\":\"0.9.0\""));
-            assert_string_equal(text_of(body, "delay_s"), rows[i].how & SURVIVED ? "3583" : "3593");
+            assert_string_equal(text_of(body, "delay_s"), rows[i].how & SURVIVED ? "3573" : "3593");
         }
         assert_int_equal(times_of(&b.w, "UncaughtException"), rows[i].crashes);
         body = body_of(&b.w, "UncaughtException", 0);

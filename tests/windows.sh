@@ -117,15 +117,36 @@ counted() { # name, program and arguments: one that prints `N passed, N failed`
     passed=$((passed + p)) failed=$((failed + f))
 }
 
-survives() {
-    echo "== a process that is killed"
-    windows $D/survive-x86_64.exe $D/data/killed die >$D/out
-    if [ ! -s $D/out ] && ls $D/data/killed/* >/dev/null 2>&1; then pass 'it recorded, and left a pool'; else fail 'it recorded' $D/out; fi
-    windows $D/survive-x86_64.exe $D/data/killed next >$D/out
-    n=$(grep -c '"app_version":"die".*"session_id":"first"' $D/out)
-    if [ "$n" = 3 ] && [ "$(wc -l <$D/out)" = 3 ]; then pass 'the next one delivers its three events'; else
-        fail "the next one delivers its three events: $n" $D/out
+# how it ended, what its session's end says, the crash that is told and its message
+ended() {
+    windows $D/survive-x86_64.exe $D/data/"$1" "$1" >$D/out
+    case $1 in
+    die) n=0 && [ ! -s $D/out ] ;;
+    repair) n=0 && [ "$(cat $D/out)" = 'host repair' ] ;;
+    abort) n=1 ;; # it says that it was called
+    *) n=1 && [ "$(cat $D/out)" = 'host filter' ] ;;
+    esac
+    if [ $? = 0 ] && ls $D/data/"$1"/*.pool >/dev/null 2>&1; then pass "$1: what the host does, and a pool is left"; else
+        fail "$1: what the host does, and a pool is left" $D/out
     fi
+    windows $D/survive-x86_64.exe $D/data/"$1" next >$D/out
+    all=$((4 + n))
+    if [ "$(grep -c "\"app_version\":\"$1\".*\"session_id\":\"first\"" $D/out)" = $all ] && [ "$(wc -l <$D/out)" = $all ]; then
+        pass "$1: the next one delivers its $all events"
+    else fail "$1: the next one delivers its $all events" $D/out; fi
+    if grep '"session.end"' $D/out | grep -q "\"exit_reason\":\"$2\""; then pass "$1: $2"; else fail "$1: $2" $D/out; fi
+    [ $n = 0 ] || if grep '"UncaughtException"' $D/out | grep -q "$3"; then pass "$1: $3"; else fail "$1: $3" $D/out; fi
+    windows $D/survive-x86_64.exe $D/data/"$1" next >$D/out
+    if [ ! -s $D/out ]; then pass "$1: and nothing twice"; else fail "$1: and nothing twice" $D/out; fi
+}
+
+survives() {
+    echo "== processes that are killed, and that crash"
+    ended die forced_close
+    ended null crash '"message":"null address","exception_type":"EXCEPTION_ACCESS_VIOLATION"'
+    ended stack crash '"message":"stack address","exception_type":"EXCEPTION_STACK_OVERFLOW"'
+    ended abort crash '"exception_type":"SIGABRT"'
+    ended repair forced_close
     windows $D/survive-x86_64.exe $D/data/left leave >$D/out
     if [ ! -s $D/out ] && ls $D/data/left/*.spool >/dev/null 2>&1; then pass 'one that ends without a server leaves a spool'; else
         fail 'one that ends without a server leaves a spool' $D/out
