@@ -994,20 +994,6 @@ VIT_NOTHING_(vit_session_begin, (vit_client * t, const char *id, const char *sou
              ((void)t, (void)id, (void)source))
 VIT_NOTHING_(vit_session_end, (vit_client * t, vit_exit reason), ((void)t, (void)reason))
 VIT_EMPTY_(bool, vit_crashed_last_run, (const vit_client *t), (void)t, false)
-enum {
-    VIT_HOOK_TERMINATE_ = 0,
-    VIT_HOOK_QT_ = 1
-};
-VIT_API vit_client *vit_hook_client_(int hook, void (**previous_fn)(void))
-{
-    (void)hook;
-    if (previous_fn) *previous_fn = 0;
-    return 0;
-}
-VIT_NOTHING_(vit_hook_set_, (int hook, vit_client *t, void (*previous_fn)(void)),
-             ((void)hook, (void)t, (void)previous_fn))
-VIT_NOTHING_(vit_uncaught_, (vit_client * t, const char *type, const char *message),
-             ((void)t, (void)type, (void)message))
 VIT_NOTHING_(vit_qt_message,
              (vit_client * t, int type, const char *file, int line, const char *function,
               const char *category, const char *message),
@@ -1109,6 +1095,386 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 }
 #endif
 #endif /* VITELEMETRY_DISABLE */
+
+/* ---- C++11: exceptions, scopes, std::terminate, Qt ---------------------------------------- */
+
+#if defined(__cplusplus) && \
+    (__cplusplus >= 201103L || (defined(_MSVC_LANG) && _MSVC_LANG >= 201103L))
+
+#include <utility>
+#ifndef VITELEMETRY_DISABLE
+#include <cstdlib>
+#include <exception>
+#include <typeinfo>
+#ifdef __GNUC__
+#include <cxxabi.h>
+#endif
+#ifdef VITELEMETRY_QT
+#include <QtCore/qlogging.h>
+#include <QtCore/QString>
+#endif
+#endif
+
+/* The caller's name as a default argument, where the compiler knows it. */
+#define VIT_CALLER_ nullptr
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_FUNCTION)
+#undef VIT_CALLER_
+#define VIT_CALLER_ __builtin_FUNCTION()
+#endif
+#elif (defined(__GNUC__) && !defined(__clang__)) || (defined(_MSC_VER) && _MSC_VER >= 1926)
+#undef VIT_CALLER_
+#define VIT_CALLER_ __builtin_FUNCTION()
+#endif
+
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#define VIT_THROWS_ /* not -fno-exceptions */
+#endif
+
+/* Members of a class: no copy of them is left for another file or plugin to take for its own. */
+#if defined(__GNUC__)
+#define VIT_INLINE_ __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define VIT_INLINE_ __forceinline
+#else
+#define VIT_INLINE_
+#endif
+
+namespace vit
+{
+
+#ifdef VITELEMETRY_DISABLE
+
+template <typename F>
+static inline auto report_exceptions(vit_client *, const char *, const char *, F &&f,
+                                     const char * = nullptr) -> decltype(std::forward<F>(f)())
+{
+    return std::forward<F>(f)();
+}
+
+template <typename F>
+static inline auto report_exceptions(vit_client *, const vit_op *, const char *, const char *,
+                                     F &&f, const char * = nullptr)
+    -> decltype(std::forward<F>(f)())
+{
+    return std::forward<F>(f)();
+}
+
+class operation
+{
+  public:
+    VIT_INLINE_ explicit operation(vit_client *, const char *, const char * = nullptr) noexcept
+        : op_(vit_op_begin())
+    {
+    }
+    VIT_INLINE_ ~operation() noexcept {}
+    operation(const operation &) = delete;
+    operation &operator=(const operation &) = delete;
+
+    VIT_INLINE_ void          fail(const char *) noexcept {}
+    VIT_INLINE_ const vit_op *op() const noexcept { return &op_; }
+
+  private:
+    vit_op op_;
+};
+
+static inline bool install_terminate_handler(vit_client *) { return true; }
+#ifdef VITELEMETRY_QT
+static inline bool install_qt_handler(vit_client *) { return true; }
+#endif
+
+#else /* !VITELEMETRY_DISABLE */
+
+/* The exception in hand, which is one of C++: its type's name (*owned is to be freed), or NULL. */
+#ifdef __GNUC__
+static inline const char *exception_type_(char **owned) noexcept
+{
+    const std::type_info *info = abi::__cxa_current_exception_type();
+    int                   status = 0;
+    if (!info) return nullptr;
+    *owned = abi::__cxa_demangle(info->name(), nullptr, nullptr, &status);
+    return *owned ? *owned : info->name();
+}
+#elif defined(VIT_THROWS_) && defined(_CPPRTTI)
+static inline const char *exception_plain_(const char *name) noexcept
+{
+    const char *prefixes[] = { "class ", "struct " };
+    for (const char *prefix : prefixes) {
+        size_t size = 0;
+        while (prefix[size] && name[size] == prefix[size]) size++;
+        if (!prefix[size]) return name + size;
+    }
+    return name;
+}
+
+static inline const char *exception_type_(char **) noexcept
+{
+    try {
+        throw;
+    } catch (const std::exception &e) {
+        return exception_plain_(typeid(e).name());
+    } catch (int) {
+        return "int";
+    } catch (const char *) {
+        return "char const*";
+    } catch (...) {
+        return nullptr;
+    }
+}
+#else
+static inline const char *exception_type_(char **) noexcept { return nullptr; }
+#endif
+
+#ifdef VIT_THROWS_
+static inline const char *exception_what_(const std::exception &e) noexcept
+{
+    try {
+        return e.what(); /* some libraries let it throw */
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+/* Its text, or NULL; lives as long as the exception. */
+static inline const char *exception_text_() noexcept
+{
+    try {
+        throw;
+    } catch (const std::exception &e) {
+        return exception_what_(e);
+    } catch (const char *text) {
+        return text;
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+/* In a handler. An exception of another language has no type that could be asked for, and would not
+   outlive a second handler. */
+static inline void report_exception_(vit_client *t, const vit_op *op, const char *event_name,
+                                     const char *feature, const char *function) noexcept
+{
+    vit_error error = vit_error();
+    char     *owned = nullptr;
+    if (!t) return;
+    error.op = op;
+    error.event_name = event_name;
+    error.type = "foreign";
+    if (std::current_exception()) {
+        error.type = exception_type_(&owned);
+        error.message = exception_text_();
+    }
+    error.function = function;
+    error.feature = feature;
+    (void)vit_track_error(t, &error);
+    std::free(owned);
+}
+#endif
+
+/* Calls f() and returns what it returns. When it throws, an error event is recorded and the same
+   exception goes on: event_name (NULL: "Error") with the type's name, what() or a thrown text as
+   message, the calling function, feature (may be NULL), and op's correlation id. Another language's
+   exception has the type "foreign"; the end of a thread by pthread_cancel or pthread_exit is not
+   reported. Any thread; takes a little memory for the type's name when it reports, and without it
+   reports the mangled name. NULL client, -fno-exceptions: calls f only. */
+template <typename F>
+static inline auto report_exceptions(vit_client *t, const vit_op *op, const char *event_name,
+                                     const char *feature, F &&f, const char *function = VIT_CALLER_)
+    -> decltype(std::forward<F>(f)())
+{
+#ifdef VIT_THROWS_
+    try {
+        return std::forward<F>(f)();
+    }
+#ifdef __GLIBCXX__
+    catch (const abi::__forced_unwind &) {
+        throw;
+    }
+#endif
+    catch (...) {
+        report_exception_(t, op, event_name, feature, function);
+        throw;
+    }
+#else
+    (void)t, (void)op, (void)event_name, (void)feature, (void)function;
+    return std::forward<F>(f)();
+#endif
+}
+
+template <typename F>
+static inline auto report_exceptions(vit_client *t, const char *event_name, const char *feature,
+                                     F &&f, const char *function = VIT_CALLER_)
+    -> decltype(std::forward<F>(f)())
+{
+    return report_exceptions(t, static_cast<const vit_op *>(nullptr), event_name, feature,
+                             std::forward<F>(f), function);
+}
+
+/* How many exceptions are on their way; before C++17 whether one is. */
+static inline int exceptions_() noexcept
+{
+#if defined(__cpp_lib_uncaught_exceptions) || __cplusplus >= 201703L
+    return std::uncaught_exceptions();
+#else
+    return std::uncaught_exception() ? 1 : 0;
+#endif
+}
+
+static inline void operation_end_(vit_client *t, const vit_op *op, const char *event_name,
+                                  const char *feature, bool success, const char *code) noexcept
+{
+    vit_event e;
+    vit_event_begin(&e, t, event_name, op);
+    vit_add_label(&e, "feature", feature);
+    vit_add_flag(&e, "success", success);
+    vit_add_label(&e, "error_code", code[0] ? code : nullptr);
+    vit_add_ms(&e, "duration_ms", VIT_SINCE_OP);
+    (void)vit_event_send(&e);
+}
+
+static inline void operation_code_(char *out, size_t out_size, const char *code) noexcept
+{
+    size_t size = 0;
+    for (; code && code[size] && size + 1 < out_size; size++) out[size] = code[size];
+    out[size] = 0;
+}
+
+/* A scope that is one operation: its end records one event, event_name with the LABELs feature and
+   error_code where they are given, the FLAG success and the MS duration_ms. success is false when
+   fail() was called or an exception leaves the scope (before C++17 that is not seen in a destructor
+   that runs because of another exception; nor is one of another language). event_name and feature
+   must live as long; of error_code a copy is kept. Not for two threads at once. Never throws, takes
+   no memory. NULL client: records nothing. */
+class operation
+{
+  public:
+    VIT_INLINE_ explicit operation(vit_client *t, const char *event_name,
+                                   const char *feature = nullptr) noexcept
+        : client_(t), event_name_(event_name), feature_(feature), op_(vit_op_begin()),
+          exceptions_then_(exceptions_()), failed_(false), code_()
+    {
+    }
+
+    VIT_INLINE_ ~operation() noexcept
+    {
+        bool success = !failed_ && exceptions_() <= exceptions_then_;
+        operation_end_(client_, &op_, event_name_, feature_, success, code_);
+    }
+
+    operation(const operation &) = delete;
+    operation &operator=(const operation &) = delete;
+
+    /* The operation failed. error_code (may be NULL): a LABEL; the last call's counts. */
+    VIT_INLINE_ void fail(const char *error_code) noexcept
+    {
+        operation_code_(code_, sizeof code_, error_code);
+        failed_ = true;
+    }
+
+    /* For other events, which then have the same correlation id. */
+    VIT_INLINE_ const vit_op *op() const noexcept { return &op_; }
+
+  private:
+    vit_client *client_;
+    const char *event_name_, *feature_;
+    vit_op      op_;
+    int         exceptions_then_;
+    bool        failed_;
+    char        code_[72]; /* more than a LABEL has, so that the cut is where a character ends */
+};
+
+/* The client is taken out first: a what() that ends here again must not be asked again. */
+[[noreturn]] static inline void on_terminate_()
+{
+    void (*previous)() = nullptr;
+    vit_client *t = vit_hook_client_(VIT_HOOK_TERMINATE_, &previous);
+    if (t) vit_hook_set_(VIT_HOOK_TERMINATE_, nullptr, previous);
+    if (t && std::current_exception()) {
+        char       *owned = nullptr;
+        const char *type = exception_type_(&owned), *text = nullptr;
+#ifdef VIT_THROWS_
+        text = exception_text_();
+#endif
+        vit_uncaught_(t, type, text);
+        std::free(owned);
+    }
+    if (previous) previous();
+    std::abort();
+}
+
+/* What ends the program by std::terminate because nobody caught it is recorded as
+   UncaughtException (not sent: the next run does that where stats.crash_surviving is true); then
+   the handler that was there before goes on, and after it std::abort. Without an exception, or with
+   one of another language, nothing is recorded; from a file with -fno-exceptions, without its
+   message. One client of the program has it: a second call replaces that. NULL: nothing is recorded
+   any more, and the handler before is put back; do that before vit_destroy, and in the file that
+   installed it. False: that one stands below a third handler, stays, and only passes on; do not
+   unload the code. MSVC: std::terminate has a handler for each thread, so this holds for the
+   calling one. Not for two threads at once. */
+static inline bool install_terminate_handler(vit_client *t)
+{
+    void (*previous)() = nullptr;
+    (void)vit_hook_client_(VIT_HOOK_TERMINATE_, &previous);
+    if (previous) { /* it is installed */
+        bool on_top = std::get_terminate() == &on_terminate_;
+        if (!t && on_top) std::set_terminate(previous);
+        vit_hook_set_(VIT_HOOK_TERMINATE_, t, !t && on_top ? nullptr : previous);
+        return t || on_top;
+    }
+    if (!t) return true;
+    previous = std::get_terminate();
+    vit_hook_set_(VIT_HOOK_TERMINATE_, t, previous ? previous : &std::abort);
+    std::set_terminate(&on_terminate_);
+    return true;
+}
+
+#ifdef VITELEMETRY_QT
+/* Qt itself sees to it that a message from within goes to stderr and not here again. */
+static inline void on_qt_message_(QtMsgType type, const QMessageLogContext &context,
+                                  const QString &text)
+{
+    void (*previous)() = nullptr;
+    vit_client *t = vit_hook_client_(VIT_HOOK_QT_, &previous);
+    if (t)
+        vit_qt_message(t, static_cast<int>(type), context.file, context.line, context.function,
+                       context.category, text.toUtf8().constData());
+    if (previous) reinterpret_cast<QtMessageHandler>(previous)(type, context, text);
+}
+
+/* Qt's critical and fatal messages become QtError events (vit_qt_message); every message goes on to
+   the handler that was there before, Qt's own by default. File, line and function are there with
+   QT_MESSAGELOGCONTEXT. A second call, NULL and what is returned: as for install_terminate_handler.
+   Not for two threads at once, nor while another writes its messages. */
+static inline bool install_qt_handler(vit_client *t)
+{
+    void (*previous)() = nullptr;
+    (void)vit_hook_client_(VIT_HOOK_QT_, &previous);
+    if (!previous && !t) return true;
+    if (previous && t) {
+        vit_hook_set_(VIT_HOOK_QT_, t, previous);
+        return true;
+    }
+    QtMessageHandler was = qInstallMessageHandler(reinterpret_cast<QtMessageHandler>(previous));
+    if (previous && was != &on_qt_message_) {
+        qInstallMessageHandler(was);
+        vit_hook_set_(VIT_HOOK_QT_, nullptr, previous);
+        return false;
+    }
+    vit_hook_set_(VIT_HOOK_QT_, t, t ? reinterpret_cast<void (*)()>(was) : nullptr);
+    if (t) qInstallMessageHandler(&on_qt_message_);
+    return true;
+}
+#endif
+
+#endif /* VITELEMETRY_DISABLE */
+
+} // namespace vit
+
+#undef VIT_CALLER_
+#undef VIT_THROWS_
+#undef VIT_INLINE_
+
+#endif /* C++11 */
 
 #endif /* VITELEMETRY_H */
 
@@ -2135,19 +2501,16 @@ static uint64_t vitp_os_process_start(uint32_t process)
 
 #include <signal.h>
 
-#define VITP_OS_EXCEPTIONS(X)                                                                 \
-    X(EXCEPTION_ACCESS_VIOLATION)                                                             \
-    X(EXCEPTION_STACK_OVERFLOW)                                                               \
-    X(EXCEPTION_IN_PAGE_ERROR)                                                                \
-    X(EXCEPTION_INT_DIVIDE_BY_ZERO)                                                           \
-    X(EXCEPTION_INT_OVERFLOW)                                                                 \
-    X(EXCEPTION_FLT_DIVIDE_BY_ZERO)                                                           \
-    X(EXCEPTION_FLT_INVALID_OPERATION)                                                        \
-    X(EXCEPTION_FLT_OVERFLOW)                                                                 \
-    X(EXCEPTION_FLT_UNDERFLOW) X(EXCEPTION_ILLEGAL_INSTRUCTION) X(EXCEPTION_PRIV_INSTRUCTION) \
-        X(EXCEPTION_BREAKPOINT) X(EXCEPTION_SINGLE_STEP) X(EXCEPTION_ARRAY_BOUNDS_EXCEEDED)   \
-            X(EXCEPTION_DATATYPE_MISALIGNMENT) X(EXCEPTION_NONCONTINUABLE_EXCEPTION)          \
-                X(EXCEPTION_INVALID_DISPOSITION)
+/* clang-format off */
+#define VITP_OS_EXCEPTIONS(X)                                                                    \
+    X(EXCEPTION_ACCESS_VIOLATION) X(EXCEPTION_STACK_OVERFLOW) X(EXCEPTION_IN_PAGE_ERROR)         \
+    X(EXCEPTION_INT_DIVIDE_BY_ZERO) X(EXCEPTION_INT_OVERFLOW) X(EXCEPTION_FLT_DIVIDE_BY_ZERO)    \
+    X(EXCEPTION_FLT_INVALID_OPERATION) X(EXCEPTION_FLT_OVERFLOW) X(EXCEPTION_FLT_UNDERFLOW)      \
+    X(EXCEPTION_ILLEGAL_INSTRUCTION) X(EXCEPTION_PRIV_INSTRUCTION) X(EXCEPTION_BREAKPOINT)       \
+    X(EXCEPTION_SINGLE_STEP) X(EXCEPTION_ARRAY_BOUNDS_EXCEEDED)                                  \
+    X(EXCEPTION_DATATYPE_MISALIGNMENT) X(EXCEPTION_NONCONTINUABLE_EXCEPTION)                     \
+    X(EXCEPTION_INVALID_DISPOSITION)
+/* clang-format on */
 #define VITP_OS_STACK_BYTES 65536u /* kept for the filter in an overflow */
 
 typedef void (*vitp_os_abort_fn)(int number);
