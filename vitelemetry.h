@@ -15862,7 +15862,8 @@ static bool vitp_teller_save(vitp_teller *teller)
     return teller->count == 0 && !teller->failed;
 }
 
-/* The same where there is no way into the spool. */
+/* The same where there is no way into the spool: after it was noted that it is told, since another
+   try would have another key. */
 static void vitp_teller_push(vitp_teller *teller)
 {
     teller->into_spool = false;
@@ -15882,45 +15883,56 @@ static bool vitp_worker_check_marker(vitp_marker *m)
            vitp_text_is_printable(m->run.crash.type, VITP_LABEL_MAX);
 }
 
-/* Tells how a run ended that did not do so in order. file: with its ledger, or NULL. */
-static void vitp_worker_tell_run(vit_client *t, vitp_marker *m, vitp_os_pool *file)
+/* When and how the run ended. */
+static void vitp_teller_judge(vitp_teller *teller)
 {
-    vitp_teller teller;
-    vitp_run   *run = &m->run;
-    int64_t     since_s;
-    if (!vitp_worker_check_marker(m)) return;
-    memset(&teller, 0, sizeof teller);
-    teller.client = t;
-    teller.marker = m;
-    teller.file = file;
-    teller.crash =
-        vitp_worker_is_crash(run) || run->crash.state == VITP_CRASH_BUSY || !run->handler;
-    teller.last_ns = vitp_worker_is_crash(run) && run->crash.time_ns > run->alive_ns
-                         ? run->crash.time_ns
-                         : run->alive_ns;
-    if (teller.last_ns < run->session_ns) teller.last_ns = run->session_ns;
-    if (teller.last_ns < m->writer.begin_ns) teller.last_ns = m->writer.begin_ns;
-    since_s = vitp_os_wall_s() - m->writer.begin_s -
-              (int64_t)((teller.last_ns - m->writer.begin_ns) / 1000000000u);
-    teller.age_ns = since_s > 0 ? (uint64_t)since_s * 1000000000u : 0;
+    const vitp_writer *w = &teller->marker->writer;
+    const vitp_run    *run = &teller->marker->run;
+    bool               crash = vitp_worker_is_crash(run);
+    int64_t            since_s;
+    teller->crash = crash || run->crash.state == VITP_CRASH_BUSY || !run->handler;
+    teller->last_ns = run->alive_ns;
+    if (crash && teller->last_ns < run->crash.time_ns) teller->last_ns = run->crash.time_ns;
+    if (teller->last_ns < run->session_ns) teller->last_ns = run->session_ns;
+    if (teller->last_ns < w->begin_ns) teller->last_ns = w->begin_ns;
+    since_s =
+        vitp_os_wall_s() - w->begin_s - (int64_t)((teller->last_ns - w->begin_ns) / 1000000000u);
+    teller->age_ns = since_s > 0 ? (uint64_t)since_s * 1000000000u : 0;
+}
+
+/* Tells how a run ended that did not do so in order. file: with its ledger, or NULL. False: it is
+   left to vitp_teller_push. */
+static bool vitp_worker_tell_run(vit_client *t, vitp_teller *teller, vitp_marker *m,
+                                 vitp_os_pool *file)
+{
+    bool saved;
+    if (!vitp_worker_check_marker(m)) return true;
+    memset(teller, 0, sizeof *teller);
+    teller->client = t;
+    teller->marker = m;
+    teller->file = file;
+    vitp_teller_judge(teller);
     if (m->writer.begin_s >= t->crashed_s) {
         t->crashed_s = m->writer.begin_s;
-        t->crashed = teller.crash;
+        t->crashed = teller->crash;
     }
-    if (memcmp(m->writer.mark, t->own.ledger->writer.mark, sizeof m->writer.mark) != 0) return;
+    if (memcmp(m->writer.mark, t->own.ledger->writer.mark, sizeof m->writer.mark) != 0) return true;
     (void)vitp_os_make_folder(t->settings_folder);
     vitp_worker_hold(t);
     if (!t->batch.stock) memset(&t->batch, 0, sizeof t->batch);
     vitp_spool_let_go(&t->spool);
-    if (!t->held || !vitp_teller_save(&teller)) vitp_teller_push(&teller);
+    saved = t->held && vitp_teller_save(teller);
     vitp_worker_release(t);
+    return saved;
 }
 
 /* The same of a pool that is open and locked; once. */
 static void vitp_worker_hear_pool(vit_client *t, vitp_os_pool *file, const vitp_writer *w)
 {
+    vitp_teller teller;
     vitp_marker m;
     uint32_t    number = 0;
+    bool        saved;
     memset(&m, 0, sizeof m);
     m.writer = *w;
     if (!vitp_os_pool_read(file, offsetof(vitp_ledger, run), &m.run, sizeof m.run) ||
@@ -15933,19 +15945,25 @@ static void vitp_worker_hear_pool(vit_client *t, vitp_os_pool *file, const vitp_
                                 (number & (VITP_CONTEXTS_MAX - 1u)) * sizeof m.context,
                             &m.context, sizeof m.context);
     if (number == 0 || m.context.number != number) memset(&m.context, 0, sizeof m.context);
-    vitp_worker_tell_run(t, &m, file);
+    saved = vitp_worker_tell_run(t, &teller, &m, file);
     m.run.state = VITP_RUN_NONE;
     (void)vitp_os_pool_write(file, offsetof(vitp_ledger, run), &m.run.state, sizeof m.run.state);
+    if (!saved) vitp_teller_push(&teller);
 }
 
-/* A file that is a marker and nothing else. */
-static void vitp_worker_hear_marker(vit_client *t, vitp_os_pool *file)
+/* And of a file that is a marker and nothing else, in t->adopted.file, which then goes. */
+static void vitp_worker_hear_marker(vit_client *t)
 {
-    vitp_marker m;
+    vitp_os_pool *file = &t->adopted.file;
+    vitp_teller   teller;
+    vitp_marker   m;
+    bool          saved = true;
     if (file->size == sizeof m && vitp_os_pool_read(file, 0, &m, sizeof m) &&
         memcmp(m.writer.magic, VITP_LEDGER_MAGIC, sizeof m.writer.magic) == 0 &&
         m.writer.version == VITP_LEDGER_VERSION && m.writer.order == VITP_LEDGER_ORDER)
-        vitp_worker_tell_run(t, &m, NULL);
+        saved = vitp_worker_tell_run(t, &teller, &m, NULL);
+    vitp_worker_put_down(t, true);
+    if (!saved) vitp_teller_push(&teller);
 }
 
 /* Adopts the pool in t->adopted.file. */
@@ -15993,9 +16011,8 @@ static void vitp_worker_hear(vit_client *t)
 static void vitp_worker_use_found(vit_client *t, const char *folder, const char *end,
                                   vitp_pool_use use)
 {
-    bool whole = strcmp(end, ".new") != 0, marker = strcmp(end, ".run") == 0;
-    if (whole && marker && use != VITP_POOL_REMOVE) vitp_worker_hear_marker(t, &t->adopted.file);
-    if (!whole || marker || use == VITP_POOL_REMOVE) vitp_worker_put_down(t, true);
+    if (strcmp(end, ".new") == 0 || use == VITP_POOL_REMOVE) vitp_worker_put_down(t, true);
+    else if (strcmp(end, ".run") == 0) vitp_worker_hear_marker(t);
     else if (use == VITP_POOL_HEAR) vitp_worker_hear(t);
     else vitp_worker_adopt_file(t, folder);
 }
