@@ -21,7 +21,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
         examples explore bench-peers deps-peers crash-loop chaos chaos-asan stress fleet emulate deps-emulate \
         rounds privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
-        test-clickhouse deps-clickhouse windows deps-windows
+        test-clickhouse deps-clickhouse test-cpp test-qt windows deps-windows
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -31,10 +31,10 @@ demo: $(EXAMPLES) ## a real program records events, the collector shows what arr
 
 # What the scripts need, and the scripts.
 TESTS    = $(B)/tests/smoke $(B)/examples/queue
-NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/examples/file_sink $(B)/examples/offline $(B)/tests/privacy $(B)/tests/scrub_files
-SCRIPTS  = forms.sh check_demo.sh check_hello.sh check_inventory.sh check_privacy.sh check_seeds.sh check_silence.sh check_sinks.sh lint.sh
+NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/examples/file_sink $(B)/examples/offline $(B)/examples/errors $(B)/tests/privacy $(B)/tests/scrub_files
+SCRIPTS  = forms.sh check_cpp.sh check_demo.sh check_hello.sh check_inventory.sh check_privacy.sh check_seeds.sh check_silence.sh check_sinks.sh lint.sh
 test: deps $(UNITBIN) $(TESTS) $(NEEDED) ## all tests (installs cmocka and libcurl when they are missing)
-	@sh tests/run.sh $(UNITBIN) $(TESTS) $(SCRIPTS:%=tests/%)
+	@QUICK=1 sh tests/run.sh $(UNITBIN) $(TESTS) $(SCRIPTS:%=tests/%)
 
 check: deps deps-check ## the tests, then compilers, sanitizers and lint: what CI runs
 	@sh tests/check.sh
@@ -124,6 +124,12 @@ emulate: deps-emulate ## 32-bit and big-endian machines, by qemu (installs it an
 test-clickhouse: deps-clickhouse $(B)/examples/clickhouse ## events into a real ClickHouse server and back (installs it)
 	@sh tests/check_clickhouse.sh
 
+test-cpp: deps-check ## the C++ part by each compiler, standard and switch
+	@sh tests/check_cpp.sh
+
+test-qt: ## the handler of Qt's messages with Qt 5 and Qt 6 (installs one when neither is here)
+	@sh tests/check_qt.sh
+
 windows: deps-windows ## Windows: builds by mingw-w64, runs by wine, WinHTTP against bad servers (installs both)
 	@sh tests/windows.sh
 
@@ -131,7 +137,7 @@ lint: deps-check ## the header's own rules, clang-tidy and cppcheck
 	@sh tests/lint.sh tools
 
 format: ## clang-format the sources
-	clang-format -i vitelemetry.h examples/*.c examples/*/*.c tests/*.c tests/*.h tests/fuzz/*.c bench/*.c
+	clang-format -i vitelemetry.h examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.c bench/*.c
 
 install: ## header and pkg-config file (PREFIX, DESTDIR)
 	install -d "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/share/pkgconfig"
@@ -193,6 +199,14 @@ $(B)/examples/offline: examples/offline.c examples/http.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. examples/offline.c examples/http.c -o $@ -pthread
 
+$(B)/examples/errors: examples/errors.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+$(B)/examples/cpp17: examples/cpp17.cpp vitelemetry.h
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 $(WARNINGS) $(CFLAGS) -I. $< -o $@ -pthread
+
 $(B)/examples/queue: examples/queue.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
@@ -205,7 +219,7 @@ $(B)/examples/otlp: examples/otlp/otlp.c examples/http.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. examples/otlp/otlp.c examples/http.c -o $@ -pthread
 
-OTHERS = hello queue privacy file_sink offline clickhouse otlp
+OTHERS = hello errors cpp17 queue privacy file_sink offline clickhouse otlp
 examples: deps $(EXAMPLES) $(OTHERS:%=$(B)/examples/%) ## build the examples
 
 $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector

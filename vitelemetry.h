@@ -252,6 +252,12 @@ LICENCE
 #else
 #define VIT_STATIC_ static
 #endif
+/* Of one file where the functions are. */
+#if defined(VITELEMETRY_STATIC) || defined(VITELEMETRY_DISABLE)
+#define VIT_OVERLOAD_API_ VIT_STATIC_ inline
+#else
+#define VIT_OVERLOAD_API_ inline
+#endif
 #if defined(VITELEMETRY_DISABLE)
 #define VIT_API VIT_STATIC_ inline
 #elif defined(VITELEMETRY_STATIC)
@@ -572,10 +578,10 @@ struct vit_schema {
    at file scope, outside of extern "C" and of namespaces. */
 #define VIT_FIELD_(kind, member) VIT_TYPE_##kind member;
 #ifdef __cplusplus
-#define VIT_OVERLOAD_(event)                                         \
-    inline vit_status vit_track(vit_client *t, const vit_##event &e) \
-    {                                                                \
-        return vit_track_##event(t, &e);                             \
+#define VIT_OVERLOAD_(event)                                                    \
+    VIT_OVERLOAD_API_ vit_status vit_track(vit_client *t, const vit_##event &e) \
+    {                                                                           \
+        return vit_track_##event(t, &e);                                        \
     }
 #else
 #define VIT_OVERLOAD_(event)
@@ -8759,7 +8765,7 @@ typedef struct vitp_segment {
 } vitp_segment;
 
 struct vit_queue {
-    vitp_slot slots[VITP_QUEUE_SLOTS]; /* first: aligned, and found without an offset */
+    vitp_slot places[VITP_QUEUE_SLOTS]; /* first: aligned, and found without an offset */
     /* constant */
     vitp_pool    *pool;
     uint32_t      record_max;
@@ -8950,7 +8956,7 @@ static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_sl
    may be between load and store of it, but is counted. Returns what its head says of it. */
 static uint32_t vitp_queue_number(vit_queue *q, vitp_head *head, uint32_t what)
 {
-    vitp_slot *slot = VITP_HEAD_TAG(what) ? &q->slots[VITP_HEAD_TAG(what) - 1u] : NULL;
+    vitp_slot *slot = VITP_HEAD_TAG(what) ? &q->places[VITP_HEAD_TAG(what) - 1u] : NULL;
     uint32_t   tag = slot ? slot->tag : 0;
     VITP_ATOMIC_LIGHT_BARRIER(); /* as in vitp_queue_commit_own */
     if (slot) head->number = slot->number;
@@ -8987,7 +8993,7 @@ static void vitp_queue_commit_shared(vit_queue *q, vitp_head *head, uint32_t siz
     }
     VITP_ATOMIC_STORE_RELEASE(&head->what, VITP_HEAD_DONE | flags | size);
     if (tag && !(what & VITP_HEAD_INSIDE))
-        VITP_ATOMIC_STORE_PTR_RELEASE(&q->slots[tag - 1u].owner, self);
+        VITP_ATOMIC_STORE_PTR_RELEASE(&q->places[tag - 1u].owner, self);
 }
 
 /* ---- a thread's own chunk ---------------------------------------------------------------- */
@@ -9142,7 +9148,7 @@ static VITP_INLINE void vitp_queue_copy(void *record, const void *source, size_t
 static VITP_INLINE vitp_slot *vitp_queue_slot(vit_queue *q, uintptr_t self)
 {
     uint32_t hash = ((uint32_t)(self >> 6) * 0x9E3779B1u) >> 10;
-    return (vitp_slot *)(void *)((char *)q->slots +
+    return (vitp_slot *)(void *)((char *)q->places +
                                  (hash & ((VITP_QUEUE_SLOTS - 1u) * (uint32_t)sizeof(vitp_slot))));
 }
 
@@ -9150,9 +9156,9 @@ static VITP_INLINE vitp_slot *vitp_queue_slot(vit_queue *q, uintptr_t self)
    record. */
 static vitp_slot *vitp_queue_find(vit_queue *q, uintptr_t self, bool *inside)
 {
-    uint32_t first = (uint32_t)(vitp_queue_slot(q, self) - q->slots), i;
+    uint32_t first = (uint32_t)(vitp_queue_slot(q, self) - q->places), i;
     for (i = 0; i < VITP_QUEUE_PROBES; i++) {
-        vitp_slot *s = &q->slots[(first + i) & (VITP_QUEUE_SLOTS - 1u)];
+        vitp_slot *s = &q->places[(first + i) & (VITP_QUEUE_SLOTS - 1u)];
         uintptr_t  owner = VITP_ATOMIC_LOAD_PTR(&s->owner);
         *inside = owner == (self | 1u);
         if ((owner & ~(uintptr_t)1u) == self) return s;
@@ -9164,16 +9170,16 @@ static vitp_slot *vitp_queue_find(vit_queue *q, uintptr_t self, bool *inside)
    there is none. */
 static vitp_slot *vitp_queue_claim(vit_queue *q, uintptr_t self)
 {
-    uint32_t   first = (uint32_t)(vitp_queue_slot(q, self) - q->slots), i;
+    uint32_t   first = (uint32_t)(vitp_queue_slot(q, self) - q->places), i;
     bool       inside;
     vitp_slot *s, *found;
     for (i = 0; i < VITP_QUEUE_PROBES; i++) {
         uintptr_t none = 0;
-        s = &q->slots[(first + i) & (VITP_QUEUE_SLOTS - 1u)];
+        s = &q->places[(first + i) & (VITP_QUEUE_SLOTS - 1u)];
         if (VITP_ATOMIC_LOAD_PTR(&s->owner) != 0) continue;
         if (!VITP_ATOMIC_CAS_PTR(&s->owner, &none, self | 1u)) continue;
         found = vitp_queue_find(q, self, &inside);
-        if (found == s) s->tag = (uint32_t)(s - q->slots + 1) << 16;
+        if (found == s) s->tag = (uint32_t)(s - q->places + 1) << 16;
         VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, found == s ? self : (uintptr_t)0);
         return found;
     }
@@ -9594,7 +9600,7 @@ static uintptr_t vitp_queue_pushed(const vit_queue *q)
     uintptr_t noted = VITP_ATOMIC_LOAD_PTR(&q->shown_noted);
     uint32_t  waiting = VITP_ATOMIC_LOAD(&q->pool->untagged), i;
     waiting -= (uint32_t)noted;
-    for (i = 0; i < VITP_QUEUE_SLOTS; i++) waiting += VITP_ATOMIC_LOAD(&q->slots[i].number);
+    for (i = 0; i < VITP_QUEUE_SLOTS; i++) waiting += VITP_ATOMIC_LOAD(&q->places[i].number);
     return noted + ((int32_t)waiting > 0 ? waiting : 0u);
 }
 
@@ -9632,7 +9638,7 @@ static vitp_slot *vitp_queue_holder(vit_queue *q, uint32_t index)
     if (word & (VITP_WORD_SEALED | VITP_WORD_SHARED)) return NULL;
     if (q->cursors[index].released != VITP_WORD_BYTES(word)) return NULL;
     tag = VITP_ATOMIC_LOAD(&c->holder);
-    return tag ? &q->slots[tag - 1u] : NULL;
+    return tag ? &q->places[tag - 1u] : NULL;
 }
 
 /* Takes away the chunks that only idle threads keep from being free. The barrier makes each thread
@@ -9651,7 +9657,7 @@ static void vitp_queue_revoke(vit_queue *q)
     }
     if (wanted == 0 || !VITP_ATOMIC_HEAVY_BARRIER()) return;
     for (i = 0; i < VITP_QUEUE_SLOTS; i++) {
-        s = &q->slots[i];
+        s = &q->places[i];
         limit = VITP_LIMIT_WANTED;
         if (VITP_ATOMIC_LOAD(&s->limit) != VITP_LIMIT_WANTED) continue;
         if (VITP_ATOMIC_LOAD_PTR_ACQUIRE(&s->owner) & 1u) continue; /* stays wanted */

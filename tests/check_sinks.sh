@@ -1,6 +1,6 @@
 #!/bin/sh
-# examples/file_sink.c writes its events into a file, and examples/offline.c keeps them on the disk until
-# there is a server.
+# examples/file_sink.c writes its events into a file, examples/offline.c keeps them on the disk until
+# there is a server, and examples/errors.c tells of the crash of its last run.
 set -u
 passed=0 failed=0
 check() {
@@ -26,5 +26,14 @@ run build/examples/offline "http://127.0.0.1:$(cat $dir/port)/api/v1/telemetry" 
 [ "$(cat $dir/out)" = 'found 3, delivered 4, waiting 0' ]; check "one with a server: $(cat $dir/out)" $?
 [ "$(cat $dir/data/events-*.ndjson | grep -c '"event_name":"feature.toggled"')" = 4 ]; check "all four arrived" $?
 [ -z "$(find $dir/state -name '*.spool*')" ]; check "nothing is left on the disk" $?
+
+(run build/examples/errors crash) >$dir/out 2>/dev/null
+[ $? = 139 ]; check "errors crash ends by SIGSEGV" $?
+run build/examples/errors >$dir/out; check "and the next run ends with 0" $?
+grep -q '^the last run crashed' $dir/out; check "which knows of the crash" $?
+[ "$(grep -c '"UncaughtException".*"exception_type":"SIGSEGV"' $dir/out)" = 1 ]; check "and tells of it" $?
+[ "$(grep -c '"occurrences":99999,' $dir/out)" = 2 ]; check "each run counts its failures" $?
+[ "$(grep -c '"exit_reason":"crash"' $dir/out):$(grep -c '"exit_reason":"normal"' $dir/out)" = 1:1 ]
+check "and how each session ended" $?
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

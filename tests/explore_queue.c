@@ -162,7 +162,7 @@ X_OURS static bool chunk_is_held(uint32_t index)
     vitp_pool  *p = now.q->pool;
     vitp_chunk *c = vitp_pool_chunk(p, index);
     uint32_t    i, holders = p->shared == vitp_pool_name(p, c);
-    for (i = 0; i < VITP_QUEUE_SLOTS; i++) holders += now.q->slots[i].chunk == c;
+    for (i = 0; i < VITP_QUEUE_SLOTS; i++) holders += now.q->places[i].chunk == c;
     return holders == 1;
 }
 
@@ -173,7 +173,7 @@ X_OURS static void check_end(void)
     for (i = 0; i < now.q->active_count; i++)
         if (!chunk_is_held(now.q->active[i])) x_fail("a chunk is open, and nobody has it");
     for (i = 0; i < VITP_QUEUE_SLOTS; i++)
-        if (now.q->slots[i].owner & 1u) x_fail("slot %u stays busy", (unsigned)i);
+        if (now.q->places[i].owner & 1u) x_fail("slot %u stays busy", (unsigned)i);
     for (i = 0; i < now.count; i++) {
         const record *r = &now.records[i];
         accepted += r->end != 0;
@@ -310,7 +310,7 @@ static uintptr_t pointer_to_slot(const vit_queue *q, uint32_t slot, uint32_t n)
 {
     uintptr_t p = 64u * 1024u;
     for (;; p += 64u)
-        if (vitp_queue_slot((vit_queue *)(uintptr_t)q, p) == &q->slots[slot] && n-- == 0) return p;
+        if (vitp_queue_slot((vit_queue *)(uintptr_t)q, p) == &q->places[slot] && n-- == 0) return p;
 }
 
 /* Slots: two, one that all want, or none, so that all records are shared. */
@@ -326,7 +326,7 @@ static void prepare(const scenario *s)
     for (t = 0; t < X_THREADS && s->calls[t]; t++, x.threads++)
         pointers[t] = pointer_to_slot(now.q, s->slots == 2 ? t & 1u : 0, t);
     probes = s->slots == 2 ? 2 : 1;
-    if (s->slots == 0) now.q->slots[0].owner = 1024u; /* of a thread that is never seen */
+    if (s->slots == 0) now.q->places[0].owner = 1024u; /* of a thread that is never seen */
     x.body_fn = body;
     x.signal_fn = s->bounds.signals ? on_signal : NULL;
     memcpy(fresh, memory, bytes);

@@ -135,7 +135,14 @@ END
 
 INCLUDES='#include <stddef.h>
 #include <stdint.h>
-#include <stdbool.h>'
+#include <stdbool.h>
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#include <cstdlib>
+#include <exception>
+#include <typeinfo>
+#include <utility>
+#include <cxxabi.h>
+#endif'
 macros_of() { "$@" -dM -E - | awk '{ sub(/\(.*/, "", $2); print $2 }' | sort -u; }
 macros_new() { # compiler and flags: what the declarations add
     printf '%s\n' "$INCLUDES" | macros_of "$@" >"$D/before"

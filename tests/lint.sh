@@ -8,7 +8,7 @@ check() { # text, status, what to show
 }
 none() { if [ -z "$2" ]; then check "$1" 0; else check "$1" 1 "$2"; fi; }
 
-for f in $H examples/*.c examples/*/*.c tests/*.c tests/*.h tests/fuzz/*.c bench/*.c; do
+for f in $H examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.c bench/*.c; do
     [ -f "$f" ] || continue
     none "$f: 100 columns" "$(awk 'length($0) > 100 { print FILENAME ":" FNR }' "$f")"
     none "$f: ASCII, no tabs, no trailing blanks" "$(LC_ALL=C grep -nE '[^ -~]| $' "$f" | head -3)"
@@ -24,6 +24,8 @@ none "no forward declarations of private functions" \
     "$(grep -nE '^static [^=]*vitp_[a-z0-9_]+\([^{]*\);$' $H)"
 none "the system's macros stay in >>platform and >>winhttp" "$(awk '/^#endif \/\* POSIX \*\// { after = 1 }
     /^(\/\*|  ) >>/ { own = / >>winhttp/ } after && !own && /^#.*(_WIN32|__APPLE__|__linux__)/ { print FILENAME ":" FNR ": " $0 }' $H)"
+none "no name that Qt has as a macro" \
+    "$(sed '1,/^#ifndef VITELEMETRY_H/d; s,/\*.*,,' $H | grep -nE '[^A-Za-z_](slots|signals|emit|foreach|forever)[^A-Za-z_]' | grep -v '^[0-9]*:   [^ ]' | head -3)"
 none "no thread-local storage, no mutable static objects" \
     "$(grep -nE '_Thread_local|__thread|thread_local|^ *static [a-z_0-9 ]+ (\*)?[a-z_]+( = [^(]*)?;$' $H | grep -v const)"
 

@@ -220,7 +220,7 @@ static void story_tell(story *s, uint32_t seed)
     s->slots = seed % 3 != 0;
     s->q->wipes = seed % 2 != 0;
     if (!s->slots)
-        for (i = 0; i < VITP_QUEUE_SLOTS; i++) s->q->slots[i].owner = 0x70000000u + 64u * i;
+        for (i = 0; i < VITP_QUEUE_SLOTS; i++) s->q->places[i].owner = 0x70000000u + 64u * i;
     for (i = 0; i < 60; i++) {
         switch (random_below(8)) {
         case 0: story_release(s); break;

@@ -156,7 +156,7 @@ static void start_at(vit_queue *q, uint32_t ticket, uint32_t generation)
 static void occupy(vit_queue *q)
 {
     uint32_t i;
-    for (i = 0; i < VITP_QUEUE_SLOTS; i++) q->slots[i].owner = 0x70000000u + 64u * i;
+    for (i = 0; i < VITP_QUEUE_SLOTS; i++) q->places[i].owner = 0x70000000u + 64u * i;
 }
 
 static vitp_slot *slot_of(vit_queue *q, uint32_t thread)
@@ -408,7 +408,7 @@ static void assert_none_lost(vit_queue *q)
     vitp_pool *p = q->pool;
     uint32_t   i, used = p->shared &&
                        !(vitp_pool_chunk(p, (p->shared & 0xFFFFu) - 1u)->word & VITP_WORD_SEALED);
-    for (i = 0; i < VITP_QUEUE_SLOTS; i++) used += q->slots[i].chunk != NULL;
+    for (i = 0; i < VITP_QUEUE_SLOTS; i++) used += q->places[i].chunk != NULL;
     /* The one that was shared last may be anybody's by now. */
     assert_in_range(vitp_pool_free_count(p) + used, p->chunk_count, p->chunk_count + 1u);
     assert_int_equal(q->active_count, p->chunk_count - vitp_pool_free_count(p));
