@@ -60,7 +60,7 @@ asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
 	@COLLECTOR=$(B)/asan/examples/collector sh tests/run.sh $(UNIT:%=$(B)/asan/tests/test_%)
 
-TSAN_UNIT = queue pool ids worker sampling consent gates audit plugin
+TSAN_UNIT = queue pool ids worker errors sampling consent gates audit plugin
 tsan: deps ## the threaded tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
