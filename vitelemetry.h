@@ -2611,10 +2611,9 @@ static void __cdecl vitp_os_on_abort(int number)
 
 static void __cdecl vitp_os_on_pure_call(void)
 {
-    bool told = vitp_os_tell_library("PureCall", false);
+    (void)vitp_os_tell_library("PureCall", false);
     if (!vitp_os_hook.previous_pure) abort();
-    vitp_os_hook.previous_pure();
-    if (told) vitp_os_survived();
+    vitp_os_hook.previous_pure(); /* when it returns, the library ends the program */
 }
 
 static void __cdecl vitp_os_on_invalid(const wchar_t *expression, const wchar_t *function,

@@ -49,7 +49,7 @@ matrix() {
             # the switches with the oldest and the newest standard, by two compilers
             case $c:$std in clang:* | *:c11) continue ;; esac
             cell $c $std -O0
-            for s in STATIC NO_THREADS NO_FILES OS_SETTINGS; do cell $c $std -O1 -DVITELEMETRY_$s; done
+            for s in STATIC NO_THREADS NO_FILES NO_CRASH OS_SETTINGS; do cell $c $std -O1 -DVITELEMETRY_$s; done
         done
     done
     for c in g++ clang++ clang++-19; do
@@ -59,7 +59,7 @@ matrix() {
             case $c:$std in clang++:* | *:c++14 | *:c++17) continue ;; esac
             cell $c $std -O0
             cell $c $std -O1 -fno-exceptions -fno-rtti
-            for s in STATIC NO_THREADS NO_FILES OS_SETTINGS; do cell $c $std -O1 -DVITELEMETRY_$s; done
+            for s in STATIC NO_THREADS NO_FILES NO_CRASH OS_SETTINGS; do cell $c $std -O1 -DVITELEMETRY_$s; done
         done
     done
     echo "$((passed + failed - before)) cells"

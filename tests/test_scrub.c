@@ -605,7 +605,9 @@ static void replaces_known_values(void **state)
 static void takes_the_longest_value(void **state)
 {
     static const vitp_scrub_value list[] = {
-        {"abcd", 4, "[user]", true}, {"abcd-ef", 7, "[host]", true}, {"", 0, "[id]", false},
+        {"abcd", 4, "[user]", true, NULL},
+        {"abcd-ef", 7, "[host]", true, NULL},
+        {"", 0, "[id]", false, NULL},
     };
     vitp_scrub_values values;
 
