@@ -79,6 +79,22 @@ static void run_adhoc(void)
     sink += (uint32_t)vit_event_send(&e);
 }
 
+/* The same failure again: 100 bytes of message, 60 of the others. */
+static void run_repeated(void)
+{
+    static const vit_error error = { NULL,
+                                     "DataImportError",
+                                     "IOError",
+                                     "cannot open the file customers.csv of the collection 'orders': "
+                                     "No such file or directory (try 3)",
+                                     "import.c:parse_header",
+                                     NULL,
+                                     "parse_header",
+                                     "data_import",
+                                     "ENOENT" };
+    sink += (uint32_t)vit_track_error(client, &error);
+}
+
 static void run_scrub(void) { sink += (uint32_t)vit_scrub(out, sizeof out, text, sizeof text - 1); }
 
 static void run_uuid(void)
@@ -120,6 +136,7 @@ static const struct subject {
     { "an event that is sampled out", prepare_client, run_sampled_out },
     { "an event with a HASH", prepare_client, run_hash },
     { "an ad-hoc event of 3 members", prepare_client, run_adhoc },
+    { "a failure that came before", prepare_client, run_repeated },
     { "record to JSON (consumer)", prepare_export, run_export },
     { "UUID of the client's generator", nothing, run_uuid },
     { "SHA-256 of 64 bytes", nothing, run_sha },
