@@ -19,7 +19,8 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
-        examples explore bench-peers deps-peers crash-loop chaos chaos-asan stress fleet emulate deps-emulate \
+        examples explore bench-peers deps-peers crash-loop \
+        crashes crashes-asan crash-handler deps-crashes chaos chaos-asan stress fleet emulate deps-emulate \
         rounds privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
         test-clickhouse deps-clickhouse test-cpp test-qt windows deps-windows
 
@@ -83,6 +84,17 @@ N = 500
 crash-loop: $(B)/tests/crash_loop ## a program is killed N times (N=500) while it records and delivers
 	@$(B)/tests/crash_loop $(N) 1
 	@$(B)/tests/crash_loop $(N) 2
+
+crashes: N = 1000
+crashes: $(B)/tests/crashes ## a program crashes in N ways and places (N=1000), and the next start tells of it
+	@$(B)/tests/crashes $(N) 1
+
+crashes-asan: ## the same under AddressSanitizer
+	@ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0:handle_sigtrap=0:use_sigaltstack=0:detect_leaks=0:detect_stack_use_after_return=0:intercept_tls_get_addr=0 \
+	$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g -fsanitize=address -fno-omit-frame-pointer" TFLAGS="-O1 -g -fsanitize=address -fno-omit-frame-pointer" N=$(N) crashes
+
+crash-handler: deps-crashes ## what the crash handler calls: strace, and gcc's call graph
+	@sh tests/check_handler.sh
 
 chaos: $(B)/tests/chaos ## programs that share a spool are killed in N rounds: both wires, with room in the spool and without
 	@for mode in 1 2 "3 cap" "4 cap"; do $(B)/tests/chaos $(N) $$mode || exit 1; done
@@ -154,6 +166,9 @@ deps:
 	@sh tests/need.sh cmocka.h:libcmocka-dev curl/curl.h:libcurl4-openssl-dev
 deps-check:
 	@sh tests/need.sh clang:clang clang++:clang clang-tidy:clang-tidy cppcheck:cppcheck g++:g++
+
+deps-crashes:
+	@sh tests/need.sh strace:strace || true
 
 deps-fuzz:
 	@sh tests/need.sh clang:clang dpkg:libclang-rt-14-dev
@@ -273,6 +288,18 @@ $(B)/tests/scrub_files: tests/fuzz/scrub.c vitelemetry.h
 $(B)/tests/crash_loop: tests/crash_loop.c tests/kill.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
+
+$(B)/tests/crashes: tests/crashes.c tests/kill.h vitelemetry.h | $(B)/tests/crashes_plugin.so $(B)/tests/crashes_nothing.so
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread -ldl
+
+$(B)/tests/crashes_plugin.so: tests/crashes.c tests/kill.h vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -DCRASHES_PLUGIN -fPIC -shared -I. $< -o $@ -pthread
+
+$(B)/tests/crashes_nothing.so: tests/crashes.c
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) -DCRASHES_NOTHING -fPIC -shared $< -o $@
 
 $(B)/tests/chaos: tests/chaos.c tests/kill.h vitelemetry.h
 	@mkdir -p $(@D)

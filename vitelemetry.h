@@ -233,6 +233,9 @@ LICENCE
 #ifndef _DARWIN_C_SOURCE
 #define _DARWIN_C_SOURCE 1
 #endif
+#ifndef _FILE_OFFSET_BITS /* else 32-bit systems cannot read folders of large file systems */
+#define _FILE_OFFSET_BITS 64
+#endif
 #endif
 
 #include <stddef.h>
@@ -1671,7 +1674,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_wall_ns, _wall_s      Unix time
    vitp_os_random                false: the system gave nothing
    vitp_os_mutex, _cond, _wake   a lock, its condition, and an auto-reset event that never locks
-   vitp_os_thread                one thread, with every signal blocked
+   vitp_os_thread                one thread, with every signal blocked that is no crash
    VITP_OS_THREAD_POINTER        tells running threads apart at the cost of a load
    vitp_os_known                 names of user and machine that are taken out of texts
    vitp_os_heavy_barrier         see >>atomics; it does not reach other processes
@@ -3073,14 +3076,17 @@ static void *vitp_os_thread_main(void *thread)
 }
 
 /* The host's signal handlers never run on our thread, and SIGPIPE of its sockets stays pending
-   here. */
+   here; but a crash in a callback is one as in any other thread. */
 static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, void *argument)
 {
+    static const int of_crashes[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP };
     sigset_t all, before;
+    size_t i;
     bool ok;
     t->run_fn = run_fn;
     t->argument = argument;
     sigfillset(&all);
+    for (i = 0; i < sizeof of_crashes / sizeof of_crashes[0]; i++) sigdelset(&all, of_crashes[i]);
     if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
     ok = pthread_create(&t->id, NULL, vitp_os_thread_main, t) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -3809,6 +3815,12 @@ static void vitp_os_registers(const void *context, vitp_os_fault *fault)
 #elif defined(__linux__) && defined(__riscv)
     fault->at = (uintptr_t)u->uc_mcontext.__gregs[REG_PC];
     fault->stack = (uintptr_t)u->uc_mcontext.__gregs[REG_SP];
+#elif defined(__linux__) && defined(__s390__)
+    fault->at = (uintptr_t)u->uc_mcontext.psw.addr;
+    fault->stack = (uintptr_t)u->uc_mcontext.gregs[15];
+#elif defined(__linux__) && defined(__mips__)
+    fault->at = (uintptr_t)u->uc_mcontext.pc;
+    fault->stack = (uintptr_t)u->uc_mcontext.gregs[29];
 #elif defined(__APPLE__) && defined(__x86_64__)
     fault->at = (uintptr_t)u->uc_mcontext->__ss.__rip;
     fault->stack = (uintptr_t)u->uc_mcontext->__ss.__rsp;
@@ -3838,11 +3850,20 @@ static bool vitp_os_tell_crash(int number, const siginfo_t *info, const void *co
     return vitp_os_hook.crash_fn(&fault, user);
 }
 
-/* Behind the handler the instruction is tried again, and ends the process. */
+/* Behind the handler the instruction is tried again, and ends the process. Not known where the
+   kernel gives no reason: behind `int $4` of x86, a SIGSEGV, the program would go on. */
 static bool vitp_os_comes_again(int number, const siginfo_t *info)
 {
-    return info->si_code > 0 &&
-           (number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL);
+#if defined(SI_KERNEL)
+    if (info->si_code == SI_KERNEL) return false;
+#endif
+#if defined(BUS_MCEERR_AO)
+    if (number == SIGBUS && info->si_code == BUS_MCEERR_AO) return false; /* no instruction's */
+#endif
+#if !defined(__s390__) /* there they point behind the instruction */
+    if (number == SIGFPE || number == SIGILL) return info->si_code > 0;
+#endif
+    return info->si_code > 0 && (number == SIGSEGV || number == SIGBUS);
 }
 
 /* Does what would be done without us. True: a handler of the host has returned. */
@@ -3851,28 +3872,36 @@ static bool vitp_os_chain(int number, siginfo_t *info, void *context)
     const struct sigaction *old = &vitp_os_hook.previous[vitp_os_signal_index(number)];
     bool                    none = !(old->sa_flags & SA_SIGINFO) && old->sa_handler == SIG_DFL;
     struct sigaction        by_default;
-    sigset_t                own;
+    sigset_t                blocked = old->sa_mask;
     memset(&by_default, 0, sizeof by_default);
     by_default.sa_handler = SIG_DFL;
     if (none || (old->sa_flags & (int)SA_RESETHAND)) (void)sigaction(number, &by_default, NULL);
-    if (none) {
+    if (none || !(old->sa_flags & SA_NODEFER)) (void)sigaddset(&blocked, number);
+    (void)sigprocmask(SIG_BLOCK, &blocked, NULL);
+    if (none) { /* what is raised comes when the handler returns, where the crash was */
         if (!vitp_os_comes_again(number, info)) (void)raise(number);
         return false;
     }
-    (void)sigemptyset(&own);
-    (void)sigaddset(&own, number);
-    if (!(old->sa_flags & SA_NODEFER)) (void)sigprocmask(SIG_BLOCK, &own, NULL);
     if (old->sa_flags & SA_SIGINFO) old->sa_sigaction(number, info, context);
     else old->sa_handler(number);
     return true;
 }
 
-/* Not blocked while it runs, so that a crash in it goes to the host's handler as well. */
+/* A handler of the host has returned: may the program go on? Not when it restored the default, and
+   raised the signal or lets the instruction do it, nor out of abort(). */
+static bool vitp_os_goes_on(int number)
+{
+    struct sigaction now;
+    return number != SIGABRT && sigaction(number, NULL, &now) == 0 &&
+           ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL);
+}
+
+/* Nothing is blocked while it runs, so that a crash in it goes to the host's handler as well. */
 static void vitp_os_on_signal(int number, siginfo_t *info, void *context)
 {
     int  before = errno;
     bool told = vitp_os_tell_crash(number, info, context);
-    if (vitp_os_chain(number, info, context) && told) {
+    if (vitp_os_chain(number, info, context) && told && vitp_os_goes_on(number)) {
         void *user = (void *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_os_hook.user);
         if (user) vitp_os_hook.survived_fn(user);
     }
@@ -3886,18 +3915,24 @@ static bool vitp_os_is_hooked(int number)
            now.sa_sigaction == vitp_os_on_signal;
 }
 
-/* What the host ignores stays ignored. */
+/* What the host ignores stays ignored. Ours may still be there, under a handler of the host's that
+   calls it. */
 static void vitp_os_hook_signal(uint32_t i)
 {
-    int               number = vitp_os_signals()[i].number;
-    struct sigaction *old = &vitp_os_hook.previous[i], ours;
-    if (vitp_os_hook.installed[i] || sigaction(number, NULL, old) != 0) return;
-    if (!(old->sa_flags & SA_SIGINFO) && old->sa_handler == SIG_IGN) return;
+    int              number = vitp_os_signals()[i].number;
+    bool            *installed = &vitp_os_hook.installed[i], ignored, none;
+    struct sigaction old, ours;
+    if (sigaction(number, NULL, &old) != 0) return;
+    ignored = !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_IGN;
+    none = !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL;
+    if (ignored || none) *installed = false;
+    if (ignored || *installed) return;
+    vitp_os_hook.previous[i] = old;
     memset(&ours, 0, sizeof ours);
     ours.sa_sigaction = vitp_os_on_signal;
-    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | (old->sa_flags & SA_RESTART);
-    ours.sa_mask = old->sa_mask;
-    vitp_os_hook.installed[i] = sigaction(number, &ours, NULL) == 0;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | (old.sa_flags & SA_RESTART);
+    (void)sigemptyset(&ours.sa_mask);
+    *installed = sigaction(number, &ours, NULL) == 0;
 }
 
 /* A stack for the handler, where this thread has none: without it an overflow runs no handler. */
@@ -3963,6 +3998,9 @@ static void vitp_os_crash_end(const void *user)
 
 /* ---- what is loaded: the program itself first -------------------------------------------- */
 
+/* An address in this header's own code. */
+static uintptr_t vitp_os_own_code(void) { return (uintptr_t)vitp_os_on_signal; }
+
 #ifdef __APPLE__
 /* No queue outlives its process there, so that no crash is recorded. */
 static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
@@ -3979,11 +4017,10 @@ typedef struct vitp_os_module_list {
 static int vitp_os_add_module(struct dl_phdr_info *info, size_t size, void *user)
 {
     vitp_os_module_list *list = (vitp_os_module_list *)user;
-    vitp_os_module *m = &list->rows[list->count];
+    vitp_os_module one, *m = &one;
     const char *name = info->dlpi_name ? info->dlpi_name : "", *base;
     uint32_t i;
     (void)size;
-    if (list->count == list->most) return 1;
     memset(m, 0, sizeof *m);
     for (i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[i];
@@ -3997,7 +4034,9 @@ static int vitp_os_add_module(struct dl_phdr_info *info, size_t size, void *user
                    list->count == 0 ? "program"
                    : base ? base + 1
                           : name);
-    if (m->begin) list->count++;
+    if (m->begin && list->count < list->most) list->rows[list->count++] = *m;
+    else if (vitp_os_own_code() >= m->begin && vitp_os_own_code() < m->end)
+        list->rows[list->most - 1u] = *m; /* without it, nothing tells what is its own code */
     return 0;
 }
 
@@ -4013,8 +4052,6 @@ static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
 }
 #endif
 
-/* An address in this header's own code. */
-static uintptr_t vitp_os_own_code(void) { return (uintptr_t)vitp_os_on_signal; }
 #endif /* !VITELEMETRY_NO_CRASH */
 
 #endif /* POSIX */
@@ -17341,6 +17378,7 @@ static void vitp_crash_end(vit_client *t) { (void)t; }
 #define VITP_CRASH_BELOW_STACK 65536u   /* where a frame that overflows the stack touches it */
 #define VITP_CRASH_ABOVE_STACK 1048576u /* or a large one, which begins beyond its end */
 #define VITP_CRASH_FATAL_MS    5000u    /* between an error that ends the process and its abort */
+#define VITP_CRASH_WAIT        4194304u /* attempts: another thread writes; it may not be running */
 
 static uint32_t vitp_crash_touched(const vitp_os_fault *fault)
 {
@@ -17378,21 +17416,27 @@ static bool vitp_crash_claim(vitp_crash *crash, uint64_t now_ns)
     return VITP_ATOMIC_CAS(&crash->state, &state, (uint32_t)VITP_CRASH_BUSY);
 }
 
-/* In a signal handler. True: there is a record now. */
-static bool vitp_crash_write(const vitp_os_fault *fault, void *client)
+/* True: this thread is alone in the handler. False: it crashed in it, or another one did. */
+static bool vitp_crash_enter(vitp_crash_scene *scene)
 {
-    vit_client           *t = (vit_client *)client;
-    vitp_run             *run = &t->own.ledger->run;
-    vitp_crash           *crash = &run->crash;
-    const vitp_os_module *module = vitp_crash_module(&t->scene, fault->at);
-    uint64_t              now_ns = vitp_os_coarse_ns();
-    uint32_t              fatal_ms = VITP_ATOMIC_LOAD(&run->fatal_ms);
-    if (vitp_os_page_forked(&t->recorder.page) || !VITP_ATOMIC_LOAD(&t->recorder.outlives) ||
-        VITP_ATOMIC_LOAD_PTR(&t->scene.thread) == VITP_OS_THREAD_POINTER() ||
-        (t->scene.only && module != &t->scene.modules[t->scene.only - 1u]) ||
-        !vitp_crash_claim(crash, now_ns))
-        return false;
-    VITP_ATOMIC_STORE_PTR(&t->scene.thread, VITP_OS_THREAD_POINTER());
+    uintptr_t self = VITP_OS_THREAD_POINTER(), who = 0;
+    uint32_t  i;
+    for (i = 0; i < VITP_CRASH_WAIT && who != self; i++) {
+        who = 0;
+        if (VITP_ATOMIC_CAS_PTR(&scene->thread, &who, self)) return true;
+    }
+    return false;
+}
+
+/* The first touch of the ledger. */
+static bool vitp_crash_record(vit_client *t, const vitp_os_fault *fault,
+                              const vitp_os_module *module)
+{
+    vitp_run   *run = &t->own.ledger->run;
+    vitp_crash *crash = &run->crash;
+    uint64_t    now_ns = vitp_os_coarse_ns();
+    uint32_t    fatal_ms = VITP_ATOMIC_LOAD(&run->fatal_ms);
+    if (!vitp_crash_claim(crash, now_ns)) return false;
     crash->time_ns = now_ns;
     crash->touched = vitp_crash_touched(fault);
     crash->context = VITP_ATOMIC_LOAD(&t->own.ledger->context);
@@ -17402,8 +17446,22 @@ static bool vitp_crash_write(const vitp_os_fault *fault, void *client)
     vitp_crash_copy(crash->type, sizeof crash->type, fault->type);
     vitp_crash_copy(crash->module, sizeof crash->module, module ? module->name : "");
     VITP_ATOMIC_STORE_RELEASE(&crash->state, (uint32_t)VITP_CRASH_THERE);
-    VITP_ATOMIC_STORE_PTR(&t->scene.thread, (uintptr_t)0);
     return true;
+}
+
+/* In a signal handler. True: there is a record now. */
+static bool vitp_crash_write(const vitp_os_fault *fault, void *client)
+{
+    vit_client           *t = (vit_client *)client;
+    const vitp_os_module *module = vitp_crash_module(&t->scene, fault->at);
+    bool                  there;
+    if (vitp_os_page_forked(&t->recorder.page) || !VITP_ATOMIC_LOAD(&t->recorder.outlives) ||
+        (t->scene.only && module != &t->scene.modules[t->scene.only - 1u]) ||
+        !vitp_crash_enter(&t->scene))
+        return false;
+    there = vitp_crash_record(t, fault, module);
+    VITP_ATOMIC_STORE_PTR(&t->scene.thread, (uintptr_t)0);
+    return there;
 }
 
 /* A handler of the host has dealt with it: it was none. */
@@ -18924,6 +18982,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_CRASH_BELOW_STACK
 #undef VITP_CRASH_ABOVE_STACK
 #undef VITP_CRASH_FATAL_MS
+#undef VITP_CRASH_WAIT
 #undef VITP_ERROR_CODES
 #undef VITP_CLIENT_QUEUE_BYTES
 #undef VITP_CLIENT_QUEUE_BYTES_MIN

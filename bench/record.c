@@ -82,16 +82,18 @@ static void run_adhoc(void)
 /* The same failure again: 100 bytes of message, 60 of the others. */
 static void run_repeated(void)
 {
-    static const vit_error error = { NULL,
-                                     "DataImportError",
-                                     "IOError",
-                                     "cannot open the file customers.csv of the collection 'orders': "
-                                     "No such file or directory (try 3)",
-                                     "import.c:parse_header",
-                                     NULL,
-                                     "parse_header",
-                                     "data_import",
-                                     "ENOENT" };
+    static const vit_error error = {
+        NULL,
+        "DataImportError",
+        "IOError",
+        "cannot open the file customers.csv of the collection 'orders': "
+        "No such file or directory (try 3)",
+        "import.c:parse_header",
+        NULL,
+        "parse_header",
+        "data_import",
+        "ENOENT"
+    };
     sink += (uint32_t)vit_track_error(client, &error);
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What CI runs: `make test`, every compiler and standard, the sanitizers, the explorer, the crash
-# loop, chaos, the queue under load, other machines by emulation, Windows by wine, lint. Counts add
-# up.
+# What CI runs: `make test`, every compiler and standard, the sanitizers, the explorer, programs that
+# are killed and that crash, the queue under load, other machines by emulation, Windows by wine, lint.
+# Counts add up.
 set -u
 passed=0 failed=0
 MAKE="${MAKE:-make} --no-print-directory"
@@ -72,6 +72,8 @@ step 'ThreadSanitizer' $MAKE tsan
 step 'hostile settings' $MAKE fuzz-settings TIME=20
 step 'explorer of the queue' $MAKE explore
 step 'killed, again and again' $MAKE crash-loop N=250
+step 'crashed, again and again' $MAKE crashes N=150
+step 'what the crash handler calls' $MAKE crash-handler
 step 'killed while they share a spool' $MAKE chaos N=125
 step 'the queue under load' $MAKE stress RECORDS=50000000
 step 'forked and unloaded, again and again' $MAKE rounds

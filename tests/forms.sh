@@ -158,7 +158,7 @@ macros_left() { # compiler and flags: no private macro outlives the implementati
 # every name that the header defines is one of ours, or asks the system's headers for something
 macros_names() {
     sed -n 's/^# *define  *\([A-Za-z0-9_]*\).*/\1/p' vitelemetry.h | sort -u |
-        grep -v '^VIT_\|^VITP_\|^VITELEMETRY_\|^_GNU_SOURCE$\|^_DARWIN_C_SOURCE$\|^WIN32_LEAN_AND_MEAN$' >"$D/strangers"
+        grep -v '^VIT_\|^VITP_\|^VITELEMETRY_\|^_GNU_SOURCE$\|^_DARWIN_C_SOURCE$\|^_FILE_OFFSET_BITS$\|^WIN32_LEAN_AND_MEAN$' >"$D/strangers"
     empty "$D/strangers"
 }
 

@@ -13,23 +13,24 @@
 #include <time.h>
 #include <unistd.h>
 
+#define KILL_FN  static __attribute__((unused))
 #define BODY_MAX (512u * 1024u)
 
-static uint32_t mix(uint32_t x)
+KILL_FN uint32_t mix(uint32_t x)
 {
     x = (x ^ (x >> 16)) * 0x7FEB352Du;
     x = (x ^ (x >> 15)) * 0x846CA68Bu;
     return x ^ (x >> 16);
 }
 
-static uint64_t now_ns(void)
+KILL_FN uint64_t now_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void sleep_us(uint32_t us)
+KILL_FN void sleep_us(uint32_t us)
 {
     struct timespec t;
     t.tv_sec = (time_t)(us / 1000000u);
@@ -37,14 +38,14 @@ static void sleep_us(uint32_t us)
     (void)nanosleep(&t, NULL);
 }
 
-static void must(bool ok, const char *what)
+KILL_FN void must(bool ok, const char *what)
 {
     if (ok) return;
     perror(what);
     exit(2);
 }
 
-static bool write_all(int fd, const void *data, size_t size)
+KILL_FN bool write_all(int fd, const void *data, size_t size)
 {
     const char *at = (const char *)data;
     while (size > 0) {
@@ -57,7 +58,7 @@ static bool write_all(int fd, const void *data, size_t size)
     return true;
 }
 
-static void find_key(char out[36], const char *headers)
+KILL_FN void find_key(char out[36], const char *headers)
 {
     const char *at = strstr(headers, "Idempotency-Key: ");
     snprintf(out, 36, "%.32s", at ? at + 17 : "none");
@@ -77,7 +78,7 @@ typedef struct inlet {
 } inlet;
 
 /* Reads what is there. False: the end. */
-static bool inlet_read(inlet *in)
+KILL_FN bool inlet_read(inlet *in)
 {
     ssize_t n = read(in->fd, in->data + in->size, BODY_MAX + sizeof(parcel) - in->size);
     if (n < 0 && errno == EINTR) return true;
@@ -85,7 +86,7 @@ static bool inlet_read(inlet *in)
     return n > 0;
 }
 
-static void inlet_drop(inlet *in, size_t size)
+KILL_FN void inlet_drop(inlet *in, size_t size)
 {
     memmove(in->data, in->data + size, in->size - size);
     in->size -= size;
