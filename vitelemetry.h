@@ -2529,7 +2529,8 @@ static struct {
     uintptr_t                    user; /* whose it is; 0: nobody's */
     vitp_os_crash_fn             crash_fn;
     vitp_os_survived_fn          survived_fn;
-    bool                         installed; /* ours is somewhere in the chain */
+    bool                         installed; /* ours is somewhere in the chain; each has its own */
+    bool                         abort_installed, pure_installed, invalid_installed;
     LPTOP_LEVEL_EXCEPTION_FILTER previous;
     vitp_os_abort_fn             previous_abort;
     _purecall_handler            previous_pure;
@@ -2628,7 +2629,7 @@ static void __cdecl vitp_os_on_invalid(const wchar_t *expression, const wchar_t 
         if (told) vitp_os_survived();
         return;
     }
-#if defined(_MSC_VER) && !defined(__clang__)
+#if defined(_MSC_VER)
     __fastfail(5); /* FAST_FAIL_INVALID_ARG: what the library does where there is no handler */
 #else
     if (told) vitp_os_survived(); /* msvcrt goes on with an error number */
@@ -2645,13 +2646,15 @@ static bool vitp_os_crash_begin(vitp_os_crash_fn crash_fn, vitp_os_survived_fn s
     vitp_os_hook.crash_fn = crash_fn;
     vitp_os_hook.survived_fn = survived_fn;
     (void)SetThreadStackGuarantee(&bytes);
-    if (vitp_os_hook.installed) return true;
-    vitp_os_hook.installed = true;
-    vitp_os_hook.previous = SetUnhandledExceptionFilter(vitp_os_on_exception);
-    vitp_os_hook.previous_abort = signal(SIGABRT, vitp_os_on_abort);
+    if (!vitp_os_hook.installed)
+        vitp_os_hook.previous = SetUnhandledExceptionFilter(vitp_os_on_exception);
+    if (!vitp_os_hook.abort_installed)
+        vitp_os_hook.previous_abort = signal(SIGABRT, vitp_os_on_abort);
     if (vitp_os_hook.previous_abort == SIG_IGN) (void)signal(SIGABRT, SIG_IGN);
-    vitp_os_hook.previous_pure = _set_purecall_handler(vitp_os_on_pure_call);
-    vitp_os_hook.previous_invalid = _set_invalid_parameter_handler(vitp_os_on_invalid);
+    if (!vitp_os_hook.pure_installed)
+        vitp_os_hook.previous_pure = _set_purecall_handler(vitp_os_on_pure_call);
+    if (!vitp_os_hook.invalid_installed)
+        vitp_os_hook.previous_invalid = _set_invalid_parameter_handler(vitp_os_on_invalid);
     return true;
 }
 
@@ -2668,10 +2671,14 @@ static void vitp_os_crash_end(const void *user)
     pure = _set_purecall_handler(vitp_os_hook.previous_pure);
     invalid = _set_invalid_parameter_handler(vitp_os_hook.previous_invalid);
     vitp_os_hook.installed = filter != vitp_os_on_exception;
+    vitp_os_hook.abort_installed =
+        on_abort != vitp_os_on_abort && on_abort != SIG_DFL && on_abort != SIG_IGN;
+    vitp_os_hook.pure_installed = pure != vitp_os_on_pure_call;
+    vitp_os_hook.invalid_installed = invalid != vitp_os_on_invalid;
     if (vitp_os_hook.installed) (void)SetUnhandledExceptionFilter(filter);
     if (on_abort != vitp_os_on_abort) (void)signal(SIGABRT, on_abort);
-    if (pure != vitp_os_on_pure_call) (void)_set_purecall_handler(pure);
-    if (invalid != vitp_os_on_invalid) (void)_set_invalid_parameter_handler(invalid);
+    if (vitp_os_hook.pure_installed) (void)_set_purecall_handler(pure);
+    if (vitp_os_hook.invalid_installed) (void)_set_invalid_parameter_handler(invalid);
     VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_os_hook.user, (uintptr_t)0);
 }
 
@@ -3930,7 +3937,8 @@ static void vitp_os_hook_signal(uint32_t i)
     vitp_os_hook.previous[i] = old;
     memset(&ours, 0, sizeof ours);
     ours.sa_sigaction = vitp_os_on_signal;
-    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | (old.sa_flags & SA_RESTART);
+    ours.sa_flags = SA_SIGINFO | SA_NODEFER | (old.sa_flags & (SA_RESTART | SA_ONSTACK));
+    if (none || vitp_os_hook.stack) ours.sa_flags |= SA_ONSTACK; /* the host's may be too small */
     (void)sigemptyset(&ours.sa_mask);
     *installed = sigaction(number, &ours, NULL) == 0;
 }
@@ -10143,10 +10151,10 @@ typedef struct vitp_repeat {
 
 #define VITP_REPEAT_WORD(part, turn, phase) ((part) << 12 | ((turn)&0x3FFu) << 2 | (phase))
 
-static bool vitp_repeat_is_ready(const vitp_repeat *repeat, uint32_t turn)
+/* Of this session, or of one before whose count is not told yet. */
+static bool vitp_repeat_is_ready(const vitp_repeat *repeat)
 {
-    uint32_t word = VITP_ATOMIC_LOAD_ACQUIRE(&repeat->word);
-    return (word & 0xFFFu) == VITP_REPEAT_WORD(0u, turn, VITP_REPEAT_READY);
+    return (VITP_ATOMIC_LOAD_ACQUIRE(&repeat->word) & 3u) == VITP_REPEAT_READY;
 }
 
 typedef struct vitp_writer {
@@ -10452,6 +10460,7 @@ typedef struct vitp_secret_store {
 typedef struct vitp_seen {
     uint32_t word; /* number << 12 | turn << 2 | VITP_REPEAT_* */
     uint32_t print[4], index;
+    uint32_t place; /* the word there, as long as the place is this error's */
 } vitp_seen;
 
 typedef struct vitp_recorder {
@@ -11429,44 +11438,56 @@ static bool vitp_repeat_seen(vitp_recorder *r, const uint32_t print[4])
 {
     vitp_ledger *l = r->ledger;
     vitp_seen   *seen = &r->seen[print[0] & (VITP_REPEATS_MAX - 1u)];
-    uint32_t     turn = VITP_ATOMIC_LOAD(&l->repeat_turn), i, index;
+    uint32_t     turn = VITP_ATOMIC_LOAD(&l->repeat_turn), i, index, place;
     uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&seen->word);
     if ((word & 0xFFFu) != VITP_REPEAT_WORD(0u, turn, VITP_REPEAT_READY)) return false;
     for (i = 0; i < 4; i++)
         if (VITP_ATOMIC_LOAD_ACQUIRE(&seen->print[i]) != print[i]) return false;
     index = VITP_ATOMIC_LOAD_ACQUIRE(&seen->index) & (VITP_REPEATS_MAX - 1u);
-    if (VITP_ATOMIC_LOAD(&seen->word) != word || !vitp_repeat_is_ready(&l->repeats[index], turn))
+    place = VITP_ATOMIC_LOAD_ACQUIRE(&seen->place);
+    if (VITP_ATOMIC_LOAD(&seen->word) != word ||
+        VITP_ATOMIC_LOAD_ACQUIRE(&l->repeats[index].word) != place)
         return false;
     vitp_repeat_count(l, index);
     return true;
 }
 
-/* Notes the bytes of an error, in place of others that have this place. */
-static void vitp_repeat_see(vitp_recorder *r, const uint32_t print[4], uint32_t index)
+/* Notes the bytes of an error, in place of others that have this place. claim: the word by which
+   the error's place in the ledger was or is claimed. */
+static void vitp_repeat_see(vitp_recorder *r, const uint32_t print[4], uint32_t index,
+                            uint32_t claim)
 {
     vitp_seen *seen = &r->seen[print[0] & (VITP_REPEATS_MAX - 1u)];
-    uint32_t   turn = VITP_ATOMIC_LOAD(&r->ledger->repeat_turn), i;
-    uint32_t   word = VITP_ATOMIC_LOAD(&seen->word);
-    uint32_t   busy = VITP_REPEAT_WORD((word >> 12) + 1u, turn, VITP_REPEAT_BUSY);
+    uint32_t   word = VITP_ATOMIC_LOAD(&seen->word), i;
+    uint32_t   busy = VITP_REPEAT_WORD((word >> 12) + 1u, claim >> 2, VITP_REPEAT_BUSY);
     if ((word & 3u) == VITP_REPEAT_BUSY || !VITP_ATOMIC_CAS(&seen->word, &word, busy)) return;
     for (i = 0; i < 4; i++) VITP_ATOMIC_STORE_RELEASE(&seen->print[i], print[i]);
     VITP_ATOMIC_STORE_RELEASE(&seen->index, index);
+    VITP_ATOMIC_STORE_RELEASE(&seen->place, claim - VITP_REPEAT_BUSY + VITP_REPEAT_READY);
     VITP_ATOMIC_STORE_RELEASE(&seen->word, busy - VITP_REPEAT_BUSY + VITP_REPEAT_READY);
 }
 
+/* Free, or of a session before, all of which is told. */
+static bool vitp_repeat_is_idle(const vitp_repeat *repeat, uint32_t word, uint32_t claim)
+{
+    return (word & 3u) == VITP_REPEAT_FREE ||
+           (((word ^ claim) & 0xFFCu) != 0 && VITP_ATOMIC_LOAD(&repeat->count) == 0);
+}
+
 /* Where an error has its count. *fresh: it is new in this session, and the place is the caller's,
-   who publishes it or gives it back. VITP_REPEATS_MAX: all are taken. */
+   who publishes it or gives it back, by the word *claim. VITP_REPEATS_MAX: all are taken. */
 static uint32_t vitp_repeat_find(vitp_ledger *l, const uint32_t hash[2], uint32_t labels,
-                                 bool *fresh)
+                                 uint32_t *claim, bool *fresh)
 {
     uint32_t turn = VITP_ATOMIC_LOAD(&l->repeat_turn), i;
     uint32_t busy = VITP_REPEAT_WORD(hash[0] ^ labels, turn, VITP_REPEAT_BUSY);
+    *claim = busy;
     *fresh = false;
     for (i = 0; i < VITP_REPEATS_MAX; i++) {
         uint32_t     index = (hash[1] + i) & (VITP_REPEATS_MAX - 1u);
         vitp_repeat *repeat = &l->repeats[index];
         uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&repeat->word);
-        while ((word & 3u) == VITP_REPEAT_FREE || ((word ^ busy) & 0xFFCu) != 0) {
+        while (vitp_repeat_is_idle(repeat, word, busy)) {
             if (!VITP_ATOMIC_CAS(&repeat->word, &word, busy)) continue;
             VITP_ATOMIC_STORE(&repeat->hash[0], hash[0]);
             VITP_ATOMIC_STORE(&repeat->hash[1], hash[1]);
@@ -11475,7 +11496,8 @@ static uint32_t vitp_repeat_find(vitp_ledger *l, const uint32_t hash[2], uint32_
             return index;
         }
         if (word == busy) return index; /* another thread has just met it */
-        if (VITP_ATOMIC_LOAD(&repeat->hash[0]) == hash[0] &&
+        if (word == busy - VITP_REPEAT_BUSY + VITP_REPEAT_READY && /* what follows is its own */
+            VITP_ATOMIC_LOAD(&repeat->hash[0]) == hash[0] &&
             VITP_ATOMIC_LOAD(&repeat->hash[1]) == hash[1] &&
             VITP_ATOMIC_LOAD(&repeat->labels) == labels)
             return index;
@@ -11483,45 +11505,62 @@ static uint32_t vitp_repeat_find(vitp_ledger *l, const uint32_t hash[2], uint32_
     return VITP_REPEATS_MAX;
 }
 
-/* Ends with a place that was fresh: its error was recorded, or was not. */
-static void vitp_repeat_settle(vitp_recorder *r, uint32_t index, bool recorded)
+/* Ends with a place that was fresh, unless it is another's by now: its error was recorded, or was
+   not. */
+static void vitp_repeat_settle(vitp_recorder *r, uint32_t index, uint32_t claim, bool recorded)
 {
     vitp_repeat *repeat = &r->ledger->repeats[index];
-    uint32_t     word = VITP_ATOMIC_LOAD(&repeat->word) & ~3u;
+    uint32_t     state = recorded ? VITP_REPEAT_READY : VITP_REPEAT_FREE;
     if (!recorded)
         (void)VITP_ATOMIC_ADD_PTR(&r->full, (uintptr_t)VITP_ATOMIC_EXCHANGE(&repeat->count, 0u));
-    VITP_ATOMIC_STORE_RELEASE(&repeat->word,
-                              word | (recorded ? VITP_REPEAT_READY : VITP_REPEAT_FREE));
+    (void)VITP_ATOMIC_CAS(&repeat->word, &claim, claim - VITP_REPEAT_BUSY + state);
 }
 
-/* Records error.repeated for each error that came again since the last time. */
+/* Records error.repeated for each error that came again since the last time. A forked child
+   leaves that to its parent, whose place in the queue it has a copy of. */
 static void vitp_repeat_tell(vitp_recorder *r)
 {
     vitp_ledger *l = r->ledger;
-    uint32_t     turn = VITP_ATOMIC_LOAD(&l->repeat_turn), i, count;
+    uint32_t     i, count;
     vitp_draft   d;
+    if (vitp_os_page_forked(&r->page)) return;
     if (!VITP_ATOMIC_LOAD(&l->repeat_some) || !vitp_record_allowed(r, VITP_MAY_ERRORS)) return;
     VITP_ATOMIC_STORE(&l->repeat_some, 0u);
     for (i = 0; i < VITP_REPEATS_MAX; i++) {
         vitp_repeat *repeat = &l->repeats[i];
-        if (VITP_ATOMIC_LOAD(&repeat->count) == 0 || !vitp_repeat_is_ready(repeat, turn)) continue;
+        vitp_repeat  found;
+        if (VITP_ATOMIC_LOAD(&repeat->count) == 0 || !vitp_repeat_is_ready(repeat)) continue;
+        found.hash[0] = VITP_ATOMIC_LOAD(&repeat->hash[0]); /* without its count the place may be */
+        found.hash[1] = VITP_ATOMIC_LOAD(&repeat->hash[1]); /* another's at once */
         count = VITP_ATOMIC_EXCHANGE(&repeat->count, 0u);
         vitp_draft_begin(&d, r, "error.repeated", VITP_RECORD_ERROR, NULL);
-        vitp_record_add_repeat(&d, repeat, count);
+        vitp_record_add_repeat(&d, &found, count);
         if (vitp_draft_push(&d)) continue;
         VITP_ATOMIC_ADD(&repeat->count, count);
         VITP_ATOMIC_STORE(&l->repeat_some, 1u);
     }
 }
 
-/* Another session begins, or what was recorded is gone: each error is new. Under the client's
-   lock. */
+/* Another session begins: each error is new. What was counted since the last telling is told by
+   the next. Under the client's lock. */
+static void vitp_repeat_renew(vitp_ledger *l)
+{
+    uint32_t i;
+    VITP_ATOMIC_STORE_RELEASE(&l->repeat_turn, VITP_ATOMIC_LOAD(&l->repeat_turn) + 1u);
+    for (i = 0; i < VITP_REPEATS_MAX; i++) { /* a turn's number comes again */
+        uint32_t word = VITP_ATOMIC_LOAD(&l->repeats[i].word);
+        if ((word & 3u) != VITP_REPEAT_READY || VITP_ATOMIC_LOAD(&l->repeats[i].count)) continue;
+        (void)VITP_ATOMIC_CAS(&l->repeats[i].word, &word, (uint32_t)VITP_REPEAT_FREE);
+    }
+}
+
+/* The same where what was recorded is gone, and what was counted goes. */
 static void vitp_repeat_forget(vitp_ledger *l)
 {
     uint32_t i;
     for (i = 0; i < VITP_REPEATS_MAX; i++) VITP_ATOMIC_STORE(&l->repeats[i].count, 0u);
     VITP_ATOMIC_STORE(&l->repeat_some, 0u);
-    VITP_ATOMIC_STORE_RELEASE(&l->repeat_turn, VITP_ATOMIC_LOAD(&l->repeat_turn) + 1u);
+    vitp_repeat_renew(l);
 }
 
 /* Records an error event of the catalogue, the first time in a session; then it is counted. The
@@ -11531,7 +11570,7 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
 {
     uint64_t      memory[VITP_RECORD_MAX / 8u];
     unsigned char own_id[16];
-    uint32_t      hash[2], seen[4], index = VITP_REPEATS_MAX;
+    uint32_t      hash[2], seen[4], claim = 0, index = VITP_REPEATS_MAX;
     bool          fresh = true;
     vit_status    status;
     vitp_encoder  e;
@@ -11557,14 +11596,14 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
     vitp_record_encode(&e, &from, memory, sizeof memory);
     if (!e.bad && !e.closed) {
         memcpy(hash, e.data + e.size - sizeof hash, sizeof hash);
-        index = vitp_repeat_find(r->ledger, hash, print->labels, &fresh);
+        index = vitp_repeat_find(r->ledger, hash, print->labels, &claim, &fresh);
         if (index == VITP_REPEATS_MAX) fresh = true;
     }
     if (!fresh) vitp_repeat_count(r->ledger, index);
     status = fresh ? vitp_record_end(&e, true) : VIT_OK;
     if (index == VITP_REPEATS_MAX) return status;
-    if (fresh) vitp_repeat_settle(r, index, status == VIT_OK || status == VIT_TRUNCATED);
-    if (status == VIT_OK || status == VIT_TRUNCATED) vitp_repeat_see(r, seen, index);
+    if (fresh) vitp_repeat_settle(r, index, claim, status == VIT_OK || status == VIT_TRUNCATED);
+    if (status == VIT_OK || status == VIT_TRUNCATED) vitp_repeat_see(r, seen, index, claim);
     return status;
 }
 
@@ -12355,6 +12394,7 @@ typedef struct vitp_spool {
     uint64_t          batches, batched; /* written or read in this run, and their records */
     bool              all;              /* for one call: of vitp_spool_forget */
     bool              full;             /* nothing could give way to the batch in the making */
+    bool              polite;           /* and nothing is to */
     /* counters, read by all */
     uintptr_t records, adopted, handed_over, dropped[VIT_DROP_COUNT];
 } vitp_spool;
@@ -13018,6 +13058,7 @@ static bool vitp_spool_evict(vitp_spool *s, char kind)
 static bool vitp_spool_make_room(vitp_spool *s, size_t bytes, bool errors)
 {
     while (s->used + bytes + VITP_SPOOL_OTHER > s->cap) {
+        if (s->polite) return false;
         if (vitp_spool_evict(s, 'u')) continue;
         if (errors && s->out[0].file.open) {
             vitp_spool_retire(s, &s->out[0]);
@@ -15847,16 +15888,14 @@ static void vitp_teller_session(vitp_teller *teller)
 static void vitp_teller_repeats(vitp_teller *teller)
 {
     vitp_repeat some[16];
-    uint32_t    turn, i, k;
+    uint32_t    i, k;
     size_t      begin = offsetof(vitp_ledger, repeats);
-    if (!teller->file ||
-        !vitp_os_pool_read(teller->file, offsetof(vitp_ledger, repeat_turn), &turn, sizeof turn))
-        return;
+    if (!teller->file) return;
     for (i = 0; i < VITP_REPEATS_MAX; i += 16u) {
         if (!vitp_os_pool_read(teller->file, begin + i * sizeof some[0], some, sizeof some)) return;
         for (k = 0; k < 16u; k++) {
             vitp_draft d;
-            if (some[k].count == 0 || !vitp_repeat_is_ready(&some[k], turn)) continue;
+            if (some[k].count == 0 || !vitp_repeat_is_ready(&some[k])) continue;
             vitp_teller_begin(teller, &d, "error.repeated", VITP_RECORD_ERROR, teller->last_ns);
             vitp_record_add_repeat(&d, &some[k], some[k].count);
             vitp_teller_put(teller, &d);
@@ -15931,15 +15970,15 @@ static void vitp_teller_judge(vitp_teller *teller)
     const vitp_writer *w = &teller->marker->writer;
     const vitp_run    *run = &teller->marker->run;
     bool               crash = vitp_worker_is_crash(run);
-    int64_t            since_s;
+    uint64_t           since_s; /* wraps */
     teller->crash = crash || run->crash.state == VITP_CRASH_BUSY || !run->handler;
     teller->last_ns = run->alive_ns;
     if (crash && teller->last_ns < run->crash.time_ns) teller->last_ns = run->crash.time_ns;
     if (teller->last_ns < run->session_ns) teller->last_ns = run->session_ns;
     if (teller->last_ns < w->begin_ns) teller->last_ns = w->begin_ns;
-    since_s =
-        vitp_os_wall_s() - w->begin_s - (int64_t)((teller->last_ns - w->begin_ns) / 1000000000u);
-    teller->age_ns = since_s > 0 ? (uint64_t)since_s * 1000000000u : 0;
+    since_s = (uint64_t)vitp_os_wall_s() - (uint64_t)w->begin_s -
+              (teller->last_ns - w->begin_ns) / 1000000000u;
+    teller->age_ns = since_s < VITP_DELAY_MAX_S ? since_s * 1000000000u : 0;
 }
 
 /* Tells how a run ended that did not do so in order. file: with its ledger, or NULL. False: it is
@@ -15963,7 +16002,9 @@ static bool vitp_worker_tell_run(vit_client *t, vitp_teller *teller, vitp_marker
     vitp_worker_hold(t);
     if (!t->batch.stock) memset(&t->batch, 0, sizeof t->batch);
     vitp_spool_let_go(&t->spool);
+    t->spool.polite = true; /* no event gives way to these */
     saved = t->held && vitp_teller_save(teller);
+    t->spool.polite = false;
     vitp_worker_release(t);
     return saved;
 }
@@ -17511,7 +17552,7 @@ void vit_session_end(vit_client *t, vit_exit reason)
     t->own.ledger->run.session_ns = 0;
     vitp_worker_use_context(t);
     vitp_worker_reseed(t);
-    vitp_repeat_forget(t->own.ledger);
+    vitp_repeat_renew(t->own.ledger);
     vitp_worker_leave(t);
 }
 
@@ -17535,7 +17576,7 @@ void vit_session_begin(vit_client *t, const char *session_id, const char *launch
     event.launch_source = launch_source;
     vitp_repeat_tell(&t->recorder);
     if (!vitp_worker_enter(t)) return;
-    vitp_repeat_forget(t->own.ledger);
+    vitp_repeat_renew(t->own.ledger);
     vitp_session_text(t, t->context.session_id, session_id);
     if (!t->context.session_id[0]) vit_uuid4(t->context.session_id);
     t->own.ledger->run.session_ns = vitp_os_now_ns();
@@ -17688,11 +17729,12 @@ int vit_fail(vit_client *t, const vit_op *op, const char *event_name, const char
     return code;
 }
 
-/* An error was recorded after which the process ends: the crash handler need not tell of it. */
-static void vitp_error_is_fatal(vit_client *t)
+/* The process ends after this error: the crash handler need not tell of one that was recorded. */
+static void vitp_error_is_fatal(vit_client *t, vit_status status)
 {
     uint32_t now_ms = (uint32_t)(vitp_os_coarse_ns() / VITP_MS);
-    if (vitp_os_page_forked(&t->recorder.page)) return;
+    if ((status != VIT_OK && status != VIT_TRUNCATED) || vitp_os_page_forked(&t->recorder.page))
+        return;
     VITP_ATOMIC_STORE(&t->own.ledger->run.fatal_ms, now_ms ? now_ms : 1u);
 }
 
@@ -17732,8 +17774,7 @@ void vit_uncaught_(vit_client *t, const char *type, const char *message)
     if (!t) return;
     event.message = message;
     event.exception_type = type;
-    (void)vit_track_uncaught_exception(t, &event);
-    vitp_error_is_fatal(t);
+    vitp_error_is_fatal(t, vit_track_uncaught_exception(t, &event));
 }
 
 void vit_qt_message(vit_client *t, int type, const char *file, int line, const char *function,
@@ -17742,6 +17783,7 @@ void vit_qt_message(vit_client *t, int type, const char *file, int line, const c
     vit_qt_error   event = { 0, 0, 0, 0, 0, 0 };
     vitp_recorder *r;
     vitp_print     print;
+    vit_status     status;
     (void)category;
     if (!t || (type != 2 && type != 3)) return; /* QtCriticalMsg, QtFatalMsg */
     r = &t->recorder;
@@ -17761,8 +17803,8 @@ void vit_qt_message(vit_client *t, int type, const char *file, int line, const c
     vitp_print_text(&print, file, VITP_TEXT_READ_MAX + 1u);
     vitp_print_text(&print, message, VITP_TEXT_READ_MAX + 1u);
     vitp_print_words(&print, (uint64_t)(int64_t)line, 0);
-    (void)vitp_record_error(r, vit_schema_qt_error(), NULL, &event, &print);
-    if (type == 3) vitp_error_is_fatal(t);
+    status = vitp_record_error(r, vit_schema_qt_error(), NULL, &event, &print);
+    if (type == 3) vitp_error_is_fatal(t, status);
 }
 
 /* ============================================================================================
