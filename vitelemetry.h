@@ -131,8 +131,9 @@ WHAT THE USER CAN READ
 SESSIONS, FAILURES AND CRASHES OF THE HOST
     vit_session_begin and _end record session.start and session.end. A run that does not end by
     vit_destroy leaves a marker: the next vit_create with the same folder, where consent is given,
-    records its session.end with its own version and session id, once, whoever comes first, and
-    vit_crashed_last_run is true unless it was merely closed by force.
+    records its session.end with its own version and session id, once, whoever comes first.
+    exit_reason is `crash` where a crash was recorded or no crash handler was on, else
+    `forced_close`; vit_crashed_last_run says the same.
 
     vit_track_error, vit_fail and vit_qt_message record a failure once in a session: those with the
     same error_hash, event name, code, function and feature are counted, and one event
@@ -140,19 +141,21 @@ SESSIONS, FAILURES AND CRASHES OF THE HOST
     else after flush_ms and then once a minute. (The catalogue's own calls and vit_add_error record
     each time.)
 
-    With options.crash_handler, and a queue that survives the process, a crash is recorded as
-    UncaughtException: exception_type is the signal (SIGSEGV) or the exception of Windows, message
-    says whether it touched a null, a stack or another address. No address leaves: module and offset
-    go into error_hash. It is sent by the next start. The handler writes one record that was
-    reserved beforehand, and then does what would be done without it: calls the handler that was
-    there before, else the system's. If that one returns, or the program goes on for more than 15 s
-    (siglongjmp), the record is withdrawn. What the host
-    ignores (SIG_IGN) stays ignored. An overflow of the stack is seen in the thread that called
+    With options.crash_handler, and a queue that survives the process from vit_create on, a crash is
+    recorded as UncaughtException: exception_type is the signal (SIGSEGV) or the exception of
+    Windows, message says whether it touched a null, a stack or another address. No address leaves:
+    module and offset go into error_hash. It is sent by the next start. The handler writes one
+    record that was reserved beforehand, and then does what would be done without it: calls the
+    handler that was there before, else the system's. The record is withdrawn when the program goes
+    on: that handler returns, and has neither put the default back nor was it abort(); or the client
+    is seen alive more than 15 s later (siglongjmp; also a handler that takes so long). What the
+    host ignores (SIG_IGN) stays ignored. An overflow of the stack is seen in the thread that called
     vit_create, which gets a stack for signals (64 KiB) where it has none, and in threads that have
     their own. Where this header is compiled into a module that is not the program itself, such as
     a plugin, only crashes in that module's own code are recorded, and none by abort().
-    vit_destroy takes the handlers back, unless somebody has put his own on top. One client of a
-    process, and of a copy of this header, has the handler: the first that asks.
+    vit_destroy takes the handlers back, unless somebody has put his own on top, who calls ours: do
+    not unload the module then. One client of a process, and of a copy of this header, has the
+    handler: the first that asks.
 
 ERRORS
     Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
@@ -815,7 +818,7 @@ VIT_API void vit_session_begin(vit_client *t, const char *session_id, const char
 VIT_API void vit_session_end(vit_client *t, vit_exit reason);
 /* True when a run that was found at vit_create crashed, the last if there are several. A run that
    was closed by force (killed, power lost) counts as crashed where it had no crash handler. False
-   without consent, which also leaves nothing to be found. */
+   without consent. */
 VIT_API bool vit_crashed_last_run(const vit_client *t);
 
 /* For the C++ part: the terminate and the Qt handler. */
@@ -3759,7 +3762,6 @@ static uint64_t vitp_os_process_start(uint32_t process)
 #ifndef __APPLE__
 #include <link.h>
 #endif
-#include <ucontext.h>
 
 /* ---- crashes: signals, chained to whatever was there before ------------------------------ */
 
@@ -17407,7 +17409,8 @@ bool vit_pump(vit_client *t)
 
    It is written in a signal handler, as provisional: then the handler that was there before runs.
    If that one returns, or the program goes on and ends in order, there was no crash. Nothing here
-   takes memory or a lock, makes a system call, or calls into stdio or thread-local storage.
+   takes memory or a lock, calls into stdio or thread-local storage, or makes a system call (but
+   getpid, where no page of memory tells a forked child).
    ============================================================================================ */
 
 #ifdef VITELEMETRY_NO_CRASH
@@ -17416,8 +17419,8 @@ static void vitp_crash_end(vit_client *t) { (void)t; }
 #else
 
 #define VITP_CRASH_NULL_BYTES  65536u   /* members of a structure that is not there */
-#define VITP_CRASH_BELOW_STACK 65536u   /* where a frame that overflows the stack touches it */
-#define VITP_CRASH_ABOVE_STACK 1048576u /* or a large one, which begins beyond its end */
+#define VITP_CRASH_BELOW_STACK 65536u   /* below the stack pointer: a frame that overflows */
+#define VITP_CRASH_ABOVE_STACK 1048576u /* above it: a large one */
 #define VITP_CRASH_FATAL_MS    5000u    /* between an error that ends the process and its abort */
 #define VITP_CRASH_WAIT        4194304u /* attempts: another thread writes; it may not be running */
 
@@ -17655,7 +17658,7 @@ void vit_set_rate(vit_client *t, const char *event_name, double rate)
     X(ECANCELED) X(EILSEQ) X(ENOTSUP) X(EOVERFLOW) X(EBADMSG) X(EPROTO) X(ENOTCONN) X(EISCONN)  \
     X(ENOBUFS) X(EALREADY) X(EINPROGRESS) X(ENOTSOCK) X(EAFNOSUPPORT) X(EADDRNOTAVAIL)          \
     X(ENETDOWN) X(ENETRESET) X(ECONNABORTED) X(ELOOP) X(ENOLCK) X(EMSGSIZE) X(EPROTONOSUPPORT)  \
-    X(EDESTADDRREQ) X(EPROTOTYPE) X(ENOPROTOOPT) X(ETXTBSY) X(ENODATA)
+    X(EDESTADDRREQ) X(EPROTOTYPE) X(ENOPROTOOPT) X(ETXTBSY)
 /* clang-format on */
 
 /* ENOENT and so on, or the number. */

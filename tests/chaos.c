@@ -1345,7 +1345,7 @@ static bool play_last(void)
     file_point = head_point = store_point = stall_first = look_us = 0;
     o.no_thread = true;
     o.transport.send_fn = receive;
-    sleep_us(1400000); /* no Retry-After is in force, which would send what waits into a full spool */
+    sleep_us(1400000); /* a Retry-After in force would send what waits into a full spool */
     client = vit_create(&o);
     must(client != NULL, "vit_create");
     all = vit_flush(client, 20000);

@@ -220,6 +220,67 @@ static const char *word_of(unsigned i)
     return word;
 }
 
+/* The number of a session comes again after a thousand of them; an error does not for that. */
+static void test_many_sessions(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    t = bench_client(&b);
+    assert_int_equal(fail_with(t, "at first"), VIT_OK);
+    for (i = 0; i < 1100; i++) {
+        vit_session_begin(t, "s", NULL);
+        assert_int_equal(fail_with(t, "each time"), VIT_OK);
+        if (i % 100 == 0) assert_true(vit_flush(t, 1000));
+    }
+    assert_int_equal(fail_with(t, "at first"), VIT_OK);
+    assert_true(vit_flush(t, 1000));
+    assert_int_equal(wire_times(&b.w, "each time"), 1100);
+    assert_int_equal(wire_times(&b.w, "at first"), 2);
+    assert_int_equal(times_of(&b.w, "error.repeated"), 0);
+    end(t);
+    bench_free(&b);
+}
+
+/* A forked child counts in its parent's name, and tells nothing. */
+static void test_child(void **state)
+{
+    bench       b;
+    vit_client *t;
+    int         status = 0, i;
+    pid_t       child;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    for (i = 0; i < 3; i++) assert_int_equal(fail_with(t, "again"), VIT_OK);
+    for (i = 0; i < 10; i++) {
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            if (fail_with(t, "again") != VIT_OK) _exit(1);
+            (void)vit_flush(t, 100);
+            vit_session_begin(t, "of the child", NULL);
+            vit_session_end(t, VIT_EXIT_NORMAL);
+            if (fail_with(t, "again") != VIT_OK || track(t, "child") != VIT_OK) _exit(2);
+            (void)vit_destroy(t, 100);
+            _exit(0);
+        }
+        track_many(t, 10u * (unsigned)i, 10);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    assert_true(vit_flush(t, 1000));
+    assert_each(&b.w, "\"f%u\"", 100, 1);
+    assert_int_equal(wire_times(&b.w, "\"child\""), 10);
+    assert_int_equal(times_of(&b.w, "Error"), 1);
+    assert_int_equal(repeats_of(&b.w), 2 + 20);
+    end(t);
+    bench_free(&b);
+}
+
 /* More different failures than are counted: the others are recorded each time. */
 static void test_many_different(void **state)
 {
@@ -865,6 +926,28 @@ static void test_told_by_one(void **state)
     in_plain_memory = false;
 }
 
+/* An error that could not be recorded does not stand for the crash that follows. */
+static void test_fatal_refused(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    bench_of_run(&b);
+    b.o.queue_bytes = 1;
+    t = bench_client(&b);
+    assert_true(vit_get_stats(t).crash_surviving);
+    for (i = 0; i < 3000; i++) (void)fail_with(t, word_of(i));
+    assert_int_equal(fail_with(t, "no room"), VIT_QUEUE_FULL);
+    vit_qt_message(t, 3, "main.cpp", 1, "main", NULL, "it is over");
+    assert_int_equal(t->own.ledger->run.fatal_ms, 0);
+    assert_true(vit_flush(t, 100000));
+    vit_qt_message(t, 3, "main.cpp", 1, "main", NULL, "it is over");
+    assert_int_not_equal(t->own.ledger->run.fatal_ms, 0);
+    end(t);
+    bench_free(&b);
+}
+
 /* A run that ends in order leaves nothing to tell, also when events wait for the next start. */
 static void test_ended_in_order(void **state)
 {
@@ -895,6 +978,8 @@ int main(void)
         cmocka_unit_test(test_same_hash),
         cmocka_unit_test(test_sessions_apart),
         cmocka_unit_test(test_told_in_time),
+        cmocka_unit_test(test_many_sessions),
+        cmocka_unit_test(test_child),
         cmocka_unit_test(test_many_different),
         cmocka_unit_test(test_refused_first),
         cmocka_unit_test(test_purged),
@@ -910,6 +995,7 @@ int main(void)
         cmocka_unit_test(test_told_under_one_key),
         cmocka_unit_test(test_marker_hostile),
         cmocka_unit_test(test_told_by_one),
+        cmocka_unit_test(test_fatal_refused),
         cmocka_unit_test(test_ended_in_order),
     };
     environment_clear();
