@@ -1762,10 +1762,11 @@ typedef struct vitp_os_fault {
     bool        aborted; /* by abort() */
 } vitp_os_fault;
 
-/* Both are called in a signal handler: no memory, locks, stdio, thread-local storage. crash_fn:
-   true: it is noted. survived_fn: and a handler of the host has dealt with it. */
-typedef bool (*vitp_os_crash_fn)(const vitp_os_fault *fault, void *user);
-typedef void (*vitp_os_survived_fn)(void *user);
+/* Both are called in a signal handler: no memory, locks, stdio, thread-local storage. crash_fn
+   returns the number of what it noted, 0: nothing; survived_fn: and a handler of the host has dealt
+   with it. */
+typedef uint32_t (*vitp_os_crash_fn)(const vitp_os_fault *fault, void *user);
+typedef void (*vitp_os_survived_fn)(uint32_t noted, void *user);
 
 typedef struct vitp_os_module {
     uintptr_t begin, end; /* of its code */
@@ -2554,16 +2555,16 @@ static const char *vitp_os_exception_name(DWORD code)
     return "EXCEPTION";
 }
 
-static bool vitp_os_tell_crash(const vitp_os_fault *fault)
+static uint32_t vitp_os_tell_crash(const vitp_os_fault *fault)
 {
     void *user = (void *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_os_hook.user);
-    return user && vitp_os_hook.crash_fn(fault, user);
+    return user ? vitp_os_hook.crash_fn(fault, user) : 0;
 }
 
-static void vitp_os_survived(void)
+static void vitp_os_survived(uint32_t noted)
 {
     void *user = (void *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_os_hook.user);
-    if (user) vitp_os_hook.survived_fn(user);
+    if (user) vitp_os_hook.survived_fn(noted, user);
 }
 
 static LONG WINAPI vitp_os_on_exception(EXCEPTION_POINTERS *info)
@@ -2571,7 +2572,7 @@ static LONG WINAPI vitp_os_on_exception(EXCEPTION_POINTERS *info)
     const EXCEPTION_RECORD *r = info->ExceptionRecord;
     vitp_os_fault           fault;
     LONG                    answer = EXCEPTION_CONTINUE_SEARCH;
-    bool                    told;
+    uint32_t                noted;
     memset(&fault, 0, sizeof fault);
     fault.type = vitp_os_exception_name(r->ExceptionCode);
     fault.at = (uintptr_t)r->ExceptionAddress;
@@ -2590,14 +2591,14 @@ static LONG WINAPI vitp_os_on_exception(EXCEPTION_POINTERS *info)
         fault.memory = true;
         fault.touched = fault.stack;
     }
-    told = vitp_os_tell_crash(&fault);
+    noted = vitp_os_tell_crash(&fault);
     if (vitp_os_hook.previous) answer = vitp_os_hook.previous(info);
-    if (told && answer == EXCEPTION_CONTINUE_EXECUTION) vitp_os_survived();
+    if (noted && answer == EXCEPTION_CONTINUE_EXECUTION) vitp_os_survived(noted);
     return answer;
 }
 
 /* One that the C library reports. */
-static bool vitp_os_tell_library(const char *type, bool aborted)
+static uint32_t vitp_os_tell_library(const char *type, bool aborted)
 {
     vitp_os_fault fault;
     memset(&fault, 0, sizeof fault);
@@ -2608,12 +2609,12 @@ static bool vitp_os_tell_library(const char *type, bool aborted)
 
 static void __cdecl vitp_os_on_abort(int number)
 {
-    bool told = vitp_os_tell_library("SIGABRT", true);
+    uint32_t noted = vitp_os_tell_library("SIGABRT", true);
     if (vitp_os_hook.previous_abort == SIG_DFL || vitp_os_hook.previous_abort == SIG_IGN ||
         vitp_os_hook.previous_abort == SIG_ERR)
         return; /* abort() goes on */
     vitp_os_hook.previous_abort(number);
-    if (told) vitp_os_survived();
+    if (noted) vitp_os_survived(noted);
 }
 
 static void __cdecl vitp_os_on_pure_call(void)
@@ -2626,16 +2627,16 @@ static void __cdecl vitp_os_on_pure_call(void)
 static void __cdecl vitp_os_on_invalid(const wchar_t *expression, const wchar_t *function,
                                        const wchar_t *file, unsigned line, uintptr_t reserved)
 {
-    bool told = vitp_os_tell_library("InvalidParameter", false);
+    uint32_t noted = vitp_os_tell_library("InvalidParameter", false);
     if (vitp_os_hook.previous_invalid) {
         vitp_os_hook.previous_invalid(expression, function, file, line, reserved);
-        if (told) vitp_os_survived();
+        if (noted) vitp_os_survived(noted);
         return;
     }
 #if defined(_MSC_VER)
     __fastfail(5); /* FAST_FAIL_INVALID_ARG: what the library does where there is no handler */
 #else
-    if (told) vitp_os_survived(); /* msvcrt goes on with an error number */
+    if (noted) vitp_os_survived(noted); /* msvcrt goes on with an error number */
 #endif
 }
 
@@ -3841,12 +3842,12 @@ static void vitp_os_registers(const void *context, vitp_os_fault *fault)
 #endif
 }
 
-/* True: it was noted. */
-static bool vitp_os_tell_crash(int number, const siginfo_t *info, const void *context)
+/* The number of what was noted, 0: nothing. */
+static uint32_t vitp_os_tell_crash(int number, const siginfo_t *info, const void *context)
 {
     vitp_os_fault fault;
     void         *user = (void *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_os_hook.user);
-    if (!user) return false;
+    if (!user) return 0;
     fault.type = vitp_os_signals()[vitp_os_signal_index(number)].name;
     fault.at = fault.stack = 0;
     vitp_os_registers(context, &fault);
@@ -3908,11 +3909,11 @@ static bool vitp_os_goes_on(int number)
 /* Nothing is blocked while it runs, so that a crash in it goes to the host's handler as well. */
 static void vitp_os_on_signal(int number, siginfo_t *info, void *context)
 {
-    int  before = errno;
-    bool told = vitp_os_tell_crash(number, info, context);
-    if (vitp_os_chain(number, info, context) && told && vitp_os_goes_on(number)) {
+    int      before = errno;
+    uint32_t noted = vitp_os_tell_crash(number, info, context);
+    if (vitp_os_chain(number, info, context) && noted && vitp_os_goes_on(number)) {
         void *user = (void *)VITP_ATOMIC_LOAD_PTR_ACQUIRE(&vitp_os_hook.user);
-        if (user) vitp_os_hook.survived_fn(user);
+        if (user) vitp_os_hook.survived_fn(noted, user);
     }
     errno = before;
 }
@@ -10122,6 +10123,8 @@ enum {
     VITP_TOUCHED_OTHER
 };
 
+#define VITP_CRASHES_MAX 4u /* threads that crash, or are in a handler of the host that repairs */
+
 /* A run: what the next start has to know of it, should it not end in order. */
 enum {
     VITP_RUN_NONE, /* or there is nothing more to tell */
@@ -10134,7 +10137,7 @@ typedef struct vitp_run {
     uint64_t   alive_ns;   /* the consumer was last seen; the consumer */
     uint32_t   fatal_ms;   /* an error was recorded that ends the process; by all, 0: none */
     uint32_t   reserved;
-    vitp_crash crash;
+    vitp_crash crashes[VITP_CRASHES_MAX];
 } vitp_run;
 
 /* An error that was recorded in this session, and how often it came again. */
@@ -15338,8 +15341,10 @@ static void vitp_worker_live(vit_client *t, uint64_t now_ns)
 static void vitp_worker_close_run(vit_client *t)
 {
     vitp_run *run = &t->own.ledger->run;
+    uint32_t  i;
     run->state = VITP_RUN_NONE;
-    VITP_ATOMIC_STORE(&run->crash.state, (uint32_t)VITP_CRASH_NONE);
+    for (i = 0; i < VITP_CRASHES_MAX; i++)
+        VITP_ATOMIC_STORE(&run->crashes[i].state, (uint32_t)VITP_CRASH_NONE);
 #ifndef VITELEMETRY_NO_FILES
     if (t->marker.open) vitp_os_pool_remove(&t->marker);
 #endif
@@ -15810,11 +15815,25 @@ typedef struct vitp_teller {
     uint32_t           count;
 } vitp_teller;
 
-/* The crash of which there is a record was the end. */
-static bool vitp_worker_is_crash(const vitp_run *run)
+/* The crash that was the end, or NULL: the last of which there is a record, unless its process
+   lived on. */
+static const vitp_crash *vitp_worker_crash_of(const vitp_run *run)
 {
-    return run->crash.state == VITP_CRASH_THERE &&
-           run->alive_ns <= run->crash.time_ns + VITP_CRASH_SURVIVED_NS;
+    const vitp_crash *last = NULL, *crash;
+    for (crash = run->crashes; crash < run->crashes + VITP_CRASHES_MAX; crash++)
+        if (crash->state == VITP_CRASH_THERE &&
+            run->alive_ns <= crash->time_ns + VITP_CRASH_SURVIVED_NS &&
+            (!last || crash->time_ns > last->time_ns))
+            last = crash;
+    return last;
+}
+
+/* The process ended while its handler wrote a record. */
+static bool vitp_worker_is_writing(const vitp_run *run)
+{
+    uint32_t i = 0;
+    while (i < VITP_CRASHES_MAX && run->crashes[i].state != VITP_CRASH_BUSY) i++;
+    return i < VITP_CRASHES_MAX;
 }
 
 /* at_ns: when it was, by the clock of the run. */
@@ -15854,7 +15873,7 @@ static void vitp_teller_put(vitp_teller *teller, vitp_draft *d)
 static void vitp_teller_crash(vitp_teller *teller)
 {
     static const char *const messages[] = { "", "null address", "stack address", "other address" };
-    const vitp_crash        *crash = &teller->marker->run.crash;
+    const vitp_crash        *crash = vitp_worker_crash_of(&teller->marker->run);
     const char              *message = messages[crash->touched & 3u];
     char                     frame[64];
     unsigned char            hash[9] = { 1 };
@@ -15908,12 +15927,11 @@ static void vitp_teller_repeats(vitp_teller *teller)
 /* All that is to be told of the run and may be. */
 static void vitp_teller_speak(vitp_teller *teller)
 {
-    const vitp_run *run = &teller->marker->run;
-    uint32_t        may = VITP_ATOMIC_LOAD(&teller->client->recorder.permission);
-    bool            crash = vitp_worker_is_crash(run) && !run->crash.told;
+    const vitp_crash *crash = vitp_worker_crash_of(&teller->marker->run);
+    uint32_t          may = VITP_ATOMIC_LOAD(&teller->client->recorder.permission);
     teller->count = 0;
     teller->failed = false;
-    if (crash && (may & VITP_MAY_ERRORS)) vitp_teller_crash(teller);
+    if (crash && !crash->told && (may & VITP_MAY_ERRORS)) vitp_teller_crash(teller);
     if (may & VITP_MAY_ERRORS) vitp_teller_repeats(teller);
     if (teller->marker->context.session_id[0] && (may & VITP_MAY_USAGE))
         vitp_teller_session(teller);
@@ -15956,14 +15974,18 @@ static void vitp_teller_push(vitp_teller *teller)
 /* The texts of what was read end, and can be printed. */
 static bool vitp_worker_check_marker(vitp_marker *m)
 {
+    uint32_t i;
+    bool     printable;
     m->writer.app_version[VITP_LABEL_MAX] = m->writer.client_type[VITP_LABEL_MAX] = 0;
     m->context.session_id[VITP_LABEL_MAX] = m->context.provider[VITP_LABEL_MAX] = 0;
     m->context.collection_hash[16] = 0;
-    m->run.crash.type[sizeof m->run.crash.type - 1u] = 0;
-    m->run.crash.module[sizeof m->run.crash.module - 1u] = 0;
-    return m->run.state == VITP_RUN_OPEN &&
-           vitp_text_is_printable(m->writer.app_version, VITP_LABEL_MAX) &&
-           vitp_text_is_printable(m->run.crash.type, VITP_LABEL_MAX);
+    printable = vitp_text_is_printable(m->writer.app_version, VITP_LABEL_MAX);
+    for (i = 0; i < VITP_CRASHES_MAX; i++) {
+        vitp_crash *crash = &m->run.crashes[i];
+        crash->type[sizeof crash->type - 1u] = crash->module[sizeof crash->module - 1u] = 0;
+        printable = printable && vitp_text_is_printable(crash->type, VITP_LABEL_MAX);
+    }
+    return m->run.state == VITP_RUN_OPEN && printable;
 }
 
 /* When and how the run ended. */
@@ -15971,11 +15993,11 @@ static void vitp_teller_judge(vitp_teller *teller)
 {
     const vitp_writer *w = &teller->marker->writer;
     const vitp_run    *run = &teller->marker->run;
-    bool               crash = vitp_worker_is_crash(run);
+    const vitp_crash  *crash = vitp_worker_crash_of(run);
     uint64_t           since_s; /* wraps */
-    teller->crash = crash || run->crash.state == VITP_CRASH_BUSY || !run->handler;
+    teller->crash = crash || vitp_worker_is_writing(run) || !run->handler;
     teller->last_ns = run->alive_ns;
-    if (crash && teller->last_ns < run->crash.time_ns) teller->last_ns = run->crash.time_ns;
+    if (crash && teller->last_ns < crash->time_ns) teller->last_ns = crash->time_ns;
     if (teller->last_ns < run->session_ns) teller->last_ns = run->session_ns;
     if (teller->last_ns < w->begin_ns) teller->last_ns = w->begin_ns;
     since_s = (uint64_t)vitp_os_wall_s() - (uint64_t)w->begin_s -
@@ -16014,17 +16036,18 @@ static bool vitp_worker_tell_run(vit_client *t, vitp_teller *teller, vitp_marker
 /* The same of a pool that is open and locked; once. */
 static void vitp_worker_hear_pool(vit_client *t, vitp_os_pool *file, const vitp_writer *w)
 {
-    vitp_teller teller;
-    vitp_marker m;
-    uint32_t    number = 0;
-    bool        saved;
+    vitp_teller       teller;
+    vitp_marker       m;
+    const vitp_crash *crash;
+    uint32_t          number = 0;
+    bool              saved;
     memset(&m, 0, sizeof m);
     m.writer = *w;
     if (!vitp_os_pool_read(file, offsetof(vitp_ledger, run), &m.run, sizeof m.run) ||
         m.run.state != VITP_RUN_OPEN ||
         !vitp_os_pool_read(file, offsetof(vitp_ledger, context), &number, sizeof number))
         return;
-    if (vitp_worker_is_crash(&m.run)) number = m.run.crash.context;
+    if ((crash = vitp_worker_crash_of(&m.run)) != NULL) number = crash->context;
     (void)vitp_os_pool_read(file,
                             offsetof(vitp_ledger, contexts) +
                                 (number & (VITP_CONTEXTS_MAX - 1u)) * sizeof m.context,
@@ -17472,15 +17495,17 @@ static bool vitp_crash_enter(vitp_crash_scene *scene)
     return false;
 }
 
-/* The first touch of the ledger. */
-static bool vitp_crash_record(vit_client *t, const vitp_os_fault *fault,
-                              const vitp_os_module *module)
+/* The first touch of the ledger. The number of the record, 0: none. */
+static uint32_t vitp_crash_record(vit_client *t, const vitp_os_fault *fault,
+                                  const vitp_os_module *module)
 {
     vitp_run   *run = &t->own.ledger->run;
-    vitp_crash *crash = &run->crash;
+    vitp_crash *crash;
     uint64_t    now_ns = vitp_os_coarse_ns();
-    uint32_t    fatal_ms = VITP_ATOMIC_LOAD(&run->fatal_ms);
-    if (!vitp_crash_claim(crash, now_ns)) return false;
+    uint32_t    fatal_ms = VITP_ATOMIC_LOAD(&run->fatal_ms), i = 0;
+    while (i < VITP_CRASHES_MAX && !vitp_crash_claim(&run->crashes[i], now_ns)) i++;
+    if (i == VITP_CRASHES_MAX) return 0;
+    crash = &run->crashes[i];
     crash->time_ns = now_ns;
     crash->touched = vitp_crash_touched(fault);
     crash->context = VITP_ATOMIC_LOAD(&t->own.ledger->context);
@@ -17490,29 +17515,29 @@ static bool vitp_crash_record(vit_client *t, const vitp_os_fault *fault,
     vitp_crash_copy(crash->type, sizeof crash->type, fault->type);
     vitp_crash_copy(crash->module, sizeof crash->module, module ? module->name : "");
     VITP_ATOMIC_STORE_RELEASE(&crash->state, (uint32_t)VITP_CRASH_THERE);
-    return true;
+    return i + 1u;
 }
 
-/* In a signal handler. True: there is a record now. */
-static bool vitp_crash_write(const vitp_os_fault *fault, void *client)
+/* In a signal handler. */
+static uint32_t vitp_crash_write(const vitp_os_fault *fault, void *client)
 {
     vit_client           *t = (vit_client *)client;
     const vitp_os_module *module = vitp_crash_module(&t->scene, fault->at);
-    bool                  there;
+    uint32_t              noted;
     if (vitp_os_page_forked(&t->recorder.page) || !VITP_ATOMIC_LOAD(&t->recorder.outlives) ||
         (t->scene.only && module != &t->scene.modules[t->scene.only - 1u]) ||
         !vitp_crash_enter(&t->scene))
-        return false;
-    there = vitp_crash_record(t, fault, module);
+        return 0;
+    noted = vitp_crash_record(t, fault, module);
     VITP_ATOMIC_STORE_PTR(&t->scene.thread, (uintptr_t)0);
-    return there;
+    return noted;
 }
 
 /* A handler of the host has dealt with it: it was none. */
-static void vitp_crash_withdraw(void *client)
+static void vitp_crash_withdraw(uint32_t noted, void *client)
 {
-    vit_client *t = (vit_client *)client;
-    VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->run.crash.state, (uint32_t)VITP_CRASH_NONE);
+    vitp_run *run = &((vit_client *)client)->own.ledger->run;
+    VITP_ATOMIC_STORE_RELEASE(&run->crashes[noted - 1u].state, (uint32_t)VITP_CRASH_NONE);
 }
 
 /* Where the queue does not outlive the process, a record would not either. In a module other than
@@ -18952,6 +18977,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_LEDGER_SCHEMAS
 #undef VITP_JOURNAL_MAX
 #undef VITP_CRASH_SURVIVED_NS
+#undef VITP_CRASHES_MAX
 #undef VITP_REPEATS_MAX
 #undef VITP_REPEAT_WORD
 #undef VITP_CELL_WORDS
