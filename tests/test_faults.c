@@ -1,27 +1,36 @@
-/* test_faults.c: each system call of the spool and of what it stands on fails, once or from then
-   on. Nothing crashes, the books balance at each quiet moment, and no event arrives twice under two
-   keys.
+/* test_faults.c: each system call of a client fails, once or from then on: of its settings, its
+   pool, the spool, and of what it hears of a run that was killed. Nothing crashes, the books balance
+   at each quiet moment, and no event arrives twice under two keys. (A thread that cannot be started:
+   test_worker.c.)
 
    Build: cc -std=c99 -I. tests/test_faults.c -o build/tests/test_faults -lcmocka -pthread */
 
 /* The header's calls go through these; the real ones are reached by their names in the library. */
-#define open      fault_open
-#define fstat     fault_fstat
-#define lstat     fault_lstat
-#define flock     fault_flock
-#define rename    fault_rename
-#define unlink    fault_unlink
-#define ftruncate fault_ftruncate
-#define write     fault_write
-#define read      fault_read
-#define lseek     fault_lseek
-#define mkdir     fault_mkdir
-#define fchmod    fault_fchmod
-#define opendir   fault_opendir
-#define fsync     fault_fsync
-#define link      fault_link
-#define mmap      fault_mmap
-#define fallocate fault_fallocate
+#define open        fault_open
+#define fstat       fault_fstat
+#define lstat       fault_lstat
+#define flock       fault_flock
+#define rename      fault_rename
+#define unlink      fault_unlink
+#define ftruncate   fault_ftruncate
+#define write       fault_write
+#define read        fault_read
+#define lseek       fault_lseek
+#define mkdir       fault_mkdir
+#define fchmod      fault_fchmod
+#define opendir     fault_opendir
+#define fsync       fault_fsync
+#define link        fault_link
+#define mmap        fault_mmap
+#define fallocate   fault_fallocate
+#define fstatfs     fault_fstatfs
+#define readdir     fault_readdir
+#define madvise     fault_madvise
+#define munmap      fault_munmap
+#define getcwd      fault_getcwd
+#define uname       fault_uname
+#define kill        fault_kill
+#define sigaltstack fault_sigaltstack
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
@@ -42,10 +51,21 @@
 #undef link
 #undef mmap
 #undef fallocate
+#undef fstatfs
+#undef readdir
+#undef madvise
+#undef munmap
+#undef getcwd
+#undef uname
+#undef kill
+#undef sigaltstack
 
 /* Their declarations went to the other names. */
 int mkdir(const char *path, mode_t mode);
 int lstat(const char *path, struct stat *s);
+int kill(pid_t process, int number);
+
+#include <sys/wait.h>
 
 #include "common.h"
 
@@ -84,6 +104,15 @@ FAULT(int, link, (const char *from, const char *to), (from, to), -1)
 FAULT(void *, mmap, (void *at, size_t size, int protection, int flags, int fd, off_t offset),
       (at, size, protection, flags, fd, offset), MAP_FAILED)
 FAULT(int, fallocate, (int fd, int mode, off_t at, off_t size), (fd, mode, at, size), -1)
+
+FAULT(int, fstatfs, (int fd, struct statfs *s), (fd, s), -1)
+FAULT(struct dirent *, readdir, (DIR * d), (d), NULL)
+FAULT(int, madvise, (void *at, size_t size, int what), (at, size, what), -1)
+FAULT(int, munmap, (void *at, size_t size), (at, size), -1)
+FAULT(char *, getcwd, (char *out, size_t size), (out, size), NULL)
+FAULT(int, uname, (struct utsname * u), (u), -1)
+FAULT(int, kill, (pid_t process, int number), (process, number), -1)
+FAULT(int, sigaltstack, (const stack_t *now, stack_t *old), (now, old), -1)
 
 int real_open(const char *path, int flags, ...) __asm__("open");
 int fault_open(const char *path, int flags, ...);
@@ -126,6 +155,25 @@ static void pump(vit_client *t)
     assert_balanced(t);
 }
 
+/* A run that leaves something to tell. */
+static void be_killed(bench *b)
+{
+    int   status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        vit_client *t = vit_create(&b->o);
+        vit_error   e;
+        memset(&e, 0, sizeof e);
+        vit_session_begin(t, "killed", NULL);
+        (void)vit_track_error(t, &e);
+        (void)vit_track_error(t, &e);
+        (void)kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
 /* Away, a restart, back: what a client does with the disk. */
 static void live(bench *b)
 {
@@ -145,20 +193,27 @@ static void live(bench *b)
     (void)vit_destroy(t, 0);
 }
 
-/* No event came twice, but under one key. */
+/* What came in several requests came under one key. */
+static void assert_one_key(wire *w, const char *event)
+{
+    size_t i, first = w->count;
+    for (i = 0; i < w->count; i++) {
+        if (w->calls[i].status / 100 != 2 || !strstr(w->calls[i].body, event)) continue;
+        if (first == w->count) first = i;
+        assert_string_equal(w->calls[i].key, w->calls[first].key);
+    }
+}
+
 static void assert_once(wire *w)
 {
     unsigned n;
-    size_t   i, first;
     char     name[24];
     for (n = 0; n < 12; n++) {
         snprintf(name, sizeof name, "\"f%u\"", n);
-        for (i = 0, first = w->count; i < w->count; i++) {
-            if (w->calls[i].status / 100 != 2 || !strstr(w->calls[i].body, name)) continue;
-            if (first == w->count) first = i;
-            assert_string_equal(w->calls[i].key, w->calls[first].key);
-        }
+        assert_one_key(w, name);
     }
+    assert_one_key(w, "\"session.end\"");
+    assert_one_key(w, "\"error.repeated\"");
 }
 
 static unsigned run(unsigned at, bool ever, int error, vit_wire form)
@@ -171,6 +226,8 @@ static unsigned run(unsigned at, bool ever, int error, vit_wire form)
     b.o.queue_bytes = 65536;
     b.w.otherwise.http_status = 0;
     b.w.user = &l;
+    b.o.crash_handler = true;
+    be_killed(&b);
     calls = 0;
     for_ever = ever;
     fault_errno = error;
@@ -184,7 +241,7 @@ static unsigned run(unsigned at, bool ever, int error, vit_wire form)
 }
 
 #ifndef STEP
-#define STEP 5u /* of the calls, each error another one of them: 1 takes a minute */
+#define STEP 7u /* of the calls, each error another one of them: 1 takes a minute */
 #endif
 
 static void test_each_call(void **state)
