@@ -1,7 +1,7 @@
 /* test_faults.c: each system call of a client fails, once or from then on: of its settings, its
-   pool, the spool, and of what it hears of a run that was killed. Nothing crashes, the books balance
-   at each quiet moment, and no event arrives twice under two keys. (A thread that cannot be started:
-   test_worker.c.)
+   pool, the spool, and of what it hears of a run that was killed. Nothing crashes, the books
+   balance at each quiet moment, and no event arrives twice under two keys. (A thread that cannot be
+   started: test_worker.c.)
 
    Build: cc -std=c99 -I. tests/test_faults.c -o build/tests/test_faults -lcmocka -pthread */
 
