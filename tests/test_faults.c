@@ -1,7 +1,7 @@
 /* test_faults.c: each system call of a client fails, once or from then on: of its settings, its
    pool, the spool, and of what it hears of a run that was killed. Nothing crashes, the books
-   balance at each quiet moment, and no event arrives twice under two keys. (A thread that cannot be
-   started: test_worker.c.)
+   balance at each quiet moment, and no event arrives twice under two keys. A thread that cannot be
+   started is done without.
 
    Build: cc -std=c99 -I. tests/test_faults.c -o build/tests/test_faults -lcmocka -pthread */
 
@@ -31,6 +31,7 @@
 #define uname       fault_uname
 #define kill        fault_kill
 #define sigaltstack fault_sigaltstack
+#define pthread_create fault_pthread_create
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
@@ -59,6 +60,7 @@
 #undef uname
 #undef kill
 #undef sigaltstack
+#undef pthread_create
 
 /* Their declarations went to the other names. */
 int mkdir(const char *path, mode_t mode);
@@ -134,6 +136,16 @@ ssize_t fault_write(int fd, const void *data, size_t size)
     if (!fails()) return real_write(fd, data, size);
     if (fault_errno == ENOSPC && size > 1) return real_write(fd, data, size / 2u);
     return -1;
+}
+
+int real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+                        void *) __asm__("pthread_create");
+int fault_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+static bool no_thread_starts;
+int fault_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *),
+                         void *argument)
+{
+    return no_thread_starts ? EAGAIN : real_pthread_create(thread, attributes, fn, argument);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -220,7 +232,10 @@ static unsigned run(unsigned at, bool ever, int error, vit_wire form)
 {
     bench b;
     lines l = { NULL, 0, 0 };
+    char  pools[PATH_MAX];
     bench_make(&b);
+    assert_non_null(realpath(b.folder, pools)); /* what cannot be removed goes with the folder */
+    setenv("XDG_RUNTIME_DIR", pools, 1);
     b.o.flush_ms = 1;
     b.o.wire = form;
     b.o.queue_bytes = 65536;
@@ -256,9 +271,31 @@ static void test_each_call(void **state)
             (void)run(at, i & 1, errors[i / 2], at % 2 ? VIT_WIRE_NDJSON : VIT_WIRE_EVENT);
 }
 
+static void test_no_thread(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    no_thread_starts = true;
+    t = bench_client(&b);
+    no_thread_starts = false;
+    assert_int_equal(logs_of(&b.l, VIT_LOG_NO_THREAD), 1);
+    track_many(t, 0, 3);
+    assert_true(vit_flush(t, 1000));
+    track_many(t, 3, 1);
+    sleep_ms(60);
+    assert_true(vit_pump(t));
+    assert_each(&b.w, "\"f%u\"", 4, 1);
+    end(t);
+    bench_free(&b);
+}
+
 int main(void)
 {
-    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_each_call) };
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_each_call),
+                                               cmocka_unit_test(test_no_thread) };
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
