@@ -114,11 +114,10 @@ THREADS
     never held while your callbacks run, except by vit_export, and by alloc_fn and free_fn while a
     file of the spool or a large settings file of the system is read; and they read and write files
     under it, so that a home folder on a network that hangs can hold up vit_flush and vit_destroy,
-    too. vit_create and vit_destroy
-    bracket them all. A forked child records into its parent's queue where crash_surviving is
-    true, else nothing (VIT_DISABLED); all other calls do nothing in it (do not fork in a signal
-    handler that may interrupt a tracking call). Callbacks may track; vit_flush from a callback
-    returns false at once.
+    too. vit_create and vit_destroy bracket them all. A forked child records into its parent's queue
+    where crash_surviving is true, else nothing (VIT_DISABLED); all other calls do nothing in it (do
+    not fork in a signal handler that may interrupt a tracking call). Callbacks may track; vit_flush
+    from a callback returns false at once.
 
 WHAT THE USER CAN READ
     All of it: vit_export shows what waits, byte for byte as it will be sent, and with options.audit
@@ -11459,8 +11458,8 @@ static bool vitp_repeat_seen(vitp_recorder *r, const uint32_t print[4])
 
 /* Notes the bytes of an error, in place of others that have this place. claim: the word by which
    the error's place in the ledger was or is claimed. */
-static void vitp_repeat_see(vitp_recorder *r, const uint32_t print[4], uint32_t index,
-                            uint32_t claim)
+static void vitp_repeat_remember(vitp_recorder *r, const uint32_t print[4], uint32_t index,
+                                 uint32_t claim)
 {
     vitp_seen *seen = &r->seen[print[0] & (VITP_REPEATS_MAX - 1u)];
     uint32_t   word = VITP_ATOMIC_LOAD(&seen->word), i;
@@ -11608,7 +11607,7 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
     status = fresh ? vitp_record_end(&e, true) : VIT_OK;
     if (index == VITP_REPEATS_MAX) return status;
     if (fresh) vitp_repeat_settle(r, index, claim, status == VIT_OK || status == VIT_TRUNCATED);
-    if (status == VIT_OK || status == VIT_TRUNCATED) vitp_repeat_see(r, seen, index, claim);
+    if (status == VIT_OK || status == VIT_TRUNCATED) vitp_repeat_remember(r, seen, index, claim);
     return status;
 }
 
@@ -16106,7 +16105,7 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
 }
 
 /* Hears what the pool in t->adopted.file has to tell, and lets go of it. */
-static void vitp_worker_hear(vit_client *t)
+static void vitp_worker_hear_and_close(vit_client *t)
 {
     vitp_writer w;
     vitp_stock *s = &t->adopted;
@@ -16121,7 +16120,7 @@ static void vitp_worker_use_found(vit_client *t, const char *folder, const char 
 {
     if (strcmp(end, ".new") == 0 || use == VITP_POOL_REMOVE) vitp_worker_put_down(t, true);
     else if (strcmp(end, ".run") == 0) vitp_worker_hear_marker(t);
-    else if (use == VITP_POOL_HEAR) vitp_worker_hear(t);
+    else if (use == VITP_POOL_HEAR) vitp_worker_hear_and_close(t);
     else vitp_worker_adopt_file(t, folder);
 }
 
@@ -19078,7 +19077,8 @@ vit_status vit_event_send(vit_event *e)
 /* HISTORY
        0.1.0 (2026-11-24)  first: catalogue, record path, scrubber, consent and settings,
                            queue and spool that outlive the process, delivery by callback,
-                           libcurl and WinHTTP as event, array, NDJSON and OTLP
+                           libcurl and WinHTTP as event, array, NDJSON and OTLP; sessions,
+                           failures that are counted, crash handler; C++11 part, Qt
 
    LICENCE: the Unlicense (unlicense.org)
 
