@@ -58,12 +58,12 @@ bench-peers: deps-peers ## the queue beside others (installs them), with a chart
 	@echo "chart: $(B)/bench/peers.svg"
 
 asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
+	@$(MAKE) -j2 --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
 	@COLLECTOR=$(B)/asan/examples/collector sh tests/run.sh $(UNIT:%=$(B)/asan/tests/test_%)
 
 TSAN_UNIT = queue pool ids worker errors sampling consent gates audit plugin
 tsan: deps ## the threaded tests under ThreadSanitizer
-	@$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
+	@$(MAKE) -j2 --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 
 explore: ## the queue in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)

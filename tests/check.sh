@@ -65,7 +65,7 @@ matrix() {
     echo "$((passed + failed - before)) cells"
 }
 
-step 'make test' $MAKE test
+step 'make test' $MAKE -j2 test
 matrix
 step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
 step 'ThreadSanitizer' $MAKE tsan
