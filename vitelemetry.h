@@ -409,6 +409,8 @@ typedef enum vit_log_level {
     X(SERVER_AWAY, INFO, "no answer, or the server is busy: events wait and are tried again")      \
     X(CALLBACK_BUSY, WARNING,                                                                      \
       "vit_destroy: the transport has not returned; call vit_destroy again")                       \
+    X(CRASH_NOT_BUILT, WARNING,                                                                    \
+      "options.crash_handler: not in this build; include vitelemetry.h before system headers")     \
     X(CRASH_TAKEN, WARNING,                                                                        \
       "options.crash_handler: another client of this process has the handler")                     \
     X(REENTRANT_CALL, ERROR, "a call from inside a callback would wait for itself: it did nothing")
@@ -2789,6 +2791,10 @@ static const char *vitp_os_error_name(int code)
 #if !defined(CLOCK_MONOTONIC) || !defined(O_NOFOLLOW) || !defined(MAP_ANONYMOUS)
 #error \
     "vitelemetry.h: include it before any system header where VITELEMETRY_IMPLEMENTATION is defined"
+#endif
+
+#if defined(__GLIBC__) && !defined(__USE_GNU) && !defined(VITELEMETRY_NO_CRASH)
+#define VITELEMETRY_NO_CRASH /* a system header came first, so that registers have no names */
 #endif
 
 #ifndef VITP_OS_ETC
@@ -11532,7 +11538,7 @@ static void vitp_repeat_tell(vitp_recorder *r)
     VITP_ATOMIC_STORE(&l->repeat_some, 0u);
     for (i = 0; i < VITP_REPEATS_MAX; i++) {
         vitp_repeat *repeat = &l->repeats[i];
-        vitp_repeat  found;
+        vitp_repeat  found = { 0, 0, { 0, 0 }, 0 };
         if (VITP_ATOMIC_LOAD(&repeat->count) == 0 || !vitp_repeat_is_ready(repeat)) continue;
         found.hash[0] = VITP_ATOMIC_LOAD(&repeat->hash[0]); /* without its count the place may be */
         found.hash[1] = VITP_ATOMIC_LOAD(&repeat->hash[1]); /* another's at once */
@@ -17436,7 +17442,10 @@ bool vit_pump(vit_client *t)
    ============================================================================================ */
 
 #ifdef VITELEMETRY_NO_CRASH
-static void vitp_crash_begin(vit_client *t) { (void)t; }
+static void vitp_crash_begin(vit_client *t)
+{
+    vitp_log_note(&t->recorder.log, VIT_LOG_CRASH_NOT_BUILT);
+}
 static void vitp_crash_end(vit_client *t) { (void)t; }
 #else
 
