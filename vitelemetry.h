@@ -11259,6 +11259,21 @@ static VITP_NOINLINE vit_status vitp_record_on_stack(const vitp_source *from)
     return vitp_record_end(&e, (from->schema->flags & VIT_ROW_ERROR) != 0);
 }
 
+static VITP_INLINE vitp_source vitp_record_source(vitp_recorder *r, const vit_schema *schema,
+                                                  const char *name, const void *event)
+{
+    vitp_source from = { r,
+                         schema,
+                         event,
+                         name,
+                         *(const vit_op *const *)event,
+                         NULL,
+                         0,
+                         { true, VITP_SEED_NONE, 1.0 } };
+    if (from.op) from.id = from.op->correlation_id;
+    return from;
+}
+
 /* Records a declared event; name: in place of the schema's, or NULL. */
 static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema,
                                                 const char *name, const void *event)
@@ -11266,19 +11281,11 @@ static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_sche
     unsigned char own_id[16];
     vitp_place    place = { NULL, NULL };
     vitp_type    *type = vitp_type_of(r, schema);
-    vitp_source   from = { r,
-                           schema,
-                           event,
-                           name,
-                           *(const vit_op *const *)event,
-                           NULL,
-                           0,
-                           { true, VITP_SEED_NONE, 1.0 } };
+    vitp_source   from = vitp_record_source(r, schema, name, event);
     bool          error = (schema->flags & VIT_ROW_ERROR) != 0;
     bool          make_id = !from.op && (schema->flags & VIT_ROW_CORRELATED);
     uint32_t      bound;
     if (!type) return vitp_record_refuse(r, VIT_INVALID);
-    if (from.op) from.id = from.op->correlation_id;
     if (make_id && r->sampling == VIT_SAMPLE_FLOW) vitp_id_next(r->ids, own_id), from.id = own_id;
     if (!error) from.choice = vitp_sample(r, &type->verdict, schema->name, schema->rate, from.id);
     if (!from.choice.keep) return vitp_record_refuse(r, VIT_SAMPLED_OUT);
@@ -11573,26 +11580,37 @@ static void vitp_repeat_forget(vitp_ledger *l)
     vitp_repeat_renew(l);
 }
 
-/* Records an error event of the catalogue, the first time in a session; then it is counted. The
-   last member of the schema is its error_hash. */
+/* Records an encoded error, or counts it when it came before in this session. Its error_hash is the
+   last member; labels, seen: of its fingerprint. */
+static vit_status vitp_repeat_record(vitp_encoder *e, uint32_t labels, const uint32_t seen[4])
+{
+    vitp_recorder *r = e->recorder;
+    uint32_t       hash[2], claim = 0, index = VITP_REPEATS_MAX;
+    bool           fresh = true, accepted;
+    vit_status     status = VIT_OK;
+    if (!e->bad && !e->closed) {
+        memcpy(hash, e->data + e->size - sizeof hash, sizeof hash);
+        index = vitp_repeat_find(r->ledger, hash, labels, &claim, &fresh);
+    }
+    if (index == VITP_REPEATS_MAX) return vitp_record_end(e, true); /* nowhere to count it */
+    if (fresh) status = vitp_record_end(e, true);
+    else vitp_repeat_count(r->ledger, index);
+    accepted = status == VIT_OK || status == VIT_TRUNCATED;
+    if (fresh) vitp_repeat_settle(r, index, claim, accepted);
+    if (accepted) vitp_repeat_remember(r, seen, index, claim);
+    return status;
+}
+
+/* The same of an event of the catalogue, whose texts have this fingerprint. */
 static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, const char *name,
                                     const void *event, const vitp_print *print)
 {
     uint64_t      memory[VITP_RECORD_MAX / 8u];
     unsigned char own_id[16];
-    uint32_t      hash[2], seen[4], claim = 0, index = VITP_REPEATS_MAX;
-    bool          fresh = true;
-    vit_status    status;
+    uint32_t      seen[4];
     vitp_encoder  e;
     vitp_type    *type;
-    vitp_source   from = { r,
-                           schema,
-                           event,
-                           name,
-                           *(const vit_op *const *)event,
-                           NULL,
-                           0,
-                           { true, VITP_SEED_NONE, 1.0 } };
+    vitp_source   from = vitp_record_source(r, schema, name, event);
     vitp_print_end(print, seen);
     if (vitp_repeat_seen(r, seen)) return VIT_OK;
     if (name && !vitp_text_name_size(name)) {
@@ -11601,20 +11619,9 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
     }
     if (!(type = vitp_type_of(r, schema))) return vitp_record_refuse(r, VIT_INVALID);
     from.type = (uint32_t)(type - r->types);
-    if (!from.op) vitp_id_next(r->ids, own_id);
-    from.id = from.op ? from.op->correlation_id : own_id;
+    if (!from.id) vitp_id_next(r->ids, own_id), from.id = own_id;
     vitp_record_encode(&e, &from, memory, sizeof memory);
-    if (!e.bad && !e.closed) {
-        memcpy(hash, e.data + e.size - sizeof hash, sizeof hash);
-        index = vitp_repeat_find(r->ledger, hash, print->labels, &claim, &fresh);
-        if (index == VITP_REPEATS_MAX) fresh = true;
-    }
-    if (!fresh) vitp_repeat_count(r->ledger, index);
-    status = fresh ? vitp_record_end(&e, true) : VIT_OK;
-    if (index == VITP_REPEATS_MAX) return status;
-    if (fresh) vitp_repeat_settle(r, index, claim, status == VIT_OK || status == VIT_TRUNCATED);
-    if (status == VIT_OK || status == VIT_TRUNCATED) vitp_repeat_remember(r, seen, index, claim);
-    return status;
+    return vitp_repeat_record(&e, print->labels, seen);
 }
 
 /* ============================================================================================
@@ -15372,7 +15379,6 @@ static void vitp_worker_use_identity(vit_client *t)
 {
     vitp_id_hash(t->own.ledger->writer.mark, t->settings.hwid, strlen(t->settings.hwid),
                  t->settings.salt);
-    vitp_worker_save_marker(t);
     memcpy(t->wire.hwid, t->settings.hwid, sizeof t->wire.hwid);
     t->wire.client_type = t->client_type;
 #ifndef VITELEMETRY_NO_FILES
@@ -15380,6 +15386,7 @@ static void vitp_worker_use_identity(vit_client *t)
 #endif
     vitp_cell_write(&t->recorder.salt, t->settings.salt, 32);
     vitp_worker_reseed(t);
+    vitp_worker_save_marker(t);
 }
 
 /* Makes what is missing of hwid and salt, in memory. */
@@ -15642,7 +15649,8 @@ static void vitp_worker_pool_prefix(const vit_client *t, char out[VITP_LABEL_MAX
     (void)snprintf(out, VITP_LABEL_MAX + 32u, "%s-%s.", t->client_type, hex);
 }
 
-static bool vitp_worker_pool_path(const vit_client *t, const char *folder,
+/* end: ".pool" or ".run". */
+static bool vitp_worker_pool_path(const vit_client *t, const char *folder, const char *end,
                                   char out[VITP_POOL_PATH_MAX])
 {
     char          prefix[VITP_LABEL_MAX + 32u], hex[17];
@@ -15651,7 +15659,7 @@ static bool vitp_worker_pool_path(const vit_client *t, const char *folder,
     if (!vitp_id_random(random, sizeof random)) return false;
     vitp_text_hex(hex, random, 8);
     vitp_worker_pool_prefix(t, prefix);
-    n = snprintf(out, VITP_POOL_PATH_MAX, "%s/%s%s.pool", folder, prefix, hex);
+    n = snprintf(out, VITP_POOL_PATH_MAX, "%s/%s%s%s", folder, prefix, hex, end);
     return n > 0 && (size_t)n < VITP_POOL_PATH_MAX - 8u;
 }
 
@@ -15687,7 +15695,8 @@ static bool vitp_worker_map_pool(vit_client *t, uint32_t capacity)
     if (!t->settings_folder[0]) return false;
     for (i = 0; vitp_worker_pool_folder(t, i, folder); i++)
         if (folder[0] && vitp_os_make_folder(folder) && vitp_worker_has_place(t, folder) &&
-            vitp_worker_pool_path(t, folder, path) && vitp_os_pool_create(&t->own.file, path, size))
+            vitp_worker_pool_path(t, folder, ".pool", path) &&
+            vitp_os_pool_create(&t->own.file, path, size))
             return true;
     return false;
 }
@@ -15695,17 +15704,15 @@ static bool vitp_worker_map_pool(vit_client *t, uint32_t capacity)
 /* From now on the next start knows of this run, should it not end in order. */
 static void vitp_worker_open_run(vit_client *t)
 {
-    char folder[VITP_PATH_MAX], path[VITP_POOL_PATH_MAX];
-    if (!t->settings_folder[0] || t->own.ledger->run.state != VITP_RUN_NONE) return;
+    const char *folder = t->settings_folder;
+    char        path[VITP_POOL_PATH_MAX];
+    if (!folder[0] || t->own.ledger->run.state != VITP_RUN_NONE) return;
     t->own.ledger->run.state = VITP_RUN_OPEN;
     t->own.ledger->run.alive_ns = vitp_os_now_ns();
     if (VITP_ATOMIC_LOAD(&t->recorder.outlives)) return;
-    (void)vitp_text_copy(folder, sizeof folder, t->settings_folder);
     if (!vitp_os_make_folder(folder) || !vitp_worker_has_place(t, folder) ||
-        !vitp_worker_pool_path(t, folder, path))
+        !vitp_worker_pool_path(t, folder, ".run", path) || !vitp_os_pool_begin(&t->marker, path))
         return;
-    (void)vitp_text_copy(path + strlen(path) - 5u, 5, ".run"); /* in place of .pool */
-    if (!vitp_os_pool_begin(&t->marker, path)) return;
     vitp_worker_save_marker(t);
     if (!vitp_os_pool_rename(&t->marker, path)) vitp_os_pool_remove(&t->marker);
 }
@@ -16097,7 +16104,7 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
         break;
     case VITP_STOCK_READABLE:
         if (vitp_worker_is_orphan(&w)) vitp_worker_hear_pool(t, &s->file, &w);
-        if (!vitp_worker_is_orphan(&w) || !vitp_worker_pool_path(t, folder, path) ||
+        if (!vitp_worker_is_orphan(&w) || !vitp_worker_pool_path(t, folder, ".pool", path) ||
             !vitp_worker_copy_pool(t, s, w.capacity) || !vitp_os_pool_rename(&s->file, path))
             vitp_worker_put_down(t, false);
         else vitp_worker_take_over(t, s, w.capacity);
@@ -17557,14 +17564,16 @@ static void vitp_crash_begin(vit_client *t)
     if (!VITP_ATOMIC_LOAD(&t->recorder.outlives)) return;
     scene->module_count = vitp_os_modules(scene->modules, VITP_MODULES_MAX);
     own = vitp_crash_module(scene, vitp_os_own_code());
-    if (own && own != scene->modules) scene->only = (uint32_t)(own - scene->modules) + 1u;
+    if (!own) return; /* whose crashes are ours cannot be told */
+    if (own != scene->modules) scene->only = (uint32_t)(own - scene->modules) + 1u;
     if (vitp_os_crash_begin(vitp_crash_write, vitp_crash_withdraw, t))
         t->own.ledger->run.handler = 1u;
     else vitp_log_note(&t->recorder.log, VIT_LOG_CRASH_TAKEN);
 }
 
 static void vitp_crash_end(vit_client *t) { vitp_os_crash_end(t); }
-#endif                                  /* !VITELEMETRY_NO_CRASH */
+
+#endif /* !VITELEMETRY_NO_CRASH */
 
 /* ============================================================================================
    >>session: sessions and context
