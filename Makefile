@@ -289,11 +289,11 @@ $(B)/tests/crash_loop: tests/crash_loop.c tests/kill.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 
-$(B)/tests/crashes: tests/crashes.c tests/kill.h vitelemetry.h | $(B)/tests/crashes_plugin.so $(B)/tests/crashes_nothing.so
+$(B)/tests/crashes: tests/crashes.c tests/kill.h tests/environment.h vitelemetry.h | $(B)/tests/crashes_plugin.so $(B)/tests/crashes_nothing.so
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread -ldl
 
-$(B)/tests/crashes_plugin.so: tests/crashes.c tests/kill.h vitelemetry.h
+$(B)/tests/crashes_plugin.so: tests/crashes.c tests/kill.h tests/environment.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -DCRASHES_PLUGIN -fPIC -shared -I. $< -o $@ -pthread
 

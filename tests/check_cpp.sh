@@ -10,23 +10,8 @@ passed=0 failed=0
 rm -rf "$D"
 mkdir -p "$D"
 
-# check NAME COMMAND ...: passes when the command does; shows what it said when it does not
-check() {
-    name=$1
-    shift
-    if "$@" >"$D/log" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok    $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL  $name"
-        grep -v '^ok' "$D/log" | head -12 | sed 's/^/      /'
-    fi
-}
-skip() { echo "skip  $1"; }
-has() { command -v "$1" >/dev/null 2>&1; }
+. tests/lib.sh
 cxx() { "$cxx" -std="$std" $W -O1 "$ETC" -I. "$@"; }
-empty() { ! grep . "$1"; }
 
 printf '#define VITELEMETRY_IMPLEMENTATION\n#include "vitelemetry.h"\n' >"$D/impl.c"
 impl() { "$cc" -std=c99 -O1 "$ETC" -I. -c "$D/impl.c" -o "$D/impl.o"; }

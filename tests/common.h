@@ -27,6 +27,8 @@
 
 #include <cmocka.h>
 
+#include "environment.h"
+
 #define TEST_FN     static __attribute__((unused))
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -590,47 +592,10 @@ TEST_FN const char *setting_of(const char *path, const char *name)
     return value;
 }
 
-/* Takes away what the machine that tests says about consent, and names a user that no text has. */
+/* A machine that says nothing about consent, and a user that no text names. */
 TEST_FN void environment_clear(void)
 {
-    static const char *const names[] = { "DO_NOT_TRACK",
-                                         "VI_NO_TELEMETRY",
-                                         "VECTOR_INSPECTOR_TELEMETRY_OPTOUT",
-                                         "VITELEMETRY_OPTOUT",
-                                         "DOTNET_CLI_TELEMETRY_OPTOUT",
-                                         "HOMEBREW_NO_ANALYTICS",
-                                         "POWERSHELL_TELEMETRY_OPTOUT",
-                                         "NEXT_TELEMETRY_DISABLED",
-                                         "GATSBY_TELEMETRY_DISABLED",
-                                         "AZURE_CORE_COLLECT_TELEMETRY",
-                                         "SAM_CLI_TELEMETRY",
-                                         "XDG_STATE_HOME",
-                                         "XDG_CONFIG_HOME",
-                                         "CI",
-                                         "TF_BUILD",
-                                         "GITHUB_ACTIONS",
-                                         "GITLAB_CI",
-                                         "APPVEYOR",
-                                         "TRAVIS",
-                                         "CIRCLECI",
-                                         "BUILDKITE",
-                                         "TEAMCITY_VERSION",
-                                         "JB_SPACE_API_URL",
-                                         "JENKINS_URL",
-                                         "DRONE",
-                                         "NETLIFY",
-                                         "BITBUCKET_COMMIT",
-                                         "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI",
-                                         "bamboo_planKey",
-                                         "TASK_ID",
-                                         "RUN_ID",
-                                         "PYTEST_CURRENT_TEST",
-                                         "CODEBUILD_BUILD_ID",
-                                         "BUILD_ID",
-                                         "BUILD_URL",
-                                         "PROJECT_ID" };
-    size_t                   i;
-    for (i = 0; i < COUNT_OF(names); i++) unsetenv(names[i]);
+    environment_forget();
     setenv("USER", "zq.tester", 1);
     setenv("LOGNAME", "zq.tester", 1);
     setenv("HOME", "/nonexistent/zq.tester", 1);

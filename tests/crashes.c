@@ -43,6 +43,7 @@ static int plain_queue;
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
 
+#include "environment.h"
 #include "kill.h"
 
 #include <dlfcn.h>
@@ -1036,6 +1037,19 @@ static void begin(const char *what)
     forget();
 }
 
+/* One case: a child plays it and ends by this signal, or in order (0); then what is told. */
+static void expect(const char *what, void (*play_fn)(const play *p), const play *p, int number,
+                   const char *name, uint32_t exceptions, const char *reason)
+{
+    int status;
+    begin(what);
+    status = run_child(play_fn, p);
+    if (number) want(killed_by(status, number), "it did not end by its signal");
+    else want(status == 0, "it did not end in order");
+    told(name, exceptions, reason);
+    settle();
+}
+
 /* -- ignored signals */
 
 static void play_ignored(const play *p)
@@ -1121,17 +1135,12 @@ static void check_repairs(void)
     begin("faults that the host repairs, without us");
     want(run_child(play_repairs, &p) == 0, "it did not end in order");
     without = shared->ns;
-    begin("faults that the host repairs, then killed");
     p.ours = true;
     p.place = 1;
-    want(killed_by(run_child(play_repairs, &p), SIGKILL), "it was not killed");
-    told("repairs", 0, "forced_close");
-    settle();
-    begin("faults that the host repairs, then in order");
+    expect("faults that the host repairs, then killed", play_repairs, &p, SIGKILL, "repairs", 0,
+           "forced_close");
     p.place = 0;
-    want(run_child(play_repairs, &p) == 0, "it did not end in order");
-    told("repairs", 0, NULL);
-    settle();
+    expect("faults that the host repairs, then in order", play_repairs, &p, 0, "repairs", 0, NULL);
     printf("a fault that the host repairs takes %.2f us, with crash_handler %.2f us: ratio %.2f\n",
            (double)without / 1e3 / FAULTS_COUNT, (double)shared->ns / 1e3 / FAULTS_COUNT,
            without ? (double)shared->ns / (double)without : 0.0);
@@ -1176,15 +1185,11 @@ static void play_jump(const play *p)
 static void check_jump(void)
 {
     play p = nobody;
-    begin("the host jumps out of its handler, then ends in order");
-    want(run_child(play_jump, &p) == 0, "it did not end in order");
-    told("jump", 0, NULL);
-    settle();
-    begin("the host jumps out of its handler, goes on for more than 2 s and is killed");
+    expect("the host jumps out of its handler, then ends in order", play_jump, &p, 0, "jump", 0,
+           NULL);
     p.place = 1;
-    want(killed_by(run_child(play_jump, &p), SIGKILL), "it was not killed");
-    told("jump", 0, "forced_close");
-    settle();
+    expect("the host jumps out of its handler, goes on for more than 2 s and is killed", play_jump,
+           &p, SIGKILL, "jump", 0, "forced_close");
     begin("the host jumps out of its handler, goes on, and crashes after all");
     p.place = 2;
     want(killed_by(run_child(play_jump, &p), SIGABRT), "it did not crash");
@@ -1212,16 +1217,10 @@ static void play_returns(const play *p)
 static void check_returns(void)
 {
     play p = nobody;
-    begin("abort(), the host's handler returns");
     p.place = 1;
-    want(killed_by(run_child(play_returns, &p), SIGABRT), "it did not crash");
-    told("returns", 1, "crash");
-    settle();
-    begin("raise(SIGABRT), the host's handler returns");
+    expect("abort(), the host's handler returns", play_returns, &p, SIGABRT, "returns", 1, "crash");
     p.place = 0;
-    want(run_child(play_returns, &p) == 0, "it did not end in order");
-    told("returns", 0, NULL);
-    settle();
+    expect("raise(SIGABRT), the host's handler returns", play_returns, &p, 0, "returns", 0, NULL);
 }
 
 /* -- the handlers are given back */
@@ -1380,29 +1379,15 @@ static void check_hooks(void)
     begin("the host's own stack for signals");
     want(run_child(play_own_stack, &p) == 0, "it did not end in order");
     settle();
-    begin("a handler on top, after vit_destroy");
     p.place = 0;
-    want(run_child(play_on_top, &p) == 0, "it did not end in order");
-    told("top", 0, NULL);
-    settle();
-    begin("a handler on top, a crash under it");
+    expect("a handler on top, after vit_destroy", play_on_top, &p, 0, "top", 0, NULL);
     p.place = 1;
-    want(killed_by(run_child(play_on_top, &p), SIGABRT), "it did not crash");
-    told("top", 1, "crash");
-    settle();
-    begin("a handler on top, after vit_destroy, a crash of the next client");
+    expect("a handler on top, a crash under it", play_on_top, &p, SIGABRT, "top", 1, "crash");
     p.place = 2;
-    want(killed_by(run_child(play_on_top, &p), SIGABRT), "it did not crash");
-    told("top", 1, "crash");
-    settle();
-    begin("a second client");
-    want(killed_by(run_child(play_taken, &p), SIGSEGV), "it did not crash");
-    told("taken", 1, "crash");
-    settle();
-    begin("a handler that is used up");
-    want(killed_by(run_child(play_used_up, &p), SIGSEGV), "it did not crash");
-    told("used", 1, "crash");
-    settle();
+    expect("a handler on top, after vit_destroy, a crash of the next client", play_on_top, &p,
+           SIGABRT, "top", 1, "crash");
+    expect("a second client", play_taken, &p, SIGSEGV, "taken", 1, "crash");
+    expect("a handler that is used up", play_used_up, &p, SIGSEGV, "used", 1, "crash");
 }
 
 /* -- a forked child */
@@ -1450,21 +1435,12 @@ static void play_killed(const play *p)
 static void check_killed(void)
 {
     play p = nobody;
-    begin("killed, with crash_handler");
     p.ours = true;
-    want(killed_by(run_child(play_killed, &p), SIGKILL), "it was not killed");
-    told("killed", 0, "forced_close");
-    settle();
-    begin("killed, without crash_handler");
+    expect("killed, with crash_handler", play_killed, &p, SIGKILL, "killed", 0, "forced_close");
     p.ours = false;
-    want(killed_by(run_child(play_killed, &p), SIGKILL), "it was not killed");
-    told("killed", 0, "crash");
-    settle();
-    begin("a crash without crash_handler");
+    expect("killed, without crash_handler", play_killed, &p, SIGKILL, "killed", 0, "crash");
     p.how = way_named("null_read");
-    want(killed_by(run_child(play_killed, &p), SIGSEGV), "it did not crash");
-    told("killed", 0, "crash");
-    settle();
+    expect("a crash without crash_handler", play_killed, &p, SIGSEGV, "killed", 0, "crash");
 }
 
 /* -- the next start may not, or is not alone */
@@ -1601,11 +1577,8 @@ static void check_plain(void)
     told("plain", 0, "crash");
     plain_queue = 0;
     settle();
-    begin("a queue in plain memory: killed");
     p.how = NULL;
-    want(killed_by(run_child(play_plain, &p), SIGKILL), "it was not killed");
-    told("plain", 0, "crash");
-    settle();
+    expect("a queue in plain memory: killed", play_plain, &p, SIGKILL, "plain", 0, "crash");
 }
 
 /* -- more modules than are looked at */
@@ -1723,19 +1696,8 @@ static void check_cores(void)
 /* What who runs the tests refuses for himself is no matter of theirs. */
 static void clear_environment(void)
 {
-    static const char *const names[] = { "DO_NOT_TRACK",
-                                         "VI_NO_TELEMETRY",
-                                         "VITELEMETRY_OPTOUT",
-                                         "CRASHES_TELEMETRY_OPTOUT",
-                                         "DOTNET_CLI_TELEMETRY_OPTOUT",
-                                         "HOMEBREW_NO_ANALYTICS",
-                                         "POWERSHELL_TELEMETRY_OPTOUT",
-                                         "NEXT_TELEMETRY_DISABLED",
-                                         "GATSBY_TELEMETRY_DISABLED",
-                                         "AZURE_CORE_COLLECT_TELEMETRY",
-                                         "SAM_CLI_TELEMETRY" };
-    uint32_t                 i;
-    for (i = 0; i < COUNT(names); i++) unsetenv(names[i]);
+    environment_forget();
+    unsetenv("CRASHES_TELEMETRY_OPTOUT");
     setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
 }
 

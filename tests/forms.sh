@@ -10,28 +10,13 @@ rm -rf "$D"
 mkdir -p "$D"
 unset DO_NOT_TRACK VI_NO_TELEMETRY VECTOR_INSPECTOR_TELEMETRY_OPTOUT
 
-# check NAME COMMAND ...: passes when the command does; shows what it said when it does not
-check() {
-    name=$1
-    shift
-    if "$@" >"$D/log" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok    $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL  $name"
-        head -12 "$D/log" | sed 's/^/      /'
-    fi
-}
+. tests/lib.sh
 
 checkxx() { ! has "$cxx" || check "$@"; } # what needs the C++ compiler
-skip() { echo "skip  $1"; }
-has() { command -v "$1" >/dev/null 2>&1; }
 
 c() { "$cc" -std=c99 $WC -I. "$@"; }
 cxx() { "$cxx" -std=c++11 $W -I. "$@"; }
 runs() { "$D/$1" >"$D/out" && grep -qx ok "$D/out"; }
-empty() { ! grep . "$1"; }
 
 # ---- two files, one implementation ---------------------------------------------------------------
 

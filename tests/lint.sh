@@ -14,6 +14,10 @@ for f in $H examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tes
     none "$f: ASCII, no tabs, no trailing blanks" "$(LC_ALL=C grep -nE '[^ -~]| $' "$f" | head -3)"
 done
 
+# the top level holds these and nothing else
+none "nothing else lies at the top" "$(git ls-files 2>/dev/null | cut -d/ -f1 | sort -u |
+    grep -vxE '\..*|Makefile|README\.md|UNLICENSE|vitelemetry\.h|examples|tests|bench' | head -3)"
+
 # sections, in their order
 want='limits atomics platform log text sha256 ids scrub json queue ledger record wire spool settings backoff curl winhttp consent stock audit worker crash session error client events'
 have=$(grep -oE '^(/\*|  ) >>[a-z0-9]+' $H | sed 's/.*>>//' | tr '\n' ' ' | sed 's/ $//')

@@ -43,6 +43,14 @@ static void check(int good, const char *what)
 #define CHECK(condition) check((condition) ? 1 : 0, #condition)
 #define HAS(body, text)  check(strstr(bodies[body], text) != NULL, "no " text)
 
+static unsigned not_built; /* how often the log said that there is no crash handler */
+
+static void note(vit_log_level level, vit_log_item item, const char *text, void *user)
+{
+    (void)level, (void)text, (void)user;
+    if (item == VIT_LOG_CRASH_NOT_BUILT) not_built++;
+}
+
 static vit_client *client(void)
 {
     vit_options o;
@@ -53,6 +61,8 @@ static vit_client *client(void)
     o.consent = VIT_CONSENT_VERBOSE;
     o.allow_in_ci = true;
     o.transport.send_fn = keep;
+    o.logger.log_fn = note;
+    o.crash_handler = true;
     return vit_create(&o);
 }
 
@@ -142,6 +152,11 @@ int main(void)
     CHECK(vit_should_sample("e", 1.0, "s") && !vit_should_sample("e", 0.0, "s"));
     CHECK(strcmp(vit_version(), VITELEMETRY_VERSION) == 0);
     CHECK(vit_track_feature_toggled(NULL, NULL) == VIT_DISABLED);
+#ifdef VITELEMETRY_NO_CRASH
+    CHECK(not_built == 1);
+#else
+    CHECK(not_built == 0);
+#endif
     if (failures == 0) printf("smoke: ok\n");
     return failures ? 1 : 0;
 }

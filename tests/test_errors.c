@@ -518,6 +518,48 @@ static void test_bad_texts(void **state)
     bench_free(&b);
 }
 
+/* A logger that fails, and says so by the client whose log it is. */
+typedef struct echo {
+    vit_client *t;
+    unsigned    calls, deepest, depth;
+} echo;
+
+static void fail_while_logging(vit_log_level level, vit_log_item item, const char *text, void *user)
+{
+    echo     *e = (echo *)user;
+    vit_error error = error_make("LogError", text);
+    (void)level, (void)item;
+    if (++e->depth > e->deepest) e->deepest = e->depth;
+    e->calls++;
+    error.frame = error.trace = text;
+    (void)vit_track_error(e->t, &error);
+    error.event_name = "bad name!"; /* is logged, too */
+    (void)vit_track_error(e->t, &error);
+    (void)vit_fail(e->t, NULL, "also bad!", NULL, 1);
+    vit_qt_message(e->t, 3, text, 1, text, text, text);
+    e->depth--;
+}
+
+/* Errors in our own way of reporting errors end. */
+static void test_errors_of_errors(void **state)
+{
+    bench b;
+    echo  e = { NULL, 0, 0, 0 };
+    (void)state;
+    bench_make(&b);
+    b.o.logger.log_fn = fail_while_logging;
+    b.o.logger.user = &e;
+    e.t = bench_client(&b);
+    e.calls = 0;
+    assert_int_equal(vit_track_error(e.t, NULL), VIT_INVALID);
+    assert_in_range(e.calls, 1, 4); /* each item once */
+    assert_int_equal(e.deepest, 1);
+    assert_true(vit_flush(e.t, 1000));
+    assert_in_range(times_of(&b.w, "Error"), 1, 4);
+    end(e.t);
+    bench_free(&b);
+}
+
 /* ---- a run that did not end in order --------------------------------------------------------- */
 
 /* Files of the folder, and of the pools beside it, whose name ends so. */
@@ -974,29 +1016,18 @@ static void test_ended_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_storm),
-        cmocka_unit_test(test_same_hash),
-        cmocka_unit_test(test_sessions_apart),
-        cmocka_unit_test(test_told_in_time),
-        cmocka_unit_test(test_many_sessions),
-        cmocka_unit_test(test_child),
-        cmocka_unit_test(test_many_different),
-        cmocka_unit_test(test_refused_first),
-        cmocka_unit_test(test_purged),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_fail_codes),
-        cmocka_unit_test(test_qt),
-        cmocka_unit_test(test_bad_texts),
-        cmocka_unit_test(test_told_once),
-        cmocka_unit_test(test_marker),
-        cmocka_unit_test(test_marker_consent),
-        cmocka_unit_test(test_told_with_consent),
-        cmocka_unit_test(test_told_by_queue),
-        cmocka_unit_test(test_told_under_one_key),
-        cmocka_unit_test(test_marker_hostile),
-        cmocka_unit_test(test_told_by_one),
-        cmocka_unit_test(test_fatal_refused),
-        cmocka_unit_test(test_ended_in_order),
+        cmocka_unit_test(test_storm),          cmocka_unit_test(test_same_hash),
+        cmocka_unit_test(test_sessions_apart), cmocka_unit_test(test_told_in_time),
+        cmocka_unit_test(test_many_sessions),  cmocka_unit_test(test_child),
+        cmocka_unit_test(test_many_different), cmocka_unit_test(test_refused_first),
+        cmocka_unit_test(test_purged),         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_fail_codes),     cmocka_unit_test(test_qt),
+        cmocka_unit_test(test_bad_texts),      cmocka_unit_test(test_errors_of_errors),
+        cmocka_unit_test(test_told_once),      cmocka_unit_test(test_marker),
+        cmocka_unit_test(test_marker_consent), cmocka_unit_test(test_told_with_consent),
+        cmocka_unit_test(test_told_by_queue),  cmocka_unit_test(test_told_under_one_key),
+        cmocka_unit_test(test_marker_hostile), cmocka_unit_test(test_told_by_one),
+        cmocka_unit_test(test_fatal_refused),  cmocka_unit_test(test_ended_in_order),
     };
     environment_clear();
     setenv("XDG_RUNTIME_DIR", folder_run(), 1);

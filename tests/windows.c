@@ -230,6 +230,24 @@ static void test_settings(void)
     check(files() == 1, "and the settings are all that is left: %u", files());
 }
 
+static bool is_called(int code, const char *name)
+{
+    char text[VITP_LABEL_MAX + 1u];
+    vitp_error_code(code, text);
+    return strcmp(text, name) == 0;
+}
+
+/* What vit_fail says of a code. */
+static void test_error_names(void)
+{
+    CHECK(is_called(2, "ENOENT"), "an errno comes before an error of the same number");
+    CHECK(is_called((int)0x80070002u, "ERROR_FILE_NOT_FOUND"), "unless it is an HRESULT");
+    CHECK(is_called((int)0x80070020u, "ERROR_SHARING_VIOLATION"), "ERROR_SHARING_VIOLATION");
+    CHECK(is_called(ERROR_ALREADY_EXISTS, "ERROR_ALREADY_EXISTS"), "ERROR_ALREADY_EXISTS");
+    CHECK(is_called((int)0x80004005u, "-2147467259"), "another HRESULT is a number");
+    CHECK(is_called(31337, "31337"), "and so is what nobody knows");
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) return 2;
@@ -244,6 +262,7 @@ int main(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/b", argv[1]);
     test_process(argv[0]);
     test_settings();
+    test_error_names();
     printf("%u passed, %u failed\n", passed, failed);
     return failed ? 1 : 0;
 }
