@@ -2325,6 +2325,8 @@ static void vitp_os_pool_close(vitp_os_pool *m)
     m->open = false;
 }
 
+/* The open handle is the lock. */
+static void vitp_os_pool_share(vitp_os_pool *m) { (void)m; }
 static void vitp_os_pool_unlock(vitp_os_pool *m) { vitp_os_pool_close(m); }
 
 /* Nobody can remove it while it is open. */
@@ -3600,10 +3602,15 @@ static bool vitp_os_pool_is_at(const vitp_os_pool *m, const char *path)
 
 static bool vitp_os_pool_is_there(const vitp_os_pool *m) { return vitp_os_pool_is_at(m, m->path); }
 
-/* Lets go also of what a forked child has a copy of. */
-static void vitp_os_pool_unlock(vitp_os_pool *m)
+/* Others may lock it while it is read here; so may they where a forked child has a copy of it. */
+static void vitp_os_pool_share(vitp_os_pool *m)
 {
     if (m->open) (void)flock(m->file, LOCK_UN);
+}
+
+static void vitp_os_pool_unlock(vitp_os_pool *m)
+{
+    vitp_os_pool_share(m);
     vitp_os_pool_close(m);
 }
 
@@ -12987,6 +12994,7 @@ static bool vitp_spool_look_for(const char *folder, const char *name, void *user
     if (!q->key) return true;
     memset(&f, 0, sizeof f);
     (void)vitp_os_pool_open(&f.file, path);
+    vitp_os_pool_share(&f.file); /* whoever finds a file locked does not look again soon */
     bytes = f.file.open && f.file.size <= q->spool->cap ? vitp_spool_load(q->spool, &f) : NULL;
     w = vitp_spool_walk_from(bytes, sizeof f.head, f.head.end);
     while (bytes && !q->found && vitp_spool_step(&w))
