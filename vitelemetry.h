@@ -1690,7 +1690,15 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_pool                  a file in memory that outlives the process, and a lock on it that
                                  does not
    vitp_os_modules, _crash_begin what is loaded, and a hook that is called when the process crashes
+
+   Each call of the system that can fail, waits or holds something, and malloc and free, is written
+   VITP_OS(name)(...): a test defines VITP_OS first to put functions of its own in their places
+   (tests/torture.h).
    ============================================================================================ */
+
+#ifndef VITP_OS
+#define VITP_OS(name) name
+#endif
 
 typedef enum vitp_os_read {
     VITP_OS_READ_OK,
@@ -1802,8 +1810,8 @@ static uint64_t vitp_os_now_ns(void)
 {
     LARGE_INTEGER ticks, per_s;
     uint64_t      whole, rest;
-    QueryPerformanceCounter(&ticks);
-    QueryPerformanceFrequency(&per_s);
+    VITP_OS(QueryPerformanceCounter)(&ticks);
+    VITP_OS(QueryPerformanceFrequency)(&per_s);
     whole = (uint64_t)ticks.QuadPart / (uint64_t)per_s.QuadPart;
     rest = (uint64_t)ticks.QuadPart % (uint64_t)per_s.QuadPart;
     return whole * 1000000000u + rest * 1000000000u / (uint64_t)per_s.QuadPart;
@@ -1816,7 +1824,7 @@ static uint64_t vitp_os_wall_ns(void)
 {
     FILETIME t;
     uint64_t ticks; /* of 100 ns, since 1601 */
-    GetSystemTimeAsFileTime(&t);
+    VITP_OS(GetSystemTimeAsFileTime)(&t);
     ticks = ((uint64_t)t.dwHighDateTime << 32) | t.dwLowDateTime;
     return ticks > 116444736000000000u ? (ticks - 116444736000000000u) * 100u : 0u;
 }
@@ -1829,27 +1837,27 @@ static bool vitp_os_random(void *out, size_t size)
         FARPROC   address;
         random_fn call;
     } f;
-    HMODULE module = LoadLibraryA("advapi32.dll");
+    HMODULE module = VITP_OS(LoadLibraryA)("advapi32.dll");
     bool    ok = false;
     if (!module) return false;
-    f.address = GetProcAddress(module, "SystemFunction036");
+    f.address = VITP_OS(GetProcAddress)(module, "SystemFunction036");
     if (f.address) ok = f.call(out, (ULONG)size) != 0;
-    FreeLibrary(module);
+    VITP_OS(FreeLibrary)(module);
     return ok;
 }
 
-static const char *vitp_os_env(const char *name) { return getenv(name); }
+static const char *vitp_os_env(const char *name) { return VITP_OS(getenv)(name); }
 
 static bool vitp_os_users_differ(void) { return false; }
 
 static uintptr_t vitp_os_thread_id(void) { return (uintptr_t)GetCurrentThreadId(); }
 
-static uint32_t vitp_os_process_id(void) { return (uint32_t)GetCurrentProcessId(); }
+static uint32_t vitp_os_process_id(void) { return (uint32_t)VITP_OS(GetCurrentProcessId)(); }
 
 #ifndef VITELEMETRY_NO_THREADS
 static bool vitp_os_heavy_barrier(void)
 {
-    FlushProcessWriteBuffers();
+    VITP_OS(FlushProcessWriteBuffers)();
     return true;
 }
 
@@ -1887,22 +1895,25 @@ static void vitp_os_broadcast(vitp_os_cond *c) { WakeAllConditionVariable(&c->co
 #ifndef VITELEMETRY_NO_THREADS
 static void vitp_os_cond_wait(vitp_os_cond *c, vitp_os_mutex *m, uint32_t ms)
 {
-    (void)SleepConditionVariableCS(&c->condition, &m->lock, ms);
+    (void)VITP_OS(SleepConditionVariableCS)(&c->condition, &m->lock, ms);
 }
 #endif
 
 static bool vitp_os_wake_init(vitp_os_wake *w)
 {
-    w->event = CreateEventA(NULL, FALSE, FALSE, NULL);
+    w->event = VITP_OS(CreateEventA)(NULL, FALSE, FALSE, NULL);
     return w->event != NULL;
 }
 
-static void vitp_os_wake_free(vitp_os_wake *w) { CloseHandle(w->event); }
-static void vitp_os_wake_set(vitp_os_wake *w) { SetEvent(w->event); }
+static void vitp_os_wake_free(vitp_os_wake *w) { VITP_OS(CloseHandle)(w->event); }
+static void vitp_os_wake_set(vitp_os_wake *w) { VITP_OS(SetEvent)(w->event); }
 #ifndef VITELEMETRY_NO_THREADS
-static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms) { WaitForSingleObject(w->event, ms); }
+static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
+{
+    VITP_OS(WaitForSingleObject)(w->event, ms);
+}
 #endif
-static void vitp_os_sleep(uint32_t ms) { Sleep(ms); }
+static void vitp_os_sleep(uint32_t ms) { VITP_OS(Sleep)(ms); }
 
 #ifndef VITELEMETRY_NO_THREADS
 typedef struct vitp_os_thread {
@@ -1922,14 +1933,14 @@ static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, vo
 {
     t->run_fn = run_fn;
     t->argument = argument;
-    t->handle = CreateThread(NULL, 0, vitp_os_thread_main, t, 0, NULL);
+    t->handle = VITP_OS(CreateThread)(NULL, 0, vitp_os_thread_main, t, 0, NULL);
     return t->handle != NULL;
 }
 
 static void vitp_os_thread_join(vitp_os_thread *t)
 {
-    WaitForSingleObject(t->handle, INFINITE);
-    CloseHandle(t->handle);
+    VITP_OS(WaitForSingleObject)(t->handle, INFINITE);
+    VITP_OS(CloseHandle)(t->handle);
 }
 #endif
 
@@ -1939,11 +1950,11 @@ typedef struct vitp_os_page {
 
 static bool vitp_os_page_init(vitp_os_page *p, size_t size)
 {
-    p->memory = VirtualAlloc(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
+    p->memory = VITP_OS(VirtualAlloc)(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
     return p->memory != NULL;
 }
 
-static void vitp_os_page_free(vitp_os_page *p) { VirtualFree(p->memory, 0, MEM_RELEASE); }
+static void vitp_os_page_free(vitp_os_page *p) { VITP_OS(VirtualFree)(p->memory, 0, MEM_RELEASE); }
 static bool vitp_os_page_forked(const vitp_os_page *p)
 {
     (void)p;
@@ -1960,7 +1971,7 @@ static void vitp_os_name(char *out, size_t size)
     OSVERSIONINFOW v;
     memset(&v, 0, sizeof v);
     v.dwOSVersionInfoSize = sizeof v;
-    f.address = GetProcAddress(GetModuleHandleA("ntdll.dll"), "RtlGetVersion");
+    f.address = VITP_OS(GetProcAddress)(GetModuleHandleA("ntdll.dll"), "RtlGetVersion");
     if (f.address) (void)f.call(&v);
     if (v.dwBuildNumber >= 22000u) v.dwMajorVersion = 11u; /* Windows 11 still says 10.0 */
     snprintf(out, size, "Windows-%lu", (unsigned long)v.dwMajorVersion);
@@ -1969,7 +1980,7 @@ static void vitp_os_name(char *out, size_t size)
 static void vitp_os_arch(char *out, size_t size)
 {
     SYSTEM_INFO info;
-    GetNativeSystemInfo(&info);
+    VITP_OS(GetNativeSystemInfo)(&info);
     snprintf(out, size, "%s",
              info.wProcessorArchitecture == PROCESSOR_ARCHITECTURE_AMD64   ? "x86_64"
              : info.wProcessorArchitecture == PROCESSOR_ARCHITECTURE_INTEL ? "x86"
@@ -1989,7 +2000,7 @@ static uint64_t vitp_os_ram_bytes(void)
     MEMORYSTATUSEX status;
     memset(&status, 0, sizeof status);
     status.dwLength = sizeof status;
-    return GlobalMemoryStatusEx(&status) ? (uint64_t)status.ullTotalPhys : 0u;
+    return VITP_OS(GlobalMemoryStatusEx)(&status) ? (uint64_t)status.ullTotalPhys : 0u;
 }
 
 static bool vitp_os_from_wide(char *out, size_t size, const wchar_t *wide)
@@ -2000,7 +2011,7 @@ static bool vitp_os_from_wide(char *out, size_t size, const wchar_t *wide)
 static bool vitp_os_wide_env(char *out, size_t size, const wchar_t *name)
 {
     wchar_t wide[VITP_PATH_MAX];
-    DWORD   n = GetEnvironmentVariableW(name, wide, VITP_PATH_MAX);
+    DWORD   n = VITP_OS(GetEnvironmentVariableW)(name, wide, VITP_PATH_MAX);
     return n > 0 && n < VITP_PATH_MAX && vitp_os_from_wide(out, size, wide);
 }
 
@@ -2036,8 +2047,9 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
     (void)owner; /* the profile's rights see to it */
     *size = 0;
     if (!vitp_os_wide(wide, path)) return VITP_OS_READ_REFUSED;
-    file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
-                       NULL, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    file = VITP_OS(CreateFileW)(wide, GENERIC_READ,
+                                FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                                OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
     if (file == INVALID_HANDLE_VALUE) {
         DWORD error = GetLastError();
         return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ? VITP_OS_READ_ABSENT
@@ -2046,8 +2058,8 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
                    ? VITP_OS_READ_REFUSED
                    : VITP_OS_READ_LATER; /* as while a scanner has it open */
     }
-    ok = ReadFile(file, out, (DWORD)capacity, &n, NULL) != 0;
-    CloseHandle(file);
+    ok = VITP_OS(ReadFile)(file, out, (DWORD)capacity, &n, NULL) != 0;
+    VITP_OS(CloseHandle)(file);
     *size = n;
     return !ok ? VITP_OS_READ_LATER : n < capacity ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
 }
@@ -2097,14 +2109,14 @@ static bool vitp_os_ask_policy(vitp_os_policy *p, const char *client_type)
     } f;
     char    key[VITP_LABEL_MAX + 32u];
     wchar_t product[VITP_PATH_MAX];
-    HMODULE module = LoadLibraryA("advapi32.dll");
+    HMODULE module = VITP_OS(LoadLibraryA)("advapi32.dll");
     bool    ok;
     if (!module) return false;
     (void)snprintf(key, sizeof key, "SOFTWARE\\Policies\\%s", client_type);
-    f.address = GetProcAddress(module, "RegGetValueW");
+    f.address = VITP_OS(GetProcAddress)(module, "RegGetValueW");
     ok = f.address && vitp_os_wide(product, key);
     if (ok) vitp_os_registry_all(f.call, p, product);
-    FreeLibrary(module);
+    VITP_OS(FreeLibrary)(module);
     return ok;
 }
 
@@ -2148,11 +2160,11 @@ static bool vitp_os_make_folder(const char *path)
         wchar_t c = wide[i];
         if (c != L'/' && c != L'\\') continue;
         wide[i] = 0;
-        (void)CreateDirectoryW(wide, NULL);
+        (void)VITP_OS(CreateDirectoryW)(wide, NULL);
         wide[i] = c;
     }
-    (void)CreateDirectoryW(wide, NULL);
-    attributes = GetFileAttributesW(wide);
+    (void)VITP_OS(CreateDirectoryW)(wide, NULL);
+    attributes = VITP_OS(GetFileAttributesW)(wide);
     return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) &&
            !(attributes & FILE_ATTRIBUTE_REPARSE_POINT);
 }
@@ -2161,11 +2173,11 @@ static bool vitp_os_put_file(const wchar_t *path, const char *data, size_t size)
 {
     DWORD  n = 0;
     HANDLE file =
-        CreateFileW(path, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
+        VITP_OS(CreateFileW)(path, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
     bool ok;
     if (file == INVALID_HANDLE_VALUE) return false;
-    ok = WriteFile(file, data, (DWORD)size, &n, NULL) && n == size;
-    CloseHandle(file);
+    ok = VITP_OS(WriteFile)(file, data, (DWORD)size, &n, NULL) && n == size;
+    VITP_OS(CloseHandle)(file);
     return ok;
 }
 
@@ -2178,14 +2190,14 @@ static bool vitp_os_again(uint32_t *tries)
         *tries == VITP_OS_TRIES)
         return false;
     ++*tries;
-    Sleep(VITP_HOLD_MS / VITP_OS_TRIES);
+    VITP_OS(Sleep)(VITP_HOLD_MS / VITP_OS_TRIES);
     return true;
 }
 
 static bool vitp_os_move_file(const wchar_t *from, const wchar_t *to, DWORD flags)
 {
     uint32_t tries = 0;
-    while (!MoveFileExW(from, to, flags))
+    while (!VITP_OS(MoveFileExW)(from, to, flags))
         if (!vitp_os_again(&tries)) return false;
     return true;
 }
@@ -2204,7 +2216,7 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
          vitp_os_move_file(temporary, wide,
                            MOVEFILE_WRITE_THROUGH |
                                (only_new ? 0u : (DWORD)MOVEFILE_REPLACE_EXISTING));
-    if (!ok) (void)DeleteFileW(temporary);
+    if (!ok) (void)VITP_OS(DeleteFileW)(temporary);
     return ok;
 }
 
@@ -2218,8 +2230,8 @@ static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
     for (; *path; path++) hash = (hash ^ (unsigned char)*path) * 0x100000001b3u;
     (void)snprintf(name, sizeof name, "Local\\vitelemetry-%08lx%08lx", (unsigned long)(hash >> 32),
                    (unsigned long)(hash & 0xFFFFFFFFu));
-    mutex = CreateMutexA(NULL, FALSE, name);
-    *held = mutex && WaitForSingleObject(mutex, ms) != WAIT_TIMEOUT;
+    mutex = VITP_OS(CreateMutexA)(NULL, FALSE, name);
+    *held = mutex && VITP_OS(WaitForSingleObject)(mutex, ms) != WAIT_TIMEOUT;
     return (intptr_t)mutex;
 }
 
@@ -2227,8 +2239,8 @@ static void vitp_os_release_folder(intptr_t hold)
 {
     HANDLE mutex = (HANDLE)hold;
     if (!mutex) return;
-    (void)ReleaseMutex(mutex);
-    CloseHandle(mutex);
+    (void)VITP_OS(ReleaseMutex)(mutex);
+    VITP_OS(CloseHandle)(mutex);
 }
 
 /* A folder of this user's that nobody else may write to: the profile's rights see to it. */
@@ -2236,7 +2248,7 @@ static bool vitp_os_is_private(const char *path)
 {
     wchar_t wide[VITP_PATH_MAX];
     DWORD   attributes =
-        vitp_os_wide(wide, path) ? GetFileAttributesW(wide) : INVALID_FILE_ATTRIBUTES;
+        vitp_os_wide(wide, path) ? VITP_OS(GetFileAttributesW)(wide) : INVALID_FILE_ATTRIBUTES;
     return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) &&
            !(attributes & FILE_ATTRIBUTE_REPARSE_POINT);
 }
@@ -2247,7 +2259,7 @@ static bool vitp_os_make_absolute(char *path, size_t size)
     wchar_t wide[VITP_PATH_MAX], full[VITP_PATH_MAX];
     DWORD   n;
     if (!vitp_os_wide(wide, path)) return false;
-    n = GetFullPathNameW(wide, VITP_PATH_MAX, full, NULL);
+    n = VITP_OS(GetFullPathNameW)(wide, VITP_PATH_MAX, full, NULL);
     return n > 0 && n < VITP_PATH_MAX && vitp_os_from_wide(path, size, full);
 }
 
@@ -2262,30 +2274,31 @@ static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
     wchar_t                    wide[VITP_PATH_MAX];
     BY_HANDLE_FILE_INFORMATION info;
     if (!vitp_os_wide(wide, path)) return false;
-    a->file = CreateFileW(wide, FILE_APPEND_DATA | FILE_READ_ATTRIBUTES,
-                          FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_ALWAYS,
-                          FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    a->file = VITP_OS(CreateFileW)(wide, FILE_APPEND_DATA | FILE_READ_ATTRIBUTES,
+                                   FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                                   OPEN_ALWAYS,
+                                   FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
     if (a->file == INVALID_HANDLE_VALUE) return false;
-    if (GetFileInformationByHandle(a->file, &info) && info.nNumberOfLinks <= 1 &&
+    if (VITP_OS(GetFileInformationByHandle)(a->file, &info) && info.nNumberOfLinks <= 1 &&
         !(info.dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT))) {
         a->size = (uint64_t)info.nFileSizeHigh << 32 | info.nFileSizeLow;
         return true;
     }
-    CloseHandle(a->file);
+    VITP_OS(CloseHandle)(a->file);
     return false;
 }
 
 static bool vitp_os_append(const vitp_os_appender *a, const char *data, size_t size)
 {
     DWORD n = 0;
-    return WriteFile(a->file, data, (DWORD)size, &n, NULL) && n == size;
+    return VITP_OS(WriteFile)(a->file, data, (DWORD)size, &n, NULL) && n == size;
 }
 
 /* Closes the file. old: its new name; NULL: it keeps its own. */
 static bool vitp_os_append_close(const vitp_os_appender *a, const char *path, const char *old)
 {
     wchar_t from[VITP_PATH_MAX], to[VITP_PATH_MAX];
-    CloseHandle(a->file);
+    VITP_OS(CloseHandle)(a->file);
     return !old || (vitp_os_wide(from, path) && vitp_os_wide(to, old) &&
                     (vitp_os_move_file(from, to, MOVEFILE_REPLACE_EXISTING) ||
                      GetLastError() == ERROR_FILE_NOT_FOUND));
@@ -2296,7 +2309,7 @@ static void vitp_os_remove_file(const char *path)
     wchar_t  wide[VITP_PATH_MAX];
     uint32_t tries = 0;
     if (!vitp_os_wide(wide, path)) return;
-    while (!DeleteFileW(wide) && vitp_os_again(&tries)) {}
+    while (!VITP_OS(DeleteFileW)(wide) && vitp_os_again(&tries)) {}
 }
 
 /* The share mode is the lock: nobody else can open the file while its process lives. */
@@ -2317,9 +2330,9 @@ static bool vitp_os_pool_base(uint32_t which, char *out, size_t size)
 
 static void vitp_os_pool_close(vitp_os_pool *m)
 {
-    if (m->memory) UnmapViewOfFile(m->memory);
-    if (m->mapping) CloseHandle(m->mapping);
-    if (m->open) CloseHandle(m->file);
+    if (m->memory) VITP_OS(UnmapViewOfFile)(m->memory);
+    if (m->mapping) VITP_OS(CloseHandle)(m->mapping);
+    if (m->open) VITP_OS(CloseHandle)(m->file);
     m->memory = NULL;
     m->mapping = NULL;
     m->open = false;
@@ -2348,8 +2361,8 @@ static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *dat
     LARGE_INTEGER at;
     DWORD         n = 0;
     at.QuadPart = (LONGLONG)offset;
-    return SetFilePointerEx(m->file, at, NULL, FILE_BEGIN) &&
-           WriteFile(m->file, data, (DWORD)size, &n, NULL) && n == size;
+    return VITP_OS(SetFilePointerEx)(m->file, at, NULL, FILE_BEGIN) &&
+           VITP_OS(WriteFile)(m->file, data, (DWORD)size, &n, NULL) && n == size;
 }
 
 /* What lies behind size is gone. */
@@ -2357,7 +2370,8 @@ static bool vitp_os_pool_cut(vitp_os_pool *m, uint64_t size)
 {
     LARGE_INTEGER at;
     at.QuadPart = (LONGLONG)size;
-    return SetFilePointerEx(m->file, at, NULL, FILE_BEGIN) && SetEndOfFile(m->file);
+    return VITP_OS(SetFilePointerEx)(m->file, at, NULL, FILE_BEGIN) &&
+           VITP_OS(SetEndOfFile)(m->file);
 }
 
 static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_t size)
@@ -2365,17 +2379,17 @@ static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_
     LARGE_INTEGER at;
     DWORD         n = 0;
     at.QuadPart = (LONGLONG)offset;
-    return SetFilePointerEx(m->file, at, NULL, FILE_BEGIN) &&
-           ReadFile(m->file, out, (DWORD)size, &n, NULL) && n == size;
+    return VITP_OS(SetFilePointerEx)(m->file, at, NULL, FILE_BEGIN) &&
+           VITP_OS(ReadFile)(m->file, out, (DWORD)size, &n, NULL) && n == size;
 }
 
 /* A local drive, neither compressed nor sparse: a store into the mapping cannot fail. */
 static bool vitp_os_pool_is_safe(const wchar_t *path)
 {
     wchar_t root[VITP_PATH_MAX];
-    DWORD   attributes = GetFileAttributesW(path);
-    return GetVolumePathNameW(path, root, VITP_PATH_MAX) && GetDriveTypeW(root) == DRIVE_FIXED &&
-           attributes != INVALID_FILE_ATTRIBUTES &&
+    DWORD   attributes = VITP_OS(GetFileAttributesW)(path);
+    return VITP_OS(GetVolumePathNameW)(path, root, VITP_PATH_MAX) &&
+           VITP_OS(GetDriveTypeW)(root) == DRIVE_FIXED && attributes != INVALID_FILE_ATTRIBUTES &&
            !(attributes & (FILE_ATTRIBUTE_COMPRESSED | FILE_ATTRIBUTE_SPARSE_FILE |
                            FILE_ATTRIBUTE_REPARSE_POINT));
 }
@@ -2400,8 +2414,9 @@ static bool vitp_os_pool_begin(vitp_os_pool *m, const char *path)
     if (snprintf(m->path, sizeof m->path, "%s", path) >= (int)sizeof m->path ||
         !vitp_os_wide(wide, path))
         return false;
-    m->file = CreateFileW(wide, GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_NEW,
-                          FILE_ATTRIBUTE_NORMAL | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED, NULL);
+    m->file =
+        VITP_OS(CreateFileW)(wide, GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_NEW,
+                             FILE_ATTRIBUTE_NORMAL | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED, NULL);
     m->open = m->file != INVALID_HANDLE_VALUE;
     return m->open;
 }
@@ -2412,8 +2427,8 @@ static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
     if (!vitp_os_pool_begin(m, path)) return false;
     m->size = size;
     if (vitp_os_wide(wide, path) && vitp_os_pool_is_safe(wide) && vitp_os_pool_fill(m, size))
-        m->mapping = CreateFileMappingW(m->file, NULL, PAGE_READWRITE, 0, 0, NULL);
-    if (m->mapping) m->memory = MapViewOfFile(m->mapping, FILE_MAP_ALL_ACCESS, 0, 0, 0);
+        m->mapping = VITP_OS(CreateFileMappingW)(m->file, NULL, PAGE_READWRITE, 0, 0, NULL);
+    if (m->mapping) m->memory = VITP_OS(MapViewOfFile)(m->mapping, FILE_MAP_ALL_ACCESS, 0, 0, 0);
     if (m->memory) return true;
     vitp_os_pool_remove(m);
     return false;
@@ -2429,15 +2444,16 @@ static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
     if (snprintf(m->path, sizeof m->path, "%s", path) >= (int)sizeof m->path ||
         !vitp_os_wide(wide, path))
         return VITP_OS_FOUND_REFUSED;
-    attributes = GetFileAttributesW(wide);
+    attributes = VITP_OS(GetFileAttributesW)(wide);
     if (attributes == INVALID_FILE_ATTRIBUTES) return VITP_OS_FOUND_BUSY;
     if (attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT))
         return VITP_OS_FOUND_REFUSED;
-    m->file = CreateFileW(wide, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
+    m->file =
+        VITP_OS(CreateFileW)(wide, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
     m->open = m->file != INVALID_HANDLE_VALUE;
     if (!m->open) return VITP_OS_FOUND_BUSY;
-    if (GetFileSizeEx(m->file, &size)) m->size = (uint64_t)size.QuadPart;
-    if (GetFileTime(m->file, NULL, NULL, &changed)) /* 100 ns since 1601 */
+    if (VITP_OS(GetFileSizeEx)(m->file, &size)) m->size = (uint64_t)size.QuadPart;
+    if (VITP_OS(GetFileTime)(m->file, NULL, NULL, &changed)) /* 100 ns since 1601 */
         m->changed_s = (int64_t)(((uint64_t)changed.dwHighDateTime << 32 | changed.dwLowDateTime) /
                                  10000000u) -
                        11644473600;
@@ -2456,7 +2472,8 @@ static uint64_t vitp_os_size_of(const char *path)
 {
     wchar_t                   wide[VITP_PATH_MAX];
     WIN32_FILE_ATTRIBUTE_DATA d;
-    if (!vitp_os_wide(wide, path) || !GetFileAttributesExW(wide, GetFileExInfoStandard, &d) ||
+    if (!vitp_os_wide(wide, path) ||
+        !VITP_OS(GetFileAttributesExW)(wide, GetFileExInfoStandard, &d) ||
         (d.dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT)))
         return 0;
     return (uint64_t)d.nFileSizeHigh << 32 | d.nFileSizeLow;
@@ -2483,10 +2500,10 @@ static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void 
 /* A process that has ended can be opened as long as anybody keeps a handle of it. */
 static HANDLE vitp_os_open_running(uint32_t process)
 {
-    HANDLE handle =
-        OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)process);
-    if (!handle || WaitForSingleObject(handle, 0) != WAIT_OBJECT_0) return handle;
-    CloseHandle(handle);
+    HANDLE handle = VITP_OS(OpenProcess)(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE,
+                                         (DWORD)process);
+    if (!handle || VITP_OS(WaitForSingleObject)(handle, 0) != WAIT_OBJECT_0) return handle;
+    VITP_OS(CloseHandle)(handle);
     SetLastError(ERROR_INVALID_PARAMETER); /* what OpenProcess says of one that is not there */
     return NULL;
 }
@@ -2494,7 +2511,7 @@ static HANDLE vitp_os_open_running(uint32_t process)
 static bool vitp_os_process_is_gone(uint32_t process)
 {
     HANDLE handle = vitp_os_open_running(process);
-    if (handle) CloseHandle(handle);
+    if (handle) VITP_OS(CloseHandle)(handle);
     return !handle && GetLastError() == ERROR_INVALID_PARAMETER;
 }
 
@@ -2505,9 +2522,9 @@ static uint64_t vitp_os_process_start(uint32_t process)
     uint64_t start = 0;
     HANDLE   handle = vitp_os_open_running(process);
     if (!handle) return 0;
-    if (GetProcessTimes(handle, &begin, &ignored[0], &ignored[1], &ignored[2]))
+    if (VITP_OS(GetProcessTimes)(handle, &begin, &ignored[0], &ignored[1], &ignored[2]))
         start = (uint64_t)begin.dwHighDateTime << 32 | begin.dwLowDateTime;
-    CloseHandle(handle);
+    VITP_OS(CloseHandle)(handle);
     return start;
 }
 #endif /* !VITELEMETRY_NO_FILES */
@@ -2652,7 +2669,7 @@ static bool vitp_os_crash_begin(vitp_os_crash_fn crash_fn, vitp_os_survived_fn s
     if (!VITP_ATOMIC_CAS_PTR(&vitp_os_hook.user, &nobody, (uintptr_t)user)) return false;
     vitp_os_hook.crash_fn = crash_fn;
     vitp_os_hook.survived_fn = survived_fn;
-    (void)SetThreadStackGuarantee(&bytes);
+    (void)VITP_OS(SetThreadStackGuarantee)(&bytes);
     if (!vitp_os_hook.installed)
         vitp_os_hook.previous = SetUnhandledExceptionFilter(vitp_os_on_exception);
     if (!vitp_os_hook.abort_installed)
@@ -2716,9 +2733,9 @@ static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
     HMODULE                  own = NULL, program = GetModuleHandleW(NULL);
     if (most < 2u + sizeof others / sizeof others[0]) return 0;
     count = vitp_os_add_module(rows, program, "program");
-    if (GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
-                               GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
-                           (const wchar_t *)vitp_os_own_code(), &own) &&
+    if (VITP_OS(GetModuleHandleExW)(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
+                                        GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+                                    (const wchar_t *)vitp_os_own_code(), &own) &&
         own != program)
         count += vitp_os_add_module(rows + count, own, "module");
     for (i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -2811,7 +2828,7 @@ static const char *vitp_os_error_name(int code)
 static uint64_t vitp_os_clock_ns(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(clock, &t);
+    VITP_OS(clock_gettime)(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 #endif
@@ -2846,7 +2863,7 @@ static bool vitp_os_read_all(int fd, void *out, size_t size)
 {
     char *at = (char *)out;
     while (size > 0) {
-        ssize_t n = read(fd, at, size);
+        ssize_t n = VITP_OS(read)(fd, at, size);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return false;
         at += n;
@@ -2860,7 +2877,7 @@ static bool vitp_os_write_all(int fd, const void *data, size_t size)
 {
     const char *at = (const char *)data;
     while (size > 0) {
-        ssize_t n = write(fd, at, size);
+        ssize_t n = VITP_OS(write)(fd, at, size);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return false;
         at += n;
@@ -2875,14 +2892,14 @@ static bool vitp_os_random(void *out, size_t size)
     int  fd;
     bool ok;
 #if defined(__linux__) && defined(SYS_getrandom)
-    if (syscall(SYS_getrandom, out, size, 0u) == (long)size) return true;
+    if (VITP_OS(syscall)(SYS_getrandom, out, size, 0u) == (long)size) return true;
 #elif !defined(__linux__)
-    if (size <= 256 && getentropy(out, size) == 0) return true;
+    if (size <= 256 && VITP_OS(getentropy)(out, size) == 0) return true;
 #endif
-    fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    fd = VITP_OS(open)("/dev/urandom", O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
     ok = vitp_os_read_all(fd, out, size);
-    close(fd);
+    VITP_OS(close)(fd);
     return ok;
 }
 
@@ -2892,10 +2909,10 @@ static bool vitp_os_users_differ(void) { return getuid() != geteuid() || getgid(
 /* The environment of another user is not believed. */
 static const char *vitp_os_env(const char *name)
 {
-    return vitp_os_users_differ() ? NULL : getenv(name);
+    return vitp_os_users_differ() ? NULL : VITP_OS(getenv)(name);
 }
 
-static uint32_t vitp_os_process_id(void) { return (uint32_t)getpid(); }
+static uint32_t vitp_os_process_id(void) { return (uint32_t)VITP_OS(getpid)(); }
 
 #ifdef VITELEMETRY_NO_THREADS
 
@@ -2962,9 +2979,9 @@ static bool vitp_os_heavy_barrier(void)
         PRIVATE_EXPEDITED = 1 << 3,
         REGISTER_PRIVATE_EXPEDITED = 1 << 4
     };
-    if (syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0) return true;
-    return syscall(SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
-           syscall(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0;
+    if (VITP_OS(syscall)(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0) return true;
+    return VITP_OS(syscall)(SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
+           VITP_OS(syscall)(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0;
 #else
     return false;
 #endif
@@ -2977,24 +2994,27 @@ typedef struct vitp_os_cond {
     pthread_cond_t condition;
 } vitp_os_cond;
 
-static bool vitp_os_mutex_init(vitp_os_mutex *m) { return pthread_mutex_init(&m->lock, NULL) == 0; }
-static void vitp_os_mutex_free(vitp_os_mutex *m) { pthread_mutex_destroy(&m->lock); }
-static void vitp_os_lock(vitp_os_mutex *m) { pthread_mutex_lock(&m->lock); }
-static void vitp_os_unlock(vitp_os_mutex *m) { pthread_mutex_unlock(&m->lock); }
-static void vitp_os_cond_free(vitp_os_cond *c) { pthread_cond_destroy(&c->condition); }
-static void vitp_os_broadcast(vitp_os_cond *c) { pthread_cond_broadcast(&c->condition); }
+static bool vitp_os_mutex_init(vitp_os_mutex *m)
+{
+    return VITP_OS(pthread_mutex_init)(&m->lock, NULL) == 0;
+}
+static void vitp_os_mutex_free(vitp_os_mutex *m) { VITP_OS(pthread_mutex_destroy)(&m->lock); }
+static void vitp_os_lock(vitp_os_mutex *m) { VITP_OS(pthread_mutex_lock)(&m->lock); }
+static void vitp_os_unlock(vitp_os_mutex *m) { VITP_OS(pthread_mutex_unlock)(&m->lock); }
+static void vitp_os_cond_free(vitp_os_cond *c) { VITP_OS(pthread_cond_destroy)(&c->condition); }
+static void vitp_os_broadcast(vitp_os_cond *c) { VITP_OS(pthread_cond_broadcast)(&c->condition); }
 
 static bool vitp_os_cond_init(vitp_os_cond *c)
 {
 #if defined(__APPLE__)
-    return pthread_cond_init(&c->condition, NULL) == 0;
+    return VITP_OS(pthread_cond_init)(&c->condition, NULL) == 0;
 #else
     pthread_condattr_t attributes;
     bool               ok;
-    if (pthread_condattr_init(&attributes) != 0) return false;
-    ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-         pthread_cond_init(&c->condition, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
+    if (VITP_OS(pthread_condattr_init)(&attributes) != 0) return false;
+    ok = VITP_OS(pthread_condattr_setclock)(&attributes, CLOCK_MONOTONIC) == 0 &&
+         VITP_OS(pthread_cond_init)(&c->condition, &attributes) == 0;
+    VITP_OS(pthread_condattr_destroy)(&attributes);
     return ok;
 #endif
 }
@@ -3011,10 +3031,10 @@ static void vitp_os_cond_wait(vitp_os_cond *c, vitp_os_mutex *m, uint32_t ms)
 {
 #if defined(__APPLE__)
     struct timespec t = vitp_os_timespec((uint64_t)ms * VITP_MS);
-    (void)pthread_cond_timedwait_relative_np(&c->condition, &m->lock, &t);
+    (void)VITP_OS(pthread_cond_timedwait_relative_np)(&c->condition, &m->lock, &t);
 #else
     struct timespec t = vitp_os_timespec(vitp_os_now_ns() + (uint64_t)ms * VITP_MS);
-    (void)pthread_cond_timedwait(&c->condition, &m->lock, &t);
+    (void)VITP_OS(pthread_cond_timedwait)(&c->condition, &m->lock, &t);
 #endif
 }
 
@@ -3033,7 +3053,7 @@ static void vitp_os_wake_free(vitp_os_wake *w) { (void)w; }
 static void vitp_os_wake_set(vitp_os_wake *w)
 {
     if (__atomic_exchange_n(&w->set, 1u, __ATOMIC_RELEASE) == 0u)
-        (void)syscall(SYS_futex, &w->set, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        (void)VITP_OS(syscall)(SYS_futex, &w->set, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
@@ -3044,39 +3064,45 @@ static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
     t.s = (long)(ms / 1000u);
     t.ns = (long)(ms % 1000u) * 1000000L;
     if (__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE) != 0u) return;
-    (void)syscall(SYS_futex, &w->set, FUTEX_WAIT_PRIVATE, 0, &t, NULL, 0);
+    (void)VITP_OS(syscall)(SYS_futex, &w->set, FUTEX_WAIT_PRIVATE, 0, &t, NULL, 0);
     (void)__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE);
 }
 #elif defined(__APPLE__)
 typedef struct vitp_os_wake {
     dispatch_semaphore_t semaphore;
 } vitp_os_wake;
-static void vitp_os_wake_free(vitp_os_wake *w) { dispatch_release(w->semaphore); }
-static void vitp_os_wake_set(vitp_os_wake *w) { (void)dispatch_semaphore_signal(w->semaphore); }
+static void vitp_os_wake_free(vitp_os_wake *w) { VITP_OS(dispatch_release)(w->semaphore); }
+static void vitp_os_wake_set(vitp_os_wake *w)
+{
+    (void)VITP_OS(dispatch_semaphore_signal)(w->semaphore);
+}
 
 static bool vitp_os_wake_init(vitp_os_wake *w)
 {
-    w->semaphore = dispatch_semaphore_create(0);
+    w->semaphore = VITP_OS(dispatch_semaphore_create)(0);
     return w->semaphore != NULL;
 }
 
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
 {
-    (void)dispatch_semaphore_wait(w->semaphore,
-                                  dispatch_time(DISPATCH_TIME_NOW, (int64_t)ms * VITP_MS));
+    (void)VITP_OS(dispatch_semaphore_wait)(w->semaphore,
+                                           dispatch_time(DISPATCH_TIME_NOW, (int64_t)ms * VITP_MS));
 }
 #else
 typedef struct vitp_os_wake {
     sem_t semaphore;
 } vitp_os_wake;
-static bool vitp_os_wake_init(vitp_os_wake *w) { return sem_init(&w->semaphore, 0, 0) == 0; }
-static void vitp_os_wake_free(vitp_os_wake *w) { sem_destroy(&w->semaphore); }
-static void vitp_os_wake_set(vitp_os_wake *w) { (void)sem_post(&w->semaphore); }
+static bool vitp_os_wake_init(vitp_os_wake *w)
+{
+    return VITP_OS(sem_init)(&w->semaphore, 0, 0) == 0;
+}
+static void vitp_os_wake_free(vitp_os_wake *w) { VITP_OS(sem_destroy)(&w->semaphore); }
+static void vitp_os_wake_set(vitp_os_wake *w) { (void)VITP_OS(sem_post)(&w->semaphore); }
 
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
 {
     struct timespec t = vitp_os_timespec(VITP_OS_CLOCK_NS(CLOCK_REALTIME) + (uint64_t)ms * VITP_MS);
-    (void)sem_timedwait(&w->semaphore, &t);
+    (void)VITP_OS(sem_timedwait)(&w->semaphore, &t);
 }
 #endif
 
@@ -3105,13 +3131,13 @@ static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, vo
     t->argument = argument;
     sigfillset(&all);
     for (i = 0; i < sizeof of_crashes / sizeof of_crashes[0]; i++) sigdelset(&all, of_crashes[i]);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
-    ok = pthread_create(&t->id, NULL, vitp_os_thread_main, t) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (VITP_OS(pthread_sigmask)(SIG_SETMASK, &all, &before) != 0) return false;
+    ok = VITP_OS(pthread_create)(&t->id, NULL, vitp_os_thread_main, t) == 0;
+    VITP_OS(pthread_sigmask)(SIG_SETMASK, &before, NULL);
     return ok;
 }
 
-static void vitp_os_thread_join(vitp_os_thread *t) { pthread_join(t->id, NULL); }
+static void vitp_os_thread_join(vitp_os_thread *t) { VITP_OS(pthread_join)(t->id, NULL); }
 
 #endif /* !VITELEMETRY_NO_THREADS */
 
@@ -3120,7 +3146,7 @@ static void vitp_os_sleep(uint32_t ms)
     struct timespec t;
     t.tv_sec = (time_t)(ms / 1000u);
     t.tv_nsec = (long)(ms % 1000u) * 1000000L;
-    (void)nanosleep(&t, NULL);
+    (void)VITP_OS(nanosleep)(&t, NULL);
 }
 
 /* Memory that a forked child finds wiped, which tells it apart without a system call; where the
@@ -3135,16 +3161,17 @@ static bool vitp_os_page_init(vitp_os_page *p, size_t size)
 {
     p->size = (size + 65535u) & ~(size_t)65535u;
     p->owner = vitp_os_process_id();
-    p->memory = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    p->memory =
+        VITP_OS(mmap)(NULL, p->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p->memory == MAP_FAILED) p->memory = NULL;
 #if defined(MADV_WIPEONFORK)
-    if (p->memory && madvise(p->memory, p->size, MADV_WIPEONFORK) == 0) p->owner = 0;
+    if (p->memory && VITP_OS(madvise)(p->memory, p->size, MADV_WIPEONFORK) == 0) p->owner = 0;
 #endif
     if (p->memory) *(volatile uint32_t *)p->memory = 1u;
     return p->memory != NULL;
 }
 
-static void vitp_os_page_free(vitp_os_page *p) { munmap(p->memory, p->size); }
+static void vitp_os_page_free(vitp_os_page *p) { VITP_OS(munmap)(p->memory, p->size); }
 
 static bool vitp_os_page_forked(const vitp_os_page *p)
 {
@@ -3156,7 +3183,7 @@ static void vitp_os_name(char *out, size_t size)
 {
     struct utsname u;
     size_t         digits;
-    if (uname(&u) != 0) {
+    if (VITP_OS(uname)(&u) != 0) {
         snprintf(out, size, "unknown");
         return;
     }
@@ -3167,19 +3194,19 @@ static void vitp_os_name(char *out, size_t size)
 static void vitp_os_arch(char *out, size_t size)
 {
     struct utsname u;
-    snprintf(out, size, "%.32s", uname(&u) == 0 ? u.machine : "unknown");
+    snprintf(out, size, "%.32s", VITP_OS(uname)(&u) == 0 ? u.machine : "unknown");
 }
 
 static int64_t vitp_os_cpu_count(void)
 {
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    long n = VITP_OS(sysconf)(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (int64_t)n : 1;
 }
 
 static uint64_t vitp_os_ram_bytes(void)
 {
 #if defined(_SC_PHYS_PAGES)
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    long pages = VITP_OS(sysconf)(_SC_PHYS_PAGES), page = VITP_OS(sysconf)(_SC_PAGESIZE);
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0u;
 #else
     return 0u;
@@ -3227,11 +3254,11 @@ static void vitp_os_account(uint32_t field, char *out, size_t size)
     char block[512], line[512];
     size_t used = 0, i;
     ssize_t got;
-    int file = open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int file = VITP_OS(open)("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     bool found = false;
     out[0] = 0;
     if (file < 0) return;
-    while (!found && (got = read(file, block, sizeof block)) > 0)
+    while (!found && (got = VITP_OS(read)(file, block, sizeof block)) > 0)
         for (i = 0; i < (size_t)got && !found; i++) {
             if (block[i] != '\n') {
                 if (used < sizeof line - 1) line[used++] = block[i];
@@ -3241,7 +3268,7 @@ static void vitp_os_account(uint32_t field, char *out, size_t size)
             used = 0;
             found = vitp_os_account_field(line, field, out, size);
         }
-    (void)close(file);
+    (void)VITP_OS(close)(file);
 }
 #endif
 
@@ -3249,7 +3276,7 @@ static void vitp_os_account(uint32_t field, char *out, size_t size)
 static void vitp_os_program_folder(char *out, size_t size)
 {
 #ifdef __linux__
-    ssize_t n = readlink("/proc/self/exe", out, size - 1);
+    ssize_t n = VITP_OS(readlink)("/proc/self/exe", out, size - 1);
     size_t  end = n > 0 ? (size_t)n : 0;
     while (end > 0 && out[end - 1] != '/') end--;
     out[end > 1 ? end - 1 : 0] = 0;
@@ -3278,7 +3305,7 @@ static bool vitp_os_known(uint32_t n, char *out, size_t size, const char **marke
         vitp_os_account(n == 4 ? 0u : n - 1u, out, size);
     } else if (n == 8) {
         vitp_os_program_folder(out, size);
-    } else if (gethostname(out, size) != 0) {
+    } else if (VITP_OS(gethostname)(out, size) != 0) {
         out[0] = 0;
     }
     out[size - 1] = 0;
@@ -3308,11 +3335,11 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
 {
     struct stat  s;
     vitp_os_read how = VITP_OS_READ_OK;
-    int          fd =
-        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (owner == VITP_OS_MINE ? O_NOFOLLOW : 0));
+    int          fd = VITP_OS(open)(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
+                                     (owner == VITP_OS_MINE ? O_NOFOLLOW : 0));
     *size = 0;
     if (fd < 0) return vitp_os_unread(errno);
-    if (fstat(fd, &s) != 0) {
+    if (VITP_OS(fstat)(fd, &s) != 0) {
         how = VITP_OS_READ_LATER;
     } else if (!S_ISREG(s.st_mode) || !vitp_os_is_owned(&s, owner) || s.st_size < 0 ||
                (uint64_t)s.st_size >= capacity) {
@@ -3321,7 +3348,7 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
         *size = (size_t)s.st_size;
         if (!vitp_os_read_all(fd, out, *size)) how = VITP_OS_READ_LATER; /* or it just shrank */
     }
-    close(fd);
+    VITP_OS(close)(fd);
     return how;
 }
 
@@ -3331,7 +3358,7 @@ static uint64_t vitp_os_stamp(const char *path)
     struct stat s;
     uint64_t    parts[5], stamp = 1;
     size_t      i;
-    if (stat(path, &s) != 0) return 0;
+    if (VITP_OS(stat)(path, &s) != 0) return 0;
     parts[0] = (uint64_t)s.st_dev;
     parts[1] = (uint64_t)s.st_ino;
     parts[2] = (uint64_t)s.st_size;
@@ -3421,11 +3448,12 @@ static bool vitp_os_state_folder(char *out, size_t size)
    that no file is made. */
 static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 {
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int folder = VITP_OS(open)(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int turns = (int)ms;
     *held = false;
     if (folder < 0) return 0;
-    while (!(*held = flock(folder, LOCK_EX | LOCK_NB) == 0) && errno == EWOULDBLOCK && turns-- > 0)
+    while (!(*held = VITP_OS(flock)(folder, LOCK_EX | LOCK_NB) == 0) && errno == EWOULDBLOCK &&
+           turns-- > 0)
         vitp_os_sleep(1);
     return (intptr_t)folder + 1;
 }
@@ -3433,8 +3461,8 @@ static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 static void vitp_os_release_folder(intptr_t hold)
 {
     if (!hold) return;
-    (void)flock((int)(hold - 1), LOCK_UN); /* a forked child has it open, too */
-    (void)close((int)(hold - 1));
+    (void)VITP_OS(flock)((int)(hold - 1), LOCK_UN); /* a forked child has it open, too */
+    (void)VITP_OS(close)((int)(hold - 1));
 }
 
 /* A folder of this user's that nobody else may write to. */
@@ -3447,7 +3475,7 @@ static bool vitp_os_is_private(const char *path)
     if (size == 0 || size >= sizeof bare) return false;
     memcpy(bare, path, size);
     bare[size] = 0;
-    return lstat(bare, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() &&
+    return VITP_OS(lstat)(bare, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() &&
            !(s.st_mode & 022);
 }
 
@@ -3457,7 +3485,7 @@ static bool vitp_os_make_absolute(char *path, size_t size)
     char   full[VITP_PATH_MAX];
     size_t base, own = strlen(path);
     if (path[0] == '/') return true;
-    if (!getcwd(full, sizeof full)) return false;
+    if (!VITP_OS(getcwd)(full, sizeof full)) return false;
     base = strlen(full);
     if (base + 1 + own >= size || base + 1 + own >= sizeof full) return false;
     full[base] = '/';
@@ -3478,19 +3506,19 @@ static bool vitp_os_make_folder(const char *path)
         if (path[i] != '/' && i != size) continue;
         memcpy(part, path, i);
         part[i] = 0;
-        (void)mkdir(part, 0700);
+        (void)VITP_OS(mkdir)(part, 0700);
     }
-    return vitp_os_is_private(part) && access(part, W_OK | X_OK) == 0;
+    return vitp_os_is_private(part) && VITP_OS(access)(part, W_OK | X_OK) == 0;
 }
 
 static bool vitp_os_put_file(const char *path, const char *data, size_t size)
 {
-    int  fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int  fd = VITP_OS(open)(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     bool ok;
     if (fd < 0) return false;
-    ok = fchmod(fd, 0600) == 0 && vitp_os_write_all(fd, data, size);
-    ok = fsync(fd) == 0 && ok;
-    return close(fd) == 0 && ok;
+    ok = VITP_OS(fchmod)(fd, 0600) == 0 && vitp_os_write_all(fd, data, size);
+    ok = VITP_OS(fsync)(fd) == 0 && ok;
+    return VITP_OS(close)(fd) == 0 && ok;
 }
 
 /* By a temporary file, so that a reader sees the old text or the new one. only_new: false when
@@ -3505,13 +3533,13 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
         return false;
     ok = vitp_os_put_file(temporary, data, size);
     errno = 0;
-    if (ok && only_new && (link(temporary, path) == 0 || errno == EEXIST)) {
+    if (ok && only_new && (VITP_OS(link)(temporary, path) == 0 || errno == EEXIST)) {
         ok = errno != EEXIST;
-        (void)unlink(temporary);
+        (void)VITP_OS(unlink)(temporary);
         return ok;
     }
-    ok = ok && rename(temporary, path) == 0; /* also where the file system has no links */
-    if (!ok) (void)unlink(temporary);
+    ok = ok && VITP_OS(rename)(temporary, path) == 0; /* also where the file system has no links */
+    if (!ok) (void)VITP_OS(unlink)(temporary);
     return ok;
 }
 
@@ -3525,23 +3553,24 @@ typedef struct vitp_os_appender {
 static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
 {
     struct stat s;
-    a->file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    a->file = VITP_OS(open)(
+        path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
     if (a->file < 0) return false;
-    if (fstat(a->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() && s.st_nlink <= 1 &&
-        s.st_size >= 0 && fchmod(a->file, 0600) == 0) {
+    if (VITP_OS(fstat)(a->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
+        s.st_nlink <= 1 && s.st_size >= 0 && VITP_OS(fchmod)(a->file, 0600) == 0) {
         a->size = (uint64_t)s.st_size;
         return true;
     }
-    close(a->file);
+    VITP_OS(close)(a->file);
     return false;
 }
 
 /* By one call of the system. What a full disk took only a part of is taken back. */
 static bool vitp_os_append(const vitp_os_appender *a, const char *data, size_t size)
 {
-    ssize_t n = write(a->file, data, size);
+    ssize_t n = VITP_OS(write)(a->file, data, size);
     if (n == (ssize_t)size) return true;
-    if (n > 0) (void)!ftruncate(a->file, (off_t)a->size);
+    if (n > 0) (void)!VITP_OS(ftruncate)(a->file, (off_t)a->size);
     return false;
 }
 
@@ -3550,13 +3579,13 @@ static bool vitp_os_append_close(const vitp_os_appender *a, const char *path, co
 {
     struct stat own, there;
     bool        ok = true;
-    if (old && fstat(a->file, &own) == 0 && lstat(path, &there) == 0 &&
+    if (old && VITP_OS(fstat)(a->file, &own) == 0 && VITP_OS(lstat)(path, &there) == 0 &&
         own.st_dev == there.st_dev && own.st_ino == there.st_ino)
-        ok = rename(path, old) == 0 || errno == ENOENT;
-    return close(a->file) == 0 && ok;
+        ok = VITP_OS(rename)(path, old) == 0 || errno == ENOENT;
+    return VITP_OS(close)(a->file) == 0 && ok;
 }
 
-static void vitp_os_remove_file(const char *path) { (void)unlink(path); }
+static void vitp_os_remove_file(const char *path) { (void)VITP_OS(unlink)(path); }
 
 /* A file whose flock tells that its process lives, or a child of it that was forked. */
 typedef struct vitp_os_pool {
@@ -3586,8 +3615,8 @@ static bool vitp_os_pool_base(uint32_t which, char *out, size_t size)
 
 static void vitp_os_pool_close(vitp_os_pool *m)
 {
-    if (m->memory) munmap(m->memory, (size_t)m->size);
-    if (m->open) close(m->file);
+    if (m->memory) VITP_OS(munmap)(m->memory, (size_t)m->size);
+    if (m->open) VITP_OS(close)(m->file);
     m->memory = NULL;
     m->open = false;
 }
@@ -3596,8 +3625,8 @@ static void vitp_os_pool_close(vitp_os_pool *m)
 static bool vitp_os_pool_is_at(const vitp_os_pool *m, const char *path)
 {
     struct stat own, there;
-    return fstat(m->file, &own) == 0 && lstat(path, &there) == 0 && own.st_dev == there.st_dev &&
-           own.st_ino == there.st_ino;
+    return VITP_OS(fstat)(m->file, &own) == 0 && VITP_OS(lstat)(path, &there) == 0 &&
+           own.st_dev == there.st_dev && own.st_ino == there.st_ino;
 }
 
 static bool vitp_os_pool_is_there(const vitp_os_pool *m) { return vitp_os_pool_is_at(m, m->path); }
@@ -3605,7 +3634,7 @@ static bool vitp_os_pool_is_there(const vitp_os_pool *m) { return vitp_os_pool_i
 /* Others may lock it while it is read here; so may they where a forked child has a copy of it. */
 static void vitp_os_pool_share(vitp_os_pool *m)
 {
-    if (m->open) (void)flock(m->file, LOCK_UN);
+    if (m->open) (void)VITP_OS(flock)(m->file, LOCK_UN);
 }
 
 static void vitp_os_pool_unlock(vitp_os_pool *m)
@@ -3616,24 +3645,26 @@ static void vitp_os_pool_unlock(vitp_os_pool *m)
 
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
-    if (m->open && vitp_os_pool_is_at(m, m->path)) (void)unlink(m->path);
+    if (m->open && vitp_os_pool_is_at(m, m->path)) (void)VITP_OS(unlink)(m->path);
     vitp_os_pool_close(m);
 }
 
 static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *data, size_t size)
 {
-    return lseek(m->file, (off_t)offset, SEEK_SET) >= 0 && vitp_os_write_all(m->file, data, size);
+    return VITP_OS(lseek)(m->file, (off_t)offset, SEEK_SET) >= 0 &&
+           vitp_os_write_all(m->file, data, size);
 }
 
 /* What lies behind size is gone. */
 static bool vitp_os_pool_cut(vitp_os_pool *m, uint64_t size)
 {
-    return ftruncate(m->file, (off_t)size) == 0;
+    return VITP_OS(ftruncate)(m->file, (off_t)size) == 0;
 }
 
 static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_t size)
 {
-    return lseek(m->file, (off_t)offset, SEEK_SET) >= 0 && vitp_os_read_all(m->file, out, size);
+    return VITP_OS(lseek)(m->file, (off_t)offset, SEEK_SET) >= 0 &&
+           vitp_os_read_all(m->file, out, size);
 }
 
 #ifdef MAP_POPULATE
@@ -3653,14 +3684,14 @@ static bool vitp_os_pool_keeps_space(int file, size_t size)
 #if defined(__linux__)
     struct statfs s;
     int           result;
-    if (fstatfs(file, &s) != 0) return false;
+    if (VITP_OS(fstatfs)(file, &s) != 0) return false;
     switch ((uint32_t)s.f_type) {
     case 0x01021994u: /* tmpfs */
     case 0x0000EF53u: /* ext4 */
     case 0x58465342u: /* xfs */ break;
     default: return false;
     }
-    do result = fallocate(file, 0, 0, (off_t)size);
+    do result = VITP_OS(fallocate)(file, 0, 0, (off_t)size);
     while (result != 0 && errno == EINTR);
     return result == 0;
 #else
@@ -3671,7 +3702,7 @@ static bool vitp_os_pool_keeps_space(int file, size_t size)
 
 static bool vitp_os_pool_rename(vitp_os_pool *m, const char *path)
 {
-    if (!vitp_os_pool_is_at(m, m->path) || rename(m->path, path) != 0) return false;
+    if (!vitp_os_pool_is_at(m, m->path) || VITP_OS(rename)(m->path, path) != 0) return false;
     return snprintf(m->path, sizeof m->path, "%s", path) < (int)sizeof m->path &&
            vitp_os_pool_is_at(m, path);
 }
@@ -3682,10 +3713,11 @@ static bool vitp_os_pool_begin(vitp_os_pool *m, const char *path)
 {
     memset(m, 0, sizeof *m);
     if (snprintf(m->path, sizeof m->path, "%s.new", path) >= (int)sizeof m->path) return false;
-    m->file = open(m->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    m->file = VITP_OS(open)(m->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     m->open = m->file >= 0;
     if (!m->open) return false;
-    if (fchmod(m->file, 0600) == 0 && flock(m->file, LOCK_EX | LOCK_NB) == 0) return true;
+    if (VITP_OS(fchmod)(m->file, 0600) == 0 && VITP_OS(flock)(m->file, LOCK_EX | LOCK_NB) == 0)
+        return true;
     vitp_os_pool_remove(m);
     return false;
 }
@@ -3696,8 +3728,8 @@ static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
     if (!vitp_os_pool_begin(m, path)) return false;
     m->size = size;
     if (VITP_OS_POOL_KEEPS_SPACE(m->file, size))
-        memory =
-            mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | VITP_OS_POPULATE, m->file, 0);
+        memory = VITP_OS(mmap)(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | VITP_OS_POPULATE,
+                               m->file, 0);
     if (memory != MAP_FAILED) m->memory = memory;
     if (m->memory && vitp_os_pool_rename(m, path)) return true;
     vitp_os_pool_remove(m);
@@ -3710,13 +3742,15 @@ static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
     vitp_os_found found = VITP_OS_FOUND_REFUSED;
     memset(m, 0, sizeof *m);
     if (snprintf(m->path, sizeof m->path, "%s", path) >= (int)sizeof m->path) return found;
-    m->file = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    m->file = VITP_OS(open)(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     m->open = m->file >= 0;
     if (!m->open) return errno == ENOENT ? VITP_OS_FOUND_BUSY : found;
-    if (fstat(m->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
+    if (VITP_OS(fstat)(m->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
         !(s.st_mode & 022) && s.st_nlink == 1 && s.st_size >= 0)
-        found = flock(m->file, LOCK_EX | LOCK_NB) == 0 ? VITP_OS_FOUND_OURS : VITP_OS_FOUND_BUSY;
-    if (found != VITP_OS_FOUND_REFUSED && fstat(m->file, &s) == 0) { /* as it is under the lock */
+        found = VITP_OS(flock)(m->file, LOCK_EX | LOCK_NB) == 0 ? VITP_OS_FOUND_OURS
+                                                                : VITP_OS_FOUND_BUSY;
+    if (found != VITP_OS_FOUND_REFUSED &&
+        VITP_OS(fstat)(m->file, &s) == 0) { /* as it is under the lock */
         m->size = (uint64_t)s.st_size;
         m->changed_s = (int64_t)s.st_mtime;
         if (vitp_os_pool_is_at(m, path)) return found;
@@ -3729,21 +3763,23 @@ static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
 static uint64_t vitp_os_size_of(const char *path)
 {
     struct stat s;
-    return lstat(path, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0 ? (uint64_t)s.st_size : 0u;
+    return VITP_OS(lstat)(path, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0
+               ? (uint64_t)s.st_size
+               : 0u;
 }
 
 static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
 {
-    DIR           *d = opendir(folder);
+    DIR           *d = VITP_OS(opendir)(folder);
     struct dirent *entry;
     if (!d) return;
-    while ((entry = readdir(d)) && name_fn(folder, entry->d_name, user)) {}
-    closedir(d);
+    while ((entry = VITP_OS(readdir)(d)) && name_fn(folder, entry->d_name, user)) {}
+    VITP_OS(closedir)(d);
 }
 
 static bool vitp_os_process_is_gone(uint32_t process)
 {
-    return process > 0 && kill((pid_t)process, 0) != 0 && errno == ESRCH;
+    return process > 0 && VITP_OS(kill)((pid_t)process, 0) != 0 && errno == ESRCH;
 }
 
 /* When a process began, in a unit of the system's; 0: it is gone, or there is nothing to ask. */
@@ -3756,10 +3792,10 @@ static uint64_t vitp_os_process_start(uint32_t process)
     ssize_t     n;
     int         fd, field;
     (void)snprintf(path, sizeof path, "/proc/%lu/stat", (unsigned long)process);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = VITP_OS(open)(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return 0;
-    n = read(fd, text, sizeof text - 1);
-    close(fd);
+    n = VITP_OS(read)(fd, text, sizeof text - 1);
+    VITP_OS(close)(fd);
     text[n > 0 ? n : 0] = 0;
     at = strrchr(text, ')'); /* behind the name, which may hold anything: fields from the third */
     for (field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
@@ -3897,11 +3933,12 @@ static bool vitp_os_chain(int number, siginfo_t *info, void *context)
     sigset_t                blocked = old->sa_mask;
     memset(&by_default, 0, sizeof by_default);
     by_default.sa_handler = SIG_DFL;
-    if (none || (old->sa_flags & (int)SA_RESETHAND)) (void)sigaction(number, &by_default, NULL);
+    if (none || (old->sa_flags & (int)SA_RESETHAND))
+        (void)VITP_OS(sigaction)(number, &by_default, NULL);
     if (none || !(old->sa_flags & SA_NODEFER)) (void)sigaddset(&blocked, number);
-    (void)sigprocmask(SIG_BLOCK, &blocked, NULL);
+    (void)VITP_OS(sigprocmask)(SIG_BLOCK, &blocked, NULL);
     if (none) { /* what is raised comes when the handler returns, where the crash was */
-        if (!vitp_os_comes_again(number, info)) (void)raise(number);
+        if (!vitp_os_comes_again(number, info)) (void)VITP_OS(raise)(number);
         return false;
     }
     if (old->sa_flags & SA_SIGINFO) old->sa_sigaction(number, info, context);
@@ -3914,7 +3951,7 @@ static bool vitp_os_chain(int number, siginfo_t *info, void *context)
 static bool vitp_os_goes_on(int number)
 {
     struct sigaction now;
-    return number != SIGABRT && sigaction(number, NULL, &now) == 0 &&
+    return number != SIGABRT && VITP_OS(sigaction)(number, NULL, &now) == 0 &&
            ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL);
 }
 
@@ -3933,7 +3970,7 @@ static void vitp_os_on_signal(int number, siginfo_t *info, void *context)
 static bool vitp_os_is_hooked(int number)
 {
     struct sigaction now;
-    return sigaction(number, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+    return VITP_OS(sigaction)(number, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
            now.sa_sigaction == vitp_os_on_signal;
 }
 
@@ -3944,7 +3981,7 @@ static void vitp_os_hook_signal(uint32_t i)
     int              number = vitp_os_signals()[i].number;
     bool            *installed = &vitp_os_hook.installed[i], ignored, none;
     struct sigaction old, ours;
-    if (sigaction(number, NULL, &old) != 0) return;
+    if (VITP_OS(sigaction)(number, NULL, &old) != 0) return;
     ignored = !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_IGN;
     none = !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL;
     if (ignored || none) *installed = false;
@@ -3955,7 +3992,7 @@ static void vitp_os_hook_signal(uint32_t i)
     ours.sa_flags = SA_SIGINFO | SA_NODEFER | (old.sa_flags & (SA_RESTART | SA_ONSTACK));
     if (none || vitp_os_hook.stack) ours.sa_flags |= SA_ONSTACK; /* the host's may be too small */
     (void)sigemptyset(&ours.sa_mask);
-    *installed = sigaction(number, &ours, NULL) == 0;
+    *installed = VITP_OS(sigaction)(number, &ours, NULL) == 0;
 }
 
 /* A stack for the handler, where this thread has none: without it an overflow runs no handler. */
@@ -3963,15 +4000,15 @@ static void vitp_os_stack_begin(void)
 {
     stack_t now, own;
     void   *memory;
-    if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE)) return;
-    memory =
-        mmap(NULL, VITP_OS_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (VITP_OS(sigaltstack)(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE)) return;
+    memory = VITP_OS(mmap)(NULL, VITP_OS_STACK_BYTES, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return;
     memset(&own, 0, sizeof own);
     own.ss_sp = memory;
     own.ss_size = VITP_OS_STACK_BYTES;
-    if (sigaltstack(&own, NULL) != 0) {
-        munmap(memory, VITP_OS_STACK_BYTES);
+    if (VITP_OS(sigaltstack)(&own, NULL) != 0) {
+        VITP_OS(munmap)(memory, VITP_OS_STACK_BYTES);
         return;
     }
     vitp_os_hook.stack = memory;
@@ -3987,8 +4024,9 @@ static void vitp_os_stack_end(void)
     if (!memory || vitp_os_hook.stack_thread != vitp_os_thread_id()) return;
     memset(&none, 0, sizeof none);
     none.ss_flags = SS_DISABLE;
-    if (sigaltstack(NULL, &now) == 0 && now.ss_sp == memory && sigaltstack(&none, NULL) == 0)
-        munmap(memory, VITP_OS_STACK_BYTES);
+    if (VITP_OS(sigaltstack)(NULL, &now) == 0 && now.ss_sp == memory &&
+        VITP_OS(sigaltstack)(&none, NULL) == 0)
+        VITP_OS(munmap)(memory, VITP_OS_STACK_BYTES);
 }
 
 /* False: it is another client's. */
@@ -4013,7 +4051,8 @@ static void vitp_os_crash_end(const void *user)
     for (i = 0; i < VITP_OS_SIGNAL_COUNT; i++) {
         int number = vitp_os_signals()[i].number;
         if (vitp_os_hook.installed[i] && vitp_os_is_hooked(number))
-            vitp_os_hook.installed[i] = sigaction(number, &vitp_os_hook.previous[i], NULL) != 0;
+            vitp_os_hook.installed[i] =
+                VITP_OS(sigaction)(number, &vitp_os_hook.previous[i], NULL) != 0;
     }
     vitp_os_stack_end();
     VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_os_hook.user, (uintptr_t)0);
@@ -4070,7 +4109,7 @@ static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
     list.rows = rows;
     list.count = 0;
     list.most = most;
-    (void)dl_iterate_phdr(vitp_os_add_module, &list);
+    (void)VITP_OS(dl_iterate_phdr)(vitp_os_add_module, &list);
     return list.count;
 }
 #endif
@@ -14044,21 +14083,21 @@ typedef struct vitp_winhttp {
 static void vitp_winhttp_release(vitp_winhttp *w)
 {
     if (InterlockedDecrement(&w->owners) > 0) return;
-    if (w->step) CloseHandle(w->step);
-    if (w->closed) CloseHandle(w->closed);
-    free(w);
+    if (w->step) VITP_OS(CloseHandle)(w->step);
+    if (w->closed) VITP_OS(CloseHandle)(w->closed);
+    VITP_OS(free)(w);
 }
 
 static vitp_winhttp *vitp_winhttp_new(const vit_request *request)
 {
     size_t        size = request->body_size;
-    vitp_winhttp *w = size < 0x7FFFFFFFu ? (vitp_winhttp *)malloc(sizeof *w + size) : NULL;
+    vitp_winhttp *w = size < 0x7FFFFFFFu ? (vitp_winhttp *)VITP_OS(malloc)(sizeof *w + size) : NULL;
     if (!w) return NULL;
     memset(w, 0, sizeof *w);
     if (size > 0) memcpy(w + 1, request->body, size);
     w->owners = 1;
-    w->step = CreateEventA(NULL, FALSE, FALSE, NULL);
-    w->closed = CreateEventA(NULL, FALSE, FALSE, NULL);
+    w->step = VITP_OS(CreateEventA)(NULL, FALSE, FALSE, NULL);
+    w->closed = VITP_OS(CreateEventA)(NULL, FALSE, FALSE, NULL);
     if (w->step && w->closed) return w;
     vitp_winhttp_release(w);
     return NULL;
@@ -14069,7 +14108,7 @@ static void vitp_winhttp_end_step(vitp_winhttp *w, DWORD status, DWORD size)
 {
     w->status = status;
     w->size = size;
-    SetEvent(w->step);
+    VITP_OS(SetEvent)(w->step);
 }
 
 /* On a thread of WinHTTP's, or inside a call of ours. Nothing comes after HANDLE_CLOSING. */
@@ -14088,7 +14127,7 @@ static void CALLBACK vitp_winhttp_on_status(HINTERNET handle, DWORD_PTR context,
         break;
     case WINHTTP_CALLBACK_STATUS_READ_COMPLETE: vitp_winhttp_end_step(w, status, size); break;
     case WINHTTP_CALLBACK_STATUS_HANDLE_CLOSING:
-        SetEvent(w->closed);
+        VITP_OS(SetEvent)(w->closed);
         vitp_winhttp_release(w);
         break;
     default: break;
@@ -14109,9 +14148,11 @@ static bool vitp_winhttp_wait(vitp_winhttp *w, const vit_request *request, uint6
 
 static HINTERNET vitp_winhttp_session(void)
 {
-    HINTERNET session = WinHttpOpen(NULL, VITP_WINHTTP_AUTO_PROXY, NULL, NULL, WINHTTP_FLAG_ASYNC);
+    HINTERNET session =
+        VITP_OS(WinHttpOpen)(NULL, VITP_WINHTTP_AUTO_PROXY, NULL, NULL, WINHTTP_FLAG_ASYNC);
     if (session) return session; /* before Windows 8.1 there is only what `netsh winhttp` has set */
-    return WinHttpOpen(NULL, WINHTTP_ACCESS_TYPE_DEFAULT_PROXY, NULL, NULL, WINHTTP_FLAG_ASYNC);
+    return VITP_OS(WinHttpOpen)(NULL, WINHTTP_ACCESS_TYPE_DEFAULT_PROXY, NULL, NULL,
+                                WINHTTP_FLAG_ASYNC);
 }
 
 static bool vitp_winhttp_wide(wchar_t *out, const char *text)
@@ -14132,7 +14173,7 @@ static HINTERNET vitp_winhttp_open(HINTERNET session, const char *url, HINTERNET
     parts.dwHostNameLength = (DWORD)-1; /* points into the URL */
     if (!vitp_winhttp_wide(wide, url)) return NULL;
     wide[wcscspn(wide, L"#")] = 0;
-    if (!WinHttpCrackUrl(wide, 0, 0, &parts) || parts.dwHostNameLength == 0 ||
+    if (!VITP_OS(WinHttpCrackUrl)(wide, 0, 0, &parts) || parts.dwHostNameLength == 0 ||
         parts.dwHostNameLength >= VITP_WINHTTP_HOST_MAX)
         return NULL;
     secure = parts.nScheme == INTERNET_SCHEME_HTTPS;
@@ -14142,10 +14183,10 @@ static HINTERNET vitp_winhttp_open(HINTERNET session, const char *url, HINTERNET
     path = parts.lpszHostName + parts.dwHostNameLength;
     path += wcscspn(path, L"/?");
     if (*path != L'/') *--path = L'/'; /* over the end of the host, which was copied */
-    *server = WinHttpConnect(session, host, parts.nPort, 0);
+    *server = VITP_OS(WinHttpConnect)(session, host, parts.nPort, 0);
     if (!*server) return NULL;
-    return WinHttpOpenRequest(*server, L"POST", path, NULL, NULL, NULL,
-                              secure ? (DWORD)WINHTTP_FLAG_SECURE : 0u);
+    return VITP_OS(WinHttpOpenRequest)(*server, L"POST", path, NULL, NULL, NULL,
+                                       secure ? (DWORD)WINHTTP_FLAG_SECURE : 0u);
 }
 
 /* The timeouts are for what goes on after the caller has left. */
@@ -14156,10 +14197,11 @@ static bool vitp_winhttp_limit(HINTERNET handle, const vit_request *request)
     DWORD ms = request->timeout_ms < 0x7FFFFFFFu ? (DWORD)request->timeout_ms + 1u : 0x7FFFFFFFu;
     int   each = (int)ms;
     /* else a server that would like a certificate of ours is no answer; it fails for http */
-    (void)WinHttpSetOption(handle, WINHTTP_OPTION_CLIENT_CERT_CONTEXT, NULL, 0);
-    return WinHttpSetOption(handle, WINHTTP_OPTION_DISABLE_FEATURE, &off, sizeof off) &&
-           WinHttpSetTimeouts(handle, each, each, each, each) &&
-           WinHttpSetOption(handle, WINHTTP_OPTION_RECEIVE_RESPONSE_TIMEOUT, &ms, sizeof ms);
+    (void)VITP_OS(WinHttpSetOption)(handle, WINHTTP_OPTION_CLIENT_CERT_CONTEXT, NULL, 0);
+    return VITP_OS(WinHttpSetOption)(handle, WINHTTP_OPTION_DISABLE_FEATURE, &off, sizeof off) &&
+           VITP_OS(WinHttpSetTimeouts)(handle, each, each, each, each) &&
+           VITP_OS(WinHttpSetOption)(handle, WINHTTP_OPTION_RECEIVE_RESPONSE_TIMEOUT, &ms,
+                                     sizeof ms);
 }
 
 static bool vitp_winhttp_headers(HINTERNET handle, const vit_request *request)
@@ -14169,18 +14211,19 @@ static bool vitp_winhttp_headers(HINTERNET handle, const vit_request *request)
     int     n = snprintf(text, sizeof text, "Content-Type: %s\r\n%s", request->content_type,
                          request->headers);
     return n > 0 && (size_t)n < sizeof text && vitp_winhttp_wide(wide, text) &&
-           WinHttpAddRequestHeaders(handle, wide, (DWORD)-1, WINHTTP_ADDREQ_FLAG_ADD);
+           VITP_OS(WinHttpAddRequestHeaders)(handle, wide, (DWORD)-1, WINHTTP_ADDREQ_FLAG_ADD);
 }
 
 /* From here on WinHTTP owns `w`, too. */
 static bool vitp_winhttp_watch(HINTERNET handle, vitp_winhttp *w)
 {
     DWORD_PTR context = (DWORD_PTR)w;
-    if (!WinHttpSetOption(handle, WINHTTP_OPTION_CONTEXT_VALUE, &context, sizeof context) ||
-        WinHttpSetStatusCallback(handle, vitp_winhttp_on_status,
-                                 WINHTTP_CALLBACK_FLAG_ALL_COMPLETIONS |
-                                     WINHTTP_CALLBACK_FLAG_HANDLES,
-                                 0) == WINHTTP_INVALID_STATUS_CALLBACK)
+    if (!VITP_OS(WinHttpSetOption)(handle, WINHTTP_OPTION_CONTEXT_VALUE, &context,
+                                   sizeof context) ||
+        VITP_OS(WinHttpSetStatusCallback)(handle, vitp_winhttp_on_status,
+                                          WINHTTP_CALLBACK_FLAG_ALL_COMPLETIONS |
+                                              WINHTTP_CALLBACK_FLAG_HANDLES,
+                                          0) == WINHTTP_INVALID_STATUS_CALLBACK)
         return false;
     w->owners = 2;
     return true;
@@ -14190,11 +14233,11 @@ static bool vitp_winhttp_watch(HINTERNET handle, vitp_winhttp *w)
 static void vitp_winhttp_close(HINTERNET handle, vitp_winhttp *w)
 {
     HMODULE module;
-    WinHttpCloseHandle(handle);
+    VITP_OS(WinHttpCloseHandle)(handle);
     if (WaitForSingleObject(w->closed, VITP_WINHTTP_CLOSE_MS) != WAIT_OBJECT_0)
-        (void)GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN |
-                                     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                                 (LPCSTR)(uintptr_t)vitp_winhttp_on_status, &module);
+        (void)VITP_OS(GetModuleHandleExA)(GET_MODULE_HANDLE_EX_FLAG_PIN |
+                                              GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                                          (LPCSTR)(uintptr_t)vitp_winhttp_on_status, &module);
 }
 
 /* ---- the exchange ------------------------------------------------------------------------ */
@@ -14204,12 +14247,12 @@ static bool vitp_winhttp_read_head(HINTERNET handle, vit_response *response)
     wchar_t wide[64];
     char    value[64];
     DWORD   status = 0, size = sizeof status;
-    if (!WinHttpQueryHeaders(handle, WINHTTP_QUERY_STATUS_CODE | WINHTTP_QUERY_FLAG_NUMBER, NULL,
-                             &status, &size, NULL))
+    if (!VITP_OS(WinHttpQueryHeaders)(handle, WINHTTP_QUERY_STATUS_CODE | WINHTTP_QUERY_FLAG_NUMBER,
+                                      NULL, &status, &size, NULL))
         return false;
     response->http_status = (int)status;
     size = sizeof wide; /* bytes */
-    if (WinHttpQueryHeaders(handle, WINHTTP_QUERY_RETRY_AFTER, NULL, wide, &size, NULL) &&
+    if (VITP_OS(WinHttpQueryHeaders)(handle, WINHTTP_QUERY_RETRY_AFTER, NULL, wide, &size, NULL) &&
         vitp_os_from_wide(value, sizeof value, wide))
         response->retry_after_s = vit_retry_after(value, vitp_os_wall_s());
     return true;
@@ -14221,12 +14264,12 @@ static bool vitp_winhttp_read(HINTERNET handle, vitp_winhttp *w, const vit_reque
                               uint64_t deadline_ns)
 {
     DWORD size;
-    if (!WinHttpQueryDataAvailable(handle, NULL) ||
+    if (!VITP_OS(WinHttpQueryDataAvailable)(handle, NULL) ||
         !vitp_winhttp_wait(w, request, deadline_ns, WINHTTP_CALLBACK_STATUS_DATA_AVAILABLE))
         return false;
     if (w->size == 0) return true;
     size = w->size < sizeof w->read ? w->size : (DWORD)sizeof w->read;
-    return WinHttpReadData(handle, w->read, size, NULL) &&
+    return VITP_OS(WinHttpReadData)(handle, w->read, size, NULL) &&
            vitp_winhttp_wait(w, request, deadline_ns, WINHTTP_CALLBACK_STATUS_READ_COMPLETE);
 }
 
@@ -14252,10 +14295,11 @@ static bool vitp_winhttp_exchange(HINTERNET handle, vitp_winhttp *w, const vit_r
 {
     uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)request->timeout_ms * VITP_MS;
     DWORD    size = (DWORD)request->body_size;
-    return WinHttpSendRequest(handle, NULL, 0, size > 0 ? w + 1 : NULL, size, size, (DWORD_PTR)w) &&
+    return VITP_OS(WinHttpSendRequest)(handle, NULL, 0, size > 0 ? w + 1 : NULL, size, size,
+                                       (DWORD_PTR)w) &&
            vitp_winhttp_wait(w, request, deadline_ns,
                              WINHTTP_CALLBACK_STATUS_SENDREQUEST_COMPLETE) &&
-           WinHttpReceiveResponse(handle, NULL) &&
+           VITP_OS(WinHttpReceiveResponse)(handle, NULL) &&
            vitp_winhttp_wait(w, request, deadline_ns, WINHTTP_CALLBACK_STATUS_HEADERS_AVAILABLE) &&
            vitp_winhttp_read_head(handle, response) &&
            vitp_winhttp_read_body(handle, w, request, deadline_ns);
@@ -14272,10 +14316,10 @@ static vit_response vitp_winhttp_post(HINTERNET session, const vit_request *requ
         ok = vitp_winhttp_exchange(handle, w, request, &response);
         vitp_winhttp_close(handle, w);
     } else if (handle) {
-        WinHttpCloseHandle(handle);
+        VITP_OS(WinHttpCloseHandle)(handle);
     }
     if (w) vitp_winhttp_release(w);
-    if (server) WinHttpCloseHandle(server);
+    if (server) VITP_OS(WinHttpCloseHandle)(server);
     return ok ? response : none;
 }
 
@@ -14287,7 +14331,7 @@ vit_response vit_winhttp_send(const vit_request *request, void *user)
     if (request->reply && request->reply_size > 0) request->reply[0] = 0;
     if (session && !vit_request_cancelled(request)) response = vitp_winhttp_post(session, request);
     if (kept) *kept = session;
-    else if (session) WinHttpCloseHandle(session);
+    else if (session) VITP_OS(WinHttpCloseHandle)(session);
     return response;
 }
 #endif /* VITELEMETRY_WINHTTP */
@@ -17878,13 +17922,13 @@ void vit_qt_message(vit_client *t, int type, const char *file, int line, const c
 static void *vitp_client_malloc(size_t size, void *user)
 {
     (void)user;
-    return malloc(size);
+    return VITP_OS(malloc)(size);
 }
 
 static void vitp_client_free(void *memory, void *user)
 {
     (void)user;
-    free(memory);
+    VITP_OS(free)(memory);
 }
 
 static uint32_t vitp_client_or(uint32_t value, uint32_t otherwise)
@@ -18910,6 +18954,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_ATOMIC_CAS_PTR
 #undef VITP_ATOMIC_LIGHT_BARRIER
 #undef VITP_ATOMIC_HEAVY_BARRIER
+#undef VITP_OS
 #undef VITP_POOL_PATH_MAX
 #undef VITP_OS_THREAD_POINTER
 #undef VITP_OS_REGISTRY_ANY

@@ -18,6 +18,17 @@ c() { "$cc" -std=c99 $WC -I. "$@"; }
 cxx() { "$cxx" -std=c++11 $W -I. "$@"; }
 runs() { "$D/$1" >"$D/out" && grep -qx ok "$D/out"; }
 
+# ---- the seam that tests of failing calls use costs nothing -----------------------------------------
+
+seam() { # the same object code as without it
+    mkdir -p "$D/plain" && sed 's/VITP_OS(\([A-Za-z_0-9]*\))(/\1(/g' vitelemetry.h >"$D/plain/vitelemetry.h" &&
+        ! cmp -s vitelemetry.h "$D/plain/vitelemetry.h" || return 1
+    for from in . "$D/plain"; do
+        "$cc" -std=c99 -O2 -w -I$from -c "$D/impl.c" -o "$D/seam.o" && strip "$D/seam.o" && cksum <"$D/seam.o" || return 1
+    done >"$D/sums"
+    [ "$(sort -u "$D/sums" | wc -l)" = 1 ]
+}
+
 # ---- two files, one implementation ---------------------------------------------------------------
 
 all_c() { c tests/one.c tests/two.c -o "$D/all_c" -pthread && runs all_c; }
@@ -179,6 +190,7 @@ for pair in gcc:g++ clang:clang++; do
     check "$cc: global symbols are vit_* only" impl_c
     checkxx "$cxx: global symbols are vit_* only" impl_cxx
     check "$cc: every function that is declared is defined" impl_whole
+    check "$cc: the seam VITP_OS leaves the same object code" seam
     checkxx "$cxx: the same symbols as from C" impl_same
     for o in -O0 -O2; do
         check "$cc $o: static, no global symbol" static_c $o

@@ -28,6 +28,10 @@ none "no forward declarations of private functions" \
     "$(grep -nE '^static [^=]*vitp_[a-z0-9_]+\([^{]*\);$' $H)"
 none "the system's macros stay in >>platform and >>winhttp" "$(awk '/^#endif \/\* POSIX \*\// { after = 1 }
     /^(\/\*|  ) >>/ { own = / >>winhttp/ } after && !own && /^#.*(_WIN32|__APPLE__|__linux__)/ { print FILENAME ":" FNR ": " $0 }' $H)"
+# what a test of failing calls cannot reach
+none "each call of the system is written VITP_OS(name)" "$(awk '/^  *>>platform/ { on = 1 } /^(\/\*|  ) >>log/ { on = 0 }
+    on && /[^A-Za-z_.>"(](open|close|read|write|lseek|ftruncate|fstat|lstat|stat|fstatfs|flock|rename|unlink|link|mkdir|fchmod|fsync|access|opendir|readdir|closedir|readlink|getcwd|mmap|munmap|madvise|fallocate|syscall|sysconf|uname|gethostname|kill|raise|sigaction|sigaltstack|pthread_(create|join|sigmask|mutex_[a-z]+|cond_[a-z]+)|sem_[a-z]+|nanosleep|clock_gettime|getenv|(Create|Get)(File|Event|Mutex|Thread|Directory)[A-Za-z]*|CloseHandle|(ReadF|WriteF|MoveFileE|DeleteF|MapV|UnmapV)[A-Za-z]*|Virtual[A-Z][a-z]*|LoadLibraryA)\(/ && !/struct [a-z]+\(/ { print FILENAME ":" FNR ": " $0 }
+    /[^A-Za-z_.>](malloc|free)\(/ && !/std::free/ { print FILENAME ":" FNR ": " $0 }' $H)"
 none "no name that Qt has as a macro" \
     "$(sed '1,/^#ifndef VITELEMETRY_H/d; s,/\*.*,,' $H | grep -nE '[^A-Za-z_](slots|signals|emit|foreach|forever)[^A-Za-z_]' | grep -v '^[0-9]*:   [^ ]' | head -3)"
 none "no thread-local storage, no mutable static objects" \
