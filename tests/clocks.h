@@ -18,6 +18,9 @@ static uint64_t wall_ns = UINT64_C(1800000000) * SECOND; /* 2027 */
 
 static unsigned long long clock_ns(int clock)
 {
+#ifdef TORTURE_H /* who waits for what a failure has taken shall not wait for ever */
+    if (torture_has_failed()) passed_ns += 1000000u;
+#endif
     return clock == CLOCK_REALTIME ? wall_ns : passed_ns;
 }
 

@@ -29,6 +29,22 @@
 
 #include "environment.h"
 
+#ifdef TORTURE_H /* each client of a test is known to torture.c */
+static __attribute__((unused)) vit_client *torture_create(const vit_options *options)
+{
+    vit_client *t = vit_create(options);
+    torture_born(t);
+    return t;
+}
+static __attribute__((unused)) bool torture_destroy(vit_client *t, uint32_t timeout_ms)
+{
+    torture_dies(t);
+    return vit_destroy(t, timeout_ms);
+}
+#define vit_create  torture_create
+#define vit_destroy torture_destroy
+#endif
+
 #define TEST_FN     static __attribute__((unused))
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -243,11 +259,16 @@ TEST_FN void sleep_ms(unsigned ms)
 }
 
 /* Waits for a condition, which is what the test asserts next. */
-#define WAIT_FOR(condition)                                                    \
-    do {                                                                       \
-        uint64_t wait_end_ms = now_ms() + 20000u;                              \
-        while (!(condition) && now_ms() < wait_end_ms) sleep_ms(1);            \
-        if (!(condition)) fail_msg("waited 20 s in vain for: %s", #condition); \
+#ifdef TORTURE_H
+#define WAIT_MS 300u /* what does not come for a failure is not waited for long */
+#else
+#define WAIT_MS 20000u
+#endif
+#define WAIT_FOR(condition)                                               \
+    do {                                                                  \
+        uint64_t wait_end_ms = now_ms() + WAIT_MS;                        \
+        while (!(condition) && now_ms() < wait_end_ms) sleep_ms(1);       \
+        if (!(condition)) fail_msg("waited in vain for: %s", #condition); \
     } while (0)
 
 /* ---- log ------------------------------------------------------------------------------------- */

@@ -356,9 +356,12 @@ static uint32_t hanging, let_go; /* 1: a request is in the transport; the test l
 static vit_response hang_until_cancelled(wire *w, const vit_request *r, size_t number)
 {
     vit_response answer = { 0, 0 };
+    uint64_t     end_ms = now_ms() + 2 * WAIT_MS;
     (void)w, (void)number;
     __atomic_store_n(&hanging, 1u, __ATOMIC_SEQ_CST);
-    while (!vit_request_cancelled(r) && !__atomic_load_n(&let_go, __ATOMIC_SEQ_CST)) sleep_ms(1);
+    while (!vit_request_cancelled(r) && !__atomic_load_n(&let_go, __ATOMIC_SEQ_CST) &&
+           now_ms() < end_ms)
+        sleep_ms(1);
     __atomic_store_n(&hanging, vit_request_cancelled(r) ? 2u : 3u, __ATOMIC_SEQ_CST);
     answer.http_status = 201; /* too late: it must not count */
     return answer;

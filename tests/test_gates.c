@@ -1300,9 +1300,11 @@ static uint32_t hanging, let_go;
 static vit_response hang(wire *w, const vit_request *r, size_t number)
 {
     vit_response answer = { 201, 0 };
+    uint64_t     end_ms = now_ms() + 2 * WAIT_MS;
     (void)w, (void)r, (void)number;
     __atomic_store_n(&hanging, 1u, __ATOMIC_SEQ_CST);
-    while (!__atomic_load_n(&let_go, __ATOMIC_SEQ_CST)) sleep_ms(1); /* whatever is cancelled */
+    while (!__atomic_load_n(&let_go, __ATOMIC_SEQ_CST) && now_ms() < end_ms)
+        sleep_ms(1); /* whatever is cancelled */
     return answer;
 }
 

@@ -1060,7 +1060,7 @@ static void test_too_many(void **state)
     t = stage_client(&b);
     assert_false(vit_get_stats(t).crash_surviving);
     assert_true(track_numbers(t, 0, 1));
-    assert_true(vit_destroy(t, 0)); /* all goes into the spool */
+    assert_true(vit_destroy(t, 20000)); /* all goes into the spool */
     assert_int_equal(pools(&b, NULL), 0);
     b.o.consent = VIT_CONSENT_DENIED;
     t = stage_client(&b);

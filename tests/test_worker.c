@@ -844,9 +844,10 @@ static uint32_t hang_let_go;
 static vit_response hang_obedient(wire *w, const vit_request *r, size_t number)
 {
     vit_response answer = { 0, 0 };
+    uint64_t     end_ms = now_ms() + 2 * WAIT_MS;
     (void)w, (void)number;
     __atomic_store_n(&hang_state, 1u, __ATOMIC_SEQ_CST);
-    while (!vit_request_cancelled(r)) sleep_ms(1);
+    while (!vit_request_cancelled(r) && now_ms() < end_ms) sleep_ms(1);
     __atomic_store_n(&hang_state, 3u, __ATOMIC_SEQ_CST);
     return answer;
 }
@@ -854,9 +855,10 @@ static vit_response hang_obedient(wire *w, const vit_request *r, size_t number)
 static vit_response hang_stubborn(wire *w, const vit_request *r, size_t number)
 {
     vit_response answer = { 0, 0 };
+    uint64_t     end_ms = now_ms() + 2 * WAIT_MS;
     (void)w, (void)number;
     __atomic_store_n(&hang_state, 1u, __ATOMIC_SEQ_CST);
-    while (!__atomic_load_n(&hang_let_go, __ATOMIC_SEQ_CST)) {
+    while (!__atomic_load_n(&hang_let_go, __ATOMIC_SEQ_CST) && now_ms() < end_ms) {
         if (vit_request_cancelled(r)) __atomic_store_n(&hang_state, 2u, __ATOMIC_SEQ_CST);
         sleep_ms(1);
     }
