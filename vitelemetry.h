@@ -2796,7 +2796,6 @@ static const char *vitp_os_error_name(int code)
 #include <pthread.h>
 #endif
 #if defined(__linux__)
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #elif defined(__APPLE__)
@@ -3040,6 +3039,11 @@ static void vitp_os_cond_wait(vitp_os_cond *c, vitp_os_mutex *m, uint32_t ms)
 
 /* The event that a producer may set: it must not lock, so each system has its own. */
 #if defined(__linux__)
+/* FUTEX_..._PRIVATE of <linux/futex.h>, which musl does not bring */
+enum {
+    VITP_OS_FUTEX_WAIT = 128,
+    VITP_OS_FUTEX_WAKE = 129
+};
 typedef struct vitp_os_wake {
     uint32_t set;
 } vitp_os_wake;
@@ -3053,7 +3057,7 @@ static void vitp_os_wake_free(vitp_os_wake *w) { (void)w; }
 static void vitp_os_wake_set(vitp_os_wake *w)
 {
     if (__atomic_exchange_n(&w->set, 1u, __ATOMIC_RELEASE) == 0u)
-        (void)VITP_OS(syscall)(SYS_futex, &w->set, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        (void)VITP_OS(syscall)(SYS_futex, &w->set, VITP_OS_FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
@@ -3064,7 +3068,7 @@ static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
     t.s = (long)(ms / 1000u);
     t.ns = (long)(ms % 1000u) * 1000000L;
     if (__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE) != 0u) return;
-    (void)VITP_OS(syscall)(SYS_futex, &w->set, FUTEX_WAIT_PRIVATE, 0, &t, NULL, 0);
+    (void)VITP_OS(syscall)(SYS_futex, &w->set, VITP_OS_FUTEX_WAIT, 0, &t, NULL, 0);
     (void)__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE);
 }
 #elif defined(__APPLE__)
