@@ -2814,6 +2814,9 @@ static const char *vitp_os_error_name(int code)
 #if defined(__GLIBC__) && !defined(__USE_GNU) && !defined(VITELEMETRY_NO_CRASH)
 #define VITELEMETRY_NO_CRASH /* a system header came first, so that registers have no names */
 #endif
+#if defined(__TINYC__) && !defined(VITELEMETRY_NO_CRASH)
+#define VITELEMETRY_NO_CRASH /* <link.h> has a type that tcc lacks */
+#endif
 
 #ifndef VITP_OS_ETC
 #define VITP_OS_ETC "/etc" /* a text literal */
