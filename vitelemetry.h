@@ -10572,6 +10572,7 @@ typedef struct vitp_record_head {
     uint8_t       seed_kind;
     uint16_t      name_size;
     uint16_t      identity; /* low half of the ledger's */
+    uint32_t      reserved; /* 0: the size is one on all machines, which share a spool */
 } vitp_record_head;
 
 #define VITP_RECORD_ABSENT 0xFFFFu /* size of a text that is not there */
@@ -11212,6 +11213,7 @@ static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_hea
 {
     static const unsigned char none[16] = { 0 };
     head->identity = (uint16_t)VITP_ATOMIC_LOAD_ACQUIRE(&r->identity); /* before the salt */
+    head->reserved = 0;
     head->time_ns = vitp_os_coarse_ns();
     head->rate = choice->rate;
     memcpy(head->correlation_id, id ? id : none, 16);
