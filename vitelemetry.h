@@ -13716,7 +13716,9 @@ static int64_t vitp_backoff_days(int64_t year, int64_t month, int64_t day)
 /* The last year with these two digits that is at most 50 years ahead. */
 static int64_t vitp_backoff_century(int64_t year, int64_t now_s)
 {
-    int64_t latest = 1970 + (now_s > 0 ? now_s : 0) / 31556952 + 50;
+    int64_t most_s = INT64_C(253402300799); /* no clock of a year that has more than 4 digits */
+    int64_t past_s = now_s < 0 ? 0 : now_s < most_s ? now_s : most_s;
+    int64_t latest = 1970 + past_s / 31556952 + 50;
     return latest - (latest - year) % 100;
 }
 

@@ -341,6 +341,10 @@ static void test_after_dates(void **state)
         { "Saturday, 01-Jan-00 00:00:10 GMT", 946684800, 10 },
         { "Friday, 31-Dec-99 23:59:59 GMT", 946684800 - 11, 10 },
         { "Thursday, 01-Jan-26 00:00:10 GMT", 1767225600, 10 },
+        /* and a clock that is wrong by ages (by these bounds nothing overflows) */
+        { "Sunday, 06-Nov-94 08:49:37 GMT", INT64_MAX, 0 },
+        { "Sunday, 06-Nov-94 08:49:37 GMT", INT64_MAX / 2, 0 },
+        { "Sunday, 06-Nov-94 08:49:37 GMT", INT64_MIN, 86400 },
         /* leap years: 1972, 2000, 2024 are; 1900 and 2100 are not */
         { "Tue, 29 Feb 1972 00:00:10 GMT", 68169600, 10 },
         { "Wed, 01 Mar 1972 00:00:10 GMT", 68256000, 10 },
