@@ -72,7 +72,7 @@ static unsigned fails_at; /* 0: none */
 static bool     for_ever, armed;
 static unsigned seed;
 
-/* ---- calls that fail --------------------------------------------------------------------------- */
+/* ---- calls that fail ------------------------------------------------------------------------ */
 
 static int error_of(const char *call, unsigned turn)
 {
@@ -132,7 +132,7 @@ unsigned long torture_part(const char *call, unsigned long size, int line)
     return ((n + seed) & 1u) != 0 ? 1 : size - 1;
 }
 
-/* ---- what is held ------------------------------------------------------------------------------ */
+/* ---- what is held --------------------------------------------------------------------------- */
 
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct held {
@@ -183,7 +183,7 @@ void torture_let_go(enum torture_kind kind, unsigned long long key)
     errno = error;
 }
 
-/* ---- clients ----------------------------------------------------------------------------------- */
+/* ---- clients -------------------------------------------------------------------------------- */
 
 static struct vit_client *clients[CLIENTS_MAX];
 
@@ -280,7 +280,7 @@ static void judge(void)
     if (report->whole || any) judge_held();
 }
 
-/* ---- runs -------------------------------------------------------------------------------------- */
+/* ---- runs ----------------------------------------------------------------------------------- */
 
 static uint64_t now_ms(void)
 {

@@ -44,7 +44,7 @@ void torture_dies(void *client);
 #define VITP_OS(name)       TORTURE_##name
 #define TORTURE_FAILS(name) torture_fails(#name, __LINE__)
 
-/* ---- calls that every system has --------------------------------------------------------------- */
+/* ---- calls that every system has ------------------------------------------------------------ */
 
 #define TORTURE_malloc(size) \
     (TORTURE_FAILS(malloc) ? NULL : torture_pointer(TORTURE_MEMORY, malloc(size), __LINE__))
@@ -54,7 +54,7 @@ void torture_dies(void *client);
 
 #ifndef _WIN32
 
-/* ---- POSIX: files ------------------------------------------------------------------------------ */
+/* ---- POSIX: files --------------------------------------------------------------------------- */
 
 #define TORTURE_INT(name, ...) (TORTURE_FAILS(name) ? -1 : name(__VA_ARGS__))
 
@@ -75,7 +75,7 @@ void torture_dies(void *client);
     (TORTURE_FAILS(read) ? -1 : read(file, out, torture_part("read", size, __LINE__)))
 #define TORTURE_write(file, data, size) \
     (TORTURE_FAILS(write) ? -1 : write(file, data, torture_part("write", size, __LINE__)))
-#define TORTURE_lseek(file, at, from)           (TORTURE_FAILS(lseek) ? (off_t)-1 : lseek(file, at, from))
+#define TORTURE_lseek(f, at, from) (TORTURE_FAILS(lseek) ? (off_t)-1 : lseek(f, at, from))
 #define TORTURE_ftruncate(file, size)           TORTURE_INT(ftruncate, file, size)
 #define TORTURE_fstat(file, out)                TORTURE_INT(fstat, file, out)
 #define TORTURE_lstat(path, out)                TORTURE_INT(lstat, path, out)
@@ -98,7 +98,7 @@ void torture_dies(void *client);
 #define TORTURE_closedir(folder) \
     (torture_let_go(TORTURE_FOLDER, (unsigned long long)(uintptr_t)(folder)), closedir(folder))
 
-/* ---- POSIX: memory, threads, the rest ---------------------------------------------------------- */
+/* ---- POSIX: memory, threads, the rest ------------------------------------------------------- */
 
 #define TORTURE_mmap(at, size, ...) \
     (TORTURE_FAILS(mmap)            \
@@ -164,7 +164,7 @@ void torture_dies(void *client);
 
 #else
 
-/* ---- Windows ----------------------------------------------------------------------------------- */
+/* ---- Windows -------------------------------------------------------------------------------- */
 
 #define TORTURE_BOOL(name, ...) \
     (TORTURE_FAILS(name) ? (SetLastError(ERROR_ACCESS_DENIED), 0) : name(__VA_ARGS__))

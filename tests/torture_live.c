@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- calls that fail, and what is held --------------------------------------------------------- */
+/* ---- calls that fail, and what is held ------------------------------------------------------ */
 
 static unsigned calls, fails_at; /* 0: none */
 static bool     for_ever, armed;
@@ -88,7 +88,7 @@ void torture_let_go(enum torture_kind kind, unsigned long long key)
     held_unlock();
 }
 
-/* ---- a life ------------------------------------------------------------------------------------ */
+/* ---- a life --------------------------------------------------------------------------------- */
 
 static unsigned failures, status_now, delivered;
 
