@@ -22,7 +22,8 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
         examples explore bench-peers deps-peers crash-loop \
         crashes crashes-asan crash-handler deps-crashes chaos chaos-asan stress fleet emulate deps-emulate \
         rounds privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
-        test-clickhouse deps-clickhouse test-cpp test-qt windows deps-windows
+        test-clickhouse deps-clickhouse test-cpp test-qt windows deps-windows \
+        torture torture-planted soak msan deps-msan memcheck deps-memcheck
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -113,6 +114,28 @@ rounds: deps ## forks, and shared objects that are loaded, used and unloaded: RO
 	@ROUNDS=$(ROUNDS) sh tests/run.sh $(B)/tests/test_plugin; s=$$?; \
 	grep -E '^[0-9]+ (children|rounds)|^threads' build/test_plugin.log; exit $$s
 
+MINUTES = 10
+soak: $(B)/tests/soak $(B)/examples/collector ## one program for MINUTES (10) while everything goes wrong now and then: what it holds, and what arrives
+	@$(B)/tests/soak $(MINUTES) $(SEED)
+
+torture: deps $(EXAMPLES) ## every unit test while the n-th call of the system fails (TIME=20: seconds a test, 0: every call)
+	@TIME=$(TIME) SEED=$(SEED) sh tests/torture.sh
+
+torture-planted: deps ## answers to failures are taken out of copies of the header, which must be found
+	@sh tests/torture.sh planted
+
+MSAN_UNIT = json sha256 ids events sampling otlp audit spool errors worker pool
+msan: deps deps-msan ## the unit tests under MemorySanitizer
+	@mkdir -p $(B)/msan; for t in $(MSAN_UNIT); do \
+	    clang-19 -std=c99 -O1 -g -w -fsanitize=memory -fsanitize-memory-track-origins=2 -fno-sanitize-recover=all \
+	        $(ETC) -Dsyscall=msan_syscall -I. tests/test_$$t.c tests/msan.c -o $(B)/msan/test_$$t -lcmocka -pthread -lm || exit 1; \
+	done
+	@sh tests/run.sh $(MSAN_UNIT:%=$(B)/msan/test_%)
+
+MEMCHECK_UNIT = events ids audit spool consent
+memcheck: deps deps-memcheck $(MEMCHECK_UNIT:%=$(B)/tests/test_%) ## some of the unit tests under valgrind
+	@sh tests/memcheck.sh $(MEMCHECK_UNIT:%=$(B)/tests/test_%)
+
 CORPUS = tests/data/scrub_positive.tsv tests/data/scrub_negative.tsv
 OTHER  = ../shared/privacy
 privacy: $(B)/tests/privacy ## what vit_scrub finds and damages, and its speed; also on the lines in OTHER if there are any (VIEW=-v: each failure)
@@ -177,6 +200,12 @@ deps-emulate:
 	@sh tests/need.sh qemu-s390x:qemu-user dpkg:gcc-12-multilib dpkg:libc6-dev-i386 \
 	    dpkg:gcc-s390x-linux-gnu dpkg:libc6-dev-s390x-cross dpkg:gcc-mips-linux-gnu \
 	    dpkg:libc6-dev-mips-cross dpkg:gcc-aarch64-linux-gnu dpkg:libc6-dev-arm64-cross
+
+deps-msan:
+	@sh tests/need.sh clang-19:clang-19 dpkg:libclang-rt-19-dev
+
+deps-memcheck:
+	@sh tests/need.sh valgrind:valgrind
 
 deps-clickhouse:
 	@sh tests/need.sh /usr/sbin/clickhouse-server:clickhouse-server clickhouse-client:clickhouse-client
@@ -304,6 +333,10 @@ $(B)/tests/crashes_nothing.so: tests/crashes.c
 $(B)/tests/chaos: tests/chaos.c tests/kill.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
+
+$(B)/tests/soak: tests/soak.c tests/kill.h tests/environment.h examples/http.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 
 $(B)/tests/stress: tests/stress.c vitelemetry.h
 	@mkdir -p $(@D)

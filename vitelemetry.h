@@ -2825,15 +2825,16 @@ static const char *vitp_os_error_name(int code)
 #define VITP_OS_ADMIN ((uid_t)0)
 #endif
 
-#ifndef VITP_OS_CLOCK_NS /* a test has clocks of its own */
+#ifndef VITP_OS_CLOCK_NS /* a test has clocks of its own; waits end by the system's */
 #define VITP_OS_CLOCK_NS(clock) vitp_os_clock_ns(clock)
+#endif
+
 static uint64_t vitp_os_clock_ns(clockid_t clock)
 {
     struct timespec t;
     VITP_OS(clock_gettime)(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
-#endif
 
 static const char *vitp_os_error_name(int code)
 {
@@ -3035,7 +3036,8 @@ static void vitp_os_cond_wait(vitp_os_cond *c, vitp_os_mutex *m, uint32_t ms)
     struct timespec t = vitp_os_timespec((uint64_t)ms * VITP_MS);
     (void)VITP_OS(pthread_cond_timedwait_relative_np)(&c->condition, &m->lock, &t);
 #else
-    struct timespec t = vitp_os_timespec(vitp_os_now_ns() + (uint64_t)ms * VITP_MS);
+    struct timespec t =
+        vitp_os_timespec(vitp_os_clock_ns(CLOCK_MONOTONIC) + (uint64_t)ms * VITP_MS);
     (void)VITP_OS(pthread_cond_timedwait)(&c->condition, &m->lock, &t);
 #endif
 }
@@ -3108,7 +3110,7 @@ static void vitp_os_wake_set(vitp_os_wake *w) { (void)VITP_OS(sem_post)(&w->sema
 
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
 {
-    struct timespec t = vitp_os_timespec(VITP_OS_CLOCK_NS(CLOCK_REALTIME) + (uint64_t)ms * VITP_MS);
+    struct timespec t = vitp_os_timespec(vitp_os_clock_ns(CLOCK_REALTIME) + (uint64_t)ms * VITP_MS);
     (void)VITP_OS(sem_timedwait)(&w->semaphore, &t);
 }
 #endif

@@ -909,7 +909,7 @@ static void track_random(vit_client *t, const vit_op *op)
 {
     vit_event e;
     size_t    n = (size_t)(random_bits() % 40), i;
-    char      key[24], text[300];
+    char      key[24], text[300] = "";
     vit_event_begin(&e, t, "random.event", op);
     for (i = 0; i < n; i++) {
         int64_t integer = (int64_t)random_bits();
