@@ -21,9 +21,9 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
         examples explore bench-peers deps-peers crash-loop \
         crashes crashes-asan crash-handler deps-crashes chaos chaos-asan stress fleet emulate deps-emulate \
-        rounds privacy fuzz-scrub fuzz-scrub-planted fuzz-settings deps-fuzz \
-        test-clickhouse deps-clickhouse test-cpp test-qt windows deps-windows \
-        torture torture-planted soak msan deps-msan memcheck deps-memcheck
+        rounds privacy deps-fuzz test-clickhouse deps-clickhouse test-cpp test-qt windows \
+        deps-windows torture torture-planted soak msan deps-msan memcheck deps-memcheck fuzz \
+        fuzz-planted
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -33,7 +33,7 @@ demo: $(EXAMPLES) ## a real program records events, the collector shows what arr
 
 # What the scripts need, and the scripts.
 TESTS    = $(B)/tests/smoke $(B)/examples/queue
-NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/examples/file_sink $(B)/examples/offline $(B)/examples/errors $(B)/tests/privacy $(B)/tests/scrub_files
+NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/examples/file_sink $(B)/examples/offline $(B)/examples/errors $(B)/tests/privacy $(B)/tests/fuzz_all $(B)/tests/fuzz_collector
 SCRIPTS  = forms.sh check_cpp.sh check_demo.sh check_hello.sh check_inventory.sh check_privacy.sh check_seeds.sh check_silence.sh check_sinks.sh lint.sh
 test: deps $(UNITBIN) $(TESTS) $(NEEDED) ## all tests (installs cmocka and libcurl when they are missing)
 	@QUICK=1 sh tests/run.sh $(UNITBIN) $(TESTS) $(SCRIPTS:%=tests/%)
@@ -70,16 +70,13 @@ tsan: deps ## the threaded tests under ThreadSanitizer
 explore: ## the queue in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)
 	@sh tests/explore.sh
 
-FUZZ_SETTINGS = dconf plist settings
-fuzz-settings: deps-fuzz ## the readers of settings, dconf and property lists on hostile bytes (TIME=60: seconds each)
-	@$(MAKE) --no-print-directory $(FUZZ_SETTINGS:%=$(B)/fuzz/%)
-	@for f in $(FUZZ_SETTINGS); do \
-	    mkdir -p $(B)/fuzz/corpus-$$f; \
-	    $(B)/fuzz/$$f -max_total_time=$(TIME) -max_len=4096 -timeout=10 -print_final_stats=1 \
-	        -artifact_prefix=$(B)/fuzz/$$f- $(B)/fuzz/corpus-$$f tests/fuzz/seeds/$$f >$(B)/fuzz/$$f.log 2>&1 || \
-	        { tail -40 $(B)/fuzz/$$f.log; exit 1; }; \
-	    sed -n "s/^stat::number_of_executed_units: */fuzz $$f: inputs, no finding: /p" $(B)/fuzz/$$f.log; \
-	done
+TIME = 60
+RUNS = 0
+fuzz: deps-fuzz ## all that reads hostile bytes, under libFuzzer: TIME=60 seconds each, or RUNS executions (ONLY="json spool")
+	@TIME=$(TIME) RUNS=$(RUNS) ONLY="$(ONLY)" sh tests/fuzz.sh
+
+fuzz-planted: deps-fuzz ## the targets must find each planted bug within TIME seconds
+	@TIME=$(TIME) ONLY="$(ONLY)" sh tests/fuzz.sh planted
 
 N = 500
 crash-loop: $(B)/tests/crash_loop ## a program is killed N times (N=500) while it records and delivers
@@ -145,14 +142,6 @@ privacy: $(B)/tests/privacy ## what vit_scrub finds and damages, and its speed; 
 	fi; \
 	$(B)/tests/privacy $(VIEW) $(CORPUS) $$other
 
-TIME = 60
-RUNS = 0
-fuzz-scrub: deps-fuzz ## vit_scrub under libFuzzer for TIME seconds, or RUNS executions (RUNS=10000000)
-	@TIME=$(TIME) RUNS=$(RUNS) sh tests/fuzz.sh
-
-fuzz-scrub-planted: deps-fuzz ## that target must find each planted bug within TIME seconds
-	@TIME=$(TIME) sh tests/fuzz.sh planted
-
 emulate: deps-emulate ## 32-bit and big-endian machines, by qemu (installs it and cross compilers)
 	@sh tests/emulate.sh
 
@@ -172,7 +161,7 @@ lint: deps-check ## the header's own rules, clang-tidy and cppcheck
 	@sh tests/lint.sh tools
 
 format: ## clang-format the sources
-	clang-format -i vitelemetry.h examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.c bench/*.c
+	clang-format -i vitelemetry.h examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.[ch] bench/*.c
 
 install: ## header and pkg-config file (PREFIX, DESTDIR)
 	install -d "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/share/pkgconfig"
@@ -302,17 +291,18 @@ $(B)/tests/smoke: tests/smoke.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 
-$(FUZZ_SETTINGS:%=$(B)/fuzz/%): $(B)/fuzz/%: tests/fuzz/%.c vitelemetry.h
-	@mkdir -p $(@D)
-	clang -std=c99 $(CWARN) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. $< -o $@ -pthread
-
 $(B)/tests/privacy: tests/privacy.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 
-$(B)/tests/scrub_files: tests/fuzz/scrub.c vitelemetry.h
+FUZZ = $(wildcard tests/fuzz/*.[ch]) tests/json_strict.h
+$(B)/tests/fuzz_all: $(FUZZ) examples/http.c vitelemetry.h
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(CWARN) $(TFLAGS) -DFUZZ_FILES -I. $< -o $@ -pthread
+	$(CC) -std=c99 $(CWARN) -Wno-unused-function $(TFLAGS) -DFUZZ_FILES -I. tests/fuzz/all.c -o $@ -pthread
+
+$(B)/tests/fuzz_collector: $(FUZZ) examples/collector.c
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) -Wno-unused-function $(TFLAGS) -DFUZZ_FILES -I. tests/fuzz/collector.c -o $@
 
 $(B)/tests/crash_loop: tests/crash_loop.c tests/kill.h vitelemetry.h
 	@mkdir -p $(@D)

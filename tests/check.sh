@@ -69,7 +69,7 @@ step 'make test' $MAKE -j2 test
 matrix
 step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
 step 'ThreadSanitizer' $MAKE tsan
-step 'hostile settings' $MAKE fuzz-settings TIME=20
+step 'fuzzing' $MAKE fuzz TIME=4
 step 'explorer of the queue' $MAKE explore
 step 'killed, again and again' $MAKE crash-loop N=250
 step 'crashed, again and again' $MAKE crashes N=150

@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#ifndef JSON_FN
 #define JSON_FN static __attribute__((unused))
+#endif
 #ifndef JSON_DEPTH_MAX
 #define JSON_DEPTH_MAX 32
 #endif

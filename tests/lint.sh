@@ -8,7 +8,7 @@ check() { # text, status, what to show
 }
 none() { if [ -z "$2" ]; then check "$1" 0; else check "$1" 1 "$2"; fi; }
 
-for f in $H examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.c bench/*.c; do
+for f in $H examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.[ch] bench/*.c; do
     [ -f "$f" ] || continue
     none "$f: 100 columns" "$(awk 'length($0) > 100 { print FILENAME ":" FNR }' "$f")"
     none "$f: ASCII, no tabs, no trailing blanks" "$(LC_ALL=C grep -nE '[^ -~]| $' "$f" | head -3)"

@@ -1,21 +1,18 @@
-/* plist.c: the reader of property lists, binary and XML, on any bytes (libFuzzer, `make
-   fuzz-settings`). It may say that a key refuses, or nothing. */
+/* plist.c: the reader of property lists, binary and XML, on any bytes. It may say that a key
+   refuses, or nothing. */
 
-#define VITELEMETRY_WHITEBOX
-#define VITELEMETRY_OS_SETTINGS
-#define VITELEMETRY_IMPLEMENTATION
-#include "../../vitelemetry.h"
+#include "header.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void fuzz_plist(const uint8_t *data, size_t size)
 {
     static const char *const keys[] = { "ThirdPartyDataSubmit", "allowDiagnosticSubmission", "a" };
+    const char              *text = (const char *)data;
     size_t                   i;
     for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (vitp_consent_plist(data, size, keys[i]) > VITP_ANSWER_UNREADABLE) abort();
-        if (vitp_plist_binary(data, size, keys[i]) > VITP_ANSWER_UNREADABLE) abort();
-        if (vitp_plist_xml((const char *)data, size, keys[i]) > VITP_ANSWER_UNREADABLE) abort();
+        demand(vitp_consent_plist(data, size, keys[i]) <= VITP_ANSWER_UNREADABLE, "an answer");
+        demand(vitp_plist_binary(data, size, keys[i]) <= VITP_ANSWER_UNREADABLE, "of a binary one");
+        demand(vitp_plist_xml(text, size, keys[i]) <= VITP_ANSWER_UNREADABLE, "of an XML one");
     }
-    return 0;
 }
+
+FUZZ_TARGET(plist)

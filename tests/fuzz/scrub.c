@@ -1,21 +1,10 @@
 /* scrub.c - what must hold for every text that vit_scrub is given
 
-   With -fsanitize=fuzzer a libFuzzer target; with -DFUZZ_FILES a program that runs each file it is
-   given once, a .tsv line by line, and prints `N passed, 0 failed`; a broken promise aborts.
-
    The first byte of an input chooses the size of the short buffer; the rest is the text. */
 
-#define VITELEMETRY_IMPLEMENTATION
-#include "vitelemetry.h"
+#include "header.h"
 
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define GUARD      16u
-#define GUARD_BYTE 0xA5
-#define NONE       SIZE_MAX
+#define NONE SIZE_MAX
 /* A buffer may end this much before its end: a marker, or a character, is whole or not there. */
 #define CUT_MAX 8u
 
@@ -26,10 +15,8 @@ static const char *const markers[] = {
 
 static vitp_scrub_core        cores[2][3];
 static const vitp_scrub_value known[] = {
-    { "mkowalska", 9, "[user]", true, NULL },
-    { "/home/mkowalska", 15, "[path]", true, NULL },
-    { "buildbox-7", 10, "[host]", true, NULL },
-    { "S3cr3t!x", 8, "[secret]", false, cores[0] },
+    { "mkowalska", 9, "[user]", true, NULL },     { "/home/mkowalska", 15, "[path]", true, NULL },
+    { "buildbox-7", 10, "[host]", true, NULL },   { "S3cr3t!x", 8, "[secret]", false, cores[0] },
     { "a@b.cc", 6, "[secret]", false, cores[1] },
 };
 
@@ -42,20 +29,10 @@ static void encode_known(void)
             vitp_scrub_encode(&cores[i][k], known[3 + i].text, known[3 + i].size, k);
 }
 
-typedef struct text {
+typedef struct scrub_whole {
     char  *bytes;
     size_t size;
-} text;
-
-static const char *where = "the input"; /* what is run: a file, or a line of one */
-static unsigned    where_line;
-
-static void demand(bool holds, const char *what)
-{
-    if (holds) return;
-    fprintf(stderr, "broken: %s\nin %s:%u\n", what, where, where_line);
-    abort();
-}
+} scrub_whole;
 
 static char *allocate(size_t size)
 {
@@ -73,23 +50,23 @@ static size_t scrub(const vitp_scrub_values *values, char *out, size_t out_size,
 {
     size_t length, i;
 
-    memset(out, GUARD_BYTE, out_size + GUARD);
+    memset(out, FUZZ_GUARD_BYTE, out_size + FUZZ_GUARD);
     if (values) length = vitp_scrub_text(out, out_size, bytes, size, values, kept);
     else length = vit_scrub(out, out_size, bytes, size);
-    for (i = 0; i < GUARD; i++)
-        demand((unsigned char)out[out_size + i] == GUARD_BYTE, "writes within out_size");
+    for (i = 0; i < FUZZ_GUARD; i++)
+        demand((unsigned char)out[out_size + i] == FUZZ_GUARD_BYTE, "writes within out_size");
     return length;
 }
 
 /* The whole scrubbed text, NUL-terminated. */
-static text scrub_all(const vitp_scrub_values *values, const char *bytes, size_t size)
+static scrub_whole scrub_all(const vitp_scrub_values *values, const char *bytes, size_t size)
 {
-    text   t;
-    size_t kept = NONE;
+    scrub_whole t;
+    size_t      kept = NONE;
 
     if (values) t.size = vitp_scrub_text(NULL, 0, bytes, size, values, NULL);
     else t.size = vit_scrub(NULL, 0, bytes, size);
-    t.bytes = allocate(t.size + 1 + GUARD);
+    t.bytes = allocate(t.size + 1 + FUZZ_GUARD);
     demand(scrub(values, t.bytes, t.size + 1, bytes, size, &kept) == t.size, "one length");
     demand(!values || kept == t.size, "all of it is kept");
     demand(t.bytes[t.size] == '\0', "a NUL at the end");
@@ -98,7 +75,7 @@ static text scrub_all(const vitp_scrub_values *values, const char *bytes, size_t
 }
 
 /* Bytes of the marker that begins at `at`, or 0. */
-static size_t marker_at(const text *t, size_t at)
+static size_t marker_at(const scrub_whole *t, size_t at)
 {
     size_t i;
 
@@ -110,7 +87,7 @@ static size_t marker_at(const text *t, size_t at)
     return 0;
 }
 
-static size_t count_markers(const text *t)
+static size_t count_markers(const scrub_whole *t)
 {
     size_t at, n = 0;
 
@@ -118,7 +95,7 @@ static size_t count_markers(const text *t)
     return n;
 }
 
-static bool cuts_marker(const text *t, size_t cut)
+static bool cuts_marker(const scrub_whole *t, size_t cut)
 {
     size_t at;
 
@@ -128,7 +105,7 @@ static bool cuts_marker(const text *t, size_t cut)
 }
 
 /* Is the cut inside a whole character (RFC 3629; overlong ones count)? */
-static bool cuts_character(const text *t, size_t cut)
+static bool cuts_character(const scrub_whole *t, size_t cut)
 {
     size_t back, i;
 
@@ -148,9 +125,9 @@ static bool cuts_character(const text *t, size_t cut)
 /* ---- promises ------------------------------------------------------------------------------ */
 
 static void check_short(const vitp_scrub_values *values, const char *bytes, size_t size,
-                        const text *whole, size_t out_size)
+                        const scrub_whole *whole, size_t out_size)
 {
-    char  *out = allocate(out_size + GUARD);
+    char  *out = allocate(out_size + FUZZ_GUARD);
     size_t kept = NONE;
 
     demand(scrub(values, out, out_size, bytes, size, &kept) == whole->size,
@@ -171,7 +148,7 @@ static void check_short(const vitp_scrub_values *values, const char *bytes, size
     free(out);
 }
 
-static bool contains(const text *t, const char *bytes, size_t size)
+static bool contains(const scrub_whole *t, const char *bytes, size_t size)
 {
     size_t at;
 
@@ -183,8 +160,8 @@ static bool contains(const text *t, const char *bytes, size_t size)
 static void check_text(const vitp_scrub_values *values, const char *bytes, size_t size,
                        unsigned choice)
 {
-    text   whole = scrub_all(values, bytes, size), twice;
-    size_t i;
+    scrub_whole whole = scrub_all(values, bytes, size), twice;
+    size_t      i;
 
     demand(whole.size <= size + 8 * count_markers(&whole), "8 bytes more a span at most");
     twice = scrub_all(values, whole.bytes, whole.size);
@@ -199,14 +176,12 @@ static void check_text(const vitp_scrub_values *values, const char *bytes, size_
     free(whole.bytes);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void fuzz_scrub(const uint8_t *data, size_t size)
 {
     vitp_scrub_values values;
     char             *bytes;
 
-    if (size == 0) return 0;
+    if (size == 0) return;
     bytes = allocate(size - 1 ? size - 1 : 1); /* exactly: a sanitizer sees each byte beyond it */
     memcpy(bytes, data + 1, size - 1);
     encode_known();
@@ -214,43 +189,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_text(NULL, bytes, size - 1, data[0]);
     check_text(&values, bytes, size - 1, data[0]);
     free(bytes);
-    return 0;
 }
 
-#ifdef FUZZ_FILES
-static char     buffer[65536];
-static unsigned runs;
-
-static void run(const char *bytes, size_t size)
-{
-    LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
-    runs++;
-    where_line++;
-}
-
-static void run_file(const char *path)
-{
-    FILE  *f = fopen(path, "rb");
-    size_t name = strlen(path);
-    bool   by_line = name > 4 && strcmp(path + name - 4, ".tsv") == 0;
-
-    if (!f) {
-        perror(path);
-        exit(2);
-    }
-    where = path;
-    where_line = 1;
-    if (!by_line) run(buffer, fread(buffer, 1, sizeof buffer, f));
-    while (by_line && fgets(buffer, sizeof buffer, f)) run(buffer, strlen(buffer));
-    fclose(f);
-}
-
-int main(int argc, char **argv)
-{
-    int i;
-
-    for (i = 1; i < argc; i++) run_file(argv[i]);
-    printf("%u passed, 0 failed\n", runs);
-    return runs ? 0 : 1;
-}
-#endif
+FUZZ_TARGET(scrub)

@@ -1,0 +1,355 @@
+/* record.c: what a killed process left, with anything in it: the pool, its ledger with contexts,
+   schemas, journal, crashes and errors that came again, and the marker of a run. It is taken over
+   as a file that was found is; its records become JSON in each form and records of the spool, and
+   those JSON again. What leaves is JSON, each record is counted once, and the end comes soon.
+
+   A file of this kind is large and mostly zeros. An input says what to do, has the server's answers
+   in 8 bytes, and then changes to a file as a real run leaves it: a place of a table, an index in
+   it, an offset, a size, bytes. So the empty input is such a file. */
+
+#include "client.h"
+
+#define RECORD_CAPACITY VITP_QUEUE_CAPACITY_MIN
+#define RECORD_BYTES    (sizeof(vitp_ledger) + RECORD_CAPACITY + 16384u)
+#define RECORD_POOL     FUZZ_FOLDER "/a.pool"
+
+enum {
+    RECORD_MARKER = 1,  /* it is the marker of a run, not a pool */
+    RECORD_AGAIN = 2,   /* a request was under way */
+    RECORD_SPOOLED = 4, /* records go into the spool, not to the server */
+    RECORD_FORM = 8     /* 2 bits */
+};
+
+static union {
+    vitp_ledger   ledger;
+    unsigned char bytes[RECORD_BYTES];
+} record_then, record_now; /* as it was left, and changed */
+static size_t record_size;
+
+/* ---- what a run leaves ----------------------------------------------------------------------- */
+
+typedef struct record_pen {
+    vit_queue *queue;
+    uint32_t   count;
+} record_pen;
+
+/* Some by the way of a thread's own chunk, some by that of a forked child's, the shared one. */
+static bool record_copy(const void *record, uint32_t size, void *user)
+{
+    record_pen *pen = (record_pen *)user;
+    if (pen->count++ % 2u) (void)vitp_queue_push_in_child(pen->queue, record, size, false);
+    else (void)vit_queue_push(pen->queue, record, size);
+    return true;
+}
+
+static void record_leave_run(vitp_ledger *l)
+{
+    vitp_crash *crash = &l->run.crashes[0];
+    l->run.state = VITP_RUN_OPEN;
+    l->run.handler = 1;
+    l->run.session_ns = l->writer.begin_ns;
+    l->run.alive_ns = l->writer.begin_ns + 5000000000u;
+    crash->state = VITP_CRASH_THERE;
+    crash->touched = VITP_TOUCHED_NULL;
+    crash->context = l->context;
+    crash->time_ns = l->run.alive_ns;
+    crash->offset = 0x1234;
+    memcpy(crash->type, "SIGSEGV", 8);
+    memcpy(crash->module, "app", 4);
+    l->repeats[0].word = VITP_REPEAT_WORD(5u, l->repeat_turn, VITP_REPEAT_READY);
+    l->repeats[0].count = 2;
+    l->writer.process = 0;
+    l->writer.begin_s -= 60;
+    memset(l->writer.run_id, 7, sizeof l->writer.run_id);
+}
+
+/* A request of it was under way. */
+static void record_leave_request(vit_client *t, vitp_ledger *l, vit_queue *q)
+{
+    vitp_stock stock;
+    memset(&stock, 0, sizeof stock);
+    stock.ledger = l;
+    stock.queue = q;
+    demand(vitp_batch_build(t, &stock, vitp_os_now_ns()), "a request is under way");
+    demand(l->batch_state == VITP_BATCH_SENT && l->batch_segments > 0, "and the ledger says so");
+    memset(&t->batch, 0, sizeof t->batch);
+}
+
+static void record_make(void)
+{
+    static uint64_t own[8192];
+    vit_client     *t;
+    vitp_ledger    *l = &record_then.ledger;
+    vitp_pool      *pool;
+    record_pen      pen = { NULL, 0 };
+    if (record_size) return;
+    fuzz_client_make();
+    t = fuzz_client;
+    t->spool.cap = 65536;
+    t->spool.days = 14;
+    fuzz_client_record(t);
+    memcpy(l, t->own.ledger, sizeof *l);
+    l->writer.capacity = RECORD_CAPACITY;
+    record_size = vitp_ledger_bytes(RECORD_CAPACITY) + vitp_pool_bytes(RECORD_CAPACITY);
+    demand(record_size <= sizeof record_then &&
+               vitp_queue_own_bytes(RECORD_CAPACITY) < sizeof own - 64u,
+           "there is room");
+    pool = vitp_pool_init(vitp_ledger_pool(l, RECORD_CAPACITY), RECORD_CAPACITY);
+    pen.queue = (vit_queue *)(void *)((char *)own + (64u - ((uintptr_t)own & 63u)));
+    pen.queue = vitp_queue_attach(pen.queue, pool, RECORD_CAPACITY);
+    (void)vit_queue_peek(t->own.queue, record_copy, &pen, (size_t)-1);
+    demand(pen.count >= 5, "there are records");
+    record_leave_request(t, l, pen.queue);
+    record_leave_run(l);
+    t->hurry = true;
+    while (vitp_batch_build(t, &t->own, vitp_os_now_ns())) vitp_batch_finish(t, NULL);
+    fuzz_client_keep();
+}
+
+/* ---- changes to it --------------------------------------------------------------------------- */
+
+typedef struct record_place {
+    size_t   begin, stride;
+    uint32_t count;
+} record_place;
+
+#define RECORD_PLACE(member)                \
+    {                                       \
+        offsetof(vitp_ledger, member), 0, 1 \
+    }
+#define RECORD_TABLE(member, n)                                                   \
+    {                                                                             \
+        offsetof(vitp_ledger, member), sizeof(((vitp_ledger *)0)->member[0]), (n) \
+    }
+
+static record_place record_place_of(unsigned which)
+{
+    static const record_place places[] = {
+        RECORD_PLACE(writer),
+        RECORD_PLACE(permission),
+        RECORD_PLACE(batch_state),
+        RECORD_PLACE(batch_key),
+        RECORD_TABLE(contexts, VITP_CONTEXTS_MAX),
+        RECORD_PLACE(run),
+        RECORD_TABLE(run.crashes, VITP_CRASHES_MAX),
+        RECORD_TABLE(repeats, 4),
+        RECORD_TABLE(schemas, VITP_TYPES_MAX),
+        RECORD_PLACE(schema_bytes),
+    };
+    vitp_pool   *pool = vitp_ledger_pool(&record_now.ledger, RECORD_CAPACITY);
+    vitp_pool   *then = vitp_ledger_pool(&record_then.ledger, RECORD_CAPACITY);
+    size_t       begin = (size_t)((unsigned char *)pool - record_now.bytes), chunk;
+    record_place made = { 0, 0, 1 };
+    chunk = begin + (size_t)((char *)vitp_pool_chunk(then, 0) - (char *)then);
+    if (which < sizeof places / sizeof places[0]) return places[which];
+    switch (which) {
+    case 10: /* journal */
+        made.begin = vitp_ledger_bytes(RECORD_CAPACITY);
+        made.begin -= VITP_QUEUE_ALIGN(vitp_queue_segment_max(RECORD_CAPACITY) * 16u);
+        made.stride = sizeof(vitp_journal);
+        made.count = 8;
+        break;
+    case 11: made.begin = begin; break; /* the pool's head */
+    case 12:                            /* a chunk, its head */
+    case 13:                            /* and its records */
+        made.begin = chunk + (which == 13 ? sizeof(vitp_chunk) : 0);
+        made.stride = then->chunk_bytes;
+        made.count = then->chunk_count;
+        break;
+    default: break; /* anywhere */
+    }
+    return made;
+}
+
+/* Lays what is left of the input into a chunk, as records of any content that the chunk counts. */
+static void record_fill(fuzz_feed *f, unsigned index, bool shared)
+{
+    vitp_pool  *pool = vitp_ledger_pool(&record_now.ledger, RECORD_CAPACITY);
+    vitp_pool  *then = vitp_ledger_pool(&record_then.ledger, RECORD_CAPACITY);
+    size_t      first = (size_t)((char *)vitp_pool_chunk(then, 0) - (char *)then);
+    char       *place = (char *)pool + first + index % then->chunk_count * then->chunk_bytes;
+    vitp_chunk *c = (vitp_chunk *)(void *)place;
+    uint32_t    at = 0, need;
+    while (f->left > 0) {
+        size_t      size = 1u + fuzz_u8(f) % 250u;
+        const void *data = fuzz_bytes(f, &size);
+        need = vitp_queue_need((uint32_t)size);
+        if (size == 0 || need > then->data_bytes - at) break;
+        vitp_queue_head(c, at)->what = (uint32_t)size | (shared ? VITP_HEAD_DONE : 0u);
+        vitp_queue_head(c, at)->number = 0;
+        memcpy(vitp_queue_head(c, at) + 1, data, size);
+        at += need;
+    }
+    c->word = at | (shared ? VITP_WORD_SHARED : 0u);
+    c->released = 0;
+}
+
+/* The record's head, valid as far as it must be, that is in front of what the input says. */
+static void record_put_head(fuzz_feed *f, unsigned index)
+{
+    static const vitp_record_head valid = {
+        999000000000u, 1.0, { 1 }, 0, VITP_RECORD_ADHOC, 0, 0, 0, 0
+    };
+    vitp_record_head head = valid;
+    vitp_pool       *then = vitp_ledger_pool(&record_then.ledger, RECORD_CAPACITY);
+    unsigned char    bytes[sizeof head + 250u];
+    fuzz_feed        one = { bytes, 0 };
+    size_t           size = fuzz_u8(f) % 192u;
+    const void      *data;
+    head.context = fuzz_u8(f) % 10u;
+    head.type = fuzz_u8(f) & 1u ? VITP_RECORD_ADHOC : fuzz_u8(f) % (VITP_TYPES_MAX + 1u);
+    head.flags = fuzz_u8(f) & 15u;
+    head.name_size = fuzz_u8(f) % 70u;
+    head.identity = (uint16_t)record_then.ledger.identity;
+    head.seed_kind = fuzz_u8(f);
+    data = fuzz_bytes(f, &size);
+    bytes[0] = (unsigned char)(sizeof head + size - 1u);
+    memcpy(bytes + 1, &head, sizeof head);
+    if (size) memcpy(bytes + 1 + sizeof head, data, size);
+    one.left = 1u + sizeof head + size;
+    record_fill(&one, index % then->chunk_count, (index & 64u) != 0);
+}
+
+static void record_change(fuzz_feed *f)
+{
+    unsigned     which = fuzz_u8(f) % 20u, index = fuzz_u8(f);
+    record_place place = record_place_of(which);
+    size_t       at, size;
+    if (which == 18) {
+        record_fill(f, index, (index & 128u) != 0);
+    } else if (which > 14) {
+        record_put_head(f, index);
+    } else {
+        at = fuzz_u16(f);
+        size = fuzz_u8(f) % 65u;
+        at = place.begin + index % place.count * place.stride + (which < 14 ? at : at * 2u);
+        if (place.stride)
+            at = place.begin + index % place.count * place.stride +
+                 (at - place.begin - index % place.count * place.stride) % place.stride;
+        if (at >= record_size) at %= record_size;
+        if (size > record_size - at) size = record_size - at;
+        memcpy(record_now.bytes + at, fuzz_bytes(f, &size), size);
+    }
+}
+
+/* ---- taking it over -------------------------------------------------------------------------- */
+
+static void record_client(unsigned what)
+{
+    record_make();
+    fuzz_client_reset();
+    fuzz_client->form = (vit_wire)(what / RECORD_FORM & 3u);
+    fuzz_client->batch_events = fuzz_client->form == VIT_WIRE_EVENT ? 1u : 8u;
+    fuzz_client->batch_limit = fuzz_client->batch_events;
+}
+
+static void record_put(vitp_stock *s, size_t size)
+{
+    fuzz_disk.bytes = record_now.bytes;
+    fuzz_disk.size = size;
+    memset(s, 0, sizeof *s);
+    s->file.file = FUZZ_FD;
+    s->file.open = true;
+    s->file.size = size;
+    s->file.changed_s = vitp_os_wall_s();
+    memcpy(s->file.path, RECORD_POOL, sizeof RECORD_POOL);
+}
+
+/* What the spool would hold of a record is read again. */
+static bool record_respool(const void *record, uint32_t size, void *user)
+{
+    static char           room[VITP_SPOOL_RECORD_MAX], text[VITP_EVENT_JSON_MAX];
+    vit_client           *t = fuzz_client;
+    const vitp_stock     *s = (const vitp_stock *)user;
+    const vitp_wire_form *form = vitp_wire_form_of(t->form);
+    vitp_wire_job         job = vitp_stock_job(s, VITP_SHAPE_RECORD, vitp_os_now_ns());
+    vitp_json        json = { NULL, 0, sizeof room, false }, out = { NULL, 0, sizeof text, false };
+    vitp_wire_result result;
+    json.data = room;
+    out.data = text;
+    if (vitp_wire_event(&t->wire, &job, &json, "", record, size) != VITP_WIRE_WRITTEN) return true;
+    job = vitp_wire_spool_job(form->shape);
+    vitp_json_text(&out, form->shape == VITP_SHAPE_OTLP ? "" : form->open);
+    result = vitp_wire_event(&t->wire, &job, &out, "", room, (uint32_t)json.size);
+    demand(result == VITP_WIRE_WRITTEN || result == VITP_WIRE_FULL || result == VITP_WIRE_SECRET,
+           "what went into the spool can be read");
+    vitp_json_text(&out, form->shape == VITP_SHAPE_OTLP ? form->close
+                         : t->form == VIT_WIRE_ARRAY    ? "]"
+                                                        : "");
+    if (result == VITP_WIRE_WRITTEN && !out.full)
+        demand(json_is_valid(text, out.size), "and is JSON");
+    return true;
+}
+
+static void record_deliver(vit_client *t, vitp_stock *s, uint64_t answers)
+{
+    uint32_t turns = 4096, more = 0;
+    while (s->queue && more++ < 64u) {
+        while (vitp_batch_build(t, s, vitp_os_now_ns())) {
+            demand(turns-- > 0, "an end comes");
+            fuzz_check_body(t);
+            demand(vitp_text_is_hex(t->batch.key, 32), "a request has a key");
+            fuzz_answer_batch(t, fuzz_answer_of(&answers));
+        }
+        if (vitp_stock_is_empty(s)) break;
+    }
+    demand(!s->queue || vitp_stock_is_empty(s), "nothing is left");
+}
+
+static void record_adopt(vit_client *t, unsigned what, uint64_t answers)
+{
+    vitp_stock *s = &t->adopted;
+    record_put(s, record_size);
+    vitp_worker_adopt_file(t, FUZZ_FOLDER);
+    if (s->queue && (what & RECORD_SPOOLED)) (void)vitp_stock_peek(s, record_respool, s);
+    record_deliver(t, s, answers);
+    if (s->queue) vitp_worker_put_down(t, true);
+    demand(!s->file.open && !s->block, "the file is let go");
+    demand(t->adopted_records == t->adopted_released, "each record is released");
+    demand(t->adopted_records == t->delivered + fuzz_dropped(t), "and counted once");
+}
+
+static void record_hear(vit_client *t)
+{
+    vitp_marker marker;
+    marker.writer = record_now.ledger.writer;
+    marker.run = record_now.ledger.run;
+    marker.context =
+        record_now.ledger.contexts[record_now.ledger.context & (VITP_CONTEXTS_MAX - 1u)];
+    memcpy(record_now.bytes, &marker, sizeof marker);
+    record_put(&t->adopted, sizeof marker);
+    vitp_worker_hear_marker(t);
+    demand(!t->adopted.file.open, "the file is let go");
+}
+
+static void fuzz_record(const uint8_t *data, size_t size)
+{
+    fuzz_feed   f = { data, size };
+    unsigned    what = fuzz_u8(&f);
+    uint64_t    answers = fuzz_u64(&f), waiting;
+    vit_client *t;
+    record_client(what);
+    t = fuzz_client;
+    memcpy(record_now.bytes, record_then.bytes, record_size);
+    if (!(what & RECORD_AGAIN)) record_now.ledger.batch_state = VITP_BATCH_NONE;
+    while (f.left > 0) record_change(&f);
+    if (what & RECORD_MARKER) record_hear(t);
+    else record_adopt(t, what, answers);
+    t->delivered = 0; /* and what is told of the run */
+    waiting = vitp_queue_pushed(t->own.queue) - t->released;
+    t->hurry = true;
+    record_deliver(t, &t->own, answers);
+    demand(t->delivered <= waiting, "no more is told than there is");
+    fuzz_client_then.released = t->released;
+}
+
+static size_t seed_record(unsigned number, uint8_t *out, size_t room)
+{
+    if (number >= 32 || room < 16) return 0;
+    memset(out, 0, 16);
+    out[0] = (uint8_t)number;
+    out[1] = (uint8_t)(number * 5u);
+    return 9;
+}
+
+FUZZ_TARGET_SEEDED(record)
