@@ -46,17 +46,18 @@ lines() {
 }
 
 fuzz() { # target, program, corpus, further options
-    target=$1 program=$2 corpus=$3 seeds=$D/seeds/$1
+    target=$1 program=$2 corpus=$3 seeds=$D/seeds/$1 known=
     shift 3
     rm -rf "$seeds"
     mkdir -p "$corpus" "$seeds"
     [ "$target" != scrub ] || lines "$seeds"
+    [ ! -d tests/fuzz/seeds/$target ] || known=tests/fuzz/seeds/$target
     FUZZ_SEEDS=$seeds "$program" -timeout=20 -print_final_stats=1 -artifact_prefix=$D/$target- \
-        $(options $target) "$@" "$corpus" "tests/fuzz/seeds/$target" "$seeds"
+        $(options $target) "$@" "$corpus" $known "$seeds"
 }
 
 finding() { # log
-    grep -m1 -aoE 'broken: .*|ERROR: AddressSanitizer: [a-zA-Z-]*|runtime error: .*|ERROR: libFuzzer: [a-z -]*|ERROR: LeakSanitizer' "$1"
+    grep -m1 -aoE 'broken: .*|ERROR: AddressSanitizer: [a-zA-Z-]*|runtime error: .*|ERROR: libFuzzer: [a-z -]*|ERROR: LeakSanitizer|No such file.*' "$1"
 }
 
 fail() {
@@ -130,23 +131,25 @@ planted() {
     plant record 'a schema beyond its end' $h 's/if (size > VITP_LEDGER_SCHEMAS - r->at) return NULL;//'
     plant record 'a journal of no chunk' $h 's/if (j->index >= p->chunk_count || j->begin >= j->end) return false;//'
     plant record 'a chunk beyond its end' $h 's/if (at > end || end > p->data_bytes || /if (at > end || /'
+    plant record 'what was answered is counted' $h 's/(uintptr_t)(found->records + found->torn - settled)/(uintptr_t)(found->records + found->torn)/'
     plant spool 'a record beyond the file' $h 's/frame->size > end - at || frame->check/frame->check/'
     plant spool 'what lies before the begin' $h 's/h->begin <= h->end \&\& h->end <= size/h->end <= size/'
     plant spool 'a repeated request under another key' $h 's/vitp_sha256_add(&sha, &records, sizeof records);/vitp_sha256_add(\&sha, \&s->tried, 1);/'
+    plant spool 'what cannot be read is not counted' $h 's/vitp_spool_count(&s->adopted, found - own + pieces);/vitp_spool_count(\&s->adopted, found - own);/'
     plant settings 'an id of fewer bytes' $h 's/"hwid") && size == 36)/"hwid") \&\& size >= 30)/'
     plant settings 'a grant that is no word' $h 's/if (i == 4) s->unreadable = true;/if (i == 4) s->consent = VIT_CONSENT_GRANTED;/'
     plant conf 'a switch that is neither on nor off' $h 's/else if (!known || !vitp_consent_is_word(VITP_CONSENT_OFF, value, size))/else if (!known)/'
     plant dconf 'a name beyond the file' $h 's/at > d->size || n > d->size - at ||/at > d->size ||/'
-    plant plist 'a text beyond its end' $h 's/\&at, \&size) \&\& size <= d->table - at \&\&/\&at, \&size) \&\&/'
+    plant plist 'more names than bytes' $h 's,count > (d.table - at) / d.reference / 2),count > 1000000),'
     plant date 'a year of the Julian calendar' $h 's,y / 4 - y / 100 + y / 400 +,y / 4 - 15 +,'
     plant date 'no clock is too late' $h 's/now_s < most_s ? now_s : most_s/now_s/'
     plant date 'more than a day' $h 's/if (wait_s <= (int64_t)VITP_BACKOFF_RETRY_AFTER_S)$/if (wait_s <= 8640)/; s/return wait_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S ?/return wait_s > 864000 ?/'
     plant answer 'more refused than sent' $h 's/return n < t->batch.events ? n : t->batch.events;/return n;/'
     plant answer 'a chunk of any size' examples/http.c 's/memmove(out, in, size < there ? size : there);/memmove(out, in, size);/'
     plant answer 'a host of any length' examples/http.c 's/if (size == 0 || size >= room) return false;/if (size == 0) return false;/'
-    plant collector 'a field of any length' examples/collector.c 's/if (size > FIELD_MAX) return 400;//'
+    plant collector 'a name of any length' examples/collector.c 's/if (d->size == d->full \&\& d->size + size <= NAME_MAX_SIZE)/if (d->size == d->full)/'
     plant collector 'a head that is found by luck' examples/collector.c 's/\*scanned = next - 1;/*scanned = next;/'
-    plant collector 'half a surrogate' examples/collector.c 's/if (n == 0) return NULL;//; s/return json_fail(j, "is not valid UTF-8");/;/'
+    plant collector 'a string of any bytes' examples/collector.c 's/if (length == 0) return json_fail(j, "a string that is not UTF-8");/if (length == 0) length = 1;/'
 }
 
 if [ "${1:-}" = planted ]; then

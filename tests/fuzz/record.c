@@ -109,127 +109,147 @@ static void record_make(void)
 /* ---- changes to it --------------------------------------------------------------------------- */
 
 typedef struct record_place {
-    size_t   begin, stride;
-    uint32_t count;
+    size_t begin, stride, count; /* count: of pieces, one every stride bytes */
 } record_place;
 
-#define RECORD_PLACE(member)                \
-    {                                       \
-        offsetof(vitp_ledger, member), 0, 1 \
+#define RECORD_PLACE(member)                                                 \
+    {                                                                        \
+        offsetof(vitp_ledger, member), sizeof(((vitp_ledger *)0)->member), 1 \
     }
-#define RECORD_TABLE(member, n)                                                   \
-    {                                                                             \
-        offsetof(vitp_ledger, member), sizeof(((vitp_ledger *)0)->member[0]), (n) \
+#define RECORD_TABLE(member, n)                                                      \
+    {                                                                                \
+        offsetof(vitp_ledger, member[0]), sizeof(((vitp_ledger *)0)->member[0]), (n) \
     }
+
+static const record_place record_places[] = {
+    RECORD_PLACE(writer),       RECORD_PLACE(permission),
+    RECORD_PLACE(batch_state),  RECORD_PLACE(batch_segments),
+    RECORD_PLACE(batch_key),    RECORD_TABLE(contexts, VITP_CONTEXTS_MAX),
+    RECORD_PLACE(run),          RECORD_TABLE(run.crashes, VITP_CRASHES_MAX),
+    RECORD_TABLE(repeats, 4),   RECORD_TABLE(schemas, VITP_TYPES_MAX),
+    RECORD_PLACE(schema_bytes),
+};
+
+enum { /* places behind those */
+    RECORD_JOURNAL = sizeof record_places / sizeof record_places[0],
+    RECORD_POOL_HEAD,
+    RECORD_CHUNK,
+    RECORD_CHUNK_DATA,
+    RECORD_ANYWHERE,
+    RECORD_FILLED, /* a chunk with records of any content */
+    RECORD_HEADED, /* and with one that has a head; as often as two others */
+    RECORD_CHANGES = RECORD_HEADED + 2
+};
+
+static vitp_pool *record_pool_then(void)
+{
+    return vitp_ledger_pool(&record_then.ledger, RECORD_CAPACITY);
+}
+
+/* In the file that is changed; its own pool's head may be anything by now. */
+static unsigned char *record_chunk(unsigned index)
+{
+    vitp_pool  *pool = record_pool_then();
+    const void *chunk = vitp_pool_chunk(pool, index % pool->chunk_count);
+    return record_now.bytes + ((const unsigned char *)chunk - record_then.bytes);
+}
 
 static record_place record_place_of(unsigned which)
 {
-    static const record_place places[] = {
-        RECORD_PLACE(writer),
-        RECORD_PLACE(permission),
-        RECORD_PLACE(batch_state),
-        RECORD_PLACE(batch_key),
-        RECORD_TABLE(contexts, VITP_CONTEXTS_MAX),
-        RECORD_PLACE(run),
-        RECORD_TABLE(run.crashes, VITP_CRASHES_MAX),
-        RECORD_TABLE(repeats, 4),
-        RECORD_TABLE(schemas, VITP_TYPES_MAX),
-        RECORD_PLACE(schema_bytes),
-    };
-    vitp_pool   *pool = vitp_ledger_pool(&record_now.ledger, RECORD_CAPACITY);
-    vitp_pool   *then = vitp_ledger_pool(&record_then.ledger, RECORD_CAPACITY);
-    size_t       begin = (size_t)((unsigned char *)pool - record_now.bytes), chunk;
-    record_place made = { 0, 0, 1 };
-    chunk = begin + (size_t)((char *)vitp_pool_chunk(then, 0) - (char *)then);
-    if (which < sizeof places / sizeof places[0]) return places[which];
+    const vitp_pool *pool = record_pool_then();
+    record_place     place = { 0, 0, 1 };
+    if (which < RECORD_JOURNAL) return record_places[which];
+    place.stride = record_size;
     switch (which) {
-    case 10: /* journal */
-        made.begin = vitp_ledger_bytes(RECORD_CAPACITY);
-        made.begin -= VITP_QUEUE_ALIGN(vitp_queue_segment_max(RECORD_CAPACITY) * 16u);
-        made.stride = sizeof(vitp_journal);
-        made.count = 8;
+    case RECORD_JOURNAL:
+        place.begin = VITP_QUEUE_ALIGN(sizeof(vitp_ledger));
+        place.stride = sizeof(vitp_journal);
+        place.count = 8;
         break;
-    case 11: made.begin = begin; break; /* the pool's head */
-    case 12:                            /* a chunk, its head */
-    case 13:                            /* and its records */
-        made.begin = chunk + (which == 13 ? sizeof(vitp_chunk) : 0);
-        made.stride = then->chunk_bytes;
-        made.count = then->chunk_count;
+    case RECORD_POOL_HEAD:
+        place.begin = vitp_ledger_bytes(RECORD_CAPACITY);
+        place.stride = sizeof *pool + pool->chunk_count * sizeof(uint32_t);
         break;
-    default: break; /* anywhere */
+    case RECORD_CHUNK:
+    case RECORD_CHUNK_DATA:
+        place.begin = (size_t)(record_chunk(0) - record_now.bytes);
+        place.begin += which == RECORD_CHUNK_DATA ? sizeof(vitp_chunk) : 0;
+        place.stride = pool->chunk_bytes;
+        place.count = pool->chunk_count;
+        break;
+    default: break;
     }
-    return made;
+    return place;
 }
 
-/* Lays what is left of the input into a chunk, as records of any content that the chunk counts. */
-static void record_fill(fuzz_feed *f, unsigned index, bool shared)
+static void record_overwrite(fuzz_feed *f, unsigned which, unsigned index)
 {
-    vitp_pool  *pool = vitp_ledger_pool(&record_now.ledger, RECORD_CAPACITY);
-    vitp_pool  *then = vitp_ledger_pool(&record_then.ledger, RECORD_CAPACITY);
-    size_t      first = (size_t)((char *)vitp_pool_chunk(then, 0) - (char *)then);
-    char       *place = (char *)pool + first + index % then->chunk_count * then->chunk_bytes;
-    vitp_chunk *c = (vitp_chunk *)(void *)place;
+    record_place place = record_place_of(which);
+    size_t       offset = fuzz_u16(f), size = fuzz_u8(f) % 65u, at;
+    const void  *data = fuzz_bytes(f, &size);
+    if (which == RECORD_ANYWHERE) offset = offset << 8 | index;
+    at = place.begin + index % place.count * place.stride + offset % place.stride;
+    if (size > record_size - at) size = record_size - at;
+    memcpy(record_now.bytes + at, data, size);
+}
+
+/* Lays the input's bytes into a chunk, as records that the chunk counts. */
+static void record_fill(fuzz_feed *f, unsigned index)
+{
+    vitp_chunk *c = (vitp_chunk *)(void *)record_chunk(index);
+    bool        shared = (index & 128u) != 0;
     uint32_t    at = 0, need;
     while (f->left > 0) {
         size_t      size = 1u + fuzz_u8(f) % 250u;
         const void *data = fuzz_bytes(f, &size);
+        vitp_head  *head = vitp_queue_head(c, at);
         need = vitp_queue_need((uint32_t)size);
-        if (size == 0 || need > then->data_bytes - at) break;
-        vitp_queue_head(c, at)->what = (uint32_t)size | (shared ? VITP_HEAD_DONE : 0u);
-        vitp_queue_head(c, at)->number = 0;
-        memcpy(vitp_queue_head(c, at) + 1, data, size);
+        if (size == 0 || need > record_pool_then()->data_bytes - at) break;
+        head->what = (uint32_t)size | (shared ? VITP_HEAD_DONE : 0u);
+        head->number = 0;
+        memcpy(head + 1, data, size);
         at += need;
     }
     c->word = at | (shared ? VITP_WORD_SHARED : 0u);
     c->released = 0;
 }
 
-/* The record's head, valid as far as it must be, that is in front of what the input says. */
-static void record_put_head(fuzz_feed *f, unsigned index)
+/* The same with one record, whose head is right as far as it must be for the rest to be looked
+   at. */
+static void record_fill_headed(fuzz_feed *f, unsigned index)
 {
-    static const vitp_record_head valid = {
-        999000000000u, 1.0, { 1 }, 0, VITP_RECORD_ADHOC, 0, 0, 0, 0
-    };
-    vitp_record_head head = valid;
-    vitp_pool       *then = vitp_ledger_pool(&record_then.ledger, RECORD_CAPACITY);
-    unsigned char    bytes[sizeof head + 250u];
-    fuzz_feed        one = { bytes, 0 };
+    struct {
+        uint8_t       size;
+        unsigned char bytes[sizeof(vitp_record_head) + 191u];
+    } one;
+    fuzz_feed        made = { (const uint8_t *)&one, 0 };
+    vitp_record_head head;
     size_t           size = fuzz_u8(f) % 192u;
     const void      *data;
+    memset(&head, 0, sizeof head);
+    head.time_ns = 999000000000u;
+    head.rate = 1.0;
     head.context = fuzz_u8(f) % 10u;
-    head.type = fuzz_u8(f) & 1u ? VITP_RECORD_ADHOC : fuzz_u8(f) % (VITP_TYPES_MAX + 1u);
+    head.type =
+        (uint16_t)(fuzz_u8(f) & 1u ? VITP_RECORD_ADHOC : fuzz_u8(f) % (VITP_TYPES_MAX + 1u));
     head.flags = fuzz_u8(f) & 15u;
     head.name_size = fuzz_u8(f) % 70u;
-    head.identity = (uint16_t)record_then.ledger.identity;
     head.seed_kind = fuzz_u8(f);
+    head.identity = (uint16_t)record_then.ledger.identity;
     data = fuzz_bytes(f, &size);
-    bytes[0] = (unsigned char)(sizeof head + size - 1u);
-    memcpy(bytes + 1, &head, sizeof head);
-    if (size) memcpy(bytes + 1 + sizeof head, data, size);
-    one.left = 1u + sizeof head + size;
-    record_fill(&one, index % then->chunk_count, (index & 64u) != 0);
+    one.size = (uint8_t)(sizeof head + size - 1u);
+    memcpy(one.bytes, &head, sizeof head);
+    if (size) memcpy(one.bytes + sizeof head, data, size);
+    made.left = 1u + sizeof head + size;
+    record_fill(&made, index);
 }
 
 static void record_change(fuzz_feed *f)
 {
-    unsigned     which = fuzz_u8(f) % 20u, index = fuzz_u8(f);
-    record_place place = record_place_of(which);
-    size_t       at, size;
-    if (which == 18) {
-        record_fill(f, index, (index & 128u) != 0);
-    } else if (which > 14) {
-        record_put_head(f, index);
-    } else {
-        at = fuzz_u16(f);
-        size = fuzz_u8(f) % 65u;
-        at = place.begin + index % place.count * place.stride + (which < 14 ? at : at * 2u);
-        if (place.stride)
-            at = place.begin + index % place.count * place.stride +
-                 (at - place.begin - index % place.count * place.stride) % place.stride;
-        if (at >= record_size) at %= record_size;
-        if (size > record_size - at) size = record_size - at;
-        memcpy(record_now.bytes + at, fuzz_bytes(f, &size), size);
-    }
+    unsigned which = fuzz_u8(f) % RECORD_CHANGES, index = fuzz_u8(f);
+    if (which >= RECORD_HEADED) record_fill_headed(f, index);
+    else if (which == RECORD_FILLED) record_fill(f, index);
+    else record_overwrite(f, which, index);
 }
 
 /* ---- taking it over -------------------------------------------------------------------------- */
