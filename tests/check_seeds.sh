@@ -8,6 +8,7 @@ for program in all collector; do
         failed=$((failed + 1))
     cat build/fuzz_$program.log
     line=$(grep '^[0-9]* passed, ' build/fuzz_$program.log)
+    line=${line:-0 }
     passed=$((passed + ${line%% *}))
 done
 echo "$passed passed, $failed failed"

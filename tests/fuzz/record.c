@@ -17,7 +17,9 @@ enum {
     RECORD_MARKER = 1,  /* it is the marker of a run, not a pool */
     RECORD_AGAIN = 2,   /* a request was under way */
     RECORD_SPOOLED = 4, /* records go into the spool, not to the server */
-    RECORD_FORM = 8     /* 2 bits */
+    RECORD_FORM = 8,    /* 2 bits */
+    RECORD_DONE = 32,   /* and was answered */
+    RECORD_TIGHT = 64   /* a request has little room */
 };
 
 static union {
@@ -193,6 +195,17 @@ static void record_overwrite(fuzz_feed *f, unsigned which, unsigned index)
     memcpy(record_now.bytes + at, data, size);
 }
 
+/* What a record's head says: a thread and how many of its records came before, from a byte, and
+   whether it is done. */
+static uint32_t record_mark(unsigned mark, bool shared)
+{
+    uint32_t what = (uint32_t)(mark & 3u) << 16;
+    what |= mark & 4u ? VITP_HEAD_COUNT_ONE : 0u;
+    what |= mark & 8u ? VITP_HEAD_INSIDE : 0u;
+    what |= (mark & 48u) == 48u ? VITP_HEAD_SKIP : 0u;
+    return what | (shared && (mark & 192u) != 192u ? VITP_HEAD_DONE : 0u);
+}
+
 /* Lays the input's bytes into a chunk, as records that the chunk counts. */
 static void record_fill(fuzz_feed *f, unsigned index)
 {
@@ -201,12 +214,13 @@ static void record_fill(fuzz_feed *f, unsigned index)
     uint32_t    at = 0, need;
     while (f->left > 0) {
         size_t      size = 1u + fuzz_u8(f) % 250u;
+        uint32_t    what = record_mark(fuzz_u8(f), shared), number = fuzz_u8(f) % 16u;
         const void *data = fuzz_bytes(f, &size);
         vitp_head  *head = vitp_queue_head(c, at);
         need = vitp_queue_need((uint32_t)size);
         if (size == 0 || need > record_pool_then()->data_bytes - at) break;
-        head->what = (uint32_t)size | (shared ? VITP_HEAD_DONE : 0u);
-        head->number = 0;
+        head->what = what | (uint32_t)size;
+        head->number = number;
         memcpy(head + 1, data, size);
         at += need;
     }
@@ -219,7 +233,7 @@ static void record_fill(fuzz_feed *f, unsigned index)
 static void record_fill_headed(fuzz_feed *f, unsigned index)
 {
     struct {
-        uint8_t       size;
+        uint8_t       size, mark, number;
         unsigned char bytes[sizeof(vitp_record_head) + 191u];
     } one;
     fuzz_feed        made = { (const uint8_t *)&one, 0 };
@@ -238,9 +252,11 @@ static void record_fill_headed(fuzz_feed *f, unsigned index)
     head.identity = (uint16_t)record_then.ledger.identity;
     data = fuzz_bytes(f, &size);
     one.size = (uint8_t)(sizeof head + size - 1u);
+    one.mark = fuzz_u8(f);
+    one.number = fuzz_u8(f);
     memcpy(one.bytes, &head, sizeof head);
     if (size) memcpy(one.bytes + sizeof head, data, size);
-    made.left = 1u + sizeof head + size;
+    made.left = 3u + sizeof head + size;
     record_fill(&made, index);
 }
 
@@ -261,6 +277,7 @@ static void record_client(unsigned what)
     fuzz_client->form = (vit_wire)(what / RECORD_FORM & 3u);
     fuzz_client->batch_events = fuzz_client->form == VIT_WIRE_EVENT ? 1u : 8u;
     fuzz_client->batch_limit = fuzz_client->batch_events;
+    if (what & RECORD_TIGHT) fuzz_client->body_capacity = 1024;
 }
 
 static void record_put(vitp_stock *s, size_t size)
@@ -352,6 +369,7 @@ static void fuzz_record(const uint8_t *data, size_t size)
     t = fuzz_client;
     memcpy(record_now.bytes, record_then.bytes, record_size);
     if (!(what & RECORD_AGAIN)) record_now.ledger.batch_state = VITP_BATCH_NONE;
+    else if (what & RECORD_DONE) record_now.ledger.batch_state = VITP_BATCH_DONE;
     while (f.left > 0) record_change(&f);
     if (what & RECORD_MARKER) record_hear(t);
     else record_adopt(t, what, answers);
@@ -365,7 +383,7 @@ static void fuzz_record(const uint8_t *data, size_t size)
 
 static size_t seed_record(unsigned number, uint8_t *out, size_t room)
 {
-    if (number >= 32 || room < 16) return 0;
+    if (number >= 128 || room < 16) return 0;
     memset(out, 0, 16);
     out[0] = (uint8_t)number;
     out[1] = (uint8_t)(number * 5u);

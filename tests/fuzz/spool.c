@@ -11,10 +11,11 @@
 #define SPOOL_NAME FUZZ_FOLDER "/vector-inspector.6b49d200-u-1-0123456789abcdef.spool"
 
 enum {
-    SPOOL_REPAIR = 1,
-    SPOOL_MARK = 2,
-    SPOOL_TIGHT = 4,
-    SPOOL_FORM = 8 /* 2 bits */
+    SPOOL_REPAIR = 1, /* checks are put right */
+    SPOOL_MARK = 2,   /* and the identity */
+    SPOOL_TIGHT = 4,  /* the spool is small */
+    SPOOL_FORM = 8,   /* 2 bits */
+    SPOOL_SHORT = 32  /* a request has little room */
 };
 
 static unsigned char spool_room[SPOOL_ROOM];
@@ -111,6 +112,7 @@ static void spool_client(unsigned what)
     t->form = (vit_wire)(what / SPOOL_FORM & 3u);
     t->batch_events = t->batch_limit = t->form == VIT_WIRE_EVENT ? 1u : 8u;
     if (what & SPOOL_TIGHT) t->spool.cap = 1024;
+    if (what & SPOOL_SHORT) t->body_capacity = 1024;
 }
 
 static void fuzz_spool(const uint8_t *data, size_t size)
