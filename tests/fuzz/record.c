@@ -277,6 +277,7 @@ static void record_client(unsigned what)
     fuzz_client->form = (vit_wire)(what / RECORD_FORM & 3u);
     fuzz_client->batch_events = fuzz_client->form == VIT_WIRE_EVENT ? 1u : 8u;
     fuzz_client->batch_limit = fuzz_client->batch_events;
+    fuzz_client->crashed_s = 0; /* as in vit_create */
     if (what & RECORD_TIGHT) fuzz_client->body_capacity = 1024;
 }
 
