@@ -130,7 +130,7 @@ planted() {
     plant json '16 digits are never enough' $h 's/for (; digits < 17; digits++) {/for (; digits < 16; digits++) {/'
     plant json 'one byte too many' $h 's/if (j->full || size > j->capacity - j->size) {/if (j->full || size > j->capacity - j->size + 1) {/'
     plant record 'a key of any characters' $h 's/if (!w->secret \&\& !vitp_text_is_key(name, size)) w->corrupt = true;//'
-    plant record 'a schema beyond its end' $h 's/if (size > VITP_LEDGER_SCHEMAS - r->at) return NULL;//'
+    plant record 'a schema beyond its end' $h 's/if (r->at == 0 || r->at > VITP_LEDGER_SCHEMAS) return NULL;/if (r->at == 0) return NULL;/'
     plant record 'a journal of no chunk' $h 's/if (j->index >= p->chunk_count || j->begin >= j->end) return false;//'
     plant record 'a chunk beyond its end' $h 's/if (at > end || end > p->data_bytes || /if (at > end || /'
     plant record 'what was answered is counted' $h 's/(uintptr_t)(found->records + found->torn - settled)/(uintptr_t)(found->records + found->torn)/'

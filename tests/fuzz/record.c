@@ -382,13 +382,29 @@ static void fuzz_record(const uint8_t *data, size_t size)
     fuzz_client_then.released = t->released;
 }
 
+/* Each way of what is done with the file, and a change of each kind. */
 static size_t seed_record(unsigned number, uint8_t *out, size_t room)
 {
-    if (number >= 128 || room < 16) return 0;
-    memset(out, 0, 16);
+    static const uint8_t changes[][24] = {
+        { RECORD_CHUNK, 15, 0, 0, 4, 0xF8, 0xFF, 0, 0x40 },   /* a shared one, of 65528 bytes */
+        { RECORD_JOURNAL, 0, 0, 0, 4, 0xFF, 0xFF, 0, 0 },     /* of no chunk */
+        { RECORD_JOURNAL - 2, 0, 0, 0, 4, 0xFF, 0xFF, 0, 0 }, /* a schema beyond the end */
+        { RECORD_FILLED, 3, 4, 1, 1, 'a', 'b', 'c', 'd', 4, 2, 2, 'e', 'f', 'g', 'h' },
+        /* an ad-hoc event a.b with the flag k */
+        { RECORD_HEADED, 2, 7, 0, 1, 4, 3, 0, 'a', '.', 'b', VIT_FLAG, 1, 'k', 1 },
+    };
+    const unsigned ways = 128;
+    size_t         size = 9;
+    if (number >= ways + sizeof changes / sizeof changes[0] || room < 64) return 0;
+    memset(out, 0, 64);
+    if (number >= ways) {
+        memcpy(out + size, changes[number - ways], sizeof changes[0]);
+        out[0] = RECORD_AGAIN;
+        return size + sizeof changes[0];
+    }
     out[0] = (uint8_t)number;
     out[1] = (uint8_t)(number * 5u);
-    return 9;
+    return size;
 }
 
 FUZZ_TARGET_SEEDED(record)
