@@ -23,7 +23,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
         crashes crashes-asan crash-handler deps-crashes chaos chaos-asan stress fleet emulate deps-emulate \
         rounds privacy deps-fuzz test-clickhouse deps-clickhouse test-cpp test-qt windows \
         deps-windows torture torture-planted soak msan deps-msan memcheck deps-memcheck fuzz \
-        fuzz-planted
+        fuzz-planted matrix deps-matrix
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -142,6 +142,9 @@ privacy: $(B)/tests/privacy ## what vit_scrub finds and damages, and its speed; 
 	fi; \
 	$(B)/tests/privacy $(VIEW) $(CORPUS) $$other
 
+matrix: deps-matrix ## the header by each compiler, standard, switch and machine (ONLY: groups of them; QUICK=1: what CI runs)
+	@sh tests/matrix.sh
+
 emulate: deps-emulate ## 32-bit and big-endian machines, by qemu (installs it and cross compilers)
 	@sh tests/emulate.sh
 
@@ -195,6 +198,18 @@ deps-msan:
 
 deps-memcheck:
 	@sh tests/need.sh valgrind:valgrind
+
+# by pieces: what a system does not have is named by the matrix
+deps-matrix:
+	@sh tests/need.sh curl/curl.h:libcurl4-openssl-dev g++:g++ clang:clang || true
+	@sh tests/need.sh clang-19:clang-19 || true
+	@sh tests/need.sh musl-gcc:musl-tools tcc:tcc || true
+	@sh tests/need.sh qemu-s390x:qemu-user dpkg:gcc-12-multilib dpkg:libc6-dev-i386 || true
+	@sh tests/need.sh $(foreach m,s390x mips aarch64 riscv64 powerpc,$m-linux-gnu-gcc:gcc-$m-linux-gnu) \
+	    arm-linux-gnueabihf-gcc:gcc-arm-linux-gnueabihf || true
+	@sh tests/need.sh $(foreach m,s390x mips arm64 armhf riscv64 powerpc,dpkg:libc6-dev-$m-cross) || true
+	@[ -n "$(QUICK)" ] || { $(MAKE) --no-print-directory deps-windows; sh tests/need.sh \
+	    $(foreach m,x86-64 i686,dpkg:g++-mingw-w64-$m); } || true
 
 deps-clickhouse:
 	@sh tests/need.sh /usr/sbin/clickhouse-server:clickhouse-server clickhouse-client:clickhouse-client

@@ -5,7 +5,7 @@
 set -u
 passed=0 failed=0
 MAKE="${MAKE:-make} --no-print-directory"
-mkdir -p build/matrix
+mkdir -p build
 
 step() { # name, command: its last line `N passed, N failed` is added
     name=$1
@@ -21,52 +21,8 @@ step() { # name, command: its last line `N passed, N failed` is added
     passed=$((passed + p)) failed=$((failed + f))
 }
 
-# one cell: compiler, standard, switches; builds smoke.c without a warning and runs it
-cell() {
-    compiler=$1 std=$2
-    shift 2
-    case $std in c++*) source=build/matrix/smoke.cpp warn= ;; *) source=tests/smoke.c warn=-Wstrict-prototypes ;; esac
-    if $compiler -std="$std" -Werror $W $warn "$@" -Itests -I. $source -o build/matrix/smoke -pthread >build/matrix/log 2>&1 &&
-        build/matrix/smoke >build/matrix/out 2>>build/matrix/log && grep -q 'smoke: ok' build/matrix/out; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $compiler -std=$std $*"
-        head -5 build/matrix/log
-    fi
-}
-
-W='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion -Wundef -Wcast-qual -Wvla'
-
-matrix() {
-    echo "== compilers and standards"
-    before=$((passed + failed))
-    cp tests/smoke.c build/matrix/smoke.cpp
-    for c in gcc clang clang-19; do
-        command -v $c >/dev/null 2>&1 || { echo "not here: $c"; continue; }
-        for std in c99 c11 c2x; do
-            cell $c $std -O2
-            # the switches with the oldest and the newest standard, by two compilers
-            case $c:$std in clang:* | *:c11) continue ;; esac
-            cell $c $std -O0
-            for s in STATIC NO_THREADS NO_FILES NO_CRASH OS_SETTINGS; do cell $c $std -O1 -DVITELEMETRY_$s; done
-        done
-    done
-    for c in g++ clang++ clang++-19; do
-        command -v $c >/dev/null 2>&1 || { echo "not here: $c"; continue; }
-        for std in c++11 c++14 c++17 c++20; do
-            cell $c $std -O2
-            case $c:$std in clang++:* | *:c++14 | *:c++17) continue ;; esac
-            cell $c $std -O0
-            cell $c $std -O1 -fno-exceptions -fno-rtti
-            for s in STATIC NO_THREADS NO_FILES NO_CRASH OS_SETTINGS; do cell $c $std -O1 -DVITELEMETRY_$s; done
-        done
-    done
-    echo "$((passed + failed - before)) cells"
-}
-
 step 'make test' $MAKE -j2 test
-matrix
+step 'compilers, standards, switches and machines' env QUICK=1 $MAKE matrix
 step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
 step 'ThreadSanitizer' $MAKE tsan
 step 'fuzzing' $MAKE fuzz TIME=4
