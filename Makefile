@@ -18,7 +18,7 @@ EXAMPLES = $(B)/examples/collector $(B)/examples/inspector
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lint format install clean deps deps-check asan tsan forms \
+.PHONY: help demo test check bench lint deps-lint format install clean deps deps-check asan tsan forms \
         examples explore bench-peers deps-peers crash-loop \
         crashes crashes-asan crash-handler deps-crashes chaos chaos-asan stress fleet emulate deps-emulate \
         rounds privacy deps-fuzz test-clickhouse deps-clickhouse test-cpp test-qt windows \
@@ -34,7 +34,7 @@ demo: $(EXAMPLES) ## a real program records events, the collector shows what arr
 # What the scripts need, and the scripts.
 TESTS    = $(B)/tests/smoke $(B)/examples/queue
 NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/examples/file_sink $(B)/examples/offline $(B)/examples/errors $(B)/tests/privacy $(B)/tests/fuzz_all $(B)/tests/fuzz_collector
-SCRIPTS  = forms.sh check_cpp.sh check_demo.sh check_hello.sh check_inventory.sh check_privacy.sh check_seeds.sh check_silence.sh check_sinks.sh lint.sh
+SCRIPTS  = forms.sh check_cpp.sh check_demo.sh check_hello.sh check_inventory.sh check_lint.sh check_privacy.sh check_seeds.sh check_silence.sh check_sinks.sh lint.sh
 test: deps $(UNITBIN) $(TESTS) $(NEEDED) ## all tests (installs cmocka and libcurl when they are missing)
 	@QUICK=1 sh tests/run.sh $(UNITBIN) $(TESTS) $(SCRIPTS:%=tests/%)
 
@@ -160,7 +160,7 @@ test-qt: ## the handler of Qt's messages with Qt 5 and Qt 6 (installs one when n
 windows: deps-windows ## Windows: builds by mingw-w64, runs by wine, WinHTTP against bad servers (installs both)
 	@sh tests/windows.sh
 
-lint: deps-check ## the header's own rules, clang-tidy and cppcheck
+lint: deps-check deps-lint ## the header's own rules, clang-tidy, cppcheck, gcc's analyzer and shellcheck
 	@sh tests/lint.sh tools
 
 format: ## clang-format the sources
@@ -181,6 +181,9 @@ deps:
 	@sh tests/need.sh cmocka.h:libcmocka-dev curl/curl.h:libcurl4-openssl-dev
 deps-check:
 	@sh tests/need.sh clang:clang clang++:clang clang-tidy:clang-tidy cppcheck:cppcheck g++:g++
+
+deps-lint:
+	@sh tests/need.sh gcc:gcc shellcheck:shellcheck || true
 
 deps-crashes:
 	@sh tests/need.sh strace:strace || true

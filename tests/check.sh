@@ -35,6 +35,6 @@ step 'the queue under load' $MAKE stress RECORDS=50000000
 step 'forked and unloaded, again and again' $MAKE rounds
 step 'other machines' $MAKE emulate
 step 'Windows' env QUICK=1 $MAKE windows
-step 'lint' sh tests/lint.sh tools
+step 'lint' $MAKE lint
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

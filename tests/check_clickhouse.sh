@@ -47,6 +47,7 @@ lines() { awk 'END { print NR }' "$1"; }
 canonical() { awk -f tests/check_clickhouse.awk "$1" >"$work/unsorted" && sort "$work/unsorted"; }
 
 # Any process in the server's folder.
+# shellcheck disable=SC2010 # what ls says of a link is wanted
 left() { ls -l /proc/[0-9]*/cwd 2>/dev/null | grep -F -- "-> $PWD/$of/server"; }
 
 # A run that lasts into another day has its events on two: then it is done again.

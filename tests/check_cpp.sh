@@ -20,6 +20,7 @@ impl() { "$cc" -std=c99 -O1 "$ETC" -I. -c "$D/impl.c" -o "$D/impl.o"; }
 runs() { "$D/$1" && tail -1 "$D/log" | grep -Eqx '[1-9][0-9]+ passed, 0 failed'; }
 
 # the implementation in C, the user in C++ with these switches, and what throws with exceptions
+# shellcheck disable=SC2046 # of throwers there is one or none
 cell() {
     cxx -c -DTHROWER -fexceptions tests/test_cpp.cpp -o "$D/thrower.o" &&
         cxx "$@" -c tests/test_cpp.cpp -o "$D/user.o" &&

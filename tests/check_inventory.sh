@@ -31,6 +31,7 @@ run env DO_NOT_TRACK=1 $privacy >$dir/refused; check "privacy ends with 0 when r
 grep -q '^Consent: refused (the environment)' $dir/refused; check "it names the gate" $?
 grep -q 'event_name' $dir/refused; [ $? = 1 ]; check "and nothing waits" $?
 run env CI=1 $privacy | grep -q '^Consent: refused (continuous integration)'; check "it names that of CI" $?
+# shellcheck disable=SC2174 # the folder itself is what must be private
 mkdir -m 700 -p $dir/state/privacy-example && echo 'consent = denied' >$dir/state/privacy-example/telemetry.conf
 chmod 600 $dir/state/privacy-example/telemetry.conf
 run $privacy | grep -q '^Consent: refused (the user)'; check "it names that of the user" $?

@@ -1,14 +1,41 @@
 #!/bin/sh
-# The header's own rules; with the argument `tools` clang-tidy and cppcheck as well.
+# The header's own rules; with the argument `tools` also clang-tidy, cppcheck, gcc's analyzer and, for
+# the scripts, shellcheck. H=FILE: those of that header alone. (tests/check_lint.sh breaks each.)
 set -u
-H=vitelemetry.h passed=0 failed=0
-mkdir -p build
+passed=0 failed=0
+FILES='vitelemetry.h examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.[ch] bench/*.c'
+[ -z "${H:-}" ] || FILES=$H
+H=${H:-vitelemetry.h} D=build/lint
+mkdir -p $D
 check() { # text, status, what to show
     if [ "$2" = 0 ]; then passed=$((passed + 1)); echo "ok   $1"; else failed=$((failed + 1)); echo "FAIL $1"; [ -z "${3:-}" ] || echo "$3" | head -5; fi
 }
 none() { if [ -z "$2" ]; then check "$1" 0; else check "$1" 1 "$2"; fi; }
 
-for f in $H examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.[ch] bench/*.c; do
+# gcc's analyzer, section by section: of the whole it takes more memory than machines have. It does
+# not follow every path where there are many; how often is counted (-Wanalyzer-too-complex).
+analyze() { # section, or section:windows
+    section=${1%:*} gcc=gcc transport=CURL out=$D/analyzer-$1
+    case $1 in
+    *:windows) gcc=x86_64-w64-mingw32-gcc transport=WINHTTP ;;
+    *) printf '#include <curl/curl.h>\n' | gcc -E -x c - >/dev/null 2>&1 || transport=NOTHING ;;
+    esac
+    { printf '#define VITELEMETRY_%s\n' OS_SETTINGS $transport IMPLEMENTATION
+      awk -v section="$section" -f tests/section.awk "$H"
+    } >"$out.c"
+    $gcc -std=c99 -O0 -fkeep-static-functions -fanalyzer -Wanalyzer-too-complex -c "$out.c" -o "$out.o" >"$out.log" 2>&1
+    ended=$?
+    # the other sections' functions are declared only
+    found=$(grep -E ': (warning|error): ' "$out.log" | grep -vE 'used but never defined|-Wanalyzer-too-complex')
+    [ $ended = 0 ] || found="${found:-gcc ended with $ended}"
+    printf '%s' "$found" >"$out.found"
+}
+if [ "${1:-}" = analyze ]; then
+    analyze "$2"
+    exit
+fi
+
+for f in $FILES; do
     [ -f "$f" ] || continue
     none "$f: 100 columns" "$(awk 'length($0) > 100 { print FILENAME ":" FNR }' "$f")"
     none "$f: ASCII, no tabs, no trailing blanks" "$(LC_ALL=C grep -nE '[^ -~]| $' "$f" | head -3)"
@@ -23,7 +50,20 @@ want='limits atomics platform log text sha256 ids scrub json queue ledger record
 have=$(grep -oE '^(/\*|  ) >>[a-z0-9]+' $H | sed 's/.*>>//' | tr '\n' ' ' | sed 's/ $//')
 [ "$have" = "$want" ]; check "sections stand in their order" $? "$have"
 
-# a private function carries its section's stem and is declared where it is defined
+# a private function carries its section's stem, or one of its parts', and is declared where it is
+# defined
+stems='platform:os atomics:atomic consent:plist consent:dconf consent:xml events:event ids:id ledger:schema
+    ledger:repeat queue:pool queue:recover record:repeat record:print record:sample record:draft
+    record:type record:cell worker:batch worker:teller'
+none "private functions carry their section's stem" "$(awk -v stems="$stems" '
+    BEGIN { n = split(stems, s, /[ \n]+/); for (i = 1; i <= n; i++) known[s[i]] = 1 }
+    /^#define VITELEMETRY_IMPLEMENTED/ { on = 1 }
+    /^(\/\*|  ) >>[a-z0-9]+/ { at = $0; sub(/.*>>/, "", at); sub(/[^a-z0-9].*/, "", at) }
+    on && /^static .*[ *]vitp_[a-z0-9_]+\(/ {
+        name = $0; sub(/\(.*/, "", name); sub(/.*[ *]vitp_/, "", name)
+        stem = name; sub(/_.*/, "", stem)
+        if (stem != at && !known[at ":" stem]) print FILENAME ":" FNR ": vitp_" name " in >>" at
+    }' $H)"
 none "no forward declarations of private functions" \
     "$(grep -nE '^static [^=]*vitp_[a-z0-9_]+\([^{]*\);$' $H)"
 none "the system's macros stay in >>platform and >>winhttp" "$(awk '/^#endif \/\* POSIX \*\// { after = 1 }
@@ -39,12 +79,12 @@ none "no thread-local storage, no mutable static objects" \
 
 # length of functions
 awk '/^[A-Za-z].*\)$/ || /^[A-Za-z].*,$/ { head = NR } /^\{/ { s = NR } /^\}$/ { if (s) print NR - s + 1, FILENAME ":" s; s = 0 }
-     /^[a-z].*\) \{ .*\}$/ { print 1, FILENAME ":" NR }' $H | sort -n >build/lengths
-count=$(wc -l <build/lengths)
-none "no function over 60 lines" "$(awk '$1 > 60' build/lengths)"
-median=$(awk -v n="$count" 'NR == int((n + 1) / 2) { print $1 }' build/lengths)
+     /^[a-z].*\) \{ .*\}$/ { print 1, FILENAME ":" NR }' $H | sort -n >$D/lengths
+count=$(wc -l <$D/lengths)
+none "no function over 60 lines" "$(awk '$1 > 60' $D/lengths)"
+median=$(awk -v n="$count" 'NR == int((n + 1) / 2) { print $1 }' $D/lengths)
 [ "$median" -le 10 ]; check "median of $count functions: $median lines" $?
-share=$(awk -v n="$count" '$1 <= 45 { k++ } END { print int(100 * k / n) }' build/lengths)
+share=$(awk -v n="$count" '$1 <= 45 { k++ } END { print int(100 * k / n) }' $D/lengths)
 [ "$share" -ge 95 ]; check "$share % of them within 45 lines" $?
 
 # the version, in line 1, in the macros, and at the top of the history
@@ -55,13 +95,36 @@ head -1 $H | grep -q "v$v " ; check "line 1 says $v" $?
 sed -n '/^\/\* HISTORY/{n;p;}' $H | grep -q "^ *$v "; check "the history begins with $v" $?
 
 if [ "${1:-}" = tools ]; then
-    printf '#define VITELEMETRY_OS_SETTINGS\n#define VITELEMETRY_IMPLEMENTATION\n#include "../vitelemetry.h"\nint main(void) { return 0; }\n' >build/tidy.c
-    clang-tidy --quiet build/tidy.c -- -std=c11 -I. >build/tidy.log 2>/dev/null
-    check "clang-tidy" $? "$(grep -E 'warning|error' build/tidy.log)"
+    printf '#define VITELEMETRY_OS_SETTINGS\n#define VITELEMETRY_IMPLEMENTATION\n#include "%s"\nint main(void) { return 0; }\n' "$PWD/$H" >$D/tidy.c
+    clang-tidy --quiet $D/tidy.c -- -std=c11 -I. >$D/tidy.log 2>/dev/null
+    check "clang-tidy" $? "$(grep -E 'warning|error' $D/tidy.log)"
     cppcheck --quiet --enable=warning,performance,portability --std=c99 --inline-suppr --error-exitcode=2 \
         --suppress=missingIncludeSystem -DVITELEMETRY_IMPLEMENTATION -D__linux__ \
-        -DCLOCK_MONOTONIC=1 -DO_NOFOLLOW=1 -DMAP_ANONYMOUS=1 build/tidy.c >build/cppcheck.log 2>&1
-    check "cppcheck" $? "$(cat build/cppcheck.log)"
+        -DCLOCK_MONOTONIC=1 -DO_NOFOLLOW=1 -DMAP_ANONYMOUS=1 $D/tidy.c >$D/cppcheck.log 2>&1
+    check "cppcheck" $? "$(cat $D/cppcheck.log)"
+    if gcc -fanalyzer -x c -c /dev/null -o $D/nothing.o 2>/dev/null; then
+        rm -f $D/analyzer-*
+        sections=${SECTIONS:-$want}
+        [ -n "${SECTIONS:-}" ] || ! command -v x86_64-w64-mingw32-gcc >/dev/null 2>&1 ||
+            sections="$sections platform:windows winhttp:windows"
+        # shellcheck disable=SC2086
+        printf '%s\n' $sections | H=$H xargs -n 1 -P 2 sh "$0" analyze
+        for s in $sections; do
+            found='it did not end'
+            [ ! -f "$D/analyzer-$s.found" ] || found=$(cat "$D/analyzer-$s.found")
+            none "gcc's analyzer: $s" "$found"
+        done
+        echo "gcc's analyzer: branches that it gave up: $(cat $D/analyzer-*.log | grep -c 'Wanalyzer-too-complex')"
+    else
+        echo "skip gcc's analyzer: not here"
+    fi
+    if [ "$H" != vitelemetry.h ]; then :; elif command -v shellcheck >/dev/null 2>&1; then
+        # not: variables that a script sets for another, or counts by; names with a hyphen
+        shellcheck -s sh -S warning -e SC2034,SC2100 -f gcc tests/*.sh examples/*.sh >$D/shellcheck.log
+        check "shellcheck" $? "$(cat $D/shellcheck.log)"
+    else
+        echo "skip shellcheck: not here"
+    fi
 fi
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
