@@ -10737,7 +10737,7 @@ static VITP_INLINE uint32_t vitp_record_label(vitp_encoder *e, uint32_t at, cons
     if (text) {
         for (; size < VITP_LABEL_MAX && text[size]; size++)
             out[2 + size] = (unsigned char)text[size];
-        if (size == VITP_LABEL_MAX && text[size]) size = vitp_record_long_label(e, text, out + 2);
+        if (text[size]) size = vitp_record_long_label(e, text, out + 2); /* it goes on */
         mark = (uint16_t)size;
     }
     memcpy(out, &mark, 2);

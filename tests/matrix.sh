@@ -63,6 +63,9 @@ cells_c() {
         case ${QUICK:-}:$o in 1:-O0 | 1:-Os) continue ;; esac
         cell smoke '' "$machine_cc -std=c99 $o"
     done
+    # where all of it can be inlined into the host's calls
+    cell smoke '' 'gcc -std=c99 -O2 -DVITELEMETRY_STATIC'
+    quick || for c in 'gcc -O3' 'clang -O2' 'clang-19 -O2'; do cell smoke '' "$c -std=c11 -DVITELEMETRY_STATIC"; done
     # programs whose time and files have 64 bits
     cell smoke '' "$machine_cc -std=c99 -O1 -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
     quick || cell smoke '' 'gcc -std=c99 -O2 -funsigned-char'
