@@ -96,8 +96,19 @@ sed -n '/^\/\* HISTORY/{n;p;}' $H | grep -q "^ *$v "; check "the history begins 
 
 if [ "${1:-}" = tools ]; then
     printf '#define VITELEMETRY_OS_SETTINGS\n#define VITELEMETRY_IMPLEMENTATION\n#include "%s"\nint main(void) { return 0; }\n' "$PWD/$H" >$D/tidy.c
-    clang-tidy --quiet $D/tidy.c -- -std=c11 -I. >$D/tidy.log 2>/dev/null
-    check "clang-tidy" $? "$(grep -E 'warning|error' $D/tidy.log)"
+    # the header itself, not a file that includes it: what is included is not looked into by
+    # clang-analyzer-*. (About two minutes.) Not findings, by their lines:
+    #   a token's prefix is looked for where a letter stands, so that no row is before the first
+    #   what is shifted are two digits that vitp_text_is_hex has seen
+    curl=
+    ! printf '#include <curl/curl.h>\n' | ${CC:-cc} -E -x c - >/dev/null 2>&1 || curl=-DVITELEMETRY_CURL
+    clang-tidy --quiet $H -- -x c -std=c11 -DVITELEMETRY_IMPLEMENTATION -DVITELEMETRY_OS_SETTINGS $curl >$D/tidy.log 2>$D/tidy.errors
+    ended=$?
+    found=$(awk '/: (error|warning): / { f = $0; getline
+        if (!index($0, "for (i = vitp_scrub_token_rows[letter - 1];") &&
+            !index($0, "(vitp_text_hex_value(text[1]) << 4 | vitp_text_hex_value(text[2]))")) print f }' $D/tidy.log)
+    [ $ended = 0 ] || grep -qE ': (error|warning): ' $D/tidy.log || found="it ended with $ended"
+    none "clang-tidy" "$found"
     cppcheck --quiet --enable=warning,performance,portability --std=c99 --inline-suppr --error-exitcode=2 \
         --suppress=missingIncludeSystem -DVITELEMETRY_IMPLEMENTATION -D__linux__ \
         -DCLOCK_MONOTONIC=1 -DO_NOFOLLOW=1 -DMAP_ANONYMOUS=1 $D/tidy.c >$D/cppcheck.log 2>&1
