@@ -3603,6 +3603,8 @@ typedef struct vitp_os_pool {
     int      file;
     bool     open;
     int64_t  changed_s; /* Unix time */
+    dev_t    device;    /* with inode: which file it is */
+    ino_t    inode;
     char     path[VITP_POOL_PATH_MAX];
 } vitp_os_pool;
 
@@ -3622,10 +3624,24 @@ static bool vitp_os_pool_base(uint32_t which, char *out, size_t size)
 #endif
 }
 
+static bool vitp_os_pool_is_file(const vitp_os_pool *m, const struct stat *s)
+{
+    return s->st_dev == m->device && s->st_ino == m->inode;
+}
+
+/* A host that closes all descriptors may have opened a file of its own under this number. */
+static bool vitp_os_pool_is_held(const vitp_os_pool *m)
+{
+    struct stat s;
+    return m->open && VITP_OS(fstat)(m->file, &s) == 0 && vitp_os_pool_is_file(m, &s);
+}
+
 static void vitp_os_pool_close(vitp_os_pool *m)
 {
+    struct stat s;
+    bool foreign = m->open && VITP_OS(fstat)(m->file, &s) == 0 && !vitp_os_pool_is_file(m, &s);
     if (m->memory) VITP_OS(munmap)(m->memory, (size_t)m->size);
-    if (m->open) VITP_OS(close)(m->file);
+    if (m->open && !foreign) VITP_OS(close)(m->file);
     m->memory = NULL;
     m->open = false;
 }
@@ -3633,17 +3649,19 @@ static void vitp_os_pool_close(vitp_os_pool *m)
 /* What path names is this file. */
 static bool vitp_os_pool_is_at(const vitp_os_pool *m, const char *path)
 {
-    struct stat own, there;
-    return VITP_OS(fstat)(m->file, &own) == 0 && VITP_OS(lstat)(path, &there) == 0 &&
-           own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+    struct stat s;
+    return VITP_OS(lstat)(path, &s) == 0 && vitp_os_pool_is_file(m, &s);
 }
 
-static bool vitp_os_pool_is_there(const vitp_os_pool *m) { return vitp_os_pool_is_at(m, m->path); }
+static bool vitp_os_pool_is_there(const vitp_os_pool *m)
+{
+    return vitp_os_pool_is_held(m) && vitp_os_pool_is_at(m, m->path);
+}
 
 /* Others may lock it while it is read here; so may they where a forked child has a copy of it. */
 static void vitp_os_pool_share(vitp_os_pool *m)
 {
-    if (m->open) (void)VITP_OS(flock)(m->file, LOCK_UN);
+    if (vitp_os_pool_is_held(m)) (void)VITP_OS(flock)(m->file, LOCK_UN);
 }
 
 static void vitp_os_pool_unlock(vitp_os_pool *m)
@@ -3660,19 +3678,19 @@ static void vitp_os_pool_remove(vitp_os_pool *m)
 
 static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *data, size_t size)
 {
-    return VITP_OS(lseek)(m->file, (off_t)offset, SEEK_SET) >= 0 &&
+    return vitp_os_pool_is_held(m) && VITP_OS(lseek)(m->file, (off_t)offset, SEEK_SET) >= 0 &&
            vitp_os_write_all(m->file, data, size);
 }
 
 /* What lies behind size is gone. */
 static bool vitp_os_pool_cut(vitp_os_pool *m, uint64_t size)
 {
-    return VITP_OS(ftruncate)(m->file, (off_t)size) == 0;
+    return vitp_os_pool_is_held(m) && VITP_OS(ftruncate)(m->file, (off_t)size) == 0;
 }
 
 static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_t size)
 {
-    return VITP_OS(lseek)(m->file, (off_t)offset, SEEK_SET) >= 0 &&
+    return vitp_os_pool_is_held(m) && VITP_OS(lseek)(m->file, (off_t)offset, SEEK_SET) >= 0 &&
            vitp_os_read_all(m->file, out, size);
 }
 
@@ -3716,15 +3734,27 @@ static bool vitp_os_pool_rename(vitp_os_pool *m, const char *path)
            vitp_os_pool_is_at(m, path);
 }
 
+/* Opens the file at m->path, and learns which one it is. */
+static bool vitp_os_pool_take(vitp_os_pool *m, int flags, struct stat *s)
+{
+    m->file = VITP_OS(open)(m->path, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (m->file < 0) return false;
+    m->open = VITP_OS(fstat)(m->file, s) == 0;
+    m->device = s->st_dev;
+    m->inode = s->st_ino;
+    if (!m->open) VITP_OS(close)(m->file);
+    return m->open;
+}
+
 /* An empty file, locked, under a temporary name that ends in .new: whoever sees the last name sees
    it locked. */
 static bool vitp_os_pool_begin(vitp_os_pool *m, const char *path)
 {
+    struct stat s;
     memset(m, 0, sizeof *m);
+    memset(&s, 0, sizeof s);
     if (snprintf(m->path, sizeof m->path, "%s.new", path) >= (int)sizeof m->path) return false;
-    m->file = VITP_OS(open)(m->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    m->open = m->file >= 0;
-    if (!m->open) return false;
+    if (!vitp_os_pool_take(m, O_CREAT | O_EXCL, &s)) return false;
     if (VITP_OS(fchmod)(m->file, 0600) == 0 && VITP_OS(flock)(m->file, LOCK_EX | LOCK_NB) == 0)
         return true;
     vitp_os_pool_remove(m);
@@ -3750,12 +3780,11 @@ static vitp_os_found vitp_os_pool_open(vitp_os_pool *m, const char *path)
     struct stat   s;
     vitp_os_found found = VITP_OS_FOUND_REFUSED;
     memset(m, 0, sizeof *m);
+    memset(&s, 0, sizeof s);
     if (snprintf(m->path, sizeof m->path, "%s", path) >= (int)sizeof m->path) return found;
-    m->file = VITP_OS(open)(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    m->open = m->file >= 0;
-    if (!m->open) return errno == ENOENT ? VITP_OS_FOUND_BUSY : found;
-    if (VITP_OS(fstat)(m->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
-        !(s.st_mode & 022) && s.st_nlink == 1 && s.st_size >= 0)
+    if (!vitp_os_pool_take(m, O_NONBLOCK, &s)) return errno == ENOENT ? VITP_OS_FOUND_BUSY : found;
+    if (S_ISREG(s.st_mode) && s.st_uid == geteuid() && !(s.st_mode & 022) && s.st_nlink == 1 &&
+        s.st_size >= 0)
         found = VITP_OS(flock)(m->file, LOCK_EX | LOCK_NB) == 0 ? VITP_OS_FOUND_OURS
                                                                 : VITP_OS_FOUND_BUSY;
     if (found != VITP_OS_FOUND_REFUSED &&
