@@ -117,7 +117,8 @@ THREADS
     too. vit_create and vit_destroy bracket them all. A forked child records into its parent's queue
     where crash_surviving is true, else nothing (VIT_DISABLED); all other calls do nothing in it (do
     not fork in a signal handler that may interrupt a tracking call). Callbacks may track; vit_flush
-    from a callback returns false at once.
+    from a callback returns false at once. A thread that is cancelled (pthread_cancel) in a call
+    ends behind it.
 
 WHAT THE USER CAN READ
     All of it: vit_export shows what waits, byte for byte as it will be sent, and with options.audit
@@ -1913,6 +1914,8 @@ static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
     VITP_OS(WaitForSingleObject)(w->event, ms);
 }
 #endif
+static int  vitp_os_hold_cancel(void) { return 0; }
+static void vitp_os_let_cancel(int before) { (void)before; }
 static void vitp_os_sleep(uint32_t ms) { VITP_OS(Sleep)(ms); }
 
 #ifndef VITELEMETRY_NO_THREADS
@@ -3150,6 +3153,26 @@ static void vitp_os_thread_join(vitp_os_thread *t) { VITP_OS(pthread_join)(t->id
 
 #endif /* !VITELEMETRY_NO_THREADS */
 
+/* A thread of the host's that is cancelled meanwhile ends later, by vitp_os_let_cancel: it may have
+   a lock, or be in the middle of a file. Returns what to give back to that. */
+static int vitp_os_hold_cancel(void)
+{
+    int before = 0;
+#if !defined(VITELEMETRY_NO_THREADS) && defined(PTHREAD_CANCEL_DISABLE)
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+#endif
+    return before;
+}
+
+static void vitp_os_let_cancel(int before)
+{
+#if !defined(VITELEMETRY_NO_THREADS) && defined(PTHREAD_CANCEL_DISABLE)
+    (void)pthread_setcancelstate(before, NULL);
+#else
+    (void)before;
+#endif
+}
+
 static void vitp_os_sleep(uint32_t ms)
 {
     struct timespec t;
@@ -4208,12 +4231,16 @@ static void vitp_log_tell(vitp_log *log)
 {
     uintptr_t self, none = 0;
     while (vitp_log_fresh(log, 0) | vitp_log_fresh(log, 1)) {
+        int before = vitp_os_hold_cancel();
         self = vitp_os_thread_id();
         none = 0;
-        if (!VITP_ATOMIC_CAS_PTR(&log->teller, &none, self)) return;
-        vitp_log_tell_word(log, 0);
-        vitp_log_tell_word(log, 1);
-        VITP_ATOMIC_STORE_PTR(&log->teller, (uintptr_t)0);
+        if (VITP_ATOMIC_CAS_PTR(&log->teller, &none, self)) {
+            vitp_log_tell_word(log, 0);
+            vitp_log_tell_word(log, 1);
+            VITP_ATOMIC_STORE_PTR(&log->teller, (uintptr_t)0);
+        }
+        vitp_os_let_cancel(before);
+        if (none) return;
     }
 }
 
@@ -15350,11 +15377,12 @@ struct vit_client {
     uint64_t      repeats_ns; /* when errors that came again are told next; 0: none did */
     uint64_t      save_ns;    /* the spool could not be written: not before this time again */
     uint64_t      reported_accepted, reported_dropped, reported_full; /* by telemetry.report */
-    uint64_t      report_ns; /* not before this time again */
-    vitp_settings said;      /* unsaved: by the file when ours could not be saved */
-    intptr_t      hold;      /* of vitp_os_hold_folder */
-    uint32_t      holds;     /* nested */
-    bool          held;      /* no other process has it */
+    uint64_t      report_ns;    /* not before this time again */
+    vitp_settings said;         /* unsaved: by the file when ours could not be saved */
+    intptr_t      hold;         /* of vitp_os_hold_folder */
+    uint32_t      holds;        /* nested */
+    int           cancel_state; /* of the thread that holds lock */
+    bool          held;         /* no other process has it */
 #ifndef VITELEMETRY_NO_THREADS
     vitp_os_thread thread;
 #endif
@@ -15373,13 +15401,16 @@ struct vit_client {
 static bool vitp_worker_enter(vit_client *t)
 {
     uintptr_t self = vitp_os_thread_id();
+    int       before;
     if (vitp_os_page_forked(&t->recorder.page)) return false;
     if (VITP_ATOMIC_LOAD_PTR(&t->lock_owner) == self) {
         vitp_log_note(&t->recorder.log, VIT_LOG_REENTRANT_CALL);
         return false;
     }
+    before = vitp_os_hold_cancel();
     vitp_os_lock(&t->lock);
     VITP_ATOMIC_STORE_PTR(&t->lock_owner, self);
+    t->cancel_state = before;
     return true;
 }
 
@@ -15392,9 +15423,11 @@ static void vitp_worker_tell(vit_client *t)
 
 static void vitp_worker_leave(vit_client *t)
 {
+    int before = t->cancel_state;
     VITP_ATOMIC_STORE_PTR(&t->lock_owner, (uintptr_t)0);
     vitp_os_unlock(&t->lock);
     vitp_log_tell(&t->recorder.log);
+    vitp_os_let_cancel(before);
 }
 
 /* True in send_fn, line_fn and log_fn, and in whatever the client's own thread calls. */
@@ -17457,6 +17490,9 @@ static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns, uint32_t turn)
 {
     uint64_t now_ns = vitp_os_now_ns();
     uint32_t ms;
+#ifndef VITELEMETRY_NO_THREADS
+    int before;
+#endif
     (void)turn; /* without threads nobody else answers */
     if (now_ns >= deadline_ns) return;
     ms = (uint32_t)((deadline_ns - now_ns) / VITP_MS) + 1u;
@@ -17466,10 +17502,12 @@ static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns, uint32_t turn)
     }
 #ifndef VITELEMETRY_NO_THREADS
     if (!vitp_worker_enter(t)) return;
+    before = t->cancel_state;
     VITP_ATOMIC_STORE_PTR(&t->lock_owner, (uintptr_t)0);
     if (VITP_ATOMIC_LOAD(&t->progress_turn) == turn)
         vitp_os_cond_wait(&t->progress, &t->lock, ms < 20u ? ms : 20u);
     VITP_ATOMIC_STORE_PTR(&t->lock_owner, vitp_os_thread_id());
+    t->cancel_state = before;
     vitp_worker_leave(t);
 #endif
 }
@@ -17522,15 +17560,25 @@ static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
 bool vit_flush(vit_client *t, uint32_t timeout_ms)
 {
     uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)timeout_ms * VITP_MS;
+    bool     done;
+    int      before;
     if (!t) return true;
     if (vitp_worker_in_callback(t)) return false;
-    return vitp_worker_deliver(t, deadline_ns, false);
+    before = vitp_os_hold_cancel();
+    done = vitp_worker_deliver(t, deadline_ns, false);
+    vitp_os_let_cancel(before);
+    return done;
 }
 
 bool vit_pump(vit_client *t)
 {
+    bool again;
+    int  before;
     if (!t || t->has_thread || vitp_worker_in_callback(t)) return false;
-    return vitp_worker_step(t);
+    before = vitp_os_hold_cancel();
+    again = vitp_worker_step(t);
+    vitp_os_let_cancel(before);
+    return again;
 }
 
 /* ============================================================================================
@@ -18389,7 +18437,7 @@ static vit_client *vitp_client_fail(const vit_options *o, vit_log_item item)
     return NULL;
 }
 
-vit_client *vit_create(const vit_options *options)
+static vit_client *vitp_client_create(const vit_options *options)
 {
     vit_options o;
     vit_client *t;
@@ -18420,6 +18468,14 @@ vit_client *vit_create(const vit_options *options)
     if (o.crash_handler) vitp_crash_begin(t);
     vitp_client_start(t, &o);
     vitp_log_tell(&t->recorder.log);
+    return t;
+}
+
+vit_client *vit_create(const vit_options *options)
+{
+    int         before = vitp_os_hold_cancel();
+    vit_client *t = vitp_client_create(options);
+    vitp_os_let_cancel(before);
     return t;
 }
 
@@ -18463,11 +18519,10 @@ static void vitp_client_keep(vit_client *t, uint64_t until_ns)
     vitp_worker_leave(t);
 }
 
-bool vit_destroy(vit_client *t, uint32_t timeout_ms)
+static bool vitp_client_destroy(vit_client *t, uint32_t timeout_ms)
 {
     uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)timeout_ms * VITP_MS;
     uint64_t keep_ns = deadline_ns + (uint64_t)VITP_CLIENT_KEEP_MS * VITP_MS;
-    if (!t) return true;
     if (vitp_os_page_forked(&t->recorder.page)) { /* the thread and its locks are the parent's */
         vitp_client_give_back(t, false);
         return true;
@@ -18486,6 +18541,14 @@ bool vit_destroy(vit_client *t, uint32_t timeout_ms)
     vitp_log_note(&t->recorder.log, VIT_LOG_CALLBACK_BUSY);
     vitp_log_tell(&t->recorder.log);
     return false;
+}
+
+bool vit_destroy(vit_client *t, uint32_t timeout_ms)
+{
+    int  before = vitp_os_hold_cancel();
+    bool done = !t || vitp_client_destroy(t, timeout_ms);
+    vitp_os_let_cancel(before);
+    return done;
 }
 
 /* What follows may wait for files: nothing is recorded or sent meanwhile. */

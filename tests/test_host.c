@@ -499,6 +499,156 @@ static void test_broken_pipe(void **state)
     bench_free(&b);
 }
 
+/* ---- threads that are cancelled -------------------------------------------------------------- */
+
+typedef struct victim {
+    vit_client *t;
+    bench      *b;
+    unsigned    what;
+    uint32_t    begun;
+} victim;
+
+static void ignore_line(const char *json, size_t size, void *user)
+{
+    (void)json, (void)size, (void)user;
+}
+
+static void *victim_run(void *user)
+{
+    victim  *v = (victim *)user;
+    unsigned i;
+    for (i = 0;; i++) {
+        try_many(v->t, i, 1);
+        __atomic_store_n(&v->begun, 1u, __ATOMIC_SEQ_CST);
+        switch (v->what) {
+        case 0: break;
+        case 1: (void)vit_flush(v->t, 5); break;
+        case 2: (void)vit_export(v->t, ignore_line, NULL); break;
+        case 3: vit_set_context(v->t, i % 2 ? "qdrant" : "chroma", NULL); break;
+        case 4: vit_set_consent(v->t, i % 2 ? VIT_CONSENT_VERBOSE : VIT_CONSENT_GRANTED); break;
+        case 5: vit_purge(v->t); break;
+        case 6: (void)vit_pump(v->t); break;
+        default: (void)vit_fail(v->t, NULL, "x", "import", (int)(i % 7)); break;
+        }
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+static void act_cancelled(bench *b)
+{
+    unsigned round, rounds = SANITIZED ? 40 : 160;
+    for (round = 0; round < rounds; round++) {
+        victim    v;
+        pthread_t thread;
+        memset(&v, 0, sizeof v);
+        b->o.no_thread = round % 16 >= 8;
+        b->o.flush_ms = 1;
+        b->o.queue_bytes = 65536;
+        b->w.otherwise.http_status = round % 32 >= 16 ? 0 : 201;
+        v.t = vit_create(&b->o);
+        v.b = b;
+        v.what = round % 8;
+        MUST(v.t);
+        MUST(pthread_create(&thread, NULL, victim_run, &v) == 0);
+        while (!__atomic_load_n(&v.begun, __ATOMIC_SEQ_CST)) sleep_ms(1);
+        if (round % 3) sleep_ms(1 + round % 5);
+        MUST(pthread_cancel(thread) == 0);
+        MUST(pthread_join(thread, NULL) == 0);
+        (void)track(v.t, "after");
+        (void)vit_flush(v.t, 5);
+        MUST(vit_get_consent(v.t, NULL) >= VIT_CONSENT_GRANTED);
+        MUST(is_balanced(v.t) || vit_get_stats(v.t).queued > 0);
+        MUST(vit_destroy(v.t, 20));
+    }
+}
+
+/* A thread that is cancelled while it is in a call: no lock stays taken, nothing hangs. */
+static void test_cancelled(void **state)
+{
+    bench b;
+    (void)state;
+    bench_make(&b);
+    assert_int_equal(in_child(act_cancelled, &b), 0);
+    bench_free(&b);
+}
+
+/* One that is cancelled where it is sure to be in the lock: all calls of the system that end a
+   thread are tried, since there is no time at which it is cancelled but there. */
+static void *cancelled_flush(void *user)
+{
+    (void)pthread_cancel(pthread_self());
+    (void)vit_flush((vit_client *)user, 50);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void *cancelled_consent(void *user)
+{
+    (void)pthread_cancel(pthread_self());
+    vit_set_consent((vit_client *)user, VIT_CONSENT_VERBOSE);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void *cancelled_destroy(void *user)
+{
+    bool *done = (bool *)(((void **)user)[1]);
+    (void)pthread_cancel(pthread_self());
+    *done = vit_destroy((vit_client *)((void **)user)[0], 50);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void *cancelled_create(void *user)
+{
+    void **both = (void **)user;
+    (void)pthread_cancel(pthread_self());
+    both[1] = vit_create((const vit_options *)both[0]);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void act_cancelled_inside(bench *b)
+{
+    unsigned threads;
+    for (threads = 0; threads < 2; threads++) {
+        vit_client *t;
+        pthread_t   thread;
+        void       *both[2], *result;
+        bool        done = false;
+        b->o.no_thread = threads == 0;
+        b->o.flush_ms = 1;
+        both[0] = &b->o;
+        both[1] = NULL;
+        MUST(pthread_create(&thread, NULL, cancelled_create, both) == 0);
+        MUST(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+        t = (vit_client *)both[1];
+        MUST(t);
+        try_many(t, 0, 3);
+        MUST(pthread_create(&thread, NULL, cancelled_flush, t) == 0);
+        MUST(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+        MUST(pthread_create(&thread, NULL, cancelled_consent, t) == 0);
+        MUST(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+        MUST(vit_get_consent(t, NULL) == VIT_CONSENT_VERBOSE);
+        MUST(vit_flush(t, 20000));
+        both[0] = t;
+        both[1] = &done;
+        MUST(pthread_create(&thread, NULL, cancelled_destroy, both) == 0);
+        MUST(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+        MUST(done);
+    }
+}
+
+static void test_cancelled_inside(void **state)
+{
+    bench b;
+    (void)state;
+    bench_make(&b);
+    assert_int_equal(in_child(act_cancelled_inside, &b), 0);
+    bench_free(&b);
+}
+
 /* ---- time ------------------------------------------------------------------------------------ */
 
 static void track_took(vit_client *t, const vit_op *op)
@@ -1166,6 +1316,8 @@ int main(int argc, char **argv)
         TEST(test_programs_started),
         TEST(test_handler_tracks),
         TEST(test_broken_pipe),
+        TEST(test_cancelled),
+        TEST(test_cancelled_inside),
         TEST(test_sleeps),
         TEST(test_stopped),
         TEST(test_umask),
