@@ -2789,6 +2789,7 @@ static const char *vitp_os_error_name(int code)
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/utsname.h>
@@ -3543,12 +3544,22 @@ static bool vitp_os_make_folder(const char *path)
     return vitp_os_is_private(part) && VITP_OS(access)(part, W_OK | X_OK) == 0;
 }
 
+/* A file may have that many bytes. Where the host has a limit, a write across it would end the host
+   by SIGXFSZ. */
+static bool vitp_os_may_grow(uint64_t size)
+{
+    struct rlimit l;
+    return getrlimit(RLIMIT_FSIZE, &l) != 0 || l.rlim_cur == RLIM_INFINITY ||
+           size <= (uint64_t)l.rlim_cur;
+}
+
 static bool vitp_os_put_file(const char *path, const char *data, size_t size)
 {
     int  fd = VITP_OS(open)(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     bool ok;
     if (fd < 0) return false;
-    ok = VITP_OS(fchmod)(fd, 0600) == 0 && vitp_os_write_all(fd, data, size);
+    ok = VITP_OS(fchmod)(fd, 0600) == 0 && vitp_os_may_grow(size) &&
+         vitp_os_write_all(fd, data, size);
     ok = VITP_OS(fsync)(fd) == 0 && ok;
     return VITP_OS(close)(fd) == 0 && ok;
 }
@@ -3600,7 +3611,9 @@ static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
 /* By one call of the system. What a full disk took only a part of is taken back. */
 static bool vitp_os_append(const vitp_os_appender *a, const char *data, size_t size)
 {
-    ssize_t n = VITP_OS(write)(a->file, data, size);
+    off_t   end = VITP_OS(lseek)(a->file, 0, SEEK_END);
+    ssize_t n = -1;
+    if (end >= 0 && vitp_os_may_grow((uint64_t)end + size)) n = VITP_OS(write)(a->file, data, size);
     if (n == (ssize_t)size) return true;
     if (n > 0) (void)!VITP_OS(ftruncate)(a->file, (off_t)a->size);
     return false;
@@ -3701,7 +3714,8 @@ static void vitp_os_pool_remove(vitp_os_pool *m)
 
 static bool vitp_os_pool_write(vitp_os_pool *m, uint64_t offset, const void *data, size_t size)
 {
-    return vitp_os_pool_is_held(m) && VITP_OS(lseek)(m->file, (off_t)offset, SEEK_SET) >= 0 &&
+    return vitp_os_pool_is_held(m) && vitp_os_may_grow(offset + size) &&
+           VITP_OS(lseek)(m->file, (off_t)offset, SEEK_SET) >= 0 &&
            vitp_os_write_all(m->file, data, size);
 }
 
@@ -3734,7 +3748,7 @@ static bool vitp_os_pool_keeps_space(int file, size_t size)
 #if defined(__linux__)
     struct statfs s;
     int           result;
-    if (VITP_OS(fstatfs)(file, &s) != 0) return false;
+    if (!vitp_os_may_grow(size) || VITP_OS(fstatfs)(file, &s) != 0) return false;
     switch ((uint32_t)s.f_type) {
     case 0x01021994u: /* tmpfs */
     case 0x0000EF53u: /* ext4 */

@@ -884,6 +884,25 @@ static void test_few_descriptors(void **state)
     }
 }
 
+/* Files may not grow beyond some size; a write across it would end the host by SIGXFSZ. */
+static void test_small_files(void **state)
+{
+    static const rlim_t sizes[] = { 0, 1, 100, 1000, 5000, 20000, 65536, 300000, 600000 };
+    unsigned            i;
+    bench               b;
+    (void)state;
+    limited = RLIMIT_FSIZE;
+    for (i = 0; i < COUNT_OF(sizes); i++) {
+        int status;
+        limit_to = sizes[i];
+        bench_make(&b);
+        status = in_child(act_limited, &b);
+        if (status != 0) fail_msg("%u bytes: status %d", (unsigned)limit_to, status);
+        deliver_rest(&b);
+        bench_free(&b);
+    }
+}
+
 /* Ever less memory, until there is none for a client. */
 static void test_little_memory(void **state)
 {
@@ -1322,6 +1341,7 @@ int main(int argc, char **argv)
         TEST(test_stopped),
         TEST(test_umask),
         TEST(test_few_descriptors),
+        TEST(test_small_files),
         TEST(test_little_memory),
         TEST(test_no_random),
         TEST(test_sandbox),
