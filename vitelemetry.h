@@ -12648,12 +12648,16 @@ static bool vitp_spool_own_path(const vitp_spool *s, const char *stamp, bool err
            vitp_spool_path(s, name, out);
 }
 
-/* The oldest or newest file behind the name `after`. */
+#define VITP_SPOOL_NAMES 32u  /* that one look into the folder finds */
+#define VITP_SPOOL_TRIES 256u /* files in one search: a limit for folders that are full of them */
+
+/* The oldest or newest files behind the name `after`. */
 typedef struct vitp_spool_search {
     vitp_spool *spool;
     char        kind; /* 'u', 'e', or 0: either */
     bool        newest;
-    char        after[VITP_SPOOL_NAME_MAX], best[VITP_SPOOL_NAME_MAX];
+    uint32_t    tries, count, next; /* names in best, and the one that is tried next */
+    char        after[VITP_SPOOL_NAME_MAX], best[VITP_SPOOL_NAMES][VITP_SPOOL_NAME_MAX];
 } vitp_spool_search;
 
 /* By their time, then by the rest of the name. */
@@ -12669,28 +12673,41 @@ static bool vitp_spool_look_at(const char *folder, const char *name, void *user)
     const vitp_spool  *s = search->spool;
     const char        *tail = vitp_spool_name_tail(s, name);
     int                sign = search->newest ? -1 : 1;
+    uint32_t           i = search->count;
     (void)folder;
     if (!tail || !vitp_spool_is_finished(name)) return true;
     if (search->kind && tail[9] != search->kind) return true;
     if (search->after[0] && vitp_spool_order(s, name, search->after) * sign <= 0) return true;
-    if (search->best[0] && vitp_spool_order(s, name, search->best) * sign >= 0) return true;
-    memcpy(search->best, name, strlen(name) + 1u);
+    while (i > 0 && vitp_spool_order(s, name, search->best[i - 1u]) * sign < 0) i--;
+    if (i == VITP_SPOOL_NAMES) return true;
+    if (search->count < VITP_SPOOL_NAMES) search->count++;
+    memmove(search->best[i + 1u], search->best[i],
+            (search->count - 1u - i) * sizeof search->best[0]);
+    memcpy(search->best[i], name, strlen(name) + 1u);
     return true;
 }
 
-/* The next file, locked. False: there are no more that nobody has open. */
+/* Looks for more names. False: there are none. */
+static bool vitp_spool_look(vitp_spool_search *search)
+{
+    if (search->next < search->count) return true;
+    search->next = search->count = 0;
+    vitp_os_each_file(search->spool->folder, vitp_spool_look_at, search);
+    if (search->count == 0) return false;
+    memcpy(search->after, search->best[search->count - 1u], sizeof search->after);
+    return true;
+}
+
+/* The next file, locked. False: there are no more that nobody has open, or too many of them. */
 static bool vitp_spool_open_next(vitp_spool_search *search, vitp_os_pool *file)
 {
     char path[VITP_POOL_PATH_MAX];
-    for (;;) {
-        search->best[0] = 0;
-        vitp_os_each_file(search->spool->folder, vitp_spool_look_at, search);
-        if (!search->best[0]) return false;
-        memcpy(search->after, search->best, sizeof search->after);
-        if (!vitp_spool_path(search->spool, search->best, path)) continue;
+    while (search->tries++ < VITP_SPOOL_TRIES && vitp_spool_look(search)) {
+        if (!vitp_spool_path(search->spool, search->best[search->next++], path)) continue;
         if (vitp_os_pool_open(file, path) == VITP_OS_FOUND_OURS) return true;
         vitp_os_pool_unlock(file);
     }
+    return false;
 }
 
 static void vitp_spool_search_init(vitp_spool_search *search, vitp_spool *s, char kind)
@@ -13199,11 +13216,15 @@ static bool vitp_spool_evict(vitp_spool *s, char kind)
     return true;
 }
 
-/* Makes room for bytes of a batch. False: only what is worth more could give way. */
+#define VITP_SPOOL_EVICTS 64u /* files at a time: a limit for folders that are full of them */
+
+/* Makes room for bytes of a batch. False: only what is worth more could give way, or too much is in
+   the way for now. */
 static bool vitp_spool_make_room(vitp_spool *s, size_t bytes, bool errors)
 {
+    uint32_t turns = 0;
     while (s->used + bytes + VITP_SPOOL_OTHER > s->cap) {
-        if (s->polite) return false;
+        if (s->polite || turns++ == VITP_SPOOL_EVICTS) return false;
         if (vitp_spool_evict(s, 'u')) continue;
         if (errors && s->out[0].file.open) {
             vitp_spool_retire(s, &s->out[0]);
