@@ -19,6 +19,9 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench lint deps-lint format install clean deps deps-check asan tsan forms \
+
+.PHONY: failures-planted help demo test check bench lint format install clean deps deps-check asan tsan forms \
+
         examples explore bench-peers deps-peers crash-loop \
         crashes crashes-asan crash-handler deps-crashes chaos chaos-asan stress fleet emulate deps-emulate \
         rounds privacy deps-fuzz test-clickhouse deps-clickhouse test-cpp test-qt windows \

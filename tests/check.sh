@@ -33,6 +33,7 @@ step 'what the crash handler calls' $MAKE crash-handler
 step 'killed while they share a spool' $MAKE chaos N=125
 step 'the queue under load' $MAKE stress RECORDS=50000000
 step 'forked and unloaded, again and again' $MAKE rounds
+step 'protections taken out' $MAKE failures-planted
 step 'other machines' $MAKE emulate
 step 'Windows' env QUICK=1 $MAKE windows
 step 'lint' $MAKE lint

@@ -1,5 +1,5 @@
-/* test_disk.c: what a disk and a sudden end may do to the files of a client: killed at each byte that
-   is written and before each call that changes a file, zeros and changed bits, files that are
+/* test_disk.c: what a disk and a sudden end may do to the files of a client: killed at each byte
+   that is written and before each call that changes a file, zeros and changed bits, files that are
    hostile or too many, a disk that is full or fails, a file system without locks.
 
    Build: cc -std=c99 -I. tests/test_disk.c -o build/tests/test_disk -lcmocka -pthread */
@@ -738,8 +738,8 @@ static void test_no_plain_file(void **state)
     }
 }
 
-/* More files than anybody could have written. Time does not decide: but the folder is looked at some
-   times, and not once for each file in it, and no call goes through all of them. */
+/* More files than anybody could have written. Time does not decide: but the folder is looked at
+   some times, and not once for each file in it, and no call goes through all of them. */
 #ifndef MANY_FILES
 #define MANY_FILES 3000u
 #endif
@@ -780,8 +780,8 @@ static void test_many_files(void **state)
     bench_free(&b);
 }
 
-/* A file of another version, or of a machine with another order of bytes: nobody touches it until it
-   is old. */
+/* A file of another version, or of a machine with another order of bytes: nobody touches it until
+   it is old. */
 static void test_foreign(void **state)
 {
     unsigned i;

@@ -977,14 +977,18 @@ static void box_close(void)
         unsigned kind;
         int      number;
     } rows[] = {
-        { NO_FILES, SYS_open },         { NO_FILES, SYS_openat },      { NO_FILES, SYS_mkdir },
-        { NO_FILES, SYS_mkdirat },      { NO_FILES, SYS_rename },      { NO_FILES, SYS_unlink },
-        { NO_FILES, SYS_stat },         { NO_FILES, SYS_lstat },       { NO_FILES, SYS_newfstatat },
-        { NO_FILES, SYS_access },       { NO_FILES, SYS_readlink },    { NO_THREADS, SYS_clone },
-        { NO_THREADS, SYS_clone3 },     { NO_SOCKETS, SYS_socket },    { NO_SOCKETS, SYS_connect },
-        { NO_OTHERS, SYS_flock },       { NO_OTHERS, SYS_membarrier }, { NO_OTHERS, SYS_getrandom },
-        { NO_OTHERS, SYS_fallocate },   { NO_OTHERS, SYS_madvise },    { NO_OTHERS, SYS_uname },
-        { NO_OTHERS, SYS_sigaltstack }, { NO_OTHERS, SYS_kill },       { NO_OTHERS, SYS_fsync },
+        { NO_FILES, SYS_open },        { NO_FILES, SYS_openat },
+        { NO_FILES, SYS_mkdir },       { NO_FILES, SYS_mkdirat },
+        { NO_FILES, SYS_rename },      { NO_FILES, SYS_unlink },
+        { NO_FILES, SYS_stat },        { NO_FILES, SYS_lstat },
+        { NO_FILES, SYS_newfstatat },  { NO_FILES, SYS_access },
+        { NO_FILES, SYS_readlink },    { NO_THREADS, SYS_clone },
+        { NO_THREADS, SYS_clone3 },    { NO_SOCKETS, SYS_socket },
+        { NO_SOCKETS, SYS_connect },   { NO_OTHERS, SYS_flock },
+        { NO_OTHERS, SYS_membarrier }, { NO_OTHERS, SYS_getrandom },
+        { NO_OTHERS, SYS_fallocate },  { NO_OTHERS, SYS_madvise },
+        { NO_OTHERS, SYS_uname },      { SANITIZED ? 0 : NO_OTHERS, SYS_sigaltstack },
+        { NO_OTHERS, SYS_kill },       { NO_OTHERS, SYS_fsync },
     };
     struct sock_filter program[2 * COUNT_OF(rows) + 2], *at = program;
     struct sock_fprog  all;
