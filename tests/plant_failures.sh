@@ -40,7 +40,7 @@ F44|test_json.c: test_real|/^static void vitp_json_real/,/^}/s/== 0x7FFu)/== 0x8
 F48|test_worker.c: test_null|/^bool vit_flush/,/^}/s/if (!t) return true;//
 F54|test_host.c: test_cancelled_inside|/^static int vitp_os_hold_cancel/,/^}/s/setcancelstate(PTHREAD_CANCEL_DISABLE/setcancelstate(PTHREAD_CANCEL_ENABLE/
 F56|test_consent.c: test_settings_unreadable|/^static vitp_os_read vitp_os_read_file/,/^}/s/how = VITP_OS_READ_REFUSED/how = VITP_OS_READ_ABSENT/
-F59|test_host.c: test_no_random|/^static void vitp_id_seed/,/^}/s/s->weak = !/s->weak = 0u * (uint32_t)!/
+F59|test_host.c: test_no_random|/^static bool vitp_id_random/,/^}/s/at\[i\] = (unsigned char)(.*/at[i] = 0;/
 F60|test_host.c: test_sandbox|/^static vitp_os_read vitp_os_unread/,/^}/s/: VITP_OS_READ_REFUSED/: VITP_OS_READ_ABSENT/
 F61|test_host.c: test_descriptors_closed|/^static bool vitp_os_pool_is_file/,/^}/s/s->st_ino == m->inode/s->st_ino > 0/
 F62|test_host.c: test_moves|/^static bool vitp_os_make_absolute/,/^}/s/if (path\[0\] == '\/') return true;/return true;/
