@@ -136,6 +136,9 @@ MEMCHECK_UNIT = events ids audit spool consent
 memcheck: deps deps-memcheck $(MEMCHECK_UNIT:%=$(B)/tests/test_%) ## some of the unit tests under valgrind
 	@sh tests/memcheck.sh $(MEMCHECK_UNIT:%=$(B)/tests/test_%)
 
+failures-planted: deps ## protections taken out of the header: the tests of FAILURES.md must fail (COUNT=10 or all, SEED)
+	@COUNT=$(or $(COUNT),10) SEED=$(SEED) sh tests/plant_failures.sh
+
 CORPUS = tests/data/scrub_positive.tsv tests/data/scrub_negative.tsv
 OTHER  = ../shared/privacy
 privacy: $(B)/tests/privacy ## what vit_scrub finds and damages, and its speed; also on the lines in OTHER if there are any (VIEW=-v: each failure)
