@@ -51,13 +51,15 @@
 #include <time.h>
 #include <ucontext.h>
 
-#define X_THREADS  4u
-#define X_HISTORY  16u    /* stores of a location that are remembered */
-#define X_STEPS    20000u /* operations of a run: more is a run that does not end */
-#define X_CHOICES  32768u
-#define X_STACK    131072u /* bytes of a coroutine's stack */
-#define X_WORDS    4096u   /* most memory that is watched, in units of four bytes */
-#define X_SEEN_MAX 24u     /* log2 of the most states that are remembered */
+#define X_THREADS 4u
+#define X_HISTORY 16u     /* stores of a location that are remembered */
+#define X_STEPS   20000u  /* operations of a run: more is a run that does not end */
+#define X_CHOICES 32768u
+#define X_STACK   262144u /* bytes of a coroutine's stack */
+#ifndef X_WORDS
+#define X_WORDS 4096u /* most memory that is watched, in units of four bytes */
+#endif
+#define X_SEEN_MAX 24u /* log2 of the most states that are remembered */
 
 /* The explorer's own accesses are none of its business. */
 #define X_OURS __attribute__((no_sanitize("thread")))
@@ -121,6 +123,11 @@ static struct {
     x_bounds       bounds;
     void (*body_fn)(uint32_t self);
     void (*signal_fn)(uint32_t self);
+    /* what else there is to wait for and to know (explore_world.h); NULL: nothing */
+    bool (*may_expire_fn)(uint32_t t); /* it waits, but not for ever: */
+    void (*expire_fn)(uint32_t t);     /* and need wait no longer, at the price of a preemption */
+    bool (*idle_fn)(void);             /* nobody can go on. False: nor will anybody */
+    void (*access_fn)(const void *p);  /* before each access to what is watched */
     /* this run */
     uint32_t run, self, steps;
     x_bounds left;
@@ -128,6 +135,7 @@ static struct {
     jmp_buf  end;
     char     failure[256];
     uint64_t order; /* sum of the cells' */
+    uint64_t other; /* what else the state is, as a hash */
     x_thread thread[X_THREADS];
     x_cell   cells[X_WORDS];
     uint32_t touched[X_WORDS], touched_count; /* cells with stores */
@@ -252,7 +260,7 @@ X_OURS static bool x_was_here(uint64_t key)
 
 X_OURS static void x_cut_here(void)
 {
-    uint64_t key = x_mix(x.order, x.self * 2u + x.free_switch);
+    uint64_t key = x_mix(x.order + x.other, x.self * 2u + x.free_switch);
     uint32_t t;
     if (x.trace || x.depth < x.recorded) return; /* still on the way that was chosen */
     for (t = 0; t < x.threads; t++) key += x_mix(x.thread[t].hash + t, (uint64_t)x.thread[t].state);
@@ -288,24 +296,45 @@ X_OURS static void x_go_to(uint32_t t)
     if (!_setjmp(from->at)) x_enter(to);
 }
 
-/* Where this thread cannot go on, or another may instead. */
-X_OURS static void x_switch(void)
+/* The threads that may go on here, this one first. mine: it can. */
+X_OURS static uint32_t x_who_can(uint32_t others[X_THREADS], bool mine)
 {
-    uint32_t others[X_THREADS], n = 0, t, first = 0, done = 0, chosen;
-    bool     mine = x_can_run(x.self), may = x.free_switch || !mine || x.left.preemptions > 0;
+    uint32_t n = 0, t, done = 0;
+    bool     may = x.free_switch || !mine || x.left.preemptions > 0;
     if (mine) others[n++] = x.self;
     for (t = 0; t < x.threads; t++) {
         done += x.thread[t].state == X_DONE;
-        if (may && t != x.self && x_can_run(t)) others[n++] = t;
+        if (may && !(mine && t == x.self) && x_can_run(t)) others[n++] = t;
     }
     if (done == x.threads) x_leave(X_COMPLETE);
+    return n;
+}
+
+/* And behind those n the threads whose time may be over. Returns how many that makes. */
+X_OURS static uint32_t x_who_may_expire(uint32_t others[X_THREADS], uint32_t n)
+{
+    uint32_t t;
+    if (!x.may_expire_fn || x.left.preemptions == 0) return n;
+    for (t = 0; t < x.threads; t++)
+        if (x.thread[t].state == X_WAITS && x.may_expire_fn(t)) others[n++] = t;
+    return n;
+}
+
+/* Where this thread cannot go on, or another may instead. */
+X_OURS static void x_switch(void)
+{
+    uint32_t others[X_THREADS], n, all, chosen;
+    bool     mine = x_can_run(x.self);
+    n = x_who_can(others, mine);
+    while (n == 0 && x.idle_fn && x.idle_fn()) n = x_who_can(others, false);
     if (n == 0) x_fail("dead-lock");
+    all = x_who_may_expire(others, n);
     x_cut_here();
-    chosen = x_choose(n);
-    first = others[chosen];
-    if (chosen > 0 && mine && !x.free_switch) x.left.preemptions--;
+    chosen = x_choose(all);
+    if (chosen >= n) x.expire_fn(others[chosen]);
+    if (chosen >= n || (chosen > 0 && mine && !x.free_switch)) x.left.preemptions--;
     x.free_switch = false;
-    x_go_to(first);
+    x_go_to(others[chosen]);
 }
 
 /* What a thread is: never left, only jumped out of. */
@@ -386,6 +415,7 @@ X_OURS static uint32_t x_index(const void *p)
 X_OURS static x_cell *x_cell_of(const void *p)
 {
     x_cell *c = &x.cells[x_index(p)];
+    if (x.access_fn) x.access_fn(p);
     if (c->run != x.run) {
         memset(c, 0, offsetof(x_cell, stores));
         c->run = x.run;
@@ -734,7 +764,7 @@ X_OURS static x_outcome x_run(void)
     int outcome;
     x.run++;
     x.depth = x.steps = x.touched_count = 0;
-    x.order = 0;
+    x.order = x.other = 0;
     x.left = x.bounds;
     x.free_switch = true;
     x_threads_prepare();
