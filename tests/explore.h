@@ -19,8 +19,8 @@
    Heavy       barrier: each thread in turn learns what the caller knew, and the caller what that
                thread knew; others run between these steps. The light barrier is none: the explorer
                does not reorder what one thread does (the planted bugs do that by hand).
-   Plain       accesses must be ordered by happens-before against every access to the same four
-               bytes that conflicts; else it is a data race, and a failure. memcpy and memset are
+   Plain       accesses must be ordered by happens-before against every access to the same byte
+               that conflicts; else it is a data race, and a failure. memcpy and memset are
                seen as macros; all the others are seen when this file and the implementation are
                compiled with -fsanitize=thread and linked without: the calls that the compiler
                puts in end here.
@@ -52,8 +52,8 @@
 #include <ucontext.h>
 
 #define X_THREADS 4u
-#define X_HISTORY 16u     /* stores of a location that are remembered */
-#define X_STEPS   20000u  /* operations of a run: more is a run that does not end */
+#define X_HISTORY 16u    /* stores of a location that are remembered */
+#define X_STEPS   20000u /* operations of a run: more is a run that does not end */
 #define X_CHOICES 32768u
 #define X_STACK   262144u /* bytes of a coroutine's stack */
 #ifndef X_WORDS
@@ -75,8 +75,9 @@ typedef struct x_store {
 typedef struct x_cell {
     uint32_t run;   /* what is here is of this run; else nothing has happened */
     uint32_t count; /* stores so far; the last X_HISTORY are kept */
-    uint16_t plain_writer, plain_written;
-    uint16_t plain_read[X_THREADS], atomic_read[X_THREADS], atomic_written[X_THREADS];
+    uint16_t plain_written[4], plain_read[4][X_THREADS]; /* by byte */
+    uint8_t  plain_writer[4];
+    uint16_t atomic_read[X_THREADS], atomic_written[X_THREADS];
     uint64_t order; /* hash of its stores in their order */
     x_store  stores[X_HISTORY];
 } x_cell;
@@ -125,7 +126,7 @@ static struct {
     void (*signal_fn)(uint32_t self);
     /* what else there is to wait for and to know (explore_world.h); NULL: nothing */
     bool (*may_expire_fn)(uint32_t t); /* it waits, but not for ever: */
-    void (*expire_fn)(uint32_t t);     /* and need wait no longer, at the price of a preemption */
+    void (*expire_fn)(uint32_t t);     /* and need wait no longer: counted as a signal */
     bool (*idle_fn)(void);             /* nobody can go on. False: nor will anybody */
     void (*access_fn)(const void *p);  /* before each access to what is watched */
     /* this run */
@@ -314,7 +315,7 @@ X_OURS static uint32_t x_who_can(uint32_t others[X_THREADS], bool mine)
 X_OURS static uint32_t x_who_may_expire(uint32_t others[X_THREADS], uint32_t n)
 {
     uint32_t t;
-    if (!x.may_expire_fn || x.left.preemptions == 0) return n;
+    if (!x.may_expire_fn || x.left.signals == 0) return n;
     for (t = 0; t < x.threads; t++)
         if (x.thread[t].state == X_WAITS && x.may_expire_fn(t)) others[n++] = t;
     return n;
@@ -331,8 +332,12 @@ X_OURS static void x_switch(void)
     all = x_who_may_expire(others, n);
     x_cut_here();
     chosen = x_choose(all);
-    if (chosen >= n) x.expire_fn(others[chosen]);
-    if (chosen >= n || (chosen > 0 && mine && !x.free_switch)) x.left.preemptions--;
+    if (chosen >= n) {
+        x.left.signals--;
+        x.expire_fn(others[chosen]);
+    } else if (chosen > 0 && mine && !x.free_switch) {
+        x.left.preemptions--;
+    }
     x.free_switch = false;
     x_go_to(others[chosen]);
 }
@@ -434,36 +439,52 @@ X_OURS static bool x_before(const uint16_t *times)
 X_OURS static void x_race(const void *p, const char *what)
 {
     x_fail("data race: %s of thread %u at byte %u", what, (unsigned)x.self,
-           (unsigned)(x_index(p) * 4u));
+           (unsigned)((const unsigned char *)p - x.memory));
 }
 
 X_OURS static bool x_plain_written_before(const x_cell *c)
 {
-    return c->plain_written <= x_me()->clock[c->plain_writer];
+    uint32_t i;
+    for (i = 0; i < 4u; i++)
+        if (c->plain_written[i] > x_me()->clock[c->plain_writer[i]]) return false;
+    return true;
 }
 
-X_OURS static void x_plain_cell(const void *p, bool write)
+X_OURS static bool x_plain_read_before(const x_cell *c)
 {
-    x_cell  *c = x_cell_of(p);
+    uint32_t i;
+    for (i = 0; i < 4u; i++)
+        if (!x_before(c->plain_read[i])) return false;
+    return true;
+}
+
+/* One byte. */
+X_OURS static void x_plain_byte(const void *p, x_cell *c, uint32_t i, bool write)
+{
     uint16_t now = x_me()->clock[x.self];
-    if (!x_plain_written_before(c) || !x_before(c->atomic_written))
+    if (c->plain_written[i] > x_me()->clock[c->plain_writer[i]])
         x_race(p, write ? "plain store" : "plain load");
-    c->plain_read[x.self] = write ? c->plain_read[x.self] : now;
+    c->plain_read[i][x.self] = write ? c->plain_read[i][x.self] : now;
     if (!write) return;
-    if (!x_before(c->plain_read) || !x_before(c->atomic_read)) x_race(p, "plain store");
-    c->plain_writer = (uint16_t)x.self;
-    c->plain_written = now;
-    c->count = 0;
+    if (!x_before(c->plain_read[i])) x_race(p, "plain store");
+    c->plain_writer[i] = (uint8_t)x.self;
+    c->plain_written[i] = now;
 }
 
 /* A plain access; the memory itself is the caller's business. */
 X_OURS static void x_plain(const void *p, size_t size, bool write)
 {
-    const unsigned char *at = (const unsigned char *)p;
+    const unsigned char *at = (const unsigned char *)p, *end = at + size;
     if (size == 0 || !x_watched(p)) return;
     x_signal();
-    for (; at < (const unsigned char *)p + size; at = x.memory + (x_index(at) + 1u) * 4u)
-        x_plain_cell(at, write);
+    while (at < end) {
+        x_cell  *c = x_cell_of(at);
+        uint32_t i = (uint32_t)(at - x.memory) % 4u;
+        if (!x_before(c->atomic_written)) x_race(at, write ? "plain store" : "plain load");
+        if (write && !x_before(c->atomic_read)) x_race(at, "plain store");
+        for (; i < 4u && at < end; i++, at++) x_plain_byte(at, c, i, write);
+        if (write) c->count = 0;
+    }
 }
 
 X_OURS static uint64_t x_memory_get(const void *p, size_t size)
@@ -551,7 +572,7 @@ X_OURS static void x_append(void *p, size_t size, uint64_t value, const uint16_t
     x_cell  *c = x_cell_of(p);
     x_store *s;
     uint16_t now = x_me()->clock[x.self];
-    if (!x_before(c->plain_read)) x_race(p, "atomic store");
+    if (!x_plain_read_before(c)) x_race(p, "atomic store");
     if (!x_before(c->atomic_written) || !x_before(c->atomic_read)) x_warm(c);
     c->count++;
     s = x_newest(c, 0);
