@@ -380,12 +380,14 @@ X_OURS static void x_point(bool hot)
 /* For the threads' bodies: between two calls; and until something is so. */
 X_OURS static void x_yield(void)
 {
+    x_me()->hash = x_mix(x_me()->hash, 5); /* it got here, which is another state than before */
     x.free_switch = true;
     x_switch();
 }
 
 X_OURS static void x_wait(bool (*ready_fn)(uint32_t self))
 {
+    x_me()->hash = x_mix(x_me()->hash, 6);
     x_me()->state = X_WAITS;
     x_me()->ready_fn = ready_fn;
     x.free_switch = true;

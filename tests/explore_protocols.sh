@@ -1,0 +1,107 @@
+#!/bin/sh
+# explore_protocols.sh: consent, sleep and wake, the end of a client (explore_client.c), and what
+# processes do with each other's files (explore_files.c), in all interleavings of small scenarios;
+# and the same search over copies of the header with a bug planted in each, which it must find. Run
+# from the repository root; a line a scenario, a line a bug, last `N passed, N failed`.
+#   DEPTH, STALE, TRACE   see explore_client.c
+#   HEADER                another header than vitelemetry.h
+set -u
+D=build/explore
+CC=${CC:-cc}
+H=${HEADER:-vitelemetry.h}
+passed=0 failed=0 runs=0 scenarios=0
+mkdir -p "$D"
+here=$(pwd)
+
+# compile PROGRAM NAME OPTION ...: tests/explore_PROGRAM.c into $D/NAME. The client's memory is
+# watched: compiled as for the thread sanitizer and linked without.
+compile() {
+    program=$1 name=$2
+    shift 2
+    case $program in client) set -- -fsanitize=thread "$@" ;; esac
+    "$CC" -std=gnu11 -Wall -Wextra -Wno-unused -I. "$@" -c "tests/explore_$program.c" \
+        -o "$D/$name.o" && "$CC" "$D/$name.o" -o "$D/$name" -pthread -lm
+}
+
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL   $*"
+}
+
+# plant NAME LINES PROGRAM SCENARIOS SED: explores these scenarios with a copy of the header in
+# which that sed script changes so many lines
+plant() {
+    file=$(echo "$1" | tr ' ' '_')
+    sed "$5" "$H" >"$D/$file.h"
+    changed=$(diff "$H" "$D/$file.h" | grep -c '^[<>]')
+    if [ "$changed" != "$2" ]; then
+        fail "$1: $changed lines differ, not $2: the header has moved on"
+    elif ! compile "$3" "$file" -O1 -w -DEXPLORE_BUG="\"$1\"" \
+        -DEXPLORE_HEADER="\"$here/$D/$file.h\""; then
+        fail "$1: does not compile"
+    elif DEPTH=2 STALE=0 "$D/$file" $4; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+    fi
+}
+
+# within FUNCTION COMMANDS: those sed commands, in that function only
+within() { printf '/^[a-z].*[ *]%s(/,/^}/{\n%s\n}' "$1" "$2"; }
+
+drop() { within "$1" "/$2/d"; }           # FUNCTION LINE
+change() { within "$1" "s/$2/$3/"; }      # FUNCTION WHAT BY-WHAT
+
+# ---- the header as it is -------------------------------------------------------------------------
+
+for program in client files; do
+    echo "== $program"
+    if ! compile $program "explore_$program" -O2 -DEXPLORE_HEADER="\"$here/$H\""; then
+        fail "explore_$program.c does not compile"
+        continue
+    fi
+    "$D/explore_$program" >"$D/log"
+    sed '$d' "$D/log"
+    line=$(tail -1 "$D/log")
+    f=${line#*, }
+    passed=$((passed + ${line%% passed*})) failed=$((failed + ${f%% failed*}))
+    scenarios=$((scenarios + $(grep -c '  ok$' "$D/log")))
+    runs=$((runs + $(awk '/  ok$/ { n += $(NF - 4) + $(NF - 3) } END { print n + 0 }' "$D/log")))
+done
+echo "$scenarios scenarios in $runs runs"
+
+# ---- planted bugs --------------------------------------------------------------------------------
+
+# consent
+plant 'handed over without a look' 2 client '15 11' "$(change vitp_worker_hand_over 'state == VITP_CANCEL_WANTED' 'false')"
+plant 'a purge does not cancel' 2 client '18 11' "$(change vitp_worker_purge 't->sending || t->pending' 'false')"
+plant 'the answer counts after a purge' 2 client '18' "$(change vitp_worker_step 'turn == t->purge_turn' 'true')"
+
+# sleep and wake
+plant 'a wake-up is lost by flush' 2 client '0' "$(change vitp_worker_wait 'VITP_ATOMIC_LOAD(&t->progress_turn) == turn' 'true')"
+plant 'a wake-up is lost by the sleeper' 2 client '0' "$(change vitp_os_wake_wait ' != 0u) return;' ' > 1u) return;')"
+plant 'woken before the flag is set' 3 client '0' "$(within vitp_os_wake_set '/__atomic_exchange_n/d
+s/SYS_futex.*$/&\
+    __atomic_exchange_n(\&w->set, 1u, 0);/')"
+plant 'the end wakes nobody' 1 client '1 2' "$(drop vitp_client_stop 'vitp_os_wake_set')"
+plant 'the end is not looked at' 2 client '1 2' "$(change vitp_worker_rest 'going = !t->stopping' 'going = true')"
+
+# the end of a client
+plant 'freed while the transport is called' 2 client '9' "$(change vitp_client_stop 'return ended' 'return true')"
+plant 'freed while the thread runs' 3 client '1 2' "$(change vitp_client_stop 'bool     ended = !t->has_thread' 'bool     ended = true')"
+
+# files
+plant 'adoption by two, no lock' 2 files '0' "$(change vitp_os_pool_open 'flock(m->file, LOCK_EX | LOCK_NB) == 0' 'true')"
+plant 'adoption by two, no look at the inode' 2 files '0' "$(change vitp_os_pool_open 'if (vitp_os_pool_is_at(m, path)) return found' 'return found')"
+plant 'told by two' 2 files '6' "$(change vitp_worker_hear_pool 'm.run.state = VITP_RUN_NONE' '(void)0')"
+plant 'the marker told by two' 2 files '8' "$(change vitp_worker_hear_marker 'vitp_worker_put_down(t, true)' 'vitp_worker_put_down(t, false)')"
+plant 'a repeat under another key' 2 files '4 5' "$(change vitp_stock_resume 's->again = l->batch_state' 's->again = false \&\& l->batch_state')"
+plant 'delivered again by the third' 2 files '4 5' "$(change vitp_stock_release 'noted \&\& s->queue->closed' 'false')"
+plant 'an orphan is deleted before it is delivered' 2 files '4 5' "$(change vitp_worker_put_down 'if (remove)' 'if (true)')"
+plant 'a spool file is read by two' 2 files '10' "$(change vitp_spool_open_next '== VITP_OS_FOUND_OURS' '!= VITP_OS_FOUND_REFUSED')"
+plant 'the refusal of another is not looked at' 2 files '13' "$(change vitp_worker_prepare '!vitp_worker_recheck(t)' 'false')"
+plant 'two identities' 2 files '15' "$(change vitp_client_decide 'vitp_worker_store(t, !stored)' 'vitp_worker_store(t, false)')"
+plant 'the end removes what waits' 2 files '2' "$(change vitp_client_leave_pools '\&\& !keep' '')"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
