@@ -70,8 +70,8 @@ tsan: deps ## the threaded tests under ThreadSanitizer
 	@$(MAKE) -j2 --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 
-explore: ## the queue in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)
-	@sh tests/explore.sh
+explore: ## the queue, and the protocols of clients and processes, in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)
+	@sh tests/explore.sh; s=$$?; sh tests/explore_protocols.sh && exit $$s
 
 TIME = 60
 RUNS = 0

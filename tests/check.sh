@@ -26,7 +26,8 @@ step 'compilers, standards, switches and machines' env QUICK=1 $MAKE matrix
 step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
 step 'ThreadSanitizer' $MAKE tsan
 step 'fuzzing' $MAKE fuzz TIME=4
-step 'explorer of the queue' $MAKE explore
+step 'explorer of the queue' sh tests/explore.sh
+step 'explorer of the protocols' sh tests/explore_protocols.sh
 step 'killed, again and again' $MAKE crash-loop N=250
 step 'crashed, again and again' $MAKE crashes N=150
 step 'what the crash handler calls' $MAKE crash-handler
