@@ -1,5 +1,5 @@
-/* explore_world.h: a small system for the explorer's threads: locks, conditions, the futex, threads,
-   clocks, and files that several processes share. Included once, behind explore.h and before the
+/* explore_world.h: a small system for the explorer's threads: locks, conditions, the futex,
+   threads, clocks, and files that several processes share. Included once, behind explore.h and before the
    implementation, whose calls it takes: what runs is the implementation's own code.
 
    Threads   are the explorer's, each of a process. Before each call that another thread can notice,
