@@ -81,7 +81,7 @@ plant 'the answer counts after a purge' 2 client '18' "$(change vitp_worker_step
 plant 'a wake-up is lost by flush' 2 client '0' "$(change vitp_worker_wait 'VITP_ATOMIC_LOAD(&t->progress_turn) == turn' 'true')"
 plant 'a wake-up is lost by the sleeper' 2 client '0' "$(change vitp_os_wake_wait ' != 0u) return;' ' > 1u) return;')"
 plant 'woken before the flag is set' 2 client '0' "$(within vitp_os_wake_set '/__atomic_exchange_n/d
-s/^ *(void)syscall.*/&\
+s/^ *(void)VITP_OS(syscall).*/&\
     (void)__atomic_exchange_n(\&w->set, 1u, 0);/')"
 plant 'the end wakes nobody' 1 client '1 2' "$(drop vitp_client_stop 'vitp_os_wake_set')"
 plant 'the end is not looked at' 2 client '1 2' "$(change vitp_worker_rest 'going = !t->stopping' 'going = true')"
@@ -93,7 +93,7 @@ plant 'freed while the thread runs' 4 client '1 2' "$(within vitp_client_stop \
 s/if (ended) vitp_os_thread_join.*/(void)0;/')"
 
 # files
-plant 'adoption by two, no lock' 2 files '0' "$(change vitp_os_pool_open 'flock(m->file, LOCK_EX | LOCK_NB) == 0' 'true')"
+plant 'adoption by two, no lock' 2 files '0' "$(change vitp_os_pool_open 'VITP_OS(flock)(m->file, LOCK_EX | LOCK_NB) == 0' 'true')"
 plant 'adoption by two, no look at the inode' 2 files '10 8' "$(change vitp_os_pool_open 'if (vitp_os_pool_is_at(m, path)) return found' 'return found')"
 plant 'told by two' 4 files '6' "$(change vitp_worker_hear_pool 'm.run.state = VITP_RUN_NONE' '(void)0')
 $(change vitp_teller_save 'vitp_spool_holds(&t->spool, key)' 'false')"

@@ -1,6 +1,6 @@
 /* explore_world.h: a small system for the explorer's threads: locks, conditions, the futex,
-   threads, clocks, and files that several processes share. Included once, behind explore.h and before the
-   implementation, whose calls it takes: what runs is the implementation's own code.
+   threads, clocks, and files that several processes share. Included once, behind explore.h and
+   before the implementation, whose calls it takes: what runs is the implementation's own code.
 
    Threads   are the explorer's, each of a process. Before each call that another thread can notice,
              another may go on.
@@ -431,6 +431,14 @@ X_OURS static uint64_t w_clock_ns(int clock)
 {
     if (x.running) x_learn(w.s.now_ns);
     return clock == CLOCK_REALTIME ? W_WALL_NS + w.s.now_ns : w.s.now_ns;
+}
+
+X_OURS static int w_clock_gettime(int clock, struct timespec *at)
+{
+    uint64_t ns = w_clock_ns(clock);
+    at->tv_sec = (time_t)(ns / W_SECOND);
+    at->tv_nsec = (long)(ns % W_SECOND);
+    return 0;
 }
 
 X_OURS static int w_nanosleep(const struct timespec *time)
@@ -885,6 +893,8 @@ X_OURS static void w_restore(uint32_t kills)
 
 /* ---- the implementation's calls ---------------------------------------------------------- */
 
+#undef clock_gettime
+#define clock_gettime(clock, at)             w_clock_gettime((int)(clock), (at))
 #define pthread_mutex_init(m, a)             w_mutex_init(m)
 #define pthread_mutex_destroy(m)             w_mutex_destroy(m)
 #define pthread_mutex_lock(m)                w_mutex_lock(m)
@@ -934,7 +944,6 @@ X_OURS static void w_restore(uint32_t kills)
 #define getcwd(out, size)                    w_no_text()
 #define uname(u)                             w_uname(u)
 #define sysconf(what)                        1L
-#define VITP_OS_CLOCK_NS(clock)              w_clock_ns((int)(clock))
 #define VITP_OS_THREAD_POINTER()             ((uintptr_t)65536u + (uintptr_t)x.self * 64u)
 #define VITP_OS_POOL_KEEPS_SPACE(fd, size)   w_keeps_space((fd), (size))
 
