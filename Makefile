@@ -18,15 +18,12 @@ EXAMPLES = $(B)/examples/collector $(B)/examples/inspector
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lint deps-lint format install clean deps deps-check asan tsan forms \
-
-.PHONY: failures-planted help demo test check bench lint format install clean deps deps-check asan tsan forms \
-
-        examples explore bench-peers deps-peers crash-loop \
-        crashes crashes-asan crash-handler deps-crashes chaos chaos-asan stress fleet emulate deps-emulate \
-        rounds privacy deps-fuzz test-clickhouse deps-clickhouse test-cpp test-qt windows \
-        deps-windows torture torture-planted soak msan deps-msan memcheck deps-memcheck fuzz \
-        fuzz-planted matrix deps-matrix
+.PHONY: help demo test check bench fleet bench-peers asan tsan explore fuzz fuzz-planted \
+        crash-loop crashes crashes-asan crash-handler chaos chaos-asan stress rounds soak \
+        torture torture-planted msan memcheck failures-planted privacy matrix emulate \
+        test-clickhouse test-cpp test-qt windows lint format install clean deps deps-check \
+        deps-lint deps-crashes deps-fuzz deps-emulate deps-msan deps-memcheck deps-matrix \
+        deps-clickhouse deps-windows deps-peers examples
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -118,6 +115,7 @@ MINUTES = 10
 soak: $(B)/tests/soak $(B)/examples/collector ## one program for MINUTES (10) while everything goes wrong now and then: what it holds, and what arrives
 	@$(B)/tests/soak $(MINUTES) $(SEED)
 
+torture: TIME = 20
 torture: deps $(EXAMPLES) ## every unit test while the n-th call of the system fails (TIME=20: seconds a test, 0: every call)
 	@TIME=$(TIME) SEED=$(SEED) sh tests/torture.sh
 
