@@ -14,7 +14,7 @@
 # Sanitizers are `make asan` and `make tsan`; Qt is `make test-qt`.
 set -u
 D=build/matrix
-WINEPREFIX=$PWD/build/windows/wine WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe=d'
+WINEPREFIX=$PWD/build/windows/wine WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe,winemenubuilder.exe=d'
 export WINEPREFIX WINEDEBUG WINEDLLOVERRIDES
 . tests/machines.sh
 

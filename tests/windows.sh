@@ -12,7 +12,7 @@ passed=0 failed=0
 mkdir -p $D
 rm -rf $D/data $D/tls
 unset DISPLAY DO_NOT_TRACK VI_NO_TELEMETRY VITELEMETRY_OPTOUT VECTOR_INSPECTOR_TELEMETRY_OPTOUT
-WINEPREFIX=$PWD/$D/wine WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe=d'
+WINEPREFIX=$PWD/$D/wine WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe,winemenubuilder.exe=d'
 export WINEPREFIX WINEDEBUG WINEDLLOVERRIDES
 
 pass() { passed=$((passed + 1)); printf 'ok   %s\n' "$1"; }
