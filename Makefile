@@ -20,7 +20,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench fleet bench-peers asan tsan explore fuzz fuzz-planted \
         crash-loop crashes crashes-asan crash-handler chaos chaos-asan stress rounds soak \
-        torture torture-planted msan memcheck failures-planted privacy matrix emulate \
+        torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix emulate \
         test-clickhouse test-cpp test-qt windows lint format install clean deps deps-check \
         deps-lint deps-crashes deps-fuzz deps-emulate deps-msan deps-memcheck deps-matrix \
         deps-clickhouse deps-windows deps-peers examples
@@ -121,6 +121,9 @@ torture: deps $(EXAMPLES) ## every unit test while the n-th call of the system f
 
 torture-planted: deps ## answers to failures are taken out of copies of the header, which must be found
 	@sh tests/torture.sh planted
+
+sanitizers-planted: deps deps-check deps-msan deps-memcheck ## each sanitizer must find a bug that is planted
+	@sh tests/plant_sanitizers.sh
 
 MSAN_UNIT = json sha256 ids events sampling otlp audit spool errors worker pool
 msan: deps deps-msan ## the unit tests under MemorySanitizer

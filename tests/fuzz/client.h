@@ -158,6 +158,7 @@ static unsigned fuzz_answer_of(uint64_t *answers)
 static void fuzz_answer_batch(vit_client *t, unsigned answer)
 {
     uint32_t events = (uint32_t)t->batch.events;
+    fuzz_reached++;
     if (answer == 1u) {
         vitp_worker_rejected(t);
     } else if (answer == 2u) {

@@ -287,6 +287,7 @@ static void record_put(vitp_stock *s, size_t size)
     fuzz_disk.size = size;
     memset(s, 0, sizeof *s);
     s->file.file = FUZZ_FD;
+    s->file.inode = 1;
     s->file.open = true;
     s->file.size = size;
     s->file.changed_s = vitp_os_wall_s();

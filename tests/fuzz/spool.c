@@ -59,6 +59,7 @@ static void spool_put(vitp_spool *s, const uint8_t *data, size_t size)
     if (size) memcpy(spool_room, data, size);
     memset(&s->in, 0, sizeof s->in);
     s->in.file.file = FUZZ_FD;
+    s->in.file.inode = 1;
     s->in.file.open = true;
     s->in.file.size = size;
     s->in.file.changed_s = vitp_os_wall_s();
