@@ -1,7 +1,7 @@
 #!/bin/sh
 # Other machines: 32 bits, big-endian and both, built by cross compilers and run by qemu. On each
-# runs the queue under load, a program that is killed again and again, and one that crashes; and
-# each finds what another has left. (tests/matrix.sh runs the whole API on these and more.)
+# runs the queue under load, a program that is killed again and again, one whose calls of the system
+# fail (each STEP-th, 97), and one that crashes; and each finds what another has left. (tests/matrix.sh runs the whole API on these and more.)
 # The emulator keeps the order of this machine's memory: it shows wrong sizes and byte orders, not
 # weak ones. It has no membarrier either, so the ways without one are tried.
 set -u
@@ -121,6 +121,8 @@ machine() { # name
     command -v "${cc%% *}" >/dev/null 2>&1 || { echo "not here: ${cc%% *}"; return; }
     run "$1" "$cc" "$how" stress "${RECORDS:-200000}" 3
     run "$1" "$cc" "$how" crash_loop "${ROUNDS:-15}" 1
+    rm -rf build/emulate/torture.data
+    run "$1" "$cc" "$how" torture_live build/emulate/torture.data "${STEP:-97}"
     run "$1" "$cc" "$how" survive build/emulate/survive-"$1".none next
     crashes "$1" "$how"
     here="$here $1"

@@ -144,20 +144,27 @@ void torture_dies(void *client);
                                                                   : 0)
 #define TORTURE_pthread_join(id, out) \
     (torture_let_go(TORTURE_THREAD, (unsigned long long)(long long)(id)), pthread_join(id, out))
-#define TORTURE_pthread_sigmask(how, set, old) TORTURE_ERROR(pthread_sigmask, how, set, old)
-#define TORTURE_sigaltstack(now, old)          TORTURE_INT(sigaltstack, now, old)
-#define TORTURE_sigaction                      sigaction
-#define TORTURE_sigprocmask                    sigprocmask
-#define TORTURE_raise                          raise
-#define TORTURE_kill(process, number)          TORTURE_INT(kill, process, number)
-#define TORTURE_getpid                         getpid
-#define TORTURE_nanosleep                      nanosleep
-#define TORTURE_clock_gettime                  clock_gettime
-#define TORTURE_sysconf(what)                  (TORTURE_FAILS(sysconf) ? -1L : sysconf(what))
-#define TORTURE_uname(out)                     TORTURE_INT(uname, out)
-#define TORTURE_gethostname(out, size)         TORTURE_INT(gethostname, out, size)
-#define TORTURE_getentropy(out, size)          TORTURE_INT(getentropy, out, size)
-#define TORTURE_dl_iterate_phdr                dl_iterate_phdr
+/* What was before can always be set again. */
+#define TORTURE_pthread_sigmask(how, set, old) \
+    ((old) != NULL && TORTURE_FAILS(pthread_sigmask) ? errno : pthread_sigmask(how, set, old))
+/* What was there is known, and can be given back: else its memory must stay. */
+#define TORTURE_sigaltstack(now, old)                                       \
+    ((now) != NULL && !(((const stack_t *)(now))->ss_flags & SS_DISABLE) && \
+             TORTURE_FAILS(sigaltstack)                                     \
+         ? -1                                                               \
+         : sigaltstack(now, old))
+#define TORTURE_sigaction              sigaction
+#define TORTURE_sigprocmask            sigprocmask
+#define TORTURE_raise                  raise
+#define TORTURE_kill(process, number)  TORTURE_INT(kill, process, number)
+#define TORTURE_getpid                 getpid
+#define TORTURE_nanosleep              nanosleep
+#define TORTURE_clock_gettime          clock_gettime
+#define TORTURE_sysconf(what)          (TORTURE_FAILS(sysconf) ? -1L : sysconf(what))
+#define TORTURE_uname(out)             TORTURE_INT(uname, out)
+#define TORTURE_gethostname(out, size) TORTURE_INT(gethostname, out, size)
+#define TORTURE_getentropy(out, size)  TORTURE_INT(getentropy, out, size)
+#define TORTURE_dl_iterate_phdr        dl_iterate_phdr
 /* getrandom and membarrier fail; a futex only sleeps and wakes */
 #define TORTURE_syscall(number, ...) \
     ((number) != SYS_futex && TORTURE_FAILS(syscall) ? -1L : syscall(number, __VA_ARGS__))
@@ -171,11 +178,11 @@ void torture_dies(void *client);
 #define TORTURE_HANDLE(name, ...)                                        \
     (TORTURE_FAILS(name) ? (SetLastError(ERROR_NOT_ENOUGH_MEMORY), NULL) \
                          : torture_pointer(TORTURE_FILE, (void *)name(__VA_ARGS__), __LINE__))
-#define TORTURE_CreateFileW(path, how, ...)                                                    \
-    (TORTURE_FAILS(CreateFileW)                                                                \
-         ? (SetLastError(ERROR_ACCESS_DENIED), INVALID_HANDLE_VALUE)                           \
-         : (HANDLE)torture_number(TORTURE_FILE, (intptr_t)CreateFileW(path, how, __VA_ARGS__), \
-                                  __LINE__))
+#define TORTURE_CreateFileW(path, how, ...)                          \
+    (TORTURE_FAILS(CreateFileW)                                      \
+         ? (SetLastError(ERROR_ACCESS_DENIED), INVALID_HANDLE_VALUE) \
+         : (HANDLE)(intptr_t)torture_number(                         \
+               TORTURE_FILE, (intptr_t)CreateFileW(path, how, __VA_ARGS__), __LINE__))
 #define TORTURE_CloseHandle(handle) \
     (torture_let_go(TORTURE_FILE, (unsigned long long)(uintptr_t)(handle)), CloseHandle(handle))
 #define TORTURE_CreateEventA(...)       (HANDLE) TORTURE_HANDLE(CreateEventA, __VA_ARGS__)
@@ -213,12 +220,13 @@ void torture_dies(void *client);
 #define TORTURE_MoveFileExW(...)      TORTURE_BOOL(MoveFileExW, __VA_ARGS__)
 #define TORTURE_GetFileInformationByHandle(...) \
     TORTURE_BOOL(GetFileInformationByHandle, __VA_ARGS__)
-#define TORTURE_GetFileAttributesExW(...)    TORTURE_BOOL(GetFileAttributesExW, __VA_ARGS__)
-#define TORTURE_GetFileSizeEx(...)           TORTURE_BOOL(GetFileSizeEx, __VA_ARGS__)
-#define TORTURE_GetFileTime(...)             TORTURE_BOOL(GetFileTime, __VA_ARGS__)
-#define TORTURE_GetProcessTimes(...)         TORTURE_BOOL(GetProcessTimes, __VA_ARGS__)
-#define TORTURE_GetVolumePathNameW(...)      TORTURE_BOOL(GetVolumePathNameW, __VA_ARGS__)
-#define TORTURE_GetFullPathNameW(...)        TORTURE_BOOL(GetFullPathNameW, __VA_ARGS__)
+#define TORTURE_GetFileAttributesExW(...) TORTURE_BOOL(GetFileAttributesExW, __VA_ARGS__)
+#define TORTURE_GetFileSizeEx(...)        TORTURE_BOOL(GetFileSizeEx, __VA_ARGS__)
+#define TORTURE_GetFileTime(...)          TORTURE_BOOL(GetFileTime, __VA_ARGS__)
+#define TORTURE_GetProcessTimes(...)      TORTURE_BOOL(GetProcessTimes, __VA_ARGS__)
+#define TORTURE_GetVolumePathNameW(...)   TORTURE_BOOL(GetVolumePathNameW, __VA_ARGS__)
+#define TORTURE_GetFullPathNameW(...) \
+    (TORTURE_FAILS(GetFullPathNameW) ? 0u : GetFullPathNameW(__VA_ARGS__))
 #define TORTURE_GetModuleHandleExW(...)      TORTURE_BOOL(GetModuleHandleExW, __VA_ARGS__)
 #define TORTURE_GlobalMemoryStatusEx(...)    TORTURE_BOOL(GlobalMemoryStatusEx, __VA_ARGS__)
 #define TORTURE_SetThreadStackGuarantee(...) TORTURE_BOOL(SetThreadStackGuarantee, __VA_ARGS__)

@@ -47,7 +47,7 @@ p=${line%% passed*} f=${line#*, } f=${f%% failed*}
 passed=$((passed + ${p:-0})) failed=$((failed + f))
 
 for machine in x86_64 i686; do
-    for t in survive gate windows winhttp; do
+    for t in survive gate windows winhttp torture_live; do
         if build "$machine-w64-mingw32-gcc -std=c99 -Wstrict-prototypes" $t tests/$t.c; then
             pass "$machine: $t.c builds without a warning"
         else
@@ -199,6 +199,7 @@ registry() {
 
 survives
 counted 'files and processes' $D/windows-x86_64.exe $D/data/files
+counted 'failing calls' $D/torture_live-x86_64.exe $D/data/failing ${QUICK:+31}
 counted 'WinHTTP' $D/winhttp-x86_64.exe
 [ -n "${QUICK:-}" ] || arranged
 [ -n "${QUICK:-}" ] || registry
