@@ -20,9 +20,10 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench fleet bench-peers asan tsan explore fuzz fuzz-planted \
         crash-loop crashes crashes-asan crash-handler chaos chaos-asan stress rounds soak \
-        torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix emulate \
+        torture torture-planted sanitizers-planted msan memcheck failures-planted privacy \
+        matrix emulate coverage
         test-clickhouse test-cpp test-qt windows lint format install clean deps deps-check \
-        deps-lint deps-crashes deps-fuzz deps-emulate deps-msan deps-memcheck deps-matrix \
+        deps-lint deps-coverage deps-crashes deps-fuzz deps-emulate deps-msan deps-memcheck deps-matrix \
         deps-clickhouse deps-windows deps-peers examples
 
 help: ## list the targets
@@ -155,6 +156,12 @@ matrix: deps-matrix ## the header by each compiler, standard, switch and machine
 emulate: deps-emulate ## 32-bit and big-endian machines, by qemu (installs it and cross compilers)
 	@sh tests/emulate.sh
 
+LINES    = 100
+BRANCHES = 97
+MCDC     = 90
+coverage: deps deps-coverage ## lines, branches and MC/DC of the header over all tests (installs clang-19; LINES, BRANCHES, MCDC: the least percentages)
+	@sh tests/coverage.sh $(LINES) $(BRANCHES) $(MCDC)
+
 test-clickhouse: deps-clickhouse $(B)/examples/clickhouse ## events into a real ClickHouse server and back (installs it)
 	@sh tests/check_clickhouse.sh
 
@@ -197,6 +204,9 @@ deps-crashes:
 
 deps-fuzz:
 	@sh tests/need.sh clang:clang dpkg:libclang-rt-14-dev
+
+deps-coverage:
+	@sh tests/need.sh clang-19:clang-19 llvm-cov-19:llvm-19 dpkg:libclang-rt-19-dev
 
 deps-emulate:
 	@sh tests/need.sh qemu-s390x:qemu-user dpkg:gcc-12-multilib dpkg:libc6-dev-i386 \

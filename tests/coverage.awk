@@ -1,0 +1,177 @@
+# coverage.awk: unites what llvm-cov-19 says of each program, and judges it. Called by coverage.sh:
+#   awk -f coverage.awk vitelemetry.h coverage_excluded.txt {X.folded X.lcov RS=... X.json RS=...} ...
+# X.folded: places (line:column) of branches that are constant in program X.
+# Variables: lines, branches, mcdc (the least percentages), table, missing (files to write).
+
+function name_of(s,   n)
+{
+    sub(/^.*[:;]/, "", s)
+    if (s !~ /^_Z/) return s
+    if (match(s, /^_ZL?[0-9]+/) == 0) return "" # a method, a template: its place tells
+    n = substr(s, 1, RLENGTH)
+    sub(/^_ZL?/, "", n)
+    return substr(s, RLENGTH + 1, n + 0)
+}
+
+# where a macro was used: file number f of this function
+function site(f,   s)
+{
+    for (s = ""; f in from; f = inside[f]) s = s "<" from[f]
+    return s
+}
+
+function before(l, c, l2, c2) { return l < l2 || (l == l2 && c < c2) }
+
+function function_of(r,   head, parts, n, i, k, b, w, m, key, name, seen, c, cond, at, list)
+{
+    i = index(r, "],\"count\":")
+    k = index(r, ",\"name\":\"")
+    if (i == 0 || k == 0 || r !~ /"filenames":\["[^"]*vitelemetry\.h"/) return
+    head = substr(r, k + 9)
+    name = name_of(substr(head, 1, index(head, "\"") - 1))
+    split("", from); split("", inside)
+    b = substr(r, index(r, "\"regions\":[[") + 12)
+    n = split(b, parts, /\],\[/)
+    for (c = 1; c <= n; c++) {
+        split(parts[c], w, ",")
+        if (w[8] + 0 == 1) { from[w[7]] = w[1] ":" w[2]; inside[w[7]] = w[6] }
+    }
+    head = substr(r, index(r, "\"filenames\":[") + 13)
+    split(substr(head, 1, index(head, "]") - 1), files, ",")
+    cond = 0
+    n = i > 3 ? split(substr(r, 3, i - 3), parts, /\],\[/) : 0
+    for (c = 1; c <= n; c++) {
+        split(parts[c], w, ",")
+        sub(/\]*$/, "", w[9])
+        if (w[9] == 6) { ++cond; line[cond] = w[1] + 0; column[cond] = w[2] + 0 }
+        if (files[w[7] + 1] !~ /vitelemetry\.h"/) continue
+        if ((w[1] ":" w[2]) in folded) continue
+        key = name "|" w[1] ":" w[2] site(w[7])
+        if (!(key in branch)) { branch[key] = w[1]; place[key] = w[2] }
+        if (w[5] != "0") yes[key] = 1
+        if (w[6] != "0") no[key] = 1
+    }
+    b = substr(r, index(r, "\"mcdc_records\":[") + 16)
+    b = substr(b, 1, index(b, ",\"name\":") - 2)
+    n = split(b, parts, /\]\],\[/)
+    for (c = 1; c <= n && b != ""; c++) {
+        gsub(/[][]/, "", parts[c])
+        k = split(parts[c], w, ",") - 6
+        key = name "|" w[1] ":" w[2] ":" k
+        key = key "#" ++seen[key]
+        m = 0
+        for (i = 1; i <= cond; i++)
+            if (!before(line[i], column[i], w[1] + 0, w[2] + 0) && before(line[i], column[i], w[3] + 0, w[4] + 0))
+                list[++m] = i
+        for (i = 1; i <= k; i++) {
+            at = m == k ? line[list[i]] ":" column[list[i]] : w[1] ":" w[2]
+            if (at in folded) continue
+            condition[key, i] = at
+            if (w[6 + i] == "true") alone[key, i] = 1
+        }
+    }
+}
+
+FNR == 1 { ++file; kind = FILENAME; sub(/^.*\./, "", kind) }
+file == 1 { # the header
+    if (!match($0, />>[a-z0-9]+:/)) section[FNR] = current
+    else section[FNR] = current = substr($0, RSTART + 2, RLENGTH - 3)
+    if (current == "") section[FNR] = "(public)"
+    if ($0 ~ /^[A-Za-z].*[A-Za-z0-9_]\(/ && match($0, /[A-Za-z0-9_]+\(/)) head = substr($0, RSTART, RLENGTH - 1)
+    if ($0 ~ /^\{/ || ($0 ~ /^[A-Za-z].*\) \{/)) now = head
+    owner[FNR] = now
+    text[FNR] = $0
+    if ($0 ~ /^\}/ || $0 ~ /^[A-Za-z].*\) \{.*\}$/) now = ""
+    next
+}
+file == 2 { # what is excluded
+    if ($0 == "" || /^#/) next
+    if (split($0, part, /\t+/) != 3) { print "FAIL  coverage_excluded.txt:" FNR ": not three columns"; bad++; next }
+    ++entries
+    e_owner[entries] = part[1]; e_text[entries] = part[2]; e_why[entries] = part[3]; e_line[entries] = FNR
+    next
+}
+kind == "folded" { if (FNR == 1) split("", folded); if ($0 != "-") folded[$0] = 1; next }
+kind == "lcov" { if (/^DA:/) { split(substr($0, 4), w, ","); run[w[1]] = run[w[1]] || w[2] + 0 > 0 } next }
+kind == "json" { function_of($0); next }
+
+function percent(part, whole) { return whole ? int(part * 1000 / whole) / 10 : 100 }
+
+# sets why[line] for the lines that an entry names; counts entries that are not honest
+function exclude(   e, l, met, used)
+{
+    for (e = 1; e <= entries; e++) {
+        met = used = 0
+        for (l = 1; l <= last; l++) {
+            if (!index(text[l], e_text[e]) || (owner[l] == "" ? "-" : owner[l]) != e_owner[e]) continue
+            met = 1
+            if (l in gap) { why[l] = e_why[e]; used++ }
+            else if (l in run) { print "FAIL  coverage_excluded.txt:" e_line[e] ": line " l " is covered"; bad++ }
+        }
+        if (!met) { print "FAIL  coverage_excluded.txt:" e_line[e] ": matches nothing"; bad++ }
+        else if (!used) { print "FAIL  coverage_excluded.txt:" e_line[e] ": excludes nothing"; bad++ }
+    }
+}
+
+function note(l, what) { gap[l] = gap[l] (gap[l] == "" ? "" : "; ") what }
+
+function judge(what, have, least)
+{
+    if (have + 0 >= least + 0) { passed++; print "ok    " what " " have " %, at least " least }
+    else { failed++; print "FAIL  " what " " have " %, not " least }
+}
+
+END {
+    for (l in text) if (l + 0 > last) last = l + 0
+    for (l = 1; l <= last; l++) if ((l in run) && !run[l]) note(l, "not run")
+    for (k in branch) if (!(k in yes) || !(k in no))
+        note(branch[k], "column " place[k] (k in yes ? " never false" : k in no ? " never true" : " never asked"))
+    for (k in condition) if (!(k in alone)) note(condition[k] + 0, "condition at " condition[k] " never decides alone")
+    exclude()
+    for (l = 1; l <= last; l++) {
+        s = section[l]
+        if (!(s in order)) { order[s] = ++sections; names[sections] = s }
+        if (l in why) { excluded++; continue }
+        if (l in run) { all["l", s]++; if (run[l]) got["l", s]++ }
+    }
+    for (l in run) measured++
+    for (k in branch) {
+        s = section[branch[k]]
+        if (!(k in yes) || !(k in no)) if (branch[k] in why) { all["b", s] += (k in yes) + (k in no); got["b", s] += (k in yes) + (k in no); continue }
+        all["b", s] += 2
+        got["b", s] += (k in yes) + (k in no)
+    }
+    for (k in condition) {
+        l = condition[k] + 0
+        if (!(k in alone) && (l in why)) continue
+        all["m", section[l]]++
+        got["m", section[l]] += k in alone
+    }
+    printf "%-10s %21s %21s %21s\n", "section", "lines", "branches", "MC/DC" >table
+    for (i = 1; i <= sections + 1; i++) {
+        s = i > sections ? "all" : names[i]
+        if (s != "all" && !all["l", s] && !all["b", s]) continue
+        out = sprintf("%-10s", s)
+        split("l b m", letters, " ")
+        for (j = 1; j <= 3; j++) {
+            x = letters[j]
+            out = out sprintf(" %6d of %5d %5.1f%%", got[x, s], all[x, s], percent(got[x, s], all[x, s]))
+            if (s != "all") { got[x, "all"] += got[x, s]; all[x, "all"] += all[x, s] }
+        }
+        print out >table
+    }
+    for (l = 1; l <= last; l++)
+        if (l in gap) printf "%d\t%s\t%s\t%s\t%s\n", l, l in why ? "excluded: " why[l] : "missing", owner[l], gap[l], text[l] >missing
+    close(table)
+    while ((getline out <table) > 0) print out
+    judge("lines", percent(got["l", "all"], all["l", "all"]), lines)
+    judge("branches", percent(got["b", "all"], all["b", "all"]), branches)
+    judge("MC/DC", percent(got["m", "all"], all["m", "all"]), mcdc)
+    if (excluded * 50 <= measured) { passed++; print "ok    lines excluded: " excluded + 0 " of " measured ", 2 % at most" }
+    else { failed++; print "FAIL  lines excluded: " excluded " of " measured ", more than 2 %" }
+    if (bad) failed++
+    else { passed++; print "ok    each exclusion is needed" }
+    printf "coverage: lines %s %%, branches %s %%, MC/DC %s %% (%d lines excluded of %d)\n", percent(got["l", "all"], all["l", "all"]),
+        percent(got["b", "all"], all["b", "all"]), percent(got["m", "all"], all["m", "all"]), excluded, measured
+    print passed + 0 " " failed + 0 >(table ".count")
+}
