@@ -13,28 +13,30 @@ function name_of(s,   n)
     return substr(s, RLENGTH + 1, n + 0)
 }
 
-# where a macro was used: file number f of this function
-function site(f,   s)
+# the places of the macros through which one comes to file number f of this function; root: the first
+function site(f, place,   s)
 {
-    for (s = ""; f in from; f = inside[f]) s = s "<" from[f]
+    root = place
+    for (s = ""; f in from; f = inside[f]) { s = s "<" from[f]; root = from[f] }
     return s
 }
 
 function before(l, c, l2, c2) { return l < l2 || (l == l2 && c < c2) }
 
-function function_of(r,   head, parts, n, i, k, b, w, m, key, name, seen, c, cond, at, list)
+function function_of(r,   head, parts, n, i, k, b, w, m, f, key, name, c, cond, at, list)
 {
     i = index(r, "],\"count\":")
     k = index(r, ",\"name\":\"")
     if (i == 0 || k == 0 || r !~ /"filenames":\["[^"]*vitelemetry\.h"/) return
     head = substr(r, k + 9)
     name = name_of(substr(head, 1, index(head, "\"") - 1))
-    split("", from); split("", inside)
+    split("", from); split("", inside); split("", spot); split("", spots); split("", seen)
     b = substr(r, index(r, "\"regions\":[[") + 12)
     n = split(b, parts, /\],\[/)
     for (c = 1; c <= n; c++) {
         split(parts[c], w, ",")
         if (w[8] + 0 == 1) { from[w[7]] = w[1] ":" w[2]; inside[w[7]] = w[6] }
+        else { m = w[1] ":" w[2] ":" w[3] ":" w[4]; spot[m, ++spots[m]] = w[6] }
     }
     head = substr(r, index(r, "\"filenames\":[") + 13)
     split(substr(head, 1, index(head, "]") - 1), files, ",")
@@ -43,11 +45,12 @@ function function_of(r,   head, parts, n, i, k, b, w, m, key, name, seen, c, con
     for (c = 1; c <= n; c++) {
         split(parts[c], w, ",")
         sub(/\]*$/, "", w[9])
-        if (w[9] == 6) { ++cond; line[cond] = w[1] + 0; column[cond] = w[2] + 0 }
-        if (files[w[7] + 1] !~ /vitelemetry\.h"/) continue
+        if (w[9] == 6) { line[++cond] = w[1] + 0; column[cond] = w[2] + 0; within[cond] = w[7] }
+        if (files[w[7] + 1] !~ /vitelemetry\.h"/) continue # a macro of the system's
         if ((w[1] ":" w[2]) in folded) continue
-        key = name "|" w[1] ":" w[2] site(w[7])
-        if (!(key in branch)) { branch[key] = w[1]; place[key] = w[2] }
+        key = name "|" w[1] ":" w[2] site(w[7], w[1] ":" w[2])
+        branch[key] = root + 0
+        place[key] = substr(root, index(root, ":") + 1)
         if (w[5] != "0") yes[key] = 1
         if (w[6] != "0") no[key] = 1
     }
@@ -57,16 +60,20 @@ function function_of(r,   head, parts, n, i, k, b, w, m, key, name, seen, c, con
     for (c = 1; c <= n && b != ""; c++) {
         gsub(/[][]/, "", parts[c])
         k = split(parts[c], w, ",") - 6
-        key = name "|" w[1] ":" w[2] ":" k
-        key = key "#" ++seen[key]
+        key = w[1] ":" w[2] ":" w[3] ":" w[4]
+        f = spot[key, ++seen[key]]
         m = 0
         for (i = 1; i <= cond; i++)
             if (!before(line[i], column[i], w[1] + 0, w[2] + 0) && before(line[i], column[i], w[3] + 0, w[4] + 0))
                 list[++m] = i
+        # the record does not say of which file it is: an expression or a condition there does
+        if (f == "") f = m ? within[list[1]] : 0
+        if (files[f + 1] !~ /vitelemetry\.h"/) continue
+        key = name "|" key site(f, w[1] ":" w[2]) "|" k
         for (i = 1; i <= k; i++) {
             at = m == k ? line[list[i]] ":" column[list[i]] : w[1] ":" w[2]
             if (at in folded) continue
-            condition[key, i] = at
+            condition[key, i] = f in from ? root : at
             if (w[6 + i] == "true") alone[key, i] = 1
         }
     }
@@ -92,28 +99,48 @@ file == 2 { # what is excluded
     next
 }
 kind == "folded" { if (FNR == 1) split("", folded); if ($0 != "-") folded[$0] = 1; next }
-kind == "lcov" { if (/^DA:/) { split(substr($0, 4), w, ","); run[w[1]] = run[w[1]] || w[2] + 0 > 0 } next }
+kind == "lcov" {
+    if (/^SF:/) ours = /vitelemetry\.h$/
+    if (ours && /^DA:/) { split(substr($0, 4), w, ","); run[w[1]] = run[w[1]] || w[2] + 0 > 0 }
+    next
+}
 kind == "json" { function_of($0); next }
 
 function percent(part, whole) { return whole ? int(part * 1000 / whole) / 10 : 100 }
 
-# sets why[line] for the lines that an entry names; counts entries that are not honest
-function exclude(   e, l, met, used)
+# Is the place of the line excluded? Column 0: the line was not run.
+function is_excluded(l, column,   i, from)
 {
-    for (e = 1; e <= entries; e++) {
-        met = used = 0
-        for (l = 1; l <= last; l++) {
-            if (!index(text[l], e_text[e]) || (owner[l] == "" ? "-" : owner[l]) != e_owner[e]) continue
-            met = 1
-            if (l in gap) { why[l] = e_why[e]; used++ }
-            else if (l in run) { print "FAIL  coverage_excluded.txt:" e_line[e] ": line " l " is covered"; bad++ }
-        }
-        if (!met) { print "FAIL  coverage_excluded.txt:" e_line[e] ": matches nothing"; bad++ }
-        else if (!used) { print "FAIL  coverage_excluded.txt:" e_line[e] ": excludes nothing"; bad++ }
+    for (i = 1; i <= matches[l]; i++) {
+        from = index(text[l], e_text[match_of[l, i]])
+        if (column && (column < from || column >= from + length(e_text[match_of[l, i]]))) continue
+        used[match_of[l, i]] = 1
+        why[l] = e_why[match_of[l, i]]
+        return 1
     }
+    return 0
 }
 
-function note(l, what) { gap[l] = gap[l] (gap[l] == "" ? "" : "; ") what }
+# notes what is missing; true: it counts
+function note(l, column, what)
+{
+    if (is_excluded(l, column)) return 0
+    gap[l] = gap[l] (gap[l] == "" ? "" : "; ") what
+    return 1
+}
+
+function find_matches(   e, l, met)
+{
+    for (e = 1; e <= entries; e++) {
+        met = 0
+        for (l = 1; l <= last; l++)
+            if (index(text[l], e_text[e]) && (owner[l] == "" ? "-" : owner[l]) == e_owner[e]) {
+                met = 1
+                match_of[l, ++matches[l]] = e
+            }
+        if (!met) { print "FAIL  coverage_excluded.txt:" e_line[e] ": matches nothing"; used[e] = 1; bad++ }
+    }
+}
 
 function judge(what, have, least)
 {
@@ -123,30 +150,31 @@ function judge(what, have, least)
 
 END {
     for (l in text) if (l + 0 > last) last = l + 0
-    for (l = 1; l <= last; l++) if ((l in run) && !run[l]) note(l, "not run")
-    for (k in branch) if (!(k in yes) || !(k in no))
-        note(branch[k], "column " place[k] (k in yes ? " never false" : k in no ? " never true" : " never asked"))
-    for (k in condition) if (!(k in alone)) note(condition[k] + 0, "condition at " condition[k] " never decides alone")
-    exclude()
+    find_matches()
     for (l = 1; l <= last; l++) {
         s = section[l]
-        if (!(s in order)) { order[s] = ++sections; names[sections] = s }
-        if (l in why) { excluded++; continue }
-        if (l in run) { all["l", s]++; if (run[l]) got["l", s]++ }
+        if (!(s in known)) { known[s] = 1; names[++sections] = s }
+        if (!(l in run)) continue
+        measured++
+        if (run[l] || note(l, 0, "not run")) { all["l", s]++; got["l", s] += run[l] }
     }
-    for (l in run) measured++
     for (k in branch) {
-        s = section[branch[k]]
-        if (!(k in yes) || !(k in no)) if (branch[k] in why) { all["b", s] += (k in yes) + (k in no); got["b", s] += (k in yes) + (k in no); continue }
-        all["b", s] += 2
-        got["b", s] += (k in yes) + (k in no)
+        l = branch[k]; s = section[l]; n = (k in yes) + (k in no)
+        if (n == 2 || note(l, place[k], "column " place[k] (k in yes ? " never false" : k in no ? " never true" : " never asked"))) {
+            all["b", s] += 2
+            got["b", s] += n
+        } else { all["b", s] += n; got["b", s] += n }
     }
     for (k in condition) {
-        l = condition[k] + 0
-        if (!(k in alone) && (l in why)) continue
-        all["m", section[l]]++
-        got["m", section[l]] += k in alone
+        l = condition[k] + 0; s = section[l]
+        at = substr(condition[k], index(condition[k], ":") + 1)
+        if ((k in alone) || note(l, at, "condition at " condition[k] " never decides alone")) {
+            all["m", s]++
+            got["m", s] += k in alone
+        }
     }
+    for (e = 1; e <= entries; e++) if (!(e in used)) { print "FAIL  coverage_excluded.txt:" e_line[e] ": is covered"; bad++ }
+    for (l in why) excluded++
     printf "%-10s %21s %21s %21s\n", "section", "lines", "branches", "MC/DC" >table
     for (i = 1; i <= sections + 1; i++) {
         s = i > sections ? "all" : names[i]
@@ -161,7 +189,10 @@ END {
         print out >table
     }
     for (l = 1; l <= last; l++)
-        if (l in gap) printf "%d\t%s\t%s\t%s\t%s\n", l, l in why ? "excluded: " why[l] : "missing", owner[l], gap[l], text[l] >missing
+        {
+            if (l in why) printf "%d\texcluded: %s\t%s\t\t%s\n", l, why[l], owner[l], text[l] >missing
+            if (l in gap) printf "%d\tmissing\t%s\t%s\t%s\n", l, owner[l], gap[l], text[l] >missing
+        }
     close(table)
     while ((getline out <table) > 0) print out
     judge("lines", percent(got["l", "all"], all["l", "all"]), lines)
