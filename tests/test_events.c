@@ -538,6 +538,38 @@ static void test_builder_names(void **state)
     end(t);
 }
 
+/* An ad-hoc event with a name of the catalogue is treated as that row says, and only with it. */
+static void test_builder_catalogue_names(void **state)
+{
+    vit_client *t = client();
+    vit_op      op = vit_op_begin();
+    vit_event   e;
+    size_t      i, k;
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) vit_set_rate(t, rows[i].name, 1.0);
+    for (i = 0; i < COUNT_OF(rows); i++)
+        for (k = 0; k < 3; k++) { /* its name, with an op, and a name that begins as it does */
+            char        name[64], id[68];
+            const char *line;
+            bool        own = k < 2, correlated = own && (rows[i].flags & VIT_ROW_CORRELATED);
+            snprintf(name, sizeof name, "%s%s", rows[i].name, own ? "" : "_");
+            vit_event_begin(&e, t, name, k == 1 ? &op : NULL);
+            vit_add_int(&e, "n", 1);
+            assert_int_equal(vit_event_send(&e), VIT_OK);
+            line = line_of(t);
+            snprintf(id, sizeof id, "\"%s\"", name);
+            assert_json(line, "event_name", id);
+            snprintf(id, sizeof id, "%s", json_at(line, "metadata/correlation_id"));
+            assert_int_equal(strlen(id), correlated || k == 1 ? 38 : 0);
+            if (k == 1) {
+                char text[37];
+                vitp_text_uuid(text, op.correlation_id);
+                assert_memory_equal(id + 1, text, 36);
+            }
+        }
+    end(t);
+}
+
 static void test_builder_duplicates(void **state)
 {
     vit_client *t = client();
@@ -1316,6 +1348,77 @@ static void test_trace(void **state)
     end(t);
 }
 
+/* What is no place of a source file, and places as long as they may be. */
+static void test_trace_edges(void **state)
+{
+    static const struct {
+        const char *trace, *frames;
+    } cases[] = {
+        { "a.c:1234567890123\n", "\"a.c:123456789\"" },
+        { "/d/.c:12\nx.:3\na.extension:4\nb.c:5", "\"b.c:5\"" },
+        { "File \"x.py\", line abc\nFile \"y.py\", line 7", "\"y.py:7\"" },
+        { "File \"x.py\", line ", "\"\"" },
+        { "(q.c:1)\n<r.c:2>\n[s.c:3]\nd\\t.c:4\n\"u.c:5\"",
+          "\"q.c:1\\nr.c:2\\ns.c:3\\nt.c:4\\nu.c:5\"" },
+    };
+    vit_client            *t = client_verbose();
+    vit_uncaught_exception event;
+    char                   trace[4000], name[80];
+    const char            *value;
+    size_t                 n = 0, i;
+    (void)state;
+    memset(&event, 0, sizeof event);
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        event.traceback = cases[i].trace;
+        assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_OK);
+        assert_json(line_of(t), "metadata/traceback", cases[i].frames);
+    }
+    for (i = 0; i < 2; i++) { /* a file's name of 64 bytes, and of one more */
+        memset(name, 'n', sizeof name);
+        memcpy(name + 62 + i, ".c:8", 5);
+        event.traceback = name;
+        assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_OK);
+        value = json_at(line_of(t), "metadata/traceback");
+        assert_int_equal(strlen(value), i == 0 ? 68 : 2);
+    }
+    for (i = 0; i < 32; i++) /* more than 1 KiB: whole frames, as many as fit */
+        n += (size_t)snprintf(trace + n, sizeof trace - n,
+                              "module_with_a_rather_long_name_%02lu.c:%lu\n", (unsigned long)i,
+                              (unsigned long)(1000 + i));
+    event.traceback = trace;
+    assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_OK);
+    value = json_at(line_of(t), "metadata/traceback");
+    i = count_of(value, ".c:10");
+    assert_true(i > 20 && i < 32 && i * 41 <= 1025 && (i + 1) * 41 > 1024);
+    end(t);
+}
+
+/* A registered secret with a blank in it, across the last byte that is looked at. */
+static void test_text_secret_at_edge(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    char        text[VITP_TEXT_READ_MAX + 64];
+    size_t      at;
+    (void)state;
+    assert_true(vit_register_secret(t, "open sesame now", 15));
+    for (at = VITP_TEXT_READ_MAX - 16; at < VITP_TEXT_READ_MAX; at++) {
+        memset(text, ' ', sizeof text);
+        memcpy(text + at, "open sesame now", 15);
+        text[sizeof text - 1] = 0;
+        vit_event_begin(&e, t, "x", NULL);
+        vit_add_text(&e, "text", text);
+        assert_true(vit_event_send(&e) <= VIT_TRUNCATED);
+        assert_null(strstr(line_of(t), "sesame"));
+        memset(text, 'y', 3000); /* and where the words before are gone, too */
+        vit_event_begin(&e, t, "x", NULL);
+        vit_add_text(&e, "text", text);
+        assert_true(vit_event_send(&e) <= VIT_TRUNCATED);
+        assert_null(strstr(line_of(t), "sesame"));
+    }
+    end(t);
+}
+
 /* Permission is looked at again right before bytes leave: a trace that waited for a user who takes
    VERBOSE back does not. */
 static void test_trace_taken_back(void **state)
@@ -1340,16 +1443,16 @@ static void test_trace_taken_back(void **state)
 VIT_EVENT_DECLARE(file_opened, APP_FILE_OPENED);
 VIT_EVENT_DEFINE(file_opened, "file.opened", 1.0, APP_FILE_OPENED)
 
-#define APP_EVERYTHING(X)                                                                       \
-    X(VIT_LABEL, label)                                                                         \
-    X(VIT_TEXT, text)                                                                           \
-    X(VIT_HASH, host)                                                                           \
-    X(VIT_GROUP, team)                                                                          \
-    X(VIT_ROW, record)                                                                          \
-    X(VIT_TRACE, trace)                                                                         \
-    X(VIT_FRAME, frame)                                                                         \
-    X(VIT_FILE, file) X(VIT_INT, whole) X(VIT_REAL, share) X(VIT_FLAG, flag) X(VIT_MS, took_ms) \
-        X(VIT_UUID, uuid)
+#define APP_EVERYTHING(X) \
+    X(VIT_LABEL, label)   \
+    X(VIT_TEXT, text)     \
+    X(VIT_HASH, host)     \
+    X(VIT_GROUP, team)    \
+    X(VIT_ROW, record)    \
+    X(VIT_TRACE, trace)   \
+    X(VIT_FRAME, frame)   \
+    X(VIT_FILE, file)     \
+    X(VIT_INT, whole) X(VIT_REAL, share) X(VIT_FLAG, flag) X(VIT_MS, took_ms) X(VIT_UUID, uuid)
 VIT_EVENT_DECLARE(everything, APP_EVERYTHING);
 VIT_EVENT_DEFINE(everything, "every.thing", 1.0, APP_EVERYTHING)
 
@@ -1517,6 +1620,170 @@ static void test_types_full(void **state)
         }
         types_at(schemas);
     }
+}
+
+/* An event of its own with a frame: error_hash is of what it holds under the keys message and
+   exception_type, where these are texts. */
+static void test_own_error_hash(void **state)
+{
+    typedef struct {
+        const vit_op *op;
+        union {
+            const char *text;
+            int64_t     number;
+        } message;
+        const char *frame;
+    } own_error;
+    static const vit_kind kinds[] = { VIT_TEXT, VIT_LABEL, VIT_FILE, VIT_HASH, VIT_INT };
+    vit_client           *t = client();
+    size_t                i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(kinds); i++) {
+        static char       names[COUNT_OF(kinds)][16];
+        static vit_member members[COUNT_OF(kinds)][2];
+        static vit_schema schemas[COUNT_OF(kinds)];
+        own_error         event;
+        vit_member        message = { "message", VIT_TEXT, offsetof(own_error, message) };
+        vit_member        frame = { "top_frame", VIT_FRAME, offsetof(own_error, frame) };
+        char              want[20];
+        bool              text = i < 3;
+        message.kind = kinds[i];
+        snprintf(names[i], sizeof names[i], "own.error.%lu", (unsigned long)i);
+        members[i][0] = message;
+        members[i][1] = frame;
+        schemas[i].name = names[i];
+        schemas[i].rate = 1.0;
+        schemas[i].members = members[i];
+        schemas[i].member_count = 2;
+        memset(&event, 0, sizeof event);
+        if (kinds[i] == VIT_INT) event.message.number = 12;
+        else event.message.text = "broke";
+        event.frame = "f.c:1";
+        assert_int_equal(vit_track_schema(t, &schemas[i], &event), VIT_OK);
+        want[0] = '"';
+        vit_error_hash(want + 1, names[i], text ? "broke" : "", "f.c:1");
+        strcat(want, "\"");
+        assert_json(line_of(t), "metadata/error_hash", want);
+    }
+    end(t);
+}
+
+/* VIT_ROW_AT_LINE in a row of the host's own. */
+static void test_own_at_line(void **state)
+{
+    typedef struct {
+        const vit_op *op;
+        const char   *message, *file;
+        int64_t       line;
+    } placed;
+    typedef struct {
+        const vit_op *op;
+        const char   *message, *file, *line;
+    } named;
+    static const vit_member  in_order[] = { { "message", VIT_TEXT, offsetof(placed, message) },
+                                            { "file", VIT_FILE, offsetof(placed, file) },
+                                            { "line", VIT_INT, offsetof(placed, line) } };
+    static const vit_member  as_text[] = { { "message", VIT_TEXT, offsetof(placed, message) },
+                                           { "file", VIT_FILE, offsetof(placed, file) },
+                                           { "line", VIT_LABEL, offsetof(named, line) } };
+    static const vit_member  twice[] = { { "message", VIT_TEXT, offsetof(placed, message) },
+                                         { "top_frame", VIT_FRAME, offsetof(placed, file) } };
+    static const vit_schema  schemas[] = { { "own.placed", 1.0, in_order, 3, VIT_ROW_AT_LINE },
+                                           { "own.no.line", 1.0, in_order, 2, VIT_ROW_AT_LINE },
+                                           { "own.no.file", 1.0, in_order, 1, VIT_ROW_AT_LINE },
+                                           { "own.named", 1.0, as_text, 3, VIT_ROW_AT_LINE },
+                                           { "own.twice", 1.0, twice, 2, VIT_ROW_AT_LINE } };
+    static const char *const frames[] = { "x.c:7", "x.c:0", "", "x.c:0" };
+    vit_client              *t = client();
+    placed                   p = { NULL, "broke", "/d/x.c", 7 };
+    named                    n = { NULL, "broke", "/d/x.c", "7" };
+    size_t                   i;
+    (void)state;
+    for (i = 0; i < 4; i++) {
+        char want[20] = "\"";
+        assert_int_equal(vit_track_schema(t, &schemas[i], i == 3 ? (void *)&n : (void *)&p),
+                         VIT_OK);
+        vit_error_hash(want + 1, schemas[i].name, "broke", frames[i]);
+        strcat(want, "\"");
+        assert_json(line_of(t), "metadata/error_hash", want);
+    }
+    assert_int_equal(vit_track_schema(t, &schemas[4], &n), VIT_INVALID); /* two hashes */
+    end(t);
+}
+
+/* Schemas of declared types have 32 KiB together, and one 128 members. */
+static void test_schemas_full(void **state)
+{
+    static vit_member  members[5][VITP_MEMBERS_MAX + 1];
+    static char        keys[VITP_MEMBERS_MAX + 1][65];
+    static vit_schema  schemas[5];
+    static char        names[5][16];
+    static const void *none[VITP_MEMBERS_MAX + 2];
+    vit_client        *t = client();
+    size_t             i, k;
+    (void)state;
+    for (k = 0; k <= VITP_MEMBERS_MAX; k++) {
+        memset(keys[k], 'k', 64);
+        keys[k][0] = (char)('a' + k / 16);
+        keys[k][1] = (char)('a' + k % 16);
+    }
+    for (i = 0; i < 5; i++) {
+        for (k = 0; k <= VITP_MEMBERS_MAX; k++) {
+            vit_member m = { keys[k], VIT_HASH, sizeof(void *) };
+            m.kind = k % 2 ? VIT_UUID : VIT_INT;
+            members[i][k] = m;
+        }
+        snprintf(names[i], sizeof names[i], "large.%lu", (unsigned long)i);
+        schemas[i].name = names[i];
+        schemas[i].rate = 1.0;
+        schemas[i].members = members[i];
+        schemas[i].member_count = VITP_MEMBERS_MAX + 1;
+    }
+    assert_int_equal(vit_track_schema(t, &schemas[0], none), VIT_INVALID);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_TYPES_FULL), 0);
+    for (i = 0; i < 5; i++) schemas[i].member_count = VITP_MEMBERS_MAX;
+    for (i = 0; i < 3; i++) assert_int_equal(vit_track_schema(t, &schemas[i], none), VIT_OK);
+    assert_int_equal(vit_track_schema(t, &schemas[3], none), VIT_INVALID);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_TYPES_FULL), 1);
+    assert_int_equal(vit_track_schema(t, &schemas[1], none), VIT_OK);
+    end(t);
+}
+
+/* With VIT_SAMPLE_FLOW an event without a correlation id is sampled by the session. */
+static void test_flow_without_id(void **state)
+{
+    typedef struct {
+        const vit_op *op;
+        const char   *text;
+    } event;
+    static const vit_member member = { "a", VIT_LABEL, offsetof(event, text) };
+    static const vit_schema schema = { "flow.less", 0.5, &member, 1, 0 };
+    vit_options             o = options_of(NULL, NULL);
+    unsigned                round, kept = 0;
+    (void)state;
+    o.sampling = VIT_SAMPLE_FLOW;
+    for (round = 0; round < 20; round++) {
+        vit_client *t = vit_create(&o);
+        event       e = { NULL, "x" };
+        char        session[16];
+        vit_op      op;
+        bool        keep;
+        assert_non_null(t);
+        snprintf(session, sizeof session, "s%u", round);
+        vit_session_begin(t, session, NULL);
+        vit_purge(t);
+        keep = vit_should_sample("flow.less", 0.5, session);
+        assert_int_equal(vit_track_schema(t, &schema, &e), keep ? VIT_OK : VIT_SAMPLED_OUT);
+        assert_int_equal(vit_track_schema(t, &schema, &e), keep ? VIT_OK : VIT_SAMPLED_OUT);
+        kept += keep;
+        vit_purge(t);
+        op = vit_op_begin();
+        e.op = &op;
+        if (vit_track_schema(t, &schema, &e) == VIT_OK)
+            assert_json(line_of(t), "metadata/sampling_seed_type", "\"correlation\"");
+        assert_true(vit_destroy(t, 0));
+    }
+    assert_true(kept > 0 && kept < 20);
 }
 
 /* ---- statuses and counters ------------------------------------------------------------------- */
@@ -1721,6 +1988,7 @@ int main(void)
         cmocka_unit_test(test_builder_key_of_null),
         cmocka_unit_test(test_builder_hash_key_size),
         cmocka_unit_test(test_builder_names),
+        cmocka_unit_test(test_builder_catalogue_names),
         cmocka_unit_test(test_builder_duplicates),
         cmocka_unit_test(test_builder_own_context),
         cmocka_unit_test(test_builder_too_many),
@@ -1745,11 +2013,17 @@ int main(void)
         cmocka_unit_test(test_track_error),
         cmocka_unit_test(test_fail),
         cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_trace_edges),
+        cmocka_unit_test(test_text_secret_at_edge),
         cmocka_unit_test(test_trace_taken_back),
         cmocka_unit_test(test_own_event),
         cmocka_unit_test(test_invalid_schema),
         cmocka_unit_test(test_invalid_kind),
         cmocka_unit_test(test_types_full),
+        cmocka_unit_test(test_own_error_hash),
+        cmocka_unit_test(test_own_at_line),
+        cmocka_unit_test(test_schemas_full),
+        cmocka_unit_test(test_flow_without_id),
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_delay),
         cmocka_unit_test(test_session),
