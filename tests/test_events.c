@@ -1786,6 +1786,163 @@ static void test_flow_without_id(void **state)
     assert_true(kept > 0 && kept < 20);
 }
 
+/* ---- records ---------------------------------------------------------------------------------- */
+
+typedef struct taken {
+    unsigned char bytes[VITP_RECORD_MAX];
+    uint32_t      size;
+} taken;
+
+static bool take_record(const void *record, uint32_t size, void *user)
+{
+    taken *r = (taken *)user;
+    assert_true(size <= sizeof r->bytes);
+    memcpy(r->bytes, record, size);
+    r->size = size;
+    return true;
+}
+
+/* What becomes of a record; what is written is JSON. */
+static vitp_wire_result wired(vit_client *t, vitp_wire_shape shape, bool spooled,
+                              const void *record, uint32_t size, taken *out)
+{
+    static char      text[VITP_EVENT_JSON_MAX];
+    unsigned char   *copy = (unsigned char *)malloc(size ? size : 1);
+    vitp_json        json;
+    vitp_wire_job    job;
+    vitp_wire_result result;
+    assert_non_null(copy); /* of its size, so that a checker of memory sees what is read behind */
+    memcpy(copy, record, size);
+    memset(&job, 0, sizeof job);
+    job.shape = shape;
+    job.ledger = spooled ? NULL : t->own.ledger;
+    job.now_ns = vitp_os_now_ns();
+    job.wall_ns = vitp_os_wall_ns();
+    memset(&json, 0, sizeof json);
+    json.data = text;
+    json.capacity = sizeof text;
+    result = vitp_wire_event(&t->wire, &job, &json, ",", copy, size);
+    free(copy);
+    if (result != VITP_WIRE_WRITTEN) {
+        assert_int_equal(json.size, 0);
+        return result;
+    }
+    if (shape == VITP_SHAPE_RECORD) {
+        assert_true(json.size <= sizeof out->bytes);
+        memcpy(out->bytes, text, json.size);
+        out->size = (uint32_t)json.size;
+    } else {
+        if (shape == VITP_SHAPE_OTLP) vitp_json_text(&json, "]}]}]}");
+        if (!json_is_valid(text, json.size)) fail_msg("not JSON: %.*s", (int)json.size, text);
+    }
+    return result;
+}
+
+/* A record that ends anywhere, or of which a byte is another, is corrupt or an event, and is never
+   read beyond its end. A declared one may end behind any member. */
+static void spoil(vit_client *t, const taken *r, bool spooled, bool adhoc)
+{
+    static taken again;
+    taken        bad;
+    uint32_t     i, shape, written = 0;
+    for (shape = VITP_SHAPE_JSON; shape <= VITP_SHAPE_RECORD; shape++) {
+        assert_int_equal(wired(t, (vitp_wire_shape)shape, spooled, r->bytes, r->size, &again),
+                         VITP_WIRE_WRITTEN);
+        for (i = 0; i < r->size; i++) {
+            written +=
+                wired(t, (vitp_wire_shape)shape, spooled, r->bytes, i, &again) == VITP_WIRE_WRITTEN;
+            bad = *r;
+            bad.bytes[i] = (unsigned char)(bad.bytes[i] ^ (1u << i % 8));
+            (void)wired(t, (vitp_wire_shape)shape, spooled, bad.bytes, bad.size, &again);
+            bad.bytes[i] = 0xFF;
+            (void)wired(t, (vitp_wire_shape)shape, spooled, bad.bytes, bad.size, &again);
+        }
+    }
+    assert_true(written <= (adhoc ? 3u : 1u) * 3u * 12u);
+    assert_true(written < r->size);
+}
+
+static void test_records_spoiled(void **state)
+{
+    vit_client *t = client_verbose();
+    vit_op      op = vit_op_begin();
+    taken       r, spooled;
+    size_t      i;
+    (void)state;
+    vit_session_begin(t, "s-1", NULL);
+    vit_set_context(t, "qdrant", "papers");
+    vit_purge(t);
+    for (i = 0; i <= COUNT_OF(rows); i++) {
+        bool adhoc = i == COUNT_OF(rows);
+        if (adhoc) {
+            vit_event e;
+            vit_event_begin(&e, t, "ad.hoc", &op);
+            vit_add_label(&e, "label", "a");
+            vit_add_text(&e, "text", "some text");
+            vit_add_hash(&e, "host", "h");
+            vit_add_int(&e, "n", -5);
+            vit_add_real(&e, "real", 0.5);
+            vit_add_flag(&e, "flag", true);
+            vit_add_ms(&e, "ms", 7);
+            vit_add_uuid(&e, "uuid", UUID_TEXT);
+            vit_add_file(&e, "file", "/d/x.c");
+            assert_int_equal(vit_event_send(&e), VIT_OK);
+        } else {
+            vit_set_rate(t, rows[i].name, 1.0);
+            assert_true(rows[i].full(t, &op) <= VIT_TRUNCATED);
+        }
+        r.size = 0;
+        (void)vit_queue_peek(t->recorder.queue, take_record, &r, 1);
+        assert_true(r.size > sizeof(vitp_record_head));
+        spoil(t, &r, false, adhoc);
+        assert_int_equal(wired(t, VITP_SHAPE_RECORD, false, r.bytes, r.size, &spooled),
+                         VITP_WIRE_WRITTEN);
+        spoil(t, &spooled, true, true);
+        vit_purge(t);
+    }
+    end(t);
+}
+
+/* Schemas of a pool that somebody spoilt: whatever a type's place and the bytes there say. */
+static void test_schemas_spoiled(void **state)
+{
+    vit_client  *t = client();
+    vit_op       op = vit_op_begin();
+    vitp_ledger *l = t->own.ledger;
+    taken        r, out;
+    uint32_t     type, at, i;
+    (void)state;
+    r.size = 0;
+    assert_true(rows[0].full(t, &op) <= VIT_TRUNCATED);
+    (void)vit_queue_peek(t->recorder.queue, take_record, &r, 1);
+    memcpy(&type, r.bytes + offsetof(vitp_record_head, type),
+           sizeof(((vitp_record_head *)0)->type));
+    type = ((const vitp_record_head *)(const void *)r.bytes)->type;
+    at = l->schemas[type];
+    assert_true(at > 0);
+    for (i = 0; i < 300; i++) { /* near the end of the room, and beyond */
+        l->schemas[type] = VITP_LEDGER_SCHEMAS + 2u - i;
+        memset(l->schema_bytes + VITP_LEDGER_SCHEMAS - 300, (int)(i % 7), 300);
+        assert_int_equal(wired(t, VITP_SHAPE_JSON, false, r.bytes, r.size, &out),
+                         VITP_WIRE_CORRUPT);
+    }
+    l->schemas[type] = 0xFFFFFFFFu;
+    assert_int_equal(wired(t, VITP_SHAPE_JSON, false, r.bytes, r.size, &out), VITP_WIRE_CORRUPT);
+    l->schemas[type] = 0;
+    assert_int_equal(wired(t, VITP_SHAPE_JSON, false, r.bytes, r.size, &out), VITP_WIRE_CORRUPT);
+    l->schemas[type] = at;
+    for (i = 0; i < 64; i++) {
+        unsigned char was = l->schema_bytes[at - 1u + i];
+        l->schema_bytes[at - 1u + i] = (unsigned char)(was + 1u);
+        (void)wired(t, VITP_SHAPE_JSON, false, r.bytes, r.size, &out);
+        l->schema_bytes[at - 1u + i] = 0xFF;
+        (void)wired(t, VITP_SHAPE_JSON, false, r.bytes, r.size, &out);
+        l->schema_bytes[at - 1u + i] = was;
+    }
+    assert_int_equal(wired(t, VITP_SHAPE_JSON, false, r.bytes, r.size, &out), VITP_WIRE_WRITTEN);
+    end(t);
+}
+
 /* ---- statuses and counters ------------------------------------------------------------------- */
 
 static void test_statuses(void **state)
@@ -2024,6 +2181,8 @@ int main(void)
         cmocka_unit_test(test_own_at_line),
         cmocka_unit_test(test_schemas_full),
         cmocka_unit_test(test_flow_without_id),
+        cmocka_unit_test(test_records_spoiled),
+        cmocka_unit_test(test_schemas_spoiled),
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_delay),
         cmocka_unit_test(test_session),
