@@ -15,7 +15,6 @@ static _Bool in_plain_memory; /* where the queue lies */
 #include <dirent.h>
 #include <sys/wait.h>
 
-
 /* ---- what lies in the folder ----------------------------------------------------------------- */
 
 typedef struct files {
@@ -475,10 +474,9 @@ static void test_age(void **state)
         uint64_t wait_ns;
         uint32_t days;
         bool     kept;
-    } rows[] = {
-        { 29u * DAY, 0, true },  { 31u * DAY, 0, false },     { 31u * DAY, 90, false },
-        { 6u * DAY, 1, true },   { 8u * DAY, 1, false },      { 9u * DAY, 10, true },
-        { 11u * DAY, 10, false } };
+    } rows[] = { { 29u * DAY, 0, true },  { 31u * DAY, 0, false }, { 31u * DAY, 90, false },
+                 { 6u * DAY, 1, true },   { 8u * DAY, 1, false },  { 9u * DAY, 10, true },
+                 { 11u * DAY, 10, false } };
     size_t i;
     (void)state;
     for (i = 0; i < COUNT_OF(rows); i++) {
@@ -803,6 +801,178 @@ static void test_foreign_bytes(void **state)
     bench_free(&b);
 }
 
+/* Names that are nearly ours: neither read, nor removed by anything that we do. */
+static void test_names_of_others(void **state)
+{
+    bench       b;
+    sample      s = sample_make(&b, VIT_WIRE_EVENT);
+    vit_client *t;
+    char        path[12][256], name[256], *tail;
+    unsigned    i, n = 0;
+    (void)state;
+    assert_int_equal(unlink(s.path), 0);
+    snprintf(name, sizeof name, "%s", s.path);
+    tail = strrchr(name, '/') + 1 + strlen("vector-inspector");
+    assert_int_equal(tail[0], '.');
+#define NEARLY(at, byte)                                      \
+    snprintf(path[n], sizeof path[n], "%s", name);            \
+    path[n++][(size_t)(tail - name) + (size_t)(at)] = (byte); \
+    assert_true(n <= COUNT_OF(path))
+    NEARLY(0, '_');
+    NEARLY(3, 'x'); /* of the time */
+    NEARLY(9, '_');
+    NEARLY(10, 'v'); /* neither usage nor errors */
+    NEARLY(11, '_');
+    NEARLY(12, 'p'); /* no process */
+    NEARLY(strlen(tail) - 23u, '_');
+    NEARLY(strlen(tail) - 8u, 'g'); /* of the random part */
+    NEARLY(strlen(tail) - 1u, 'm'); /* .spoom */
+    snprintf(path[n++], sizeof path[0], "%.63s/vector-inspecto%s", b.folder, tail);
+    snprintf(path[n++], sizeof path[0], "%.63s/vector-inspector%.12s%0120u%s", b.folder, tail, 1u,
+             tail + strlen(tail) - 23u);
+#undef NEARLY
+    for (i = 0; i < n; i++) file_write(path[i], s.bytes, s.size, 0600);
+    t = bench_client(&b);
+    assert_true(vit_flush(t, 1000));
+    assert_int_equal(vit_get_stats(t).adopted, 0);
+    offline(&b);
+    track_many(t, 100, 1);
+    pump_later(t);
+    pump_later(t);
+    assert_int_equal(vit_get_stats(t).spooled, 1);
+    vit_purge(t);
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    for (i = 0; i < n; i++)
+        if (!file_exists(path[i])) fail_msg("%s is gone", path[i]);
+    end(t);
+    /* one that was never given its whole name is removed */
+    snprintf(path[0], sizeof path[0], "%.240s.new", name);
+    file_write(path[0], s.bytes, s.size, 0600);
+    vit_client *next;
+    unlink(b.path);
+    next = bench_client(&b);
+    track_many(next, 0, 1);
+    pump_later(next);
+    pump_later(next);
+    assert_int_equal(vit_get_stats(next).spooled, 1);
+    assert_false(file_exists(path[0]));
+    assert_int_equal(vit_get_stats(next).adopted, 0);
+    end(next);
+    free(s.bytes);
+    bench_free(&b);
+}
+
+/* A head with the right sum that says what cannot be: all that is whole in the file counts. */
+static void test_heads(void **state)
+{
+    bench           b;
+    sample          s = sample_make(&b, VIT_WIRE_EVENT);
+    vitp_spool_head head, h;
+    unsigned        i;
+    (void)state;
+    memcpy(&head, s.bytes, sizeof head);
+    for (i = 0; i < 6; i++) {
+        vit_stats stats;
+        h = head;
+        if (i == 0) h.begin = sizeof h - 1u;
+        if (i == 1) h.begin = h.end + 1u;
+        if (i == 2) h.end = s.size + 1u;
+        if (i == 3) h.begin = h.end = UINT64_MAX;
+        if (i == 4) h.end = h.begin - 1u;
+        if (i == 5) h.under_way = 2; /* a part of a batch that is none */
+        h.check = vitp_spool_crc(0, &h, offsetof(vitp_spool_head, check));
+        memcpy(s.bytes, &h, sizeof h);
+        stats = found(&b, &s, s.bytes, s.size);
+        assert_int_equal(arrived(&b), SAMPLE);
+        assert_int_equal(stats.delivered, SAMPLE);
+    }
+    h = head; /* nothing waits in it */
+    h.begin = h.end;
+    h.check = vitp_spool_crc(0, &h, offsetof(vitp_spool_head, check));
+    memcpy(s.bytes, &h, sizeof h);
+    assert_int_equal(found(&b, &s, s.bytes, s.size).adopted, 0);
+    h = head; /* another kind of machine: it stays, until it is old */
+    h.order = 0x04030201u;
+    h.check = vitp_spool_crc(0, &h, offsetof(vitp_spool_head, check));
+    memcpy(s.bytes, &h, sizeof h);
+    for (i = 0; i < 2; i++) {
+        vit_client *t;
+        file_write(s.path, s.bytes, s.size, 0600);
+        wall_ns = (uint64_t)time(NULL) * SECOND + (i ? 100u * DAY : 0u);
+        t = bench_client(&b);
+        assert_true(vit_flush(t, 1000));
+        assert_int_equal(vit_get_stats(t).adopted, 0);
+        assert_int_equal(files_of(&b).count, i == 0);
+        end(t);
+    }
+    wall_ns = UINT64_C(1800000000) * SECOND;
+    free(s.bytes);
+    bench_free(&b);
+}
+
+/* The head of a batch that says what cannot be, with the right sum: its records arrive. */
+static void test_batch_heads(void **state)
+{
+    bench            b;
+    sample           s = sample_make(&b, VIT_WIRE_NDJSON);
+    vitp_spool_batch batch, was;
+    char            *at = s.bytes + sizeof(vitp_spool_head);
+    unsigned         i;
+    (void)state;
+    memcpy(&was, at, sizeof was);
+    assert_int_equal(was.magic, VITP_SPOOL_BATCH);
+    for (i = 0; i < 6; i++) {
+        batch = was;
+        if (i == 0) batch.key[5] = 'x';
+        if (i == 1) batch.records = 0;
+        if (i == 2) batch.records = 0xFFFFFFFFu;
+        if (i == 3) batch.records = 1;
+        if (i == 4) batch.sent = 7;
+        if (i == 5) memset(batch.key, 'Z', sizeof batch.key), batch.sent = 1;
+        batch.check = vitp_spool_crc(0, &batch, offsetof(vitp_spool_batch, check));
+        memcpy(at, &batch, sizeof batch);
+        (void)found(&b, &s, s.bytes, s.size);
+        assert_int_equal(arrived(&b), SAMPLE);
+    }
+    free(s.bytes);
+    bench_free(&b);
+}
+
+/* What this client wrote, and somebody spoilt before it could be delivered, is lost and counted. */
+static void test_own_file_spoilt(void **state)
+{
+    unsigned how;
+    (void)state;
+    for (how = 0; how < 2; how++) {
+        bench       b;
+        vit_client *t;
+        files       f;
+        unsigned    n = 0;
+        bench_make(&b);
+        offline(&b);
+        b.o.spool_bytes_max = 65536;
+        t = bench_client(&b);
+        do { /* until it has gone on to a second file */
+            track_many(t, n, 8);
+            n += 8;
+            pump_later(t);
+            pump_later(t);
+            f = files_of(&b);
+        } while (f.count < 2 && n < 2000);
+        assert_int_equal(f.count, 2);
+        assert_int_equal(vit_get_stats(t).spooled, n);
+        if (how == 0) assert_int_equal(truncate(f.path[0], (off_t)(f.bytes / 4u)), 0);
+        else file_write(f.path[0], "nothing", 7, 0600);
+        online(&b);
+        pump_for(t, 4000);
+        assert_true(vit_flush(t, 1000));
+        assert_true(vit_get_stats(t).dropped[VIT_DROP_CORRUPT] > 0);
+        assert_int_equal(vit_get_stats(t).spooled, 0);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* A file that is larger than the spool may be is cut, and what is whole in it arrives. */
 static void test_huge_file(void **state)
 {
@@ -1062,8 +1232,7 @@ static void test_key_after_purge(void **state)
     online(&b);
     assert_true(vit_flush(t, 1000));
     assert_int_equal(wire_times(&b.w, "\"f7\""), 1);
-    for (i = 1; i < b.w.count; i++)
-        assert_string_not_equal(b.w.calls[i].key, b.w.calls[0].key);
+    for (i = 1; i < b.w.count; i++) assert_string_not_equal(b.w.calls[i].key, b.w.calls[0].key);
     end(t);
     bench_free(&b);
 }
@@ -1095,8 +1264,7 @@ static void free_it(void *memory, void *user)
 /* The last one that a search comes to. */
 static bool keep_path(const char *folder, const char *name, void *user)
 {
-    if (strstr(name, ".spool"))
-        snprintf((char *)user, VITP_POOL_PATH_MAX, "%s/%s", folder, name);
+    if (strstr(name, ".spool")) snprintf((char *)user, VITP_POOL_PATH_MAX, "%s/%s", folder, name);
     return true;
 }
 
@@ -1183,7 +1351,7 @@ static void test_parts_of_the_killed(void **state)
     bench_make(&b);
     b.o.wire = VIT_WIRE_NDJSON;
     b.w.answer_fn = poison;
-    b.w.user = (void *)(uintptr_t)"\"f1\"";
+    b.w.user = (void *)(uintptr_t) "\"f1\"";
     t = bench_client(&b);
     child = fork();
     assert_true(child >= 0);
@@ -1391,6 +1559,10 @@ int main(void)
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_flips),
         cmocka_unit_test(test_foreign_bytes),
+        cmocka_unit_test(test_names_of_others),
+        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_batch_heads),
+        cmocka_unit_test(test_own_file_spoilt),
         cmocka_unit_test(test_huge_file),
         cmocka_unit_test(test_no_file),
         cmocka_unit_test(test_folder_removed),
