@@ -752,6 +752,74 @@ static void test_settings_texts(void **state)
               VIT_GATE_NONE);
 }
 
+/* A version that cannot be read, or of which two are given, makes the consent a refusal. */
+static void test_settings_versions(void **state)
+{
+    static const char *const refused[] = {
+        "consent = granted\nconsent_version = 0\n",
+        "consent = granted\nconsent_version = 1x\n",
+        "consent = granted\nconsent_version = -1\n",
+        "consent = granted\nconsent_version =\n",
+        "consent = granted\nconsent_version = 1000000000\n",
+        "consent = granted\nconsent_version = 00000000001\n",
+        "consent = granted\nconsent_version = 1\nconsent_version = 2\n",
+        "consent_version = 2\nconsent = granted\nconsent_version = 1\n",
+        "consent = granted\nconsent = perhaps\n",
+        "telemetry_enabled\n",
+        "consent = granted\ntelemetry_enabled\n",
+        "consent = granted\nconsent\n",
+        "consent = granted\nconsent_version\n",
+        "nothing\n",
+        "nothing = 1\n",
+    };
+    size_t i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(refused); i++)
+        with_text(refused[i], VIT_CONSENT_DENIED, VIT_GATE_SETTING);
+    with_text("consent = granted\nconsent_version = 1\n", VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+    with_text("consent = granted\nconsent_version = 000000001\n", VIT_CONSENT_GRANTED,
+              VIT_GATE_NONE);
+    with_text("consent_version = 1\nconsent = granted\nconsent_version = 1\n", VIT_CONSENT_GRANTED,
+              VIT_GATE_NONE);
+    with_text("consent = granted\nnothing\nelse = 1\n", VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+    with_text("salt = short\n", VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+    with_text("hwid = short\n", VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+    with_text("consent = granted\nhwid = 0000000g-0000-4000-8000-00000000000z\n"
+              "salt = 0123456789abcdef0123456789abcdeg\n",
+              VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+    with_text("consent = granted\nhwid = 0g000000-0000-4000-8000-000000000000\n",
+              VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+}
+
+/* Two files say the same when they agree in all that counts. */
+static void test_settings_same(void **state)
+{
+    vitp_settings a, b;
+    unsigned      i;
+    (void)state;
+    memset(&a, 0, sizeof a);
+    a.has_consent = a.has_hwid = a.has_salt = true;
+    a.consent = VIT_CONSENT_GRANTED;
+    memcpy(a.hwid, "h", 2);
+    memcpy(a.salt, "s", 2);
+    assert_true(vitp_settings_same(&a, &a));
+    for (i = 0; i < 8; i++) {
+        b = a;
+        switch (i) {
+        case 0: b.later = true; break;
+        case 1: b.off = true; break;
+        case 2: b.unreadable = true; break;
+        case 3: b.outdated = true; break;
+        case 4: b.has_consent = false; break;
+        case 5: b.consent = VIT_CONSENT_DENIED; break;
+        case 6: b.hwid[0] = 'i'; break;
+        default: b.salt[0] = 't'; break;
+        }
+        assert_false(vitp_settings_same(&a, &b));
+        assert_false(vitp_settings_same(&b, &a));
+    }
+}
+
 /* Any refusal wins, also of two lines. */
 static void test_settings_twice(void **state)
 {
@@ -1195,6 +1263,8 @@ int main(void)
         cmocka_unit_test(test_one_identity),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_settings_texts),
+        cmocka_unit_test(test_settings_versions),
+        cmocka_unit_test(test_settings_same),
         cmocka_unit_test(test_settings_twice),
         cmocka_unit_test(test_settings_unreadable),
         cmocka_unit_test(test_settings_binary),

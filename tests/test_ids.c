@@ -353,6 +353,7 @@ static void test_uuid4(void **state)
     }
     assert_bits_random(uuids, UUIDS);
     assert_int_equal(count_equal(uuids, UUIDS), 0);
+    vit_uuid4(NULL); /* nothing happens */
 }
 
 static void test_op_begin(void **state)
@@ -415,6 +416,31 @@ static vitp_id_source *open_page(vitp_os_page *page)
     vitp_id_seed(source);
     assert_int_equal(source->weak, 0);
     return source;
+}
+
+/* What is a UUID: 36 characters, hexadecimal digits of either case and four dashes in their places. */
+static void test_uuid_texts(void **state)
+{
+    static const char good[] = "0123456f-89aB-4cdE-8f01-23456789ABcd";
+    unsigned char     bytes[16];
+    char              text[40];
+    size_t            i;
+    (void)state;
+    assert_true(vitp_text_parse_uuid(bytes, good));
+    assert_int_equal(bytes[0], 0x01);
+    assert_int_equal(bytes[15], 0xCD);
+    for (i = 0; i < 36; i++) {
+        memcpy(text, good, sizeof good);
+        text[i] = good[i] == '-' ? '0' : 'g';
+        assert_false(vitp_text_parse_uuid(bytes, text));
+        text[i] = good[i] == '-' ? '_' : '-';
+        assert_false(vitp_text_parse_uuid(bytes, text));
+        text[i] = 0;
+        assert_false(vitp_text_parse_uuid(bytes, text));
+    }
+    memcpy(text, good, 36);
+    memcpy(text + 36, "0", 2);
+    assert_false(vitp_text_parse_uuid(bytes, text));
 }
 
 static void test_next_threads(void **state)
@@ -803,6 +829,7 @@ static void test_hash_random(void **state)
     char     message[512], frame[64], hash[17], want[17];
     unsigned i, wrong = 0;
     (void)state;
+    vit_error_hash(NULL, "E", "m", "f"); /* nothing happens */
     random_state = 0xE440;
     for (i = 0; i < 60000 && wrong < 10; i++) {
         random_text(message, random_below(i % 4 ? 12 : 60),
@@ -823,7 +850,7 @@ int main(void)
         cmocka_unit_test(test_uuid4),          cmocka_unit_test(test_op_begin),
         cmocka_unit_test(test_op_text),        cmocka_unit_test(test_next_threads),
         cmocka_unit_test(test_next_sources),   cmocka_unit_test(test_next_steps),
-        cmocka_unit_test(test_next_fork),
+        cmocka_unit_test(test_next_fork),      cmocka_unit_test(test_uuid_texts),
         cmocka_unit_test(test_sample_vectors), cmocka_unit_test(test_sample_formula),
         cmocka_unit_test(test_hash_vectors),   cmocka_unit_test(test_reference_vectors),
         cmocka_unit_test(test_hash_random),
