@@ -50,6 +50,7 @@ function function_of(r,   head, parts, n, i, k, b, w, m, f, key, name, c, cond, 
         if ((w[1] ":" w[2]) in folded) continue
         key = name "|" w[1] ":" w[2] site(w[7], w[1] ":" w[2])
         branch[key] = root + 0
+        spelled[key] = w[1] ":" w[2]
         place[key] = substr(root, index(root, ":") + 1)
         if (w[5] != "0") yes[key] = 1
         if (w[6] != "0") no[key] = 1
@@ -160,7 +161,9 @@ END {
     }
     for (k in branch) {
         l = branch[k]; s = section[l]; n = (k in yes) + (k in no)
-        if (n == 2 || note(l, place[k], "column " place[k] (k in yes ? " never false" : k in no ? " never true" : " never asked"))) {
+        at = spelled[k] # in a macro: it may be excluded for all places of use
+        if (n < 2 && (at + 0 != l) && is_excluded(at + 0, substr(at, index(at, ":") + 1))) at = ""
+        if (n == 2 || at != "" && note(l, place[k], "column " place[k] (k in yes ? " never false" : k in no ? " never true" : " never asked"))) {
             all["b", s] += 2
             got["b", s] += n
         } else { all["b", s] += n; got["b", s] += n }

@@ -32,6 +32,15 @@ programs=$(for n in $names; do echo "$D/tests/test_$n"; done)
 loops="$D/tests/crash_loop $D/tests/chaos $D/tests/crashes"
 others="$D/tests/smoke $D/tests/privacy $D/tests/scrub_files"
 
+form() { # switch, programs: built with it
+    switch=$1
+    shift
+    for n; do
+        clang-19 -std=c99 $FLAGS "$ETC" -DVITELEMETRY_$switch -I. tests/$n.c -o $D/tests/${n}_$switch \
+            -lcmocka -pthread -lm || return 1
+    done
+}
+
 build() {
     rm -rf $D
     mkdir -p $D/tests $D/raw
@@ -39,10 +48,9 @@ build() {
         ${MAKE:-make} -k -j2 --no-print-directory B=$D CC=clang-19 CFLAGS="$FLAGS" TFLAGS="$FLAGS" \
             $programs $loops $others $D/examples/collector &&
         clang-19 -std=c99 $FLAGS "$ETC" -I. tests/survive.c -o $D/tests/survive -pthread &&
-        for form in NO_THREADS NO_FILES OS_SETTINGS; do
-            clang-19 -std=c99 $FLAGS "$ETC" -DVITELEMETRY_$form -I. tests/smoke.c -pthread \
-                -o $D/tests/smoke_$form || return 1
-        done &&
+        form NO_THREADS smoke test_events test_errors test_sampling test_audit test_backoff &&
+        form NO_FILES smoke test_events test_sampling test_backoff &&
+        form OS_SETTINGS smoke &&
         clang++-19 -std=c++17 -w $FLAGS "$ETC" -DALONE -I. tests/test_cpp.cpp -o $D/tests/test_cpp -pthread
 }
 
@@ -70,7 +78,7 @@ run_all() {
     LLVM_PROFILE_FILE=$here/$D/raw/%m-%p.profraw
     COLLECTOR=$D/examples/collector
     export LLVM_PROFILE_FILE COLLECTOR
-    sh tests/run.sh $programs $D/tests/test_cpp $D/tests/smoke $D/tests/smoke_* || failed=$((failed + 1))
+    sh tests/run.sh $programs $D/tests/*_NO_* $D/tests/*_OS_* $D/tests/test_cpp $D/tests/smoke || failed=$((failed + 1))
     run privacy $D/tests/privacy --test tests/data/scrub_positive.tsv tests/data/scrub_negative.tsv
     run scrub_files $D/tests/scrub_files tests/fuzz/seeds/scrub/* tests/data/scrub_positive.tsv \
         tests/data/scrub_negative.tsv
