@@ -1789,6 +1789,98 @@ static void test_flow_without_id(void **state)
     assert_true(kept > 0 && kept < 20);
 }
 
+/* Members of the host's own rows that are rare: what is absent, what is no UUID, and a record that is
+   full before its fingerprint. */
+static void test_own_rare(void **state)
+{
+    typedef struct {
+        const vit_op *op;
+        const char   *a, *b, *c, *d;
+        int64_t       ms;
+    } event;
+    static const vit_member members[][5] = {
+        { { "id", VIT_UUID, offsetof(event, a) },
+          { "message", VIT_LABEL, offsetof(event, b) },
+          { "top_frame", VIT_FRAME, offsetof(event, c) },
+          { "none", VIT_LABEL, offsetof(event, d) },
+          { "ms", VIT_MS, offsetof(event, ms) } },
+        { { "id", VIT_UUID, offsetof(event, a) }, { "ms", VIT_MS, offsetof(event, ms) } },
+        { { "trace", VIT_TRACE, offsetof(event, a) }, { "ms", VIT_MS, offsetof(event, ms) } },
+        { { "file", VIT_FILE, offsetof(event, a) }, { "ms", VIT_MS, offsetof(event, ms) } },
+        { { "message", VIT_TEXT, offsetof(event, a) },
+          { "b", VIT_TEXT, offsetof(event, b) },
+          { "c", VIT_TEXT, offsetof(event, c) },
+          { "top_frame", VIT_FRAME, offsetof(event, d) },
+          { "ms", VIT_MS, offsetof(event, ms) } },
+    };
+    static const vit_schema schemas[] = {
+        { "rare.frame", 1.0, members[0], 5, 0 },
+        { "rare.uuid", 1.0, members[1], 2, 0 },
+        { "rare.trace", 1.0, members[2], 2, 0 },
+        { "rare.file", 1.0, members[3], 2, VIT_ROW_AT_LINE },
+        { "rare.full", 1.0, members[4], 5, 0 },
+    };
+    vit_client *t = client();
+    event       e;
+    char        want[20] = "\"", text[1200];
+    const char *line;
+    (void)state;
+    memset(&e, 0, sizeof e);
+    e.b = "broke";
+    e.c = "f.c:1";
+    e.ms = VIT_SINCE_OP; /* without an op */
+    assert_int_equal(vit_track_schema(t, &schemas[0], &e), VIT_OK);
+    vit_error_hash(want + 1, "rare.frame", "broke", "f.c:1");
+    strcat(want, "\"");
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", want);
+    assert_json(line, "metadata/id", "");
+    assert_json(line, "metadata/none", "");
+    assert_json(line, "metadata/ms", "0");
+    e.a = "no uuid";
+    assert_int_equal(vit_track_schema(t, &schemas[1], &e), VIT_INVALID);
+    assert_int_equal(vit_get_stats(t).queued, 0);
+    e.a = UUID_TEXT;
+    assert_int_equal(vit_track_schema(t, &schemas[1], &e), VIT_OK);
+    assert_json(line_of(t), "metadata/id", "\"" UUID_TEXT "\"");
+    e.a = "x.c:1";
+    assert_int_equal(vit_track_schema(t, &schemas[2], &e), VIT_OK);
+    assert_json(line_of(t), "metadata/trace", "");
+    e.a = "/d/x.c";
+    assert_int_equal(vit_track_schema(t, &schemas[3], &e), VIT_OK);
+    line = line_of(t);
+    assert_json(line, "metadata/file", "\"x.c\"");
+    assert_hex(json_at(line, "metadata/error_hash"), 16);
+    fill_words(text, sizeof text - 6, "words ");
+    e.a = e.b = e.c = text;
+    e.d = "f.c:1";
+    assert_int_equal(vit_track_schema(t, &schemas[4], &e), VIT_TRUNCATED);
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", "");
+    assert_true(json_at(line, "metadata/b")[0] == '"');
+    end(t);
+}
+
+/* A text that is NULL is absent, also behind one of which nothing could be kept. */
+static void test_null_behind_cut(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    static char word[VITP_TEXT_READ_MAX + 10];
+    const char *line;
+    (void)state;
+    memset(word, 'w', sizeof word - 1);
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_text(&e, "a", word);
+    vit_add_text(&e, "b", NULL);
+    vit_add_text(&e, "c", "");
+    assert_int_equal(vit_event_send(&e), VIT_TRUNCATED);
+    line = line_of(t);
+    assert_json(line, "metadata/a", "\"[secret]\"");
+    assert_json(line, "metadata/b", "");
+    end(t);
+}
+
 /* ---- records ---------------------------------------------------------------------------------- */
 
 typedef struct taken {
@@ -2184,6 +2276,8 @@ int main(void)
         cmocka_unit_test(test_own_at_line),
         cmocka_unit_test(test_schemas_full),
         cmocka_unit_test(test_flow_without_id),
+        cmocka_unit_test(test_own_rare),
+        cmocka_unit_test(test_null_behind_cut),
         cmocka_unit_test(test_records_spoiled),
         cmocka_unit_test(test_schemas_spoiled),
         cmocka_unit_test(test_statuses),

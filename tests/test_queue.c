@@ -590,6 +590,21 @@ static void test_nulls(void **state)
     close_queue(&f);
 }
 
+/* More than was reserved is no record of that size: what was reserved counts. */
+static void test_commit_too_much(void **state)
+{
+    fixture  f = open_queue(1024);
+    expected row = { 7, 16 };
+    consumer c = { &row, 0, 1, 0, 0 };
+    void    *place = vit_queue_reserve(f.q, 16);
+    (void)state;
+    assert_non_null(place);
+    fill(place, 7, 16);
+    vit_queue_commit(f.q, place, 4000);
+    assert_int_equal(vit_queue_drain(f.q, check_record, &c, ALL), 1);
+    close_queue(&f);
+}
+
 /* ---- order and content through many wraps ---------------------------------------------------- */
 
 /* Pushes and drains at random and compares with a list. */
@@ -2504,6 +2519,7 @@ int main(void)
         TEST(test_sizes),
         TEST(test_every_short_size),
         TEST(test_nulls),
+        TEST(test_commit_too_much),
         TEST(test_wraps),
         TEST(test_wraps_of_counters),
         TEST(test_generations),

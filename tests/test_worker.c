@@ -1544,7 +1544,7 @@ static void test_options(void **state)
     close(saved_stderr);
     close(null_fd);
     assert_int_equal(i, 3);
-    for (i = 0; i < 20; i++) {
+    for (i = 0; i < 22; i++) {
         logs_init(&good.l);
         b = good;
         b.o.logger.user = &good.l;
@@ -1568,6 +1568,8 @@ static void test_options(void **state)
         case 16: b.o.queue_bytes = (1u << 30) + 1u; break;
         case 17: b.o.endpoint = "http://127.0.0.1/\r\nHost: evil"; break;
         case 18: b.o.endpoint = long_text; break;
+        case 19: b.o.group_salt = long_text; break;
+        case 20: b.o.app_version = "1\x7F"; break;
         default: b.o.app_version = "\xC3\xA9"; break;
         }
         t = vit_create(&b.o);
