@@ -1193,7 +1193,7 @@ static void test_temporary_settings(void **state)
 {
     stage       b;
     vit_client *t;
-    char        dead[PATH_MAX], alive[PATH_MAX];
+    char        dead[PATH_MAX], alive[PATH_MAX], wait[PATH_MAX], other[PATH_MAX];
     int         i;
     pid_t       child;
     (void)state;
@@ -1207,12 +1207,20 @@ static void test_temporary_settings(void **state)
                  (long)child);
         snprintf(alive, sizeof alive, "%.63s/telemetry.conf.%ld-0123456789abcdef", b.folder,
                  (long)getppid());
+        snprintf(wait, sizeof wait, "%.63s/vector-inspector.wait.%ld-0123456789abcdef", b.folder,
+                 (long)child);
+        snprintf(other, sizeof other, "%.63s/vector-inspector.waits.%ld-0123456789abcdef",
+                 b.folder, (long)child);
         file_write(dead, "hwid", 4, 0600);
         file_write(alive, "hwid", 4, 0600);
+        file_write(wait, "hwid", 4, 0600);
+        file_write(other, "hwid", 4, 0600);
         if (i) b.o.consent = VIT_CONSENT_DENIED;
         t = stage_client(&b);
         assert_false(file_exists(dead));
         assert_true(file_exists(alive));
+        assert_false(file_exists(wait));
+        assert_true(file_exists(other));
         stage_close(&b, t);
     }
 }
@@ -1426,6 +1434,20 @@ static void test_hostile_records(void **state)
     }
     l->batch_records = 40;
     assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    for (k = 0; k < 3; k++) { /* in two pieces; a key that is none; the second begins too early */
+        uint32_t first = vitp_queue_need(VITP_HEAD_SIZE(head->what));
+        l->batch_segments = 2;
+        j[0].begin = 0;
+        j[0].end = first;
+        j[1] = j[0];
+        j[1].begin = k == 2 ? 0 : first;
+        j[1].end = VITP_WORD_BYTES(c->word);
+        l->batch_records = 10;
+        memset(l->batch_key, k == 1 ? 'Z' : 'a', 32);
+        assert_int_equal(find(&b, image, image_size, false).delivered, 10);
+    }
+    l->batch_segments = 1;
+    j[0] = j[1];
     l->batch_state = VITP_BATCH_DONE;
     assert_int_equal(find(&b, image, image_size, false).adopted, 0);
     for (i = 0; i < b.w.count; i++)

@@ -1425,6 +1425,42 @@ static void test_smaller_cap(void **state)
     bench_free(&b);
 }
 
+/* What the file of the wait says is believed only where it is a time. */
+static void test_wait_spoilt(void **state)
+{
+    static const char *const values[] = {
+        "", " =", " = 4x00000000", " = -4000000000", " = 4000000000000", " = 99999999999"
+    };
+    size_t i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(values); i++) {
+        bench       b;
+        vit_client *t;
+        char        path[128], text[64];
+        const char *at;
+        bench_make(&b);
+        snprintf(path, sizeof path, "%.63s/vector-inspector.wait", b.folder);
+        b.w.otherwise.http_status = 503;
+        b.w.otherwise.retry_after_s = 3600;
+        t = bench_client(&b);
+        track_many(t, 0, 1);
+        pump_later(t);
+        assert_true(vit_destroy(t, 0));
+        at = strstr(file_read(path), " = ");
+        assert_non_null(at);
+        snprintf(text, sizeof text, "%.16s%s\n", at - 16, values[i]);
+        assert_int_equal(strspn(text, "0123456789abcdef"), 16);
+        file_write(path, text, strlen(text), 0600);
+        online(&b);
+        b.w.otherwise.retry_after_s = 0;
+        t = bench_client(&b);
+        pump_later(t);
+        assert_each(&b.w, "\"f%u\"", 1, 1);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* How long the server told us to wait is forgotten with the rest; and a time that was noted under a
    clock that was far ahead counts for nothing. */
 static void test_wait_forgotten(void **state)
@@ -1580,6 +1616,7 @@ int main(void)
         cmocka_unit_test(test_parts_of_the_killed),
         cmocka_unit_test(test_grown_labels),
         cmocka_unit_test(test_smaller_cap),
+        cmocka_unit_test(test_wait_spoilt),
         cmocka_unit_test(test_wait_forgotten),
         cmocka_unit_test(test_report_refused),
         cmocka_unit_test(test_forked_child),
