@@ -1,5 +1,5 @@
 # coverage.awk: unites what llvm-cov-19 says of each program, and judges it. Called by coverage.sh:
-#   awk -f coverage.awk vitelemetry.h coverage_excluded.txt {X.folded X.lcov RS=... X.json RS=...} ...
+#   awk -f coverage.awk vitelemetry.h coverage_excluded.txt {X.folded X.lcov RS=... X.json RS=...}
 # X.folded: places (line:column) of branches that are constant in program X.
 # Variables: lines, branches, mcdc (the least percentages), table, missing (files to write).
 
@@ -13,7 +13,7 @@ function name_of(s,   n)
     return substr(s, RLENGTH + 1, n + 0)
 }
 
-# the places of the macros through which one comes to file number f of this function; root: the first
+# the places of the macros through which one comes to file f of this function; root: the first
 function site(f, place,   s)
 {
     root = place
@@ -65,7 +65,8 @@ function function_of(r,   head, parts, n, i, k, b, w, m, f, key, name, c, cond, 
         f = spot[key, ++seen[key]]
         m = 0
         for (i = 1; i <= cond; i++)
-            if (!before(line[i], column[i], w[1] + 0, w[2] + 0) && before(line[i], column[i], w[3] + 0, w[4] + 0))
+            if (!before(line[i], column[i], w[1] + 0, w[2] + 0) &&
+                before(line[i], column[i], w[3] + 0, w[4] + 0))
                 list[++m] = i
         # the record does not say of which file it is: an expression or a condition there does
         if (f == "") f = m ? within[list[1]] : 0
@@ -85,7 +86,8 @@ file == 1 { # the header
     if (!match($0, />>[a-z0-9]+:/)) section[FNR] = current
     else section[FNR] = current = substr($0, RSTART + 2, RLENGTH - 3)
     if (current == "") section[FNR] = "(public)"
-    if ($0 ~ /^[A-Za-z].*[A-Za-z0-9_]\(/ && match($0, /[A-Za-z0-9_]+\(/)) head = substr($0, RSTART, RLENGTH - 1)
+    if ($0 ~ /^[A-Za-z].*[A-Za-z0-9_]\(/ && match($0, /[A-Za-z0-9_]+\(/))
+        head = substr($0, RSTART, RLENGTH - 1)
     if ($0 ~ /^\{/ || ($0 ~ /^[A-Za-z].*\) \{/)) now = head
     owner[FNR] = now
     text[FNR] = $0
@@ -94,9 +96,11 @@ file == 1 { # the header
 }
 file == 2 { # what is excluded
     if ($0 == "" || /^#/) next
-    if (split($0, part, /\t+/) != 3) { print "FAIL  coverage_excluded.txt:" FNR ": not three columns"; bad++; next }
-    ++entries
-    e_owner[entries] = part[1]; e_text[entries] = part[2]; e_why[entries] = part[3]; e_line[entries] = FNR
+    if (split($0, part, /\t+/) != 3) { complain(FNR, "not three columns"); next }
+    e_line[++entries] = FNR
+    e_owner[entries] = part[1]
+    e_text[entries] = part[2]
+    e_why[entries] = part[3]
     next
 }
 kind == "folded" { if (FNR == 1) split("", folded); if ($0 != "-") folded[$0] = 1; next }
@@ -107,7 +111,10 @@ kind == "lcov" {
 }
 kind == "json" { function_of($0); next }
 
-function percent(part, whole) { return whole ? int(part * 1000 / whole) / 10 : 100 }
+# percent, rounded down
+function share(x, s) { return all[x, s] ? int(got[x, s] * 1000 / all[x, s]) / 10 : 100 }
+
+function complain(entry, what) { print "FAIL  coverage_excluded.txt:" entry ": " what; bad++ }
 
 # Is the place of the line excluded? Column 0: the line was not run.
 function is_excluded(l, column,   i, from)
@@ -139,7 +146,7 @@ function find_matches(   e, l, met)
                 met = 1
                 match_of[l, ++matches[l]] = e
             }
-        if (!met) { print "FAIL  coverage_excluded.txt:" e_line[e] ": matches nothing"; used[e] = 1; bad++ }
+        if (!met) { complain(e_line[e], "matches nothing"); used[e] = 1 }
     }
 }
 
@@ -163,7 +170,8 @@ END {
         l = branch[k]; s = section[l]; n = (k in yes) + (k in no)
         at = spelled[k] # in a macro: it may be excluded for all places of use
         if (n < 2 && (at + 0 != l) && is_excluded(at + 0, substr(at, index(at, ":") + 1))) at = ""
-        if (n == 2 || at != "" && note(l, place[k], "column " place[k] (k in yes ? " never false" : k in no ? " never true" : " never asked"))) {
+        what = k in yes ? " never false" : k in no ? " never true" : " never asked"
+        if (n == 2 || at != "" && note(l, place[k], "column " place[k] what)) {
             all["b", s] += 2
             got["b", s] += n
         } else { all["b", s] += n; got["b", s] += n }
@@ -176,7 +184,7 @@ END {
             got["m", s] += k in alone
         }
     }
-    for (e = 1; e <= entries; e++) if (!(e in used)) { print "FAIL  coverage_excluded.txt:" e_line[e] ": is covered"; bad++ }
+    for (e = 1; e <= entries; e++) if (!(e in used)) complain(e_line[e], "is covered")
     for (l in why) excluded++
     printf "%-10s %21s %21s %21s\n", "section", "lines", "branches", "MC/DC" >table
     for (i = 1; i <= sections + 1; i++) {
@@ -186,26 +194,30 @@ END {
         split("l b m", letters, " ")
         for (j = 1; j <= 3; j++) {
             x = letters[j]
-            out = out sprintf(" %6d of %5d %5.1f%%", got[x, s], all[x, s], percent(got[x, s], all[x, s]))
+            out = out sprintf(" %6d of %5d %5.1f%%", got[x, s], all[x, s], share(x, s))
             if (s != "all") { got[x, "all"] += got[x, s]; all[x, "all"] += all[x, s] }
         }
         print out >table
     }
     for (l = 1; l <= last; l++)
         {
-            if (l in why) printf "%d\texcluded: %s\t%s\t\t%s\n", l, why[l], owner[l], text[l] >missing
-            if (l in gap) printf "%d\tmissing\t%s\t%s\t%s\n", l, owner[l], gap[l], text[l] >missing
+            if (l in why)
+                printf "%d\texcluded: %s\t%s\t\t%s\n", l, why[l], owner[l], text[l] >missing
+            if (l in gap)
+                printf "%d\tmissing\t%s\t%s\t%s\n", l, owner[l], gap[l], text[l] >missing
         }
     close(table)
     while ((getline out <table) > 0) print out
-    judge("lines", percent(got["l", "all"], all["l", "all"]), lines)
-    judge("branches", percent(got["b", "all"], all["b", "all"]), branches)
-    judge("MC/DC", percent(got["m", "all"], all["m", "all"]), mcdc)
-    if (excluded * 50 <= measured) { passed++; print "ok    lines excluded: " excluded + 0 " of " measured ", 2 % at most" }
-    else { failed++; print "FAIL  lines excluded: " excluded " of " measured ", more than 2 %" }
+    judge("lines", share("l", "all"), lines)
+    judge("branches", share("b", "all"), branches)
+    judge("MC/DC", share("m", "all"), mcdc)
+    what = "lines excluded: " excluded + 0 " of " measured ", 2 % at most"
+    if (excluded * 50 <= measured) { passed++; print "ok    " what }
+    else { failed++; print "FAIL  " what }
     if (bad) failed++
     else { passed++; print "ok    each exclusion is needed" }
-    printf "coverage: lines %s %%, branches %s %%, MC/DC %s %% (%d lines excluded of %d)\n", percent(got["l", "all"], all["l", "all"]),
-        percent(got["b", "all"], all["b", "all"]), percent(got["m", "all"], all["m", "all"]), excluded, measured
+    printf "coverage: lines %s %%, branches %s %%, MC/DC %s %%", share("l", "all"),
+        share("b", "all"), share("m", "all")
+    printf " (%d lines excluded of %d)\n", excluded, measured
     print passed + 0 " " failed + 0 >(table ".count")
 }

@@ -1789,8 +1789,8 @@ static void test_flow_without_id(void **state)
     assert_true(kept > 0 && kept < 20);
 }
 
-/* Members of the host's own rows that are rare: what is absent, what is no UUID, and a record that is
-   full before its fingerprint. */
+/* Members of the host's own rows that are rare: what is absent, what is no UUID, and a record that
+   is full before its fingerprint. */
 static void test_own_rare(void **state)
 {
     typedef struct {
@@ -1881,7 +1881,7 @@ static void test_null_behind_cut(void **state)
     end(t);
 }
 
-/* ---- records ---------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 typedef struct taken {
     unsigned char bytes[VITP_RECORD_MAX];

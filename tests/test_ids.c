@@ -418,7 +418,7 @@ static vitp_id_source *open_page(vitp_os_page *page)
     return source;
 }
 
-/* What is a UUID: 36 characters, hexadecimal digits of either case and four dashes in their places. */
+/* What is a UUID: 36 characters, hexadecimal digits of either case and four dashes in place. */
 static void test_uuid_texts(void **state)
 {
     static const char good[] = "0123456f-89aB-4cdE-8f01-23456789ABcd";

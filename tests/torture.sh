@@ -6,9 +6,10 @@
 #   SEED   another choice
 #   ONLY   names of test programs, without test_
 #   SAN    other sanitizers, or none (SAN=-g)
+#   D      another folder than build/torture
 # `planted` takes the answer to a failure out of copies of the header, which must be found.
 set -u
-D=build/torture TIME=${TIME:-20} SEED=${SEED:-0}
+D=${D:-build/torture} TIME=${TIME:-20} SEED=${SEED:-0}
 CC=${CC:-cc}
 SAN=${SAN:--fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer}
 mkdir -p "$D"
