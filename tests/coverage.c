@@ -3,6 +3,7 @@
    profile, however the child ended. coverage.ld gives the counters pages of their own. */
 
 #define _DEFAULT_SOURCE
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +12,11 @@
 /* the linker's names of the two sections */
 extern char __start___llvm_prf_cnts[] HIDDEN, __stop___llvm_prf_cnts[] HIDDEN;
 extern char __start___llvm_prf_bits[] HIDDEN, __stop___llvm_prf_bits[] HIDDEN;
+
+void __llvm_profile_set_filename(const char *name);
+
+/* The parent writes what a child counted; two of them would write into one file. */
+static void child_writes_nothing(void) { __llvm_profile_set_filename("/dev/null"); }
 
 static void share(char *begin, const char *end)
 {
@@ -32,4 +38,5 @@ __attribute__((constructor(101))) static void share_both(void)
         share(__start___llvm_prf_cnts, __stop___llvm_prf_cnts);
     if (__start___llvm_prf_bits != __stop___llvm_prf_bits)
         share(__start___llvm_prf_bits, __stop___llvm_prf_bits);
+    if (pthread_atfork(NULL, NULL, child_writes_nothing) != 0) abort();
 }

@@ -1241,6 +1241,29 @@ static void test_known_values(void **state)
     bench_free(&b);
 }
 
+/* A home folder that is written with separators behind it is known without them. */
+static void test_known_folders(void **state)
+{
+    static const char *const homes[] = { "/zqhome1", "/zqhome1/", "/zqhome1///" };
+    size_t                   i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(homes); i++) {
+        bench       b;
+        vit_client *t;
+        vit_event   e;
+        setenv("HOME", homes[i], 1);
+        bench_make(&b);
+        t = bench_client(&b);
+        vit_event_begin(&e, t, "x", NULL);
+        vit_add_text(&e, "t", "at /zqhome1 it ends");
+        assert_int_equal(vit_event_send(&e), VIT_OK);
+        assert_json(line_of(t), "metadata/t", "\"at [path] it ends\"");
+        end(t);
+        bench_free(&b);
+    }
+    setenv("HOME", "/nonexistent/zq.tester", 1);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1283,6 +1306,7 @@ int main(void)
         cmocka_unit_test(test_secret_in_retry),
         cmocka_unit_test(test_secret_limits),
         cmocka_unit_test(test_known_values),
+        cmocka_unit_test(test_known_folders),
     };
     environment_clear();
     return cmocka_run_group_tests_name("consent", tests, NULL, NULL);
