@@ -23,7 +23,8 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
         torture torture-planted sanitizers-planted msan memcheck failures-planted privacy \
         matrix emulate coverage
         test-clickhouse test-cpp test-qt windows lint format install clean deps deps-check \
-        deps-lint deps-coverage deps-crashes deps-fuzz deps-emulate deps-msan deps-memcheck deps-matrix \
+        deps-lint deps-coverage deps-crashes deps-fuzz deps-emulate deps-msan deps-memcheck \
+        deps-matrix \
         deps-clickhouse deps-windows deps-peers examples
 
 help: ## list the targets

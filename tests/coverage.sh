@@ -35,7 +35,7 @@ failed=0
 names=$(grep -l 'vitelemetry\.h\|clocks\.h' tests/test_*.c | sed 's,.*/test_\(.*\)\.c$,\1,')
 programs=$(for n in $names; do echo "$D/tests/test_$n"; done)
 loops="$D/tests/crash_loop $D/tests/chaos $D/tests/crashes"
-others="$D/tests/smoke $D/tests/privacy $D/tests/scrub_files"
+others="$D/tests/smoke $D/tests/privacy $D/tests/fuzz_all"
 
 form() { # switch, programs: built with it
     switch=$1
@@ -87,7 +87,7 @@ run_all() {
     sh tests/run.sh $programs $D/tests/*_NO_* $D/tests/*_OS_* $D/tests/test_cpp $D/tests/smoke ||
         failed=$((failed + 1))
     run privacy $D/tests/privacy --test tests/data/scrub_positive.tsv tests/data/scrub_negative.tsv
-    run scrub_files $D/tests/scrub_files tests/fuzz/seeds/scrub/* tests/data/scrub_positive.tsv \
+    run fuzz_all $D/tests/fuzz_all tests/fuzz/seeds/*/* tests/data/scrub_positive.tsv \
         tests/data/scrub_negative.tsv
     for way in null stack abort leave; do run survive_$way survive $way; done
     # for what it reaches; what it finds is the matter of torture.sh under sanitizers
