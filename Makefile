@@ -20,12 +20,10 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench fleet bench-peers asan tsan explore fuzz fuzz-planted \
         crash-loop crashes crashes-asan crash-handler chaos chaos-asan stress rounds soak \
-        torture torture-planted sanitizers-planted msan memcheck failures-planted privacy \
-        matrix emulate coverage
-        test-clickhouse test-cpp test-qt windows lint format install clean deps deps-check \
-        deps-lint deps-coverage deps-crashes deps-fuzz deps-emulate deps-msan deps-memcheck \
-        deps-matrix \
-        deps-clickhouse deps-windows deps-peers examples
+        torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix \
+        emulate coverage test-clickhouse test-cpp test-qt windows lint format install clean deps \
+        deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
+        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers examples
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
