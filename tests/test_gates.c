@@ -1144,7 +1144,7 @@ static int deny_in_child(void *argument)
     t = vit_create(&o);
     if (!t) return 1;
     vit_set_consent(t, VIT_CONSENT_DENIED);
-    return vit_destroy(t, 0) ? 0 : 2;
+    return vit_destroy(t, 20000) ? 0 : 2;
 }
 
 static int undecide_in_child(void *argument)
@@ -1152,7 +1152,7 @@ static int undecide_in_child(void *argument)
     vit_client *t = vit_create((vit_options *)argument);
     if (!t) return 1;
     vit_set_consent(t, VIT_CONSENT_UNKNOWN);
-    return vit_destroy(t, 0) ? 0 : 2;
+    return vit_destroy(t, 20000) ? 0 : 2;
 }
 
 /* The user opts out in a second instance of the program: nothing leaves the first any more, and
@@ -1237,7 +1237,7 @@ static int reset_in_child(void *argument)
         vit_reset_identity(t);
         sleep_ms(2); /* else it holds the settings nearly all the time */
     }
-    return vit_destroy(t, 0) ? 0 : 2;
+    return vit_destroy(t, 20000) ? 0 : 2;
 }
 
 /* Another process writes the settings all the time: the refusal is not lost between its reading

@@ -1232,6 +1232,7 @@ static vit_response hang(wire *w, const vit_request *request, size_t number)
 
 static void act_exit(bench *b)
 {
+    uint64_t end_ms;
     b->o.no_thread = false;
     b->o.flush_ms = 1;
     b->w.answer_fn = hang;
@@ -1239,7 +1240,8 @@ static void act_exit(bench *b)
     MUST(of_exit);
     MUST(atexit(at_exit) == 0);
     try_many(of_exit, 0, 3);
-    while (!__atomic_load_n(&hanging, __ATOMIC_SEQ_CST)) sleep_ms(1);
+    end_ms = now_ms() + WAIT_MS;
+    while (!__atomic_load_n(&hanging, __ATOMIC_SEQ_CST) && now_ms() < end_ms) sleep_ms(1);
     fflush(NULL);
     exit(0);
 }
