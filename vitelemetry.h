@@ -8960,6 +8960,7 @@ struct vit_queue {
     uint64_t  gap_since_ns; /* 0: no record waits */
     bool      closed;       /* nobody adds records any more: none is waited for */
     bool      wipes;        /* what is released leaves no trace in the memory */
+    uint32_t  no_barrier;   /* the last heavy one failed: idle threads keep their chunks */
     uint32_t  hole_count;
     vitp_hole holes[VITP_QUEUE_HOLES];
     uint32_t  expected[VITP_QUEUE_SLOTS + 1u]; /* by tag: number of its next record */
@@ -9017,10 +9018,22 @@ static vitp_pool *vitp_pool_init(void *memory, uint32_t capacity)
 }
 
 /* What is kept back: an eighth for important records, and as much again from threads that have not
-   just filled a chunk, so that those of idle ones starve nobody. */
+   just filled a chunk, so that those of idle ones starve nobody. Where no chunk can be taken from an
+   idle thread, as much again from all threads, and the shared chunk needs half of it only: whatever
+   idle threads hold, the others have that one. */
 static uint32_t vitp_pool_kept(const vitp_pool *p)
 {
     return p->chunk_count >= 16u ? p->chunk_count / 8u : 1u;
+}
+
+static uint32_t vitp_queue_kept_own(const vit_queue *q, const vitp_slot *s)
+{
+    return (s->filled && !VITP_ATOMIC_LOAD(&q->no_barrier) ? 1u : 2u) * vitp_pool_kept(q->pool);
+}
+
+static uint32_t vitp_queue_kept_shared(const vit_queue *q)
+{
+    return vitp_pool_kept(q->pool) / (VITP_ATOMIC_LOAD(&q->no_barrier) ? 2u : 1u);
 }
 
 /* Takes a chunk while more than `kept` are free. Tickets are compared by their difference: a stale
@@ -9082,10 +9095,11 @@ static vitp_head *vitp_queue_append(vitp_pool *p, uint32_t name, uint32_t need, 
 }
 
 /* Opens a new shared chunk behind the one named. False: there is no chunk to be had. */
-static bool vitp_queue_open_shared(vitp_pool *p, uint32_t name, bool important)
+static bool vitp_queue_open_shared(vit_queue *q, uint32_t name, bool important)
 {
-    uint32_t    kept = vitp_pool_kept(p), before = name, own;
-    vitp_chunk *c = vitp_pool_take(p, kept);
+    vitp_pool  *p = q->pool;
+    uint32_t    before = name, own;
+    vitp_chunk *c = vitp_pool_take(p, vitp_queue_kept_shared(q));
     bool        reserve = !c && important;
     if (reserve) c = vitp_pool_take(p, 0);
     if (!c) return false;
@@ -9119,7 +9133,7 @@ static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_sl
         if (name) head = vitp_queue_append(p, name, need, important);
         if (head) break;
         if (VITP_ATOMIC_LOAD(&p->shared) != name) continue; /* an old one */
-        if (!vitp_queue_open_shared(p, name, important) && VITP_ATOMIC_LOAD(&p->shared) == name)
+        if (!vitp_queue_open_shared(q, name, important) && VITP_ATOMIC_LOAD(&p->shared) == name)
             return NULL;
     }
     head->number = vitp_queue_thread(VITP_OS_THREAD_POINTER());
@@ -9190,7 +9204,7 @@ static bool vitp_queue_next(vit_queue *q, vitp_slot *s, uint32_t need)
             VITP_ATOMIC_STORE_RELEASE(&s->chunk->word, s->word | VITP_WORD_SEALED);
             s->filled = 1u;
         }
-        s->chunk = vitp_pool_take(p, (2u - s->filled) * vitp_pool_kept(p));
+        s->chunk = vitp_pool_take(p, vitp_queue_kept_own(q, s));
         if (s->chunk) {
             VITP_ATOMIC_STORE(&s->chunk->holder, VITP_HEAD_TAG(s->tag));
             s->filled = 0;
@@ -9220,6 +9234,13 @@ static VITP_INLINE vitp_head *vitp_queue_begin_own(vitp_slot *s, uintptr_t self,
     return vitp_queue_head(s->chunk, VITP_WORD_BYTES(s->word));
 }
 
+/* The shared chunk is not for threads that filled their own: they would crowd it whenever the queue
+   is full. */
+static VITP_INLINE bool vitp_queue_may_share(const vit_queue *q, const vitp_slot *s, bool important)
+{
+    return important || !s->filled || VITP_ATOMIC_LOAD(&q->no_barrier);
+}
+
 /* Nothing is to be had for a thread without a chunk: found by loads alone, so that a full queue
    costs a refusal little. False where that is not sure. */
 static VITP_INLINE bool vitp_queue_is_full(vit_queue *q, const vitp_slot *s, bool important)
@@ -9230,9 +9251,9 @@ static VITP_INLINE bool vitp_queue_is_full(vit_queue *q, const vitp_slot *s, boo
     if (VITP_ATOMIC_LOAD(&s->limit) != VITP_LIMIT_NONE) return false;
     taken = VITP_ATOMIC_LOAD(&p->taken);
     if ((int32_t)(VITP_ATOMIC_LOAD_ACQUIRE(&p->freed) - taken) >
-        (important ? 0 : (int32_t)vitp_pool_kept(p)))
+        (important ? 0 : (int32_t)vitp_queue_kept_shared(q)))
         return false;
-    if (s->filled && !important) return true;
+    if (!vitp_queue_may_share(q, s, important)) return true;
     name = VITP_ATOMIC_LOAD_ACQUIRE(&p->shared);
     if (name == 0) return true;
     c = vitp_pool_chunk(p, (name & 0xFFFFu) - 1u);
@@ -9240,8 +9261,7 @@ static VITP_INLINE bool vitp_queue_is_full(vit_queue *q, const vitp_slot *s, boo
            (VITP_ATOMIC_LOAD(&c->ticket) << 16 ^ name) <= 0xFFFFu;
 }
 
-/* With a new chunk, or in the shared one, which is not for threads that filled their own: they
-   would crowd it whenever the queue is full. */
+/* With a new chunk, or in the shared one. */
 static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t self, uint32_t size,
                                          bool important)
 {
@@ -9256,7 +9276,7 @@ static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t s
             place.head = vitp_queue_head(s->chunk, VITP_WORD_BYTES(s->word));
             return place;
         }
-        if (important || !s->filled)
+        if (vitp_queue_may_share(q, s, important))
             place.head = vitp_queue_reserve_shared(q, size, s, false, important);
     }
     if (!place.head)
@@ -9832,7 +9852,9 @@ static void vitp_queue_revoke(vit_queue *q)
             limit = VITP_LIMIT_WANTED;
         if (limit == VITP_LIMIT_WANTED) wanted++; /* also one that was busy the last time */
     }
-    if (wanted == 0 || !VITP_ATOMIC_HEAVY_BARRIER()) return;
+    if (wanted == 0) return;
+    VITP_ATOMIC_STORE(&q->no_barrier, VITP_ATOMIC_HEAVY_BARRIER() ? 0u : 1u);
+    if (VITP_ATOMIC_LOAD(&q->no_barrier)) return;
     for (i = 0; i < VITP_QUEUE_SLOTS; i++) {
         s = &q->places[i];
         limit = VITP_LIMIT_WANTED;

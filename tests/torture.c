@@ -252,7 +252,8 @@ static void judge_client(struct vit_client *t)
         blame(NOT_BALANCED, "accepted %lu, adopted %lu, delivered %lu, queued %lu",
               (unsigned long)vit_get_stats(t).accepted, (unsigned long)vit_get_stats(t).adopted,
               (unsigned long)vit_get_stats(t).delivered, (unsigned long)vit_get_stats(t).queued);
-    (void)vit_destroy(t, 200);
+    /* false: its transport hangs; it is asked again */
+    for (i = 0; i < 30 && !vit_destroy(t, 200); i++) sleep_ms(100);
 }
 
 static void judge_held(void)
@@ -281,8 +282,6 @@ static void judge(void)
     report->verdict = JUDGED;
     for (i = 0; i < CLIENTS_MAX; i++)
         if (clients[i]) any = true, judge_client(clients[i]);
-    /* a transport that hangs keeps what its client has left it until it returns */
-    for (i = 0; i < 3000 && held_count > 0; i++) sleep_ms(1);
     if (report->whole || (any && !is_holder)) judge_held();
 }
 
