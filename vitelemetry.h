@@ -9018,9 +9018,9 @@ static vitp_pool *vitp_pool_init(void *memory, uint32_t capacity)
 }
 
 /* What is kept back: an eighth for important records, and as much again from threads that have not
-   just filled a chunk, so that those of idle ones starve nobody. Where no chunk can be taken from an
-   idle thread, as much again from all threads, and the shared chunk needs half of it only: whatever
-   idle threads hold, the others have that one. */
+   just filled a chunk, so that those of idle ones starve nobody. Where no chunk can be taken from
+   an idle thread, as much again from all threads, and the shared chunk leaves half of it only:
+   whatever idle threads hold, the others have that one. */
 static uint32_t vitp_pool_kept(const vitp_pool *p)
 {
     return p->chunk_count >= 16u ? p->chunk_count / 8u : 1u;
