@@ -110,7 +110,7 @@ s/\(.*\)\n\(.*\)/\2\n\1/
 }')"
 plant 'no busy test in revoke' 1 10 "$(drop vitp_queue_revoke '&s->owner) & 1u')"
 plant 'no heavy barrier' 2 10 \
-    "$(change vitp_queue_revoke ' || !VITP_ATOMIC_HEAVY_BARRIER()' '')"
+    "$(change vitp_queue_revoke 'VITP_ATOMIC_HEAVY_BARRIER() ? 0u : 1u' '0u')"
 plant 'no light barrier, limit read early' 3 10 "$(within vitp_queue_push \
     '/STORE_PTR(&s->owner, self | 1u)/i\
     uint32_t limit = VITP_ATOMIC_LOAD(&s->limit);

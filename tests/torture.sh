@@ -32,6 +32,57 @@ build() { # folder of the header, folder of the programs, test
 "$CC" -std=gnu99 -Wall -Wextra -O1 -g $SAN -I. -c tests/torture.c -o "$D/torture.o" || exit 1
 
 passed=0 failed=0 injected=0 runs=0
+
+# ---- planted -------------------------------------------------------------------------------------
+
+live() { # folder of the header: a life of a client, again and again
+    rm -rf "$D/planted.data"
+    # shellcheck disable=SC2086
+    "$CC" -std=gnu99 -w -O1 -g $SAN -DVITP_OS_ETC='"/nonexistent"' -I"$1" -Itests -iquote "$1/tests" "$1/tests/torture_live.c" \
+        -o "$1/live" -pthread && XDG_RUNTIME_DIR=$PWD/$D/planted.run timeout 600 "$1/live" "$D/planted.data" 5 1 1 >"$1/log" 2>&1
+}
+
+plant() { # name, what is said of it, sed
+    folder=$D/planted
+    rm -rf $folder
+    mkdir -p $folder/tests
+    cp tests/torture.h tests/torture_live.c $folder/tests/
+    sed "$3" vitelemetry.h >$folder/vitelemetry.h
+    if cmp -s vitelemetry.h $folder/vitelemetry.h; then
+        echo "FAIL $1: nothing to plant it in"
+        failed=$((failed + 1))
+    elif live $folder; then
+        echo "FAIL $1: not found"
+        failed=$((failed + 1))
+    elif ! grep -qE "$2" $folder/log; then
+        echo "FAIL $1: ended otherwise"
+        tail -5 $folder/log
+        failed=$((failed + 1))
+    else
+        echo "ok   $1: $(grep -m1 -oE "$2" $folder/log)"
+        passed=$((passed + 1))
+    fi
+}
+
+if [ "${1:-}" = planted ]; then
+    mkdir -p "$D/planted.run"
+    chmod 700 "$D/planted.run"
+    plant 'a descriptor that stays open' 'kind 1 of line [0-9]*' \
+        '/^static vitp_os_read vitp_os_read_file/,/^}/s/^        how = VITP_OS_READ_LATER;/        return VITP_OS_READ_LATER;/'
+    plant 'memory that was not given' 'AddressSanitizer: SEGV|runtime error: [a-z ]*' \
+        '/^static vit_client \*vitp_client_take_memory/,/^}/s/if (!block) return NULL;//'
+    plant 'a lock that is left' 'kind 5 of line [0-9]*' '/^static bool vitp_client_take_system/,/^}/s/vitp_os_mutex_free(&t->lock);//'
+    plant 'a mapping that is left' 'kind 3 of line [0-9]*' \
+        '/^static void vitp_os_stack_begin/,/^}/s/VITP_OS(munmap)(memory, VITP_OS_STACK_BYTES);//'
+    plant 'an event that is counted twice' 'books' \
+        '/^static .*vitp_spool_count(/,/^}/s/(uintptr_t)n)/(uintptr_t)n + 1u)/'
+    echo "$passed passed, $failed failed"
+    [ $failed = 0 ] && [ $passed -gt 0 ]
+    exit
+fi
+
+# ---- every test ----------------------------------------------------------------------------------
+
 one() { # test: builds and runs; $D/NAME.log
     build . "$D" "$1" && TORTURE_TIME=$TIME TORTURE_SEED=$SEED "$D/test_$1"
 }

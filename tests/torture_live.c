@@ -2,7 +2,8 @@
    once or from then on, in this process: for machines that have no fork or no test library
    (Windows, emulated ones). tests/torture.c does the same to every unit test.
 
-   Usage: torture_live FOLDER [STEP [FIRST]]   every STEP-th call fails (1)
+   Usage: torture_live FOLDER [STEP [FIRST [MOST]]]
+     every STEP-th call fails (1), the first is FIRST (1); ends after MOST bad runs (10)
    Last line: `N passed, N failed`, of runs. */
 
 #include <stddef.h>
@@ -219,12 +220,14 @@ int main(int argc, char **argv)
     const char *folder = argc > 1 ? argv[1] : "torture_live.data";
     unsigned    step = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 1, runs = 0, at, ever;
     unsigned    first = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 1;
+    unsigned    most = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 10;
+    setvbuf(stdout, NULL, _IONBF, 0);
     if (step < 1) step = 1;
     (void)run(folder, 0, false);
     if (failures) return 1;
     printf("%u calls can fail\n", calls);
-    for (ever = 0; ever < 2 && failures < 10; ever++)
-        for (at = first + ever * (step / 2); failures < 10; at += step) {
+    for (ever = 0; ever < 2 && failures < most; ever++)
+        for (at = first + ever * (step / 2); failures < most; at += step) {
             runs++;
             if (!run(folder, at, ever != 0)) break; /* untouched */
         }
