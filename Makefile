@@ -125,7 +125,7 @@ torture-planted: deps ## answers to failures are taken out of copies of the head
 sanitizers-planted: deps deps-check deps-msan deps-memcheck ## each sanitizer must find a bug that is planted
 	@sh tests/plant_sanitizers.sh
 
-MSAN_UNIT = json sha256 ids events sampling otlp audit spool errors worker pool
+MSAN_UNIT = json sha256 ids events sampling audit spool errors
 msan: deps deps-msan ## the unit tests under MemorySanitizer
 	@mkdir -p $(B)/msan; for t in $(MSAN_UNIT); do \
 	    clang-19 -std=c99 -O1 -g -w -fsanitize=memory -fsanitize-memory-track-origins=2 -fno-sanitize-recover=all \

@@ -38,6 +38,8 @@ one() {
     step 'other machines' $MAKE emulate
     step 'Windows' env QUICK=1 $MAKE windows
     step 'lint' $MAKE lint
+    step 'fuzzing' $MAKE fuzz TIME=4
+    step 'failing calls' env ONLY='worker pool' $MAKE torture TIME=1
 }
 
 other() {
@@ -45,16 +47,14 @@ other() {
     step 'ThreadSanitizer' $MAKE tsan
     step 'MemorySanitizer' $MAKE msan
     step 'sanitizers find what is planted' $MAKE sanitizers-planted
-    step 'failing calls' env ONLY='worker spool pool consent' $MAKE torture TIME=1
-    step 'fuzzing' $MAKE fuzz TIME=4
     step 'killed, again and again' $MAKE crash-loop N=250
     step 'crashed, again and again' $MAKE crashes N=150
     step 'what the crash handler calls' $MAKE crash-handler
     step 'killed while they share a spool' $MAKE chaos N=125
     step 'the queue under load' $MAKE stress RECORDS=50000000
     step 'forked and unloaded, again and again' $MAKE rounds
-    step 'everything now and then' $MAKE soak MINUTES=1
-    step 'protections taken out' $MAKE failures-planted COUNT=6
+    step 'everything now and then' $MAKE soak MINUTES=0.5
+    step 'protections taken out' $MAKE failures-planted COUNT=5
 }
 
 begin=$(date +%s)

@@ -22,8 +22,8 @@ done
 wanted() { case " $ONLY " in *" $1 "*) true ;; *) false ;; esac; }
 
 build() { # target, folder of what it includes, program
-    std=c99
-    [ "$1" != scrub ] || std=c11
+    std='c99'
+    [ "$1" != scrub ] || std='c11'
     ${FUZZ_CC:-clang} -std=$std -g $flags -fno-sanitize-recover=all -Wno-unused-function \
         -I"$2" -I. "tests/fuzz/$1.c" -o "$3" -pthread
 }
@@ -54,6 +54,7 @@ fuzz() { # target, program, corpus, further options
     mkdir -p "$corpus" "$seeds"
     [ "$target" != scrub ] || lines "$seeds"
     [ ! -d tests/fuzz/seeds/$target ] || known=tests/fuzz/seeds/$target
+    # shellcheck disable=SC2046
     FUZZ_SEEDS=$seeds "$program" -timeout=20 -print_final_stats=1 -artifact_prefix=$D/$target- \
         $(options $target) "$@" "$corpus" $known "$seeds"
 }

@@ -73,7 +73,7 @@ if [ "${1:-}" = planted ]; then
         '/^static vit_client \*vitp_client_take_memory/,/^}/s/if (!block) return NULL;//'
     plant 'a lock that is left' 'kind 5 of line [0-9]*' '/^static bool vitp_client_take_system/,/^}/s/vitp_os_mutex_free(&t->lock);//'
     plant 'a mapping that is left' 'kind 3 of line [0-9]*' \
-        '/^static void vitp_os_stack_begin/,/^}/s/VITP_OS(munmap)(memory, VITP_OS_STACK_BYTES);//'
+        '/^static bool vitp_client_take_system/,/^}/s/vitp_os_page_free(&r->page);//'
     plant 'an event that is counted twice' 'books' \
         '/^static .*vitp_spool_count(/,/^}/s/(uintptr_t)n)/(uintptr_t)n + 1u)/'
     echo "$passed passed, $failed failed"
