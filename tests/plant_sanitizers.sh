@@ -1,6 +1,6 @@
 #!/bin/sh
 # plant_sanitizers.sh: each sanitizer, and valgrind, must find a bug that is planted into a copy of the
-# header, by a test that passes there without it.
+# header, by a test that passes there without it (QUICK=1: which is not looked at again).
 set -u
 D=build/planted-sanitizers
 passed=0 failed=0
@@ -41,7 +41,7 @@ one() { # name, compiler and switches, run by, test, says, sed
     with=$D/plain without=$D/planted
     command -v "${2%% *}" >/dev/null 2>&1 || { echo "not here: ${2%% *}"; return; }
     [ -z "$3" ] || command -v "${3%% *}" >/dev/null 2>&1 || { echo "not here: ${3%% *}"; return; }
-    if ! build $with "$2" "$4" || ! runs $with "$3"; then bad "$1: test_$4 does not pass as it is" $with/log; return; fi
+    if [ -z "${QUICK:-}" ] && { ! build $with "$2" "$4" || ! runs $with "$3"; }; then bad "$1: test_$4 does not pass as it is" $with/log; return; fi
     rm -rf $without
     cp -r $with $without
     sed "$6" vitelemetry.h >$without/vitelemetry.h
