@@ -133,7 +133,7 @@ msan: deps deps-msan ## the unit tests under MemorySanitizer
 	done
 	@sh tests/run.sh $(MSAN_UNIT:%=$(B)/msan/test_%)
 
-MEMCHECK_UNIT = events ids audit spool consent
+MEMCHECK_UNIT = events ids audit sampling
 memcheck: deps deps-memcheck $(MEMCHECK_UNIT:%=$(B)/tests/test_%) ## some of the unit tests under valgrind
 	@sh tests/memcheck.sh $(MEMCHECK_UNIT:%=$(B)/tests/test_%)
 

@@ -70,7 +70,7 @@ cells_c() {
     cell smoke '' "$machine_cc -std=c99 -O1 -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
     quick || cell smoke '' 'gcc -std=c99 -O2 -funsigned-char'
     quick || cell smoke '' 'gcc -std=c99 -O2 -fshort-enums'
-    quick || cell smoke '' 'gcc -std=c99 -O2 -flto'
+    quick || cell smoke '' 'gcc -std=c99 -O2 -flto=auto'
     cell smoke '' 'gcc -std=gnu99 -O0'
 }
 
@@ -200,8 +200,9 @@ cells_windows() {
             done
         done
         quick && continue
+        # gcc 12 takes NtCurrentTeb() of winnt.h, which reads at address 0 of another segment, for an error
         for c in 'gcc -std=c2x -O0' 'gcc -std=c11 -O3' 'g++ -std=c++20 -O2' 'g++ -std=c++23 -Os'; do
-            cell smoke $how "$m-w64-mingw32-$c -static"
+            cell smoke $how "$m-w64-mingw32-$c -static -Wno-array-bounds"
         done
     done
 }

@@ -1498,8 +1498,9 @@ static void test_repeated(void **state)
         online(&b);
         pump_for(t, 1000);
         assert_int_equal(vit_get_stats(t).spooled + vit_get_stats(t).queued, 0);
-        for (i = n; strcmp(b.w.calls[i].key, b.w.calls[0].key) != 0;) i++;
-        while (b.w.calls[i].status != 201) i++; /* the last of its tries */
+        for (i = n; i < b.w.count && strcmp(b.w.calls[i].key, b.w.calls[0].key) != 0;) i++;
+        while (i < b.w.count && b.w.calls[i].status != 201) i++; /* the last of its tries */
+        assert_true(i < b.w.count);
         assert_string_equal(b.w.calls[i].key, b.w.calls[0].key);
         decode(&first, b.w.calls[0].body, b.w.calls[0].size);
         decode(&later, b.w.calls[i].body, b.w.calls[i].size);
