@@ -55,6 +55,17 @@ TEST_FN void track_many(vit_client *t, unsigned first, unsigned count)
     }
 }
 
+/* The same while calls fail: some may be refused. In a child, too. */
+TEST_FN void try_many(vit_client *t, unsigned first, unsigned count)
+{
+    unsigned i;
+    char     name[24];
+    for (i = first; i < first + count; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        (void)track(t, name);
+    }
+}
+
 /* Each of form with 0, 1, ... arrived `times` times in requests that were answered by 2xx. */
 TEST_FN void assert_each(wire *w, const char *form, unsigned count, unsigned times)
 {

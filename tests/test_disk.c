@@ -161,17 +161,6 @@ static int disk_close(int fd)
 #include <sys/sysmacros.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 #define HOUR_NS (UINT64_C(3600) * 1000000000u)
 
 static int setup(void **state)

@@ -6,31 +6,31 @@
    Build: cc -std=c99 -I. tests/test_faults.c -o build/tests/test_faults -lcmocka -pthread */
 
 /* The header's calls go through these; the real ones are reached by their names in the library. */
-#define open        fault_open
-#define fstat       fault_fstat
-#define lstat       fault_lstat
-#define flock       fault_flock
-#define rename      fault_rename
-#define unlink      fault_unlink
-#define ftruncate   fault_ftruncate
-#define write       fault_write
-#define read        fault_read
-#define lseek       fault_lseek
-#define mkdir       fault_mkdir
-#define fchmod      fault_fchmod
-#define opendir     fault_opendir
-#define fsync       fault_fsync
-#define link        fault_link
-#define mmap        fault_mmap
-#define fallocate   fault_fallocate
-#define fstatfs     fault_fstatfs
-#define readdir     fault_readdir
-#define madvise     fault_madvise
-#define munmap      fault_munmap
-#define getcwd      fault_getcwd
-#define uname       fault_uname
-#define kill        fault_kill
-#define sigaltstack fault_sigaltstack
+#define open           fault_open
+#define fstat          fault_fstat
+#define lstat          fault_lstat
+#define flock          fault_flock
+#define rename         fault_rename
+#define unlink         fault_unlink
+#define ftruncate      fault_ftruncate
+#define write          fault_write
+#define read           fault_read
+#define lseek          fault_lseek
+#define mkdir          fault_mkdir
+#define fchmod         fault_fchmod
+#define opendir        fault_opendir
+#define fsync          fault_fsync
+#define link           fault_link
+#define mmap           fault_mmap
+#define fallocate      fault_fallocate
+#define fstatfs        fault_fstatfs
+#define readdir        fault_readdir
+#define madvise        fault_madvise
+#define munmap         fault_munmap
+#define getcwd         fault_getcwd
+#define uname          fault_uname
+#define kill           fault_kill
+#define sigaltstack    fault_sigaltstack
 #define pthread_create fault_pthread_create
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_IMPLEMENTATION
@@ -138,9 +138,9 @@ ssize_t fault_write(int fd, const void *data, size_t size)
     return -1;
 }
 
-int real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *),
-                        void *) __asm__("pthread_create");
-int fault_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int         real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+                                void *) __asm__("pthread_create");
+int         fault_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static bool no_thread_starts;
 int fault_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *),
                          void *argument)
@@ -149,16 +149,6 @@ int fault_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, vo
 }
 
 /* ---------------------------------------------------------------------------------------------- */
-
-static void try_many(vit_client *t, unsigned first, unsigned count)
-{
-    unsigned i;
-    char     name[24];
-    for (i = first; i < first + count; i++) {
-        snprintf(name, sizeof name, "f%u", i);
-        (void)track(t, name);
-    }
-}
 
 static void pump(vit_client *t)
 {

@@ -91,17 +91,6 @@ static long syscall_played(long number, ...)
 #include <linux/seccomp.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 /* ---- children -------------------------------------------------------------------------------- */
 
 /* In a child, where no assertion of the test's may be used. */
@@ -126,25 +115,6 @@ static int in_child(void (*act_fn)(bench *b), bench *b)
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static bool is_balanced(vit_client *t)
-{
-    vit_stats s = vit_get_stats(t);
-    uint64_t  dropped = 0;
-    size_t    i;
-    for (i = 0; i < VIT_DROP_COUNT; i++) dropped += s.dropped[i];
-    return s.accepted + s.adopted == s.delivered + s.queued + s.spooled + s.handed_over + dropped;
-}
-
-static void try_many(vit_client *t, unsigned first, unsigned count)
-{
-    unsigned i;
-    char     name[24];
-    for (i = first; i < first + count; i++) {
-        snprintf(name, sizeof name, "f%u", i);
-        (void)track(t, name);
-    }
 }
 
 static void pump(vit_client *t)

@@ -18,12 +18,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true /* memory is not given back at once, and exit() in a child looks for leaks */
-#else
-#define SANITIZED false
-#endif
-
 #define ROUNDS     150u
 #define DEADLOCK_S 300u /* of one test: then SIGALRM ends the program */
 
