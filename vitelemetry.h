@@ -1681,6 +1681,8 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_mutex, _cond, _wake   a lock, its condition, and an auto-reset event that never locks
    vitp_os_thread                one thread, with every signal blocked that is no crash
    VITP_OS_THREAD_POINTER        tells running threads apart at the cost of a load
+   vitp_os_hold_cancel, _let_cancel
+                                 in between a thread of the host's is not cancelled
    vitp_os_known                 names of user and machine that are taken out of texts
    vitp_os_heavy_barrier         see >>atomics; it does not reach other processes
    vitp_os_page                  memory that tells a forked child from its parent
@@ -3549,7 +3551,7 @@ static bool vitp_os_make_folder(const char *path)
 static bool vitp_os_may_grow(uint64_t size)
 {
     struct rlimit l;
-    return getrlimit(RLIMIT_FSIZE, &l) != 0 || l.rlim_cur == RLIM_INFINITY ||
+    return VITP_OS(getrlimit)(RLIMIT_FSIZE, &l) != 0 || l.rlim_cur == RLIM_INFINITY ||
            size <= (uint64_t)l.rlim_cur;
 }
 
@@ -4240,22 +4242,25 @@ static void vitp_log_tell_word(vitp_log *log, uint32_t i)
                                vitp_log_line_of(item)->text, log->logger.user);
 }
 
+/* False: another thread is telling. The callback may be where a thread is cancelled. */
+static bool vitp_log_tell_fresh(vitp_log *log)
+{
+    int       before = vitp_os_hold_cancel();
+    uintptr_t none = 0;
+    bool      mine = VITP_ATOMIC_CAS_PTR(&log->teller, &none, vitp_os_thread_id());
+    if (mine) {
+        vitp_log_tell_word(log, 0);
+        vitp_log_tell_word(log, 1);
+        VITP_ATOMIC_STORE_PTR(&log->teller, (uintptr_t)0);
+    }
+    vitp_os_let_cancel(before);
+    return mine;
+}
+
 /* One thread at a time tells; what others note meanwhile it tells as well. */
 static void vitp_log_tell(vitp_log *log)
 {
-    uintptr_t self, none = 0;
-    while (vitp_log_fresh(log, 0) | vitp_log_fresh(log, 1)) {
-        int before = vitp_os_hold_cancel();
-        self = vitp_os_thread_id();
-        none = 0;
-        if (VITP_ATOMIC_CAS_PTR(&log->teller, &none, self)) {
-            vitp_log_tell_word(log, 0);
-            vitp_log_tell_word(log, 1);
-            VITP_ATOMIC_STORE_PTR(&log->teller, (uintptr_t)0);
-        }
-        vitp_os_let_cancel(before);
-        if (none) return;
-    }
+    while ((vitp_log_fresh(log, 0) | vitp_log_fresh(log, 1)) && vitp_log_tell_fresh(log)) {}
 }
 
 /* ============================================================================================

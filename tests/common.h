@@ -46,7 +46,7 @@ static __attribute__((unused)) bool torture_destroy(vit_client *t, uint32_t time
 #define vit_destroy torture_destroy
 #endif
 
-/* 1: all is slower by far, memory is not given back at once, and exit() in a child looks for leaks. */
+/* 1: all is slower, memory is not given back at once, and exit() in a child looks for leaks. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)

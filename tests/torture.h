@@ -106,6 +106,7 @@ void torture_dies(void *client);
          : torture_pointer(TORTURE_MAPPING, mmap(at, size, __VA_ARGS__), __LINE__))
 #define TORTURE_munmap(at, size) \
     (torture_let_go(TORTURE_MAPPING, (unsigned long long)(uintptr_t)(at)), munmap(at, size))
+#define TORTURE_getrlimit(what, out)    TORTURE_INT(getrlimit, what, out)
 #define TORTURE_madvise(at, size, what) TORTURE_INT(madvise, at, size, what)
 
 #define TORTURE_ERROR(name, ...) (TORTURE_FAILS(name) ? errno : name(__VA_ARGS__))
