@@ -1668,8 +1668,16 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 #define VITP_ATOMIC_CAS_PTR(p, expected, v) VITP_ATOMIC_CAS(p, expected, v)
 #define VITP_ATOMIC_LIGHT_BARRIER()         __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define VITP_ATOMIC_HEAVY_BARRIER()         vitp_os_heavy_barrier()
+#if defined(__x86_64__) && !defined(__ILP32__)
+#define VITP_ATOMIC_ADD_OWN_PTR(p, v) __asm__("addq %1, %0" : "+m"(*(p)) : "er"((uint64_t)(v)))
+#endif
 #endif
 #endif /* !VITP_ATOMIC_LOAD */
+
+/* Where one thread alone adds, and its signal handlers. Not locked where one instruction adds. */
+#ifndef VITP_ATOMIC_ADD_OWN_PTR
+#define VITP_ATOMIC_ADD_OWN_PTR(p, v) ((void)VITP_ATOMIC_ADD_PTR((p), (v)))
+#endif
 
 /* ============================================================================================
    >>platform: everything that asks the operating system. Two blocks with the same functions,
@@ -1685,6 +1693,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
                                  in between a thread of the host's is not cancelled
    vitp_os_known                 names of user and machine that are taken out of texts
    vitp_os_heavy_barrier         see >>atomics; it does not reach other processes
+   vitp_os_has_sha256            what the processor can do
    vitp_os_page                  memory that tells a forked child from its parent
    vitp_os_read_file and others  whole small files, private to the user, no links followed
    vitp_os_admin_path, _hint_of, _ask_policy
@@ -1784,6 +1793,24 @@ typedef struct vitp_os_module {
     uintptr_t begin, end; /* of its code */
     char      name[40];
 } vitp_os_module;
+#endif
+
+/* Whether the processor has the instructions for SHA-256. CPUID, leaf 7: SHA; leaf 1: SSSE3 and
+   SSE4.1, which go with them. */
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(__ILP32__)
+#define VITP_OS_SHA256_X86
+static bool vitp_os_has_sha256(void)
+{
+    uint32_t a = 0, b, c = 0, d, sse;
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    if (a < 7) return false;
+    a = 1, c = 0;
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    sse = c;
+    a = 7, c = 0;
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return (b >> 29 & 1u) && (sse >> 9 & 1u) && (sse >> 19 & 1u);
+}
 #endif
 
 #if defined(VITELEMETRY_NO_THREADS) && !defined(VITP_OS_THREAD_POINTER)
@@ -2802,6 +2829,7 @@ static const char *vitp_os_error_name(int code)
 #include <pthread.h>
 #endif
 #if defined(__linux__)
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #elif defined(__APPLE__)
@@ -2977,6 +3005,17 @@ static inline uintptr_t vitp_os_thread_pointer(void)
 #define VITP_OS_THREAD_POINTER() ((uintptr_t)__builtin_thread_pointer())
 #else
 #define VITP_OS_THREAD_POINTER() ((uintptr_t)&errno)
+#endif
+#endif
+
+/* Every Apple processor of this kind has the instructions. */
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+#if defined(__APPLE__)
+#define VITP_OS_SHA256_ARM
+static bool vitp_os_has_sha256(void) { return true; }
+#elif defined(__linux__)
+#define VITP_OS_SHA256_ARM
+static bool vitp_os_has_sha256(void) { return getauxval(AT_HWCAP) >> 6 & 1u; } /* HWCAP_SHA2 */
 #endif
 #endif
 
@@ -4435,8 +4474,28 @@ static uint32_t vitp_sha256_word(const unsigned char *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* 4.2.2 */
+static const uint32_t vitp_sha256_k[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2
+};
+
+/* One round of 6.2.2, step 3. Names take the place of moves: the new a is in h, the new e in d. */
+#define VITP_SHA256_ROUND(a, b, c, d, e, f, g, h, word)                                       \
+    h += (vitp_sha256_rotate(e, 6) ^ vitp_sha256_rotate(e, 11) ^ vitp_sha256_rotate(e, 25)) + \
+         (g ^ (e & (f ^ g))) + (word);                                                        \
+    d += h;                                                                                   \
+    h += (vitp_sha256_rotate(a, 2) ^ vitp_sha256_rotate(a, 13) ^ vitp_sha256_rotate(a, 22)) + \
+         ((a & b) | (c & (a | b)))
+
 /* W of 6.2.2, step 1: expanded in place, 16 words at a time. */
-static uint32_t vitp_sha256_schedule(uint32_t w[16], unsigned t)
+static VITP_INLINE uint32_t vitp_sha256_schedule(uint32_t w[16], unsigned t)
 {
     uint32_t x = w[(t + 1u) & 15u], y = w[(t + 14u) & 15u];
     uint32_t s0 = vitp_sha256_rotate(x, 7) ^ vitp_sha256_rotate(x, 18) ^ (x >> 3);
@@ -4444,36 +4503,200 @@ static uint32_t vitp_sha256_schedule(uint32_t w[16], unsigned t)
     return w[t & 15u] += s0 + s1 + w[(t + 9u) & 15u];
 }
 
-static void vitp_sha256_block(uint32_t state[8], const unsigned char *block)
+#define VITP_SHA256_WORD(i)     (w[i] = vitp_sha256_word(data + 4 * (i))) + k[i]
+#define VITP_SHA256_SCHEDULE(i) vitp_sha256_schedule(w, i) + k[i]
+#define VITP_SHA256_EIGHT(WORD, i)                           \
+    VITP_SHA256_ROUND(a, b, c, d, e, f, g, h, WORD(i));      \
+    VITP_SHA256_ROUND(h, a, b, c, d, e, f, g, WORD(i + 1u)); \
+    VITP_SHA256_ROUND(g, h, a, b, c, d, e, f, WORD(i + 2u)); \
+    VITP_SHA256_ROUND(f, g, h, a, b, c, d, e, WORD(i + 3u)); \
+    VITP_SHA256_ROUND(e, f, g, h, a, b, c, d, WORD(i + 4u)); \
+    VITP_SHA256_ROUND(d, e, f, g, h, a, b, c, WORD(i + 5u)); \
+    VITP_SHA256_ROUND(c, d, e, f, g, h, a, b, WORD(i + 6u)); \
+    VITP_SHA256_ROUND(b, c, d, e, f, g, h, a, WORD(i + 7u))
+
+static void vitp_sha256_portable(uint32_t state[8], const unsigned char *data, size_t blocks)
 {
-    static const uint32_t k[64] = {
-        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
-        0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
-        0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
-        0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
-        0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
-        0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
-        0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116,
-        0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
-        0xc67178f2
-    };
-    uint32_t w[16], a = state[0], b = state[1], c = state[2], d = state[3];
-    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
-    unsigned t;
-    for (t = 0; t < 16; t++) w[t] = vitp_sha256_word(block + (size_t)4 * t);
-    for (t = 0; t < 64; t++) {
-        uint32_t s1 =
-            vitp_sha256_rotate(e, 6) ^ vitp_sha256_rotate(e, 11) ^ vitp_sha256_rotate(e, 25);
-        uint32_t t1 =
-            h + s1 + ((e & f) ^ (~e & g)) + k[t] + (t < 16 ? w[t] : vitp_sha256_schedule(w, t));
-        uint32_t s0 =
-            vitp_sha256_rotate(a, 2) ^ vitp_sha256_rotate(a, 13) ^ vitp_sha256_rotate(a, 22);
-        uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
-        h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
+    for (; blocks > 0; blocks--, data += 64) {
+        const uint32_t *k = vitp_sha256_k;
+        uint32_t        w[16], a = state[0], b = state[1], c = state[2], d = state[3];
+        uint32_t        e = state[4], f = state[5], g = state[6], h = state[7], i;
+        VITP_SHA256_EIGHT(VITP_SHA256_WORD, 0u);
+        VITP_SHA256_EIGHT(VITP_SHA256_WORD, 8u);
+        for (i = 0; i < 3; i++) {
+            k += 16;
+            VITP_SHA256_EIGHT(VITP_SHA256_SCHEDULE, 0u);
+            VITP_SHA256_EIGHT(VITP_SHA256_SCHEDULE, 8u);
+        }
+        state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+        state[4] += e, state[5] += f, state[6] += g, state[7] += h;
     }
-    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
-    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+}
+
+/* By the processor's own instructions, where it has them: asked at run time, so that no compiler
+   option is needed. Written in assembler, as compilers name these instructions differently, and
+   some only under an option. */
+#if defined(VITP_OS_SHA256_X86)
+typedef uint32_t vitp_sha256_four __attribute__((vector_size(16)));
+
+/* The state as these instructions want it. */
+typedef struct vitp_sha256_state {
+    vitp_sha256_four feba, hgdc;
+} vitp_sha256_state;
+
+static VITP_INLINE vitp_sha256_state vitp_sha256_pack(const uint32_t s[8])
+{
+    vitp_sha256_four  feba = { s[5], s[4], s[1], s[0] }, hgdc = { s[7], s[6], s[3], s[2] };
+    vitp_sha256_state packed;
+    packed.feba = feba;
+    packed.hgdc = hgdc;
+    return packed;
+}
+
+static VITP_INLINE void vitp_sha256_unpack(uint32_t s[8], const vitp_sha256_state *packed)
+{
+    s[0] = packed->feba[3], s[1] = packed->feba[2], s[4] = packed->feba[1], s[5] = packed->feba[0];
+    s[2] = packed->hgdc[3], s[3] = packed->hgdc[2], s[6] = packed->hgdc[1], s[7] = packed->hgdc[0];
+}
+
+static VITP_INLINE vitp_sha256_four vitp_sha256_load(const unsigned char *data)
+{
+    static const unsigned char swap[16] = { 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12 };
+    vitp_sha256_four           m, order;
+    memcpy(&m, data, 16);
+    memcpy(&order, swap, 16);
+    __asm__("pshufb %1, %0" : "+x"(m) : "x"(order));
+    return m;
+}
+
+/* Four rounds; m: words and constants. */
+static VITP_INLINE void vitp_sha256_rounds(vitp_sha256_state *s, vitp_sha256_four m)
+{
+    __asm__("sha256rnds2 %2, %1, %0" : "+x"(s->hgdc) : "x"(s->feba), "Yz"(m));
+    __asm__("pshufd $14, %1, %0" : "=x"(m) : "x"(m));
+    __asm__("sha256rnds2 %2, %1, %0" : "+x"(s->feba) : "x"(s->hgdc), "Yz"(m));
+}
+
+/* The four words behind a, b, c, d. */
+static VITP_INLINE vitp_sha256_four vitp_sha256_next(vitp_sha256_four a, vitp_sha256_four b,
+                                                     vitp_sha256_four c, vitp_sha256_four d)
+{
+    vitp_sha256_four middle = d;
+    __asm__("sha256msg1 %1, %0" : "+x"(a) : "x"(b));
+    __asm__("palignr $4, %1, %0" : "+x"(middle) : "x"(c));
+    a += middle;
+    __asm__("sha256msg2 %1, %0" : "+x"(a) : "x"(d));
+    return a;
+}
+
+static VITP_INLINE void vitp_sha256_sum(vitp_sha256_state *s, const vitp_sha256_state *was)
+{
+    s->feba += was->feba;
+    s->hgdc += was->hgdc;
+}
+#elif defined(VITP_OS_SHA256_ARM)
+typedef uint32_t vitp_sha256_four __attribute__((vector_size(16)));
+
+typedef struct vitp_sha256_state {
+    vitp_sha256_four abcd, efgh;
+} vitp_sha256_state;
+
+static VITP_INLINE vitp_sha256_state vitp_sha256_pack(const uint32_t s[8])
+{
+    vitp_sha256_state packed;
+    memcpy(&packed.abcd, s, 16);
+    memcpy(&packed.efgh, s + 4, 16);
+    return packed;
+}
+
+static VITP_INLINE void vitp_sha256_unpack(uint32_t s[8], const vitp_sha256_state *packed)
+{
+    memcpy(s, &packed->abcd, 16);
+    memcpy(s + 4, &packed->efgh, 16);
+}
+
+static VITP_INLINE vitp_sha256_four vitp_sha256_load(const unsigned char *data)
+{
+    vitp_sha256_four m;
+    memcpy(&m, data, 16);
+    __asm__("rev32 %0.16b, %0.16b" : "+w"(m));
+    return m;
+}
+
+#define VITP_SHA256_ASM(text) ".arch_extension crypto\n\t" text
+
+/* Four rounds; m: words and constants. */
+static VITP_INLINE void vitp_sha256_rounds(vitp_sha256_state *s, vitp_sha256_four m)
+{
+    vitp_sha256_four abcd = s->abcd;
+    __asm__(VITP_SHA256_ASM("sha256h %q0, %q1, %2.4s") : "+w"(s->abcd) : "w"(s->efgh), "w"(m));
+    __asm__(VITP_SHA256_ASM("sha256h2 %q0, %q1, %2.4s") : "+w"(s->efgh) : "w"(abcd), "w"(m));
+}
+
+/* The four words behind a, b, c, d. */
+static VITP_INLINE vitp_sha256_four vitp_sha256_next(vitp_sha256_four a, vitp_sha256_four b,
+                                                     vitp_sha256_four c, vitp_sha256_four d)
+{
+    __asm__(VITP_SHA256_ASM("sha256su0 %0.4s, %1.4s") : "+w"(a) : "w"(b));
+    __asm__(VITP_SHA256_ASM("sha256su1 %0.4s, %1.4s, %2.4s") : "+w"(a) : "w"(c), "w"(d));
+    return a;
+}
+
+static VITP_INLINE void vitp_sha256_sum(vitp_sha256_state *s, const vitp_sha256_state *was)
+{
+    s->abcd += was->abcd;
+    s->efgh += was->efgh;
+}
+#endif
+
+#if defined(VITP_OS_SHA256_X86) || defined(VITP_OS_SHA256_ARM)
+static VITP_INLINE vitp_sha256_four vitp_sha256_keyed(vitp_sha256_four m, unsigned i)
+{
+    vitp_sha256_four k;
+    memcpy(&k, vitp_sha256_k + 4 * i, 16);
+    return m + k;
+}
+
+static void vitp_sha256_by_instructions(uint32_t state[8], const unsigned char *data, size_t blocks)
+{
+    vitp_sha256_state s = vitp_sha256_pack(state);
+    for (; blocks > 0; blocks--, data += 64) {
+        const vitp_sha256_state was = s;
+        vitp_sha256_four        m0 = vitp_sha256_load(data), m1 = vitp_sha256_load(data + 16);
+        vitp_sha256_four        m2 = vitp_sha256_load(data + 32), m3 = vitp_sha256_load(data + 48);
+        unsigned                i;
+        for (i = 0; i < 16; i += 4) {
+            vitp_sha256_rounds(&s, vitp_sha256_keyed(m0, i));
+            vitp_sha256_rounds(&s, vitp_sha256_keyed(m1, i + 1));
+            vitp_sha256_rounds(&s, vitp_sha256_keyed(m2, i + 2));
+            vitp_sha256_rounds(&s, vitp_sha256_keyed(m3, i + 3));
+            if (i == 12) break;
+            m0 = vitp_sha256_next(m0, m1, m2, m3);
+            m1 = vitp_sha256_next(m1, m2, m3, m0);
+            m2 = vitp_sha256_next(m2, m3, m0, m1);
+            m3 = vitp_sha256_next(m3, m0, m1, m2);
+        }
+        vitp_sha256_sum(&s, &was);
+    }
+    vitp_sha256_unpack(state, &s);
+}
+#endif
+
+static void vitp_sha256_blocks(uint32_t state[8], const unsigned char *data, size_t blocks)
+{
+#if defined(VITP_OS_SHA256_X86) || defined(VITP_OS_SHA256_ARM)
+    static uint32_t way; /* 0: not asked yet, 1: portable, 2: by instructions */
+    uint32_t        known = VITP_ATOMIC_LOAD(&way);
+    if (VITP_UNLIKELY(known == 0)) {
+        known = vitp_os_has_sha256() ? 2u : 1u;
+        VITP_ATOMIC_STORE(&way, known);
+    }
+    if (known == 2u) {
+        vitp_sha256_by_instructions(state, data, blocks);
+        return;
+    }
+#endif
+    vitp_sha256_portable(state, data, blocks);
 }
 
 static void vitp_sha256_begin(vitp_sha256 *s)
@@ -4494,12 +4717,12 @@ static void vitp_sha256_add(vitp_sha256 *s, const void *data, size_t size)
         part = size < 64 - held ? size : 64 - held;
         memcpy(s->block + held, p, part);
         if (held + part < 64) return;
-        vitp_sha256_block(s->state, s->block);
+        vitp_sha256_blocks(s->state, s->block, 1);
         p += part;
         size -= part;
     }
-    for (; size >= 64; p += 64, size -= 64) vitp_sha256_block(s->state, p);
-    if (size) memcpy(s->block, p, size);
+    if (size >= 64) vitp_sha256_blocks(s->state, p, size / 64);
+    if (size & 63u) memcpy(s->block, p + (size & ~(size_t)63u), size & 63u);
 }
 
 static void vitp_sha256_add_text(vitp_sha256 *s, const char *text)
@@ -9403,6 +9626,19 @@ static VITP_NOINLINE vitp_place vitp_queue_place(vit_queue *q, uint32_t size, bo
     return place;
 }
 
+/* The frequent case alone: room in the chunk that this thread has. NULL: it is not that. */
+static VITP_INLINE vitp_head *vitp_queue_try(vit_queue *q, uint32_t size, vitp_slot **slot)
+{
+    uintptr_t  self = VITP_OS_THREAD_POINTER();
+    vitp_slot *s = vitp_queue_slot(q, self);
+    vitp_head *head;
+    *slot = s;
+    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD_PTR(&s->owner) != self)) return NULL;
+    head = vitp_queue_begin_own(s, self, vitp_queue_need(size));
+    if (VITP_UNLIKELY(!head)) VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
+    return head;
+}
+
 /* The same, without a call in the frequent case. */
 static VITP_INLINE vitp_place vitp_queue_begin(vit_queue *q, uint32_t size)
 {
@@ -10579,6 +10815,7 @@ typedef struct vitp_type {
     uintptr_t schema;  /* const vit_schema *; claimed once by compare-and-swap */
     uint32_t  verdict; /* cached: turn of the seed, rate, kind of seed, kept (VITP_VERDICT_*) */
     uint32_t  bound;   /* bytes that a record never exceeds; 0: not known (yet), or large */
+    uint32_t  plain;   /* the same where the members are labels and numbers alone, or 0 */
 } vitp_type;
 
 #define VITP_VERDICT_KEEP      1u
@@ -10625,6 +10862,14 @@ typedef struct vitp_seen {
     uint32_t place; /* the word there, as long as the place is this error's */
 } vitp_seen;
 
+/* Events that were refused, as one thread counts them: without a locked instruction. */
+#define VITP_TALLIES 16u /* power of two */
+typedef struct vitp_tally {
+    uintptr_t owner; /* thread pointer; claimed once. A thread that has it after another goes on */
+    uintptr_t disabled, sampled;
+    uintptr_t unused[5]; /* a cache line to itself, by size */
+} vitp_tally;
+
 typedef struct vitp_recorder {
     /* constant after vit_create */
     vit_queue      *queue;
@@ -10651,7 +10896,8 @@ typedef struct vitp_recorder {
     vitp_seen    seen[VITP_REPEATS_MAX];
     uint32_t     sleeping; /* 1: the consumer waits and may be woken */
     vitp_os_wake wake;
-    uintptr_t    disabled, sampled, full, invalid, truncated;
+    vitp_tally   tallies[VITP_TALLIES];
+    uintptr_t    disabled, sampled, full, invalid, truncated; /* but for what is in the tallies */
 } vitp_recorder;
 
 #define VITP_RECORD_IN_PLACE   512u /* larger records are put together on the stack */
@@ -10824,21 +11070,42 @@ static VITP_NOINLINE size_t vitp_record_long_label(vitp_encoder *e, const char *
 }
 
 /* Measures and copies in one pass: labels are short, and a call for each would cost more. Returns
-   the record's size with it. */
-static VITP_INLINE uint32_t vitp_record_label(vitp_encoder *e, uint32_t at, const char *text)
+   the bytes of it, at most 2 + VITP_LABEL_MAX. */
+static VITP_INLINE uint32_t vitp_record_label_at(vitp_encoder *e, unsigned char *out,
+                                                 const char *text)
 {
-    unsigned char *out = e->data + at;
-    size_t         size = 0;
+    unsigned char *to = out + 2, *end = to + VITP_LABEL_MAX;
     uint16_t       mark = VITP_RECORD_ABSENT;
-    if (!vitp_record_room(e, at, text ? 2u + VITP_LABEL_MAX : 2u)) return at;
     if (text) {
-        for (; size < VITP_LABEL_MAX && text[size]; size++)
-            out[2 + size] = (unsigned char)text[size];
-        if (text[size]) size = vitp_record_long_label(e, text, out + 2); /* it goes on */
-        mark = (uint16_t)size;
+        const unsigned char *from = (const unsigned char *)text;
+        for (; to < end; to += 4, from += 4) { /* the NUL is written over by what follows */
+            if ((to[0] = from[0]) == 0) break;
+            if ((to[1] = from[1]) == 0) {
+                to += 1;
+                break;
+            }
+            if ((to[2] = from[2]) == 0) {
+                to += 2;
+                break;
+            }
+            if ((to[3] = from[3]) == 0) {
+                to += 3;
+                break;
+            }
+        }
+        if (VITP_UNLIKELY(to == end && *from)) /* it goes on */
+            to = out + 2 + vitp_record_long_label(e, text, out + 2);
+        mark = (uint16_t)(to - out - 2);
     }
     memcpy(out, &mark, 2);
-    return at + 2u + (uint32_t)size;
+    return (uint32_t)(to - out);
+}
+
+/* Returns the record's size with it. */
+static VITP_INLINE uint32_t vitp_record_label(vitp_encoder *e, uint32_t at, const char *text)
+{
+    if (!vitp_record_room(e, at, text ? 2u + VITP_LABEL_MAX : 2u)) return at;
+    return at + vitp_record_label_at(e, e->data + at, text);
 }
 
 static void vitp_record_text(vitp_encoder *e, const char *text)
@@ -11068,19 +11335,27 @@ static bool vitp_record_is_text(vit_kind kind)
     return kind != VIT_INT && kind != VIT_REAL && kind != VIT_FLAG && kind != VIT_MS;
 }
 
-/* Returns the record's size with it. The bytes of a REAL are copied as they are. */
+/* Returns the bytes of it. Those of a REAL are copied as they are. */
+static VITP_INLINE uint32_t vitp_record_number_at(const vitp_encoder *e, unsigned char *out,
+                                                  vit_kind kind, const void *field)
+{
+    int64_t number;
+    if (kind == VIT_FLAG) {
+        *out = *(const bool *)field ? 1 : 0;
+        return 1;
+    }
+    memcpy(&number, field, 8);
+    if (kind == VIT_MS && VITP_UNLIKELY(number == VIT_SINCE_OP)) number = vitp_record_since(e->op);
+    memcpy(out, &number, 8);
+    return 8;
+}
+
+/* Returns the record's size with it. */
 static VITP_INLINE uint32_t vitp_record_number(vitp_encoder *e, uint32_t at, vit_kind kind,
                                                const void *field)
 {
-    int64_t       number;
-    unsigned char flag;
-    if (kind == VIT_FLAG) {
-        flag = *(const bool *)field ? 1 : 0;
-        return vitp_record_append(e, at, &flag, 1);
-    }
-    memcpy(&number, field, 8);
-    if (kind == VIT_MS && number == VIT_SINCE_OP) number = vitp_record_since(e->op);
-    return vitp_record_append(e, at, &number, 8);
+    if (!vitp_record_room(e, at, kind == VIT_FLAG ? 1 : 8)) return at;
+    return at + vitp_record_number_at(e, e->data + at, kind, field);
 }
 
 /* This machine's value where the host gave none. */
@@ -11092,6 +11367,19 @@ static const void *vitp_record_machine(const vitp_machine *m, const char *name, 
     if (strcmp(name, "cpu_count") == 0 && *(const int64_t *)field == 0) return &m->cpu_count;
     if (strcmp(name, "ram_gb") == 0 && *(const int64_t *)field == 0) return &m->ram_gb;
     return field;
+}
+
+/* Labels and numbers alone, where there is room for all of them. Returns where they end. */
+static VITP_INLINE unsigned char *vitp_record_plain(vitp_encoder *e, unsigned char *out,
+                                                    const vit_schema *schema, const void *event)
+{
+    const vit_member *m = schema->members, *end = m + schema->member_count;
+    for (; m < end; m++) {
+        const void *field = (const char *)event + m->offset;
+        if (m->kind == VIT_LABEL) out += vitp_record_label_at(e, out, *(const char *const *)field);
+        else out += vitp_record_number_at(e, out, m->kind, field);
+    }
+    return out;
 }
 
 static void vitp_record_members(vitp_encoder *e, const vit_schema *schema, const void *event)
@@ -11236,6 +11524,17 @@ static uint32_t vitp_type_bound(const vit_schema *schema)
     return schema->flags & VIT_ROW_AT_LINE || bound > VITP_RECORD_IN_PLACE ? 0 : bound;
 }
 
+/* The same where vitp_record_quickly may do all of it. */
+static uint32_t vitp_type_plain(const vit_schema *schema)
+{
+    uint32_t i;
+    if (schema->flags & ~VIT_ROW_CORRELATED) return 0;
+    for (i = 0; i < schema->member_count; i++)
+        if (schema->members[i].kind != VIT_LABEL && vitp_record_is_text(schema->members[i].kind))
+            return 0;
+    return vitp_type_bound(schema);
+}
+
 #define VITP_TYPE_FOREIGN ((uintptr_t)1u) /* in place of a schema: another process has the slot */
 
 /* Gives a free slot to a schema, unless it is malformed or another takes the slot. */
@@ -11255,9 +11554,18 @@ static VITP_NOINLINE bool vitp_type_take(vitp_recorder *r, vitp_type *type,
     }
     if (published == VITP_PUBLISHED_OTHER)
         (void)VITP_ATOMIC_CAS_PTR(&type->schema, &held, VITP_TYPE_FOREIGN);
-    else if (VITP_ATOMIC_CAS_PTR(&type->schema, &held, (uintptr_t)schema))
+    else if (VITP_ATOMIC_CAS_PTR(&type->schema, &held, (uintptr_t)schema)) {
         VITP_ATOMIC_STORE_RELEASE(&type->bound, vitp_type_bound(schema));
+        VITP_ATOMIC_STORE_RELEASE(&type->plain, vitp_type_plain(schema));
+    }
     return true;
+}
+
+/* Index of the first of the slots in which a schema may be. */
+static VITP_INLINE uint32_t vitp_type_first(const vit_schema *schema)
+{
+    uint32_t hash = (uint32_t)((uintptr_t)schema >> 3) * 0x9E3779B1u;
+    return hash >> 16 & (VITP_TYPES_MAX - 1u);
 }
 
 /* The slot of a schema, which takes one at its first event. NULL: none is left, or the schema is
@@ -11265,7 +11573,7 @@ static VITP_NOINLINE bool vitp_type_take(vitp_recorder *r, vitp_type *type,
 static vitp_type *vitp_type_of(vitp_recorder *r, const vit_schema *schema)
 {
     uintptr_t key = (uintptr_t)schema;
-    uint32_t  first = (uint32_t)(key >> 3) * 0x9E3779B1u >> 16, i;
+    uint32_t  first = vitp_type_first(schema), i;
     for (i = 0; i < VITP_TYPES_MAX; i++) {
         vitp_type *type = &r->types[(first + i) & (VITP_TYPES_MAX - 1u)];
         if (VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema) == key) return type;
@@ -11279,13 +11587,44 @@ static vitp_type *vitp_type_of(vitp_recorder *r, const vit_schema *schema)
 
 /* ---- the way of an event ----------------------------------------------------------------- */
 
+/* This thread's tally. NULL: others have its place. */
+static VITP_INLINE vitp_tally *vitp_record_tally(vitp_recorder *r)
+{
+    uintptr_t   self = VITP_OS_THREAD_POINTER(), none = 0;
+    uint32_t    hash = (uint32_t)(self >> 6) * 0x9E3779B1u >> 16;
+    vitp_tally *tally = &r->tallies[hash & (VITP_TALLIES - 1u)];
+    if (VITP_LIKELY(VITP_ATOMIC_LOAD_PTR(&tally->owner) == self)) return tally;
+    if (VITP_ATOMIC_LOAD_PTR(&tally->owner) != 0) return NULL;
+    return VITP_ATOMIC_CAS_PTR(&tally->owner, &none, self) ? tally : NULL;
+}
+
+/* By the user's decision or by sampling: what a program may do all the time costs next to
+   nothing. */
+static VITP_INLINE vit_status vitp_record_pass(vitp_recorder *r, vit_status status)
+{
+    vitp_tally *tally = vitp_record_tally(r);
+    bool        sampled = status == VIT_SAMPLED_OUT;
+    if (VITP_LIKELY(tally))
+        VITP_ATOMIC_ADD_OWN_PTR(sampled ? &tally->sampled : &tally->disabled, 1u);
+    else (void)VITP_ATOMIC_ADD_PTR(sampled ? &r->sampled : &r->disabled, 1u);
+    return status;
+}
+
+static void vitp_record_passed(const vitp_recorder *r, uint64_t *disabled, uint64_t *sampled)
+{
+    uint32_t i;
+    *disabled = VITP_ATOMIC_LOAD_PTR(&r->disabled);
+    *sampled = VITP_ATOMIC_LOAD_PTR(&r->sampled);
+    for (i = 0; i < VITP_TALLIES; i++) {
+        *disabled += VITP_ATOMIC_LOAD_PTR(&r->tallies[i].disabled);
+        *sampled += VITP_ATOMIC_LOAD_PTR(&r->tallies[i].sampled);
+    }
+}
+
 static vit_status vitp_record_refuse(vitp_recorder *r, vit_status status)
 {
-    uintptr_t *counter = status == VIT_DISABLED      ? &r->disabled
-                         : status == VIT_SAMPLED_OUT ? &r->sampled
-                         : status == VIT_QUEUE_FULL  ? &r->full
-                                                     : &r->invalid;
-    (void)VITP_ATOMIC_ADD_PTR(counter, 1u);
+    if (status == VIT_DISABLED || status == VIT_SAMPLED_OUT) (void)vitp_record_pass(r, status);
+    else (void)VITP_ATOMIC_ADD_PTR(status == VIT_QUEUE_FULL ? &r->full : &r->invalid, 1u);
     if (status == VIT_QUEUE_FULL) vitp_log_note(&r->log, VIT_LOG_QUEUE_FULL);
     vitp_log_tell(&r->log);
     return status;
@@ -11448,6 +11787,67 @@ static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_sche
     bound = name || error ? 0 : VITP_ATOMIC_LOAD_ACQUIRE(&type->bound);
     if (bound && !vitp_os_page_forked(&r->page)) place = vitp_queue_begin(r->queue, bound);
     return place.head ? vitp_record_in_place(&from, place, bound) : vitp_record_on_stack(&from);
+}
+
+/* The frequent case of the frequent events: usage, of labels and numbers, whose fate is decided,
+   and for which this thread has room in the queue. True: *status is what became of it. */
+static VITP_INLINE bool vitp_record_quickly(vitp_recorder *r, const vit_schema *schema,
+                                            const void *event, vit_status *status)
+{
+    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
+    uint32_t                 index = vitp_type_first(schema), verdict, bound, turn;
+    vitp_type               *type = &r->types[index];
+    unsigned char            own_id[16], *out;
+    const vit_op            *op = *(const vit_op *const *)event;
+    vitp_encoder             e;
+    vitp_head               *head;
+    vitp_slot               *slot;
+    if (VITP_UNLIKELY(vitp_os_page_forked(&r->page))) return false;
+    if (VITP_UNLIKELY(!(VITP_ATOMIC_LOAD(&r->permission) & VITP_MAY_USAGE))) {
+        if (schema->flags & VIT_ROW_ERROR) return false;
+        *status = vitp_record_pass(r, VIT_DISABLED);
+        return true;
+    }
+    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema) != (uintptr_t)schema))
+        return false;
+    bound = VITP_ATOMIC_LOAD_ACQUIRE(&type->plain);
+    turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn);
+    verdict = VITP_ATOMIC_LOAD(&type->verdict);
+    if (VITP_UNLIKELY(!bound || (verdict >> 12) != (turn & VITP_VERDICT_TURN_MASK))) return false;
+    if ((verdict & VITP_VERDICT_CHOICE) != VITP_VERDICT_ALWAYS) {
+        if (verdict & VITP_VERDICT_KEEP || r->sampling == VIT_SAMPLE_FLOW) return false;
+        *status = vitp_record_pass(r, VIT_SAMPLED_OUT);
+        return true;
+    }
+    head = vitp_queue_try(r->queue, bound, &slot);
+    if (VITP_UNLIKELY(!head)) return false;
+    e.recorder = r;
+    e.op = op;
+    e.cut = e.closed = false;
+    if (!op && schema->flags & VIT_ROW_CORRELATED) vitp_id_next(r->ids, own_id);
+    vitp_record_fill(r, (vitp_record_head *)(void *)(head + 1), &always,
+                     op                                   ? op->correlation_id
+                     : schema->flags & VIT_ROW_CORRELATED ? own_id
+                                                          : NULL,
+                     index, 0, 0);
+    out = (unsigned char *)(head + 1) + sizeof(vitp_record_head);
+    out = vitp_record_plain(&e, out, schema, event);
+    vitp_queue_commit_own(slot, slot->chunk, head, slot->word,
+                          (uint32_t)(out - (unsigned char *)(head + 1)), VITP_OS_THREAD_POINTER());
+    *status = VITP_LIKELY(!e.cut) ? VIT_OK : vitp_record_truncated(&e);
+    return true;
+}
+
+/* Every case but the frequent one. */
+static VITP_NOINLINE vit_status vitp_record_slowly(vitp_recorder *r, const vit_schema *schema,
+                                                   const void *event)
+{
+    bool error = schema && (schema->flags & VIT_ROW_ERROR);
+    if (!vitp_record_allowed(r, error ? VITP_MAY_ERRORS : VITP_MAY_USAGE))
+        return vitp_record_pass(r, VIT_DISABLED);
+    if (schema && event) return vitp_record_event(r, schema, NULL, event);
+    vitp_log_note(&r->log, VIT_LOG_VALUE_INVALID);
+    return vitp_record_refuse(r, VIT_INVALID);
 }
 
 /* ---- events of the client's own: put together by hand, as ad-hoc ones ---------------------- */
@@ -18804,8 +19204,7 @@ vit_stats vit_get_stats(const vit_client *t)
     for (i = 0; i < VIT_DROP_COUNT; i++)
         s.dropped[i] =
             VITP_ATOMIC_LOAD_PTR(&t->dropped[i]) + VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[i]);
-    s.refused_disabled = VITP_ATOMIC_LOAD_PTR(&r->disabled);
-    s.refused_sampled = VITP_ATOMIC_LOAD_PTR(&r->sampled);
+    vitp_record_passed(r, &s.refused_disabled, &s.refused_sampled);
     s.refused_full = VITP_ATOMIC_LOAD_PTR(&r->full);
     s.refused_invalid = VITP_ATOMIC_LOAD_PTR(&r->invalid);
     s.truncated = VITP_ATOMIC_LOAD_PTR(&r->truncated);
@@ -18822,14 +19221,12 @@ vit_stats vit_get_stats(const vit_client *t)
 vit_status vit_track_schema(vit_client *t, const vit_schema *schema, const void *event)
 {
     vitp_recorder *r;
-    bool           error = schema && (schema->flags & VIT_ROW_ERROR);
+    vit_status     status;
     if (!t) return VIT_DISABLED;
     r = &t->recorder;
-    if (!vitp_record_allowed(r, error ? VITP_MAY_ERRORS : VITP_MAY_USAGE))
-        return vitp_record_refuse(r, VIT_DISABLED);
-    if (schema && event) return vitp_record_event(r, schema, NULL, event);
-    vitp_log_note(&r->log, VIT_LOG_VALUE_INVALID);
-    return vitp_record_refuse(r, VIT_INVALID);
+    if (VITP_LIKELY(schema && event && vitp_record_quickly(r, schema, event, &status)))
+        return status;
+    return vitp_record_slowly(r, schema, event);
 }
 
 #define VITP_DEFINE_ROW(event, text, rate, flags, MEMBERS) \
@@ -19121,8 +19518,10 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_ATOMIC_CAS_PTR
 #undef VITP_ATOMIC_LIGHT_BARRIER
 #undef VITP_ATOMIC_HEAVY_BARRIER
+#undef VITP_ATOMIC_ADD_OWN_PTR
 #undef VITP_OS
 #undef VITP_POOL_PATH_MAX
+#undef VITP_OS_SHA256_X86
 #undef VITP_OS_THREAD_POINTER
 #undef VITP_OS_REGISTRY_ANY
 #undef VITP_OS_TRIES
@@ -19132,11 +19531,17 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS_ETC
 #undef VITP_OS_ADMIN
 #undef VITP_OS_CLOCK_NS
+#undef VITP_OS_SHA256_ARM
 #undef VITP_OS_POPULATE
 #undef VITP_OS_POOL_KEEPS_SPACE
 #undef VITP_OS_SIGNALS
 #undef VITP_OS_SIGNAL_COUNT
 #undef VITP_TEXT_BAD
+#undef VITP_SHA256_ROUND
+#undef VITP_SHA256_WORD
+#undef VITP_SHA256_SCHEDULE
+#undef VITP_SHA256_EIGHT
+#undef VITP_SHA256_ASM
 #undef VITP_SCRUB_SET
 #undef VITP_SCRUB_LOWER
 #undef VITP_SCRUB_UPPER
@@ -19226,6 +19631,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_VERDICT_TURN
 #undef VITP_VERDICT_TURN_MASK
 #undef VITP_VERDICT_DEFAULT
+#undef VITP_TALLIES
 #undef VITP_RECORD_IN_PLACE
 #undef VITP_RECORD_ADHOC
 #undef VITP_RECORD_CORRELATED

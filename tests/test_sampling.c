@@ -8,6 +8,8 @@
 
 #include "common.h"
 
+#include <sys/time.h>
+
 static logs the_logs;
 
 static vit_client *client(vit_sampling sampling)
@@ -465,6 +467,60 @@ static void test_many_rates(void **state)
     end(t);
 }
 
+/* ---- how many were refused is counted exactly, by whatever threads and handlers -------------- */
+
+#define REFUSED_EACH    20000u
+#define REFUSED_THREADS 40u /* more than there are tallies */
+
+static vit_client           *refused_client;
+static volatile sig_atomic_t refused_in_handler;
+
+static void on_alarm(int number)
+{
+    (void)number;
+    if (track_query(refused_client, NULL) == VIT_SAMPLED_OUT) refused_in_handler++;
+}
+
+static void *refuse_many(void *argument)
+{
+    unsigned i;
+    (void)argument;
+    for (i = 0; i < REFUSED_EACH; i++) (void)track_query(refused_client, NULL);
+    return NULL;
+}
+
+static void test_refused_by_many(void **state)
+{
+    struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
+    struct sigaction action, before;
+    pthread_t        threads[REFUSED_THREADS];
+    uint64_t         signals;
+    unsigned         i;
+    (void)state;
+    refused_client = client(VIT_SAMPLE_SESSION);
+    vit_set_rate(refused_client, "query.executed", 0.0);
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_alarm;
+    refused_in_handler = 0;
+    assert_int_equal(sigaction(SIGPROF, &action, &before), 0);
+    assert_int_equal(setitimer(ITIMER_PROF, &often, NULL), 0);
+    for (i = 0; i < 20; i++) refuse_many(NULL);
+    assert_int_equal(setitimer(ITIMER_PROF, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGPROF, &before, NULL), 0);
+    signals = (uint64_t)refused_in_handler;
+    assert_int_equal(vit_get_stats(refused_client).refused_sampled, 20 * REFUSED_EACH + signals);
+    for (i = 0; i < REFUSED_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, refuse_many, NULL), 0);
+    for (i = 0; i < REFUSED_THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(vit_get_stats(refused_client).refused_sampled,
+                     (20 + REFUSED_THREADS) * REFUSED_EACH + signals);
+    assert_int_equal(vit_get_stats(refused_client).refused_disabled, 0);
+    vit_set_consent(refused_client, VIT_CONSENT_DENIED);
+    refuse_many(NULL);
+    assert_int_equal(vit_get_stats(refused_client).refused_disabled, REFUSED_EACH);
+    end(refused_client);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -485,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_65_names),
         cmocka_unit_test(test_many_rates),
+        cmocka_unit_test(test_refused_by_many),
     };
     environment_clear();
     return cmocka_run_group_tests_name("sampling", tests, NULL, NULL);

@@ -50,7 +50,9 @@ static void assert_digest(const void *data, size_t size, const char *want)
 /* FIPS 180-4 examples: text. */
 static void test_fips_texts(void **state)
 {
-    static const struct { const char *text, *digest; } rows[] = {
+    static const struct {
+        const char *text, *digest;
+    } rows[] = {
         { "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
         { "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
         { "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
@@ -74,7 +76,9 @@ static unsigned hex_value(char c)
 /* CAVP, SHA256ShortMsg and SHA256LongMsg: bytes. */
 static void test_cavp(void **state)
 {
-    static const struct { const char *message, *digest; } rows[] = {
+    static const struct {
+        const char *message, *digest;
+    } rows[] = {
         { "d3", "28969cdfa74a12c82f3bad960b0b000aca2ac329deea5c2328ebc6f2ba9802c1" },
         { "11af", "5ca7133fa735326081558ac312c620eeca9970d1e70a4b95533d956f072d1f98" },
         { "b4190e", "dff2e73091f6c05e528896c4c831b9448653dc2ff043528f6769437bc7b975c2" },
@@ -162,7 +166,7 @@ static void test_against_sha256sum(void **state)
 {
     char          folder[] = "build/sha256.XXXXXX", command[128], line[256], hex[65];
     unsigned char bytes[8192], digest[32];
-    const size_t  files    = LENGTHS + 50;
+    const size_t  files = LENGTHS + 50;
     size_t        i, n = 0, wrong = 0;
     FILE         *f;
     (void)state;
@@ -263,13 +267,73 @@ static void test_text(void **state)
     assert_memory_equal(digest, want, 32);
 }
 
+/* ---- the portable way beside the processor's own instructions -------------------------------- */
+
+/* The same digest by the portable way, whatever the processor has. */
+static void portable_digest(unsigned char digest[32], const unsigned char *data, size_t size)
+{
+    static unsigned char padded[1024];
+    vitp_sha256          s;
+    size_t               blocks = (size + 9 + 63) / 64, i;
+    assert_true(blocks * 64 <= sizeof padded);
+    memset(padded, 0, sizeof padded);
+    if (size) memcpy(padded, data, size);
+    padded[size] = 0x80;
+    for (i = 0; i < 8; i++)
+        padded[blocks * 64 - 1 - i] = (unsigned char)((uint64_t)size * 8 >> 8 * i);
+    vitp_sha256_begin(&s);
+    vitp_sha256_portable(s.state, padded, blocks);
+    for (i = 0; i < 32; i++) digest[i] = (unsigned char)(s.state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+/* In pieces of random sizes, at random places in memory. */
+static void assert_both_ways(const unsigned char *data, size_t size)
+{
+    unsigned char want[32], found[32];
+    vitp_sha256   s;
+    size_t        at, piece;
+    portable_digest(want, data, size);
+    vit_sha256(found, data, size);
+    assert_memory_equal(found, want, 32);
+    vitp_sha256_begin(&s);
+    for (at = 0; at < size; at += piece) {
+        piece = 1 + random_below((uint32_t)(size - at));
+        vitp_sha256_add(&s, data + at, piece);
+    }
+    vitp_sha256_end(&s, found);
+    assert_memory_equal(found, want, 32);
+}
+
+static void test_both_ways(void **state)
+{
+    unsigned char data[300 + 64];
+    size_t        size, i;
+    int           round;
+    (void)state;
+    random_state = 7;
+    for (size = 0; size <= 300; size++)
+        for (round = 0; round < 20; round++) {
+            size_t begin = random_below(64);
+            for (i = 0; i < sizeof data; i++) data[i] = (unsigned char)random_below(256);
+            assert_both_ways(data + begin, size);
+        }
+#if defined(VITP_OS_SHA256_X86) || defined(VITP_OS_SHA256_ARM)
+    if (!vitp_os_has_sha256()) print_message("this processor has no such instructions\n");
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fips_texts), cmocka_unit_test(test_cavp),
-        cmocka_unit_test(test_million),    cmocka_unit_test(test_null),
-        cmocka_unit_test(test_long_count), cmocka_unit_test(test_against_sha256sum),
-        cmocka_unit_test(test_pieces),     cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_both_ways),
+        cmocka_unit_test(test_fips_texts),
+        cmocka_unit_test(test_cavp),
+        cmocka_unit_test(test_million),
+        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_long_count),
+        cmocka_unit_test(test_against_sha256sum),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_halves),
         cmocka_unit_test(test_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
