@@ -8,7 +8,8 @@
 
 #include "common.h"
 
-#include <sys/time.h>
+#include <pthread.h>
+#include <signal.h>
 
 static logs the_logs;
 
@@ -469,16 +470,22 @@ static void test_many_rates(void **state)
 
 /* ---- how many were refused is counted exactly, by whatever threads and handlers -------------- */
 
-#define REFUSED_EACH    20000u
+#define REFUSED_EACH    300000u
 #define REFUSED_THREADS 40u /* more than there are tallies */
 
 static vit_client           *refused_client;
-static volatile sig_atomic_t refused_in_handler;
+static volatile sig_atomic_t refused_in_handler, refused_done;
 
-static void on_alarm(int number)
+static void on_signal(int number)
 {
     (void)number;
     if (track_query(refused_client, NULL) == VIT_SAMPLED_OUT) refused_in_handler++;
+}
+
+static void *signal_often(void *thread)
+{
+    while (!refused_done) pthread_kill(*(pthread_t *)thread, SIGUSR1);
+    return NULL;
 }
 
 static void *refuse_many(void *argument)
@@ -491,30 +498,30 @@ static void *refuse_many(void *argument)
 
 static void test_refused_by_many(void **state)
 {
-    struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
     struct sigaction action, before;
-    pthread_t        threads[REFUSED_THREADS];
-    uint64_t         signals;
+    pthread_t        threads[REFUSED_THREADS], self = pthread_self();
+    uint64_t         all = 0;
     unsigned         i;
     (void)state;
     refused_client = client(VIT_SAMPLE_SESSION);
     vit_set_rate(refused_client, "query.executed", 0.0);
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_alarm;
-    refused_in_handler = 0;
-    assert_int_equal(sigaction(SIGPROF, &action, &before), 0);
-    assert_int_equal(setitimer(ITIMER_PROF, &often, NULL), 0);
-    for (i = 0; i < 20; i++) refuse_many(NULL);
-    assert_int_equal(setitimer(ITIMER_PROF, &never, NULL), 0);
-    assert_int_equal(sigaction(SIGPROF, &before, NULL), 0);
-    signals = (uint64_t)refused_in_handler;
-    assert_int_equal(vit_get_stats(refused_client).refused_sampled, 20 * REFUSED_EACH + signals);
-    for (i = 0; i < REFUSED_THREADS; i++)
+    for (i = 0; i < REFUSED_THREADS; i++, all += REFUSED_EACH)
         assert_int_equal(pthread_create(&threads[i], NULL, refuse_many, NULL), 0);
     for (i = 0; i < REFUSED_THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_int_equal(vit_get_stats(refused_client).refused_sampled,
-                     (20 + REFUSED_THREADS) * REFUSED_EACH + signals);
-    assert_int_equal(vit_get_stats(refused_client).refused_disabled, 0);
+    assert_int_equal(vit_get_stats(refused_client).refused_sampled, all);
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    refused_in_handler = refused_done = 0;
+    assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
+    assert_int_equal(pthread_create(&threads[0], NULL, signal_often, &self), 0);
+    for (i = 0; i < 4 || refused_in_handler < 1000; i++, all += REFUSED_EACH) refuse_many(NULL);
+    refused_done = 1;
+    assert_int_equal(pthread_join(threads[0], NULL), 0);
+    assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+    all += (uint64_t)refused_in_handler;
+    assert_int_equal(vit_get_stats(refused_client).refused_sampled, all);
+
     vit_set_consent(refused_client, VIT_CONSENT_DENIED);
     refuse_many(NULL);
     assert_int_equal(vit_get_stats(refused_client).refused_disabled, REFUSED_EACH);
