@@ -4369,21 +4369,29 @@ static size_t vitp_text_decode(const char *text, size_t size, uint32_t *code)
     return n;
 }
 
+/* map: a bit for each byte. */
+static bool vitp_text_all_of(const char *text, size_t size, const uint32_t map[8])
+{
+    size_t   i;
+    uint32_t all = 1;
+    for (i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        all &= map[c >> 5] >> (c & 31u);
+    }
+    return (all & 1u) != 0;
+}
+
 static bool vitp_text_is_name(const char *text, size_t size)
 {
-    size_t i;
-    for (i = 0; i < size; i++)
-        if (!vitp_text_is_alnum(text[i]) && text[i] != '_' && text[i] != '.') return false;
-    return size > 0 && size <= VITP_NAME_MAX;
+    static const uint32_t map[8] = { 0, 0x03FF4000u, 0x87FFFFFEu, 0x07FFFFFEu };
+    return vitp_text_all_of(text, size, map) && size > 0 && size <= VITP_NAME_MAX;
 }
 
 /* A name without capitals. */
 static bool vitp_text_is_key(const char *text, size_t size)
 {
-    size_t i;
-    for (i = 0; i < size; i++)
-        if (text[i] >= 'A' && text[i] <= 'Z') return false;
-    return vitp_text_is_name(text, size);
+    static const uint32_t map[8] = { 0, 0x03FF4000u, 0x80000000u, 0x07FFFFFEu };
+    return vitp_text_all_of(text, size, map) && size > 0 && size <= VITP_NAME_MAX;
 }
 
 /* Bytes of an event name, 0: malformed. */
@@ -4407,27 +4415,34 @@ static bool vitp_text_is_printable(const char *text, size_t most)
     return size <= most;
 }
 
+#define VITP_TEXT_HEX_ROW(h) \
+    h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
+
+/* Two digits for a byte. */
+static VITP_INLINE void vitp_text_hex_byte(char *out, unsigned char byte)
+{
+    static const char digits[] =
+        VITP_TEXT_HEX_ROW("0") VITP_TEXT_HEX_ROW("1") VITP_TEXT_HEX_ROW("2") VITP_TEXT_HEX_ROW("3")
+            VITP_TEXT_HEX_ROW("4") VITP_TEXT_HEX_ROW("5") VITP_TEXT_HEX_ROW("6")
+                VITP_TEXT_HEX_ROW("7") VITP_TEXT_HEX_ROW("8") VITP_TEXT_HEX_ROW("9")
+                    VITP_TEXT_HEX_ROW("a") VITP_TEXT_HEX_ROW("b") VITP_TEXT_HEX_ROW("c")
+                        VITP_TEXT_HEX_ROW("d") VITP_TEXT_HEX_ROW("e") VITP_TEXT_HEX_ROW("f");
+    memcpy(out, digits + 2u * byte, 2);
+}
+
 static void vitp_text_hex(char *out, const unsigned char *bytes, size_t count)
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t            i;
-    for (i = 0; i < count; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15u];
-    }
+    size_t i;
+    for (i = 0; i < count; i++) vitp_text_hex_byte(out + 2 * i, bytes[i]);
     out[2 * count] = 0;
 }
 
-/* The 36 characters of a UUID (RFC 9562, 4). */
 static void vitp_text_uuid(char out[37], const unsigned char id[16])
 {
-    char hex[33];
-    vitp_text_hex(hex, id, 16);
-    memcpy(out, hex, 8);
-    memcpy(out + 9, hex + 8, 4);
-    memcpy(out + 14, hex + 12, 4);
-    memcpy(out + 19, hex + 16, 4);
-    memcpy(out + 24, hex + 20, 12);
+    static const unsigned char places[16] = { 0,  2,  4,  6,  9,  11, 14, 16,
+                                              19, 21, 24, 26, 28, 30, 32, 34 };
+    size_t                     i;
+    for (i = 0; i < 16; i++) vitp_text_hex_byte(out + places[i], id[i]);
     out[8] = out[13] = out[18] = out[23] = '-';
     out[36] = 0;
 }
@@ -8919,6 +8934,9 @@ static void vitp_json_raw(vitp_json *j, const char *text, size_t size)
     j->size += size;
 }
 
+/* A string literal. */
+#define VITP_JSON_LITERAL(j, text) vitp_json_raw((j), text, sizeof(text) - 1u)
+
 static void vitp_json_text(vitp_json *j, const char *text) { vitp_json_raw(j, text, strlen(text)); }
 
 /* What stands for a character that may not stand for itself, or NULL. */
@@ -8943,39 +8961,95 @@ static const char *vitp_json_escape(unsigned char c, char buffer[7])
     return buffer;
 }
 
+/* before, text and after in one piece. */
+static void vitp_json_framed(vitp_json *j, const char *before, uint32_t before_size,
+                             const char *text, size_t size, const char *after, uint32_t after_size)
+{
+    char *out = j->data + j->size;
+    if (j->full || size + before_size + after_size > j->capacity - j->size) {
+        j->full = true;
+        return;
+    }
+    j->size += size + before_size + after_size;
+    while (before_size-- > 0) *out++ = *before++;
+    memcpy(out, text, size);
+    out += size;
+    while (after_size-- > 0) *out++ = *after++;
+}
+
+/* A string of which each byte is known to stand for itself. */
+static void vitp_json_quoted(vitp_json *j, const char *text, size_t size)
+{
+    vitp_json_framed(j, "\"", 1, text, size, "\"", 1);
+}
+
+#define VITP_JSON_EACH(byte) ((byte)*UINT64_C(0x0101010101010101))
+
+/* Bytes at the beginning that stand for themselves in a string: eight at a time, then one at a
+   time. */
+static size_t vitp_json_plain(const char *text, size_t size)
+{
+    size_t i = 0;
+    for (; size - i >= 8; i += 8) {
+        uint64_t w, care; /* care: the high bit of each byte that may not be plain */
+        memcpy(&w, text + i, 8);
+        care = w | (w - VITP_JSON_EACH(0x20u)) | (w + VITP_JSON_EACH(1u));
+        care |= (w ^ VITP_JSON_EACH((unsigned char)'"')) - VITP_JSON_EACH(1u);
+        care |= (w ^ VITP_JSON_EACH((unsigned char)'\\')) - VITP_JSON_EACH(1u);
+        if (care & VITP_JSON_EACH(0x80u)) break;
+    }
+    for (; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c - 0x20u > 0x5Eu || c == '"' || c == '\\') break;
+    }
+    return i;
+}
+
+/* One character that is not plain; malformed UTF-8 becomes U+FFFD. Returns its bytes in text. */
+static size_t vitp_json_careful(vitp_json *j, const char *text, size_t size)
+{
+    uint32_t    code;
+    size_t      n = vitp_text_decode(text, size, &code);
+    char        buffer[7];
+    const char *replacement = code < 0x80u ? vitp_json_escape((unsigned char)code, buffer) : NULL;
+    if (code == VITP_TEXT_BAD) replacement = "\xEF\xBF\xBD";
+    if (replacement) vitp_json_raw(j, replacement, strlen(replacement));
+    else vitp_json_raw(j, text, n);
+    return n;
+}
+
 /* A string: malformed UTF-8 becomes U+FFFD, control characters are escaped. */
 static void vitp_json_string(vitp_json *j, const char *text, size_t size)
 {
-    size_t mark = j->size, i = 0, literal = 0;
-    char   buffer[7];
+    size_t mark = j->size, i = 0, plain;
     vitp_json_raw(j, "\"", 1);
     while (i < size) {
-        uint32_t    code;
-        size_t      n = vitp_text_decode(text + i, size - i, &code);
-        const char *replacement =
-            code < 0x80u ? vitp_json_escape((unsigned char)code, buffer) : NULL;
-        if (code == VITP_TEXT_BAD) replacement = "\xEF\xBF\xBD";
-        if (replacement) {
-            vitp_json_raw(j, text + literal, i - literal);
-            vitp_json_text(j, replacement);
-            literal = i + n;
-        }
-        i += n;
+        plain = vitp_json_plain(text + i, size - i);
+        vitp_json_raw(j, text + i, plain);
+        i += plain;
+        if (i < size) i += vitp_json_careful(j, text + i, size - i);
     }
-    vitp_json_raw(j, text + literal, size - literal);
     vitp_json_raw(j, "\"", 1);
     if (j->full) j->size = mark;
 }
 
+static const char vitp_json_pairs[] = "00010203040506070809101112131415161718192021222324"
+                                      "25262728293031323334353637383940414243444546474849"
+                                      "50515253545556575859606162636465666768697071727374"
+                                      "75767778798081828384858687888990919293949596979899";
+
 static void vitp_json_int(vitp_json *j, int64_t value)
 {
-    char     digits[20];
+    char     digits[22]; /* a sign, 20 digits, and a zero too many */
     size_t   at = sizeof digits;
     uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value;
-    do {
-        digits[--at] = (char)('0' + rest % 10u);
-        rest /= 10u;
-    } while (rest);
+    for (; rest >= 100u; rest /= 100u) {
+        at -= 2;
+        memcpy(digits + at, vitp_json_pairs + 2u * (rest % 100u), 2);
+    }
+    at -= 2; /* of which the first may be a zero too many */
+    memcpy(digits + at, vitp_json_pairs + 2u * rest, 2);
+    if (rest < 10u) at++;
     if (value < 0) digits[--at] = '-';
     vitp_json_raw(j, digits + at, sizeof digits - at);
 }
@@ -9023,7 +9097,7 @@ static void vitp_json_real(vitp_json *j, double value)
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
     if ((bits >> 52 & 0x7FFu) == 0x7FFu) { /* NaN or infinite, also under -ffast-math */
-        vitp_json_text(j, "null");
+        VITP_JSON_LITERAL(j, "null");
         return;
     }
     vitp_json_shortest(text, value);
@@ -11074,31 +11148,26 @@ static VITP_NOINLINE size_t vitp_record_long_label(vitp_encoder *e, const char *
 static VITP_INLINE uint32_t vitp_record_label_at(vitp_encoder *e, unsigned char *out,
                                                  const char *text)
 {
-    unsigned char *to = out + 2, *end = to + VITP_LABEL_MAX;
+    unsigned char *to = out + 2;
+    size_t         size = 0;
     uint16_t       mark = VITP_RECORD_ABSENT;
     if (text) {
-        const unsigned char *from = (const unsigned char *)text;
-        for (; to < end; to += 4, from += 4) { /* the NUL is written over by what follows */
-            if ((to[0] = from[0]) == 0) break;
-            if ((to[1] = from[1]) == 0) {
-                to += 1;
-                break;
-            }
-            if ((to[2] = from[2]) == 0) {
-                to += 2;
-                break;
-            }
-            if ((to[3] = from[3]) == 0) {
-                to += 3;
-                break;
-            }
+        while (size < VITP_LABEL_MAX) { /* four bytes a round */
+            if ((to[size] = (unsigned char)text[size]) == 0) break;
+            size++;
+            if ((to[size] = (unsigned char)text[size]) == 0) break;
+            size++;
+            if ((to[size] = (unsigned char)text[size]) == 0) break;
+            size++;
+            if ((to[size] = (unsigned char)text[size]) == 0) break;
+            size++;
         }
-        if (VITP_UNLIKELY(to == end && *from)) /* it goes on */
-            to = out + 2 + vitp_record_long_label(e, text, out + 2);
-        mark = (uint16_t)(to - out - 2);
+        if (VITP_UNLIKELY(size == VITP_LABEL_MAX && text[size])) /* it goes on */
+            size = vitp_record_long_label(e, text, to);
+        mark = (uint16_t)size;
     }
     memcpy(out, &mark, 2);
-    return (uint32_t)(to - out);
+    return 2u + (uint32_t)size;
 }
 
 /* Returns the record's size with it. */
@@ -12184,7 +12253,7 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
    ============================================================================================ */
 
 typedef struct vitp_label {
-    uint8_t size;
+    uint8_t size, plain; /* plain: as JSON it is itself */
     char    text[VITP_LABEL_MAX];
 } vitp_label;
 
@@ -12268,47 +12337,53 @@ static const char *vitp_wire_value_name(vit_kind kind)
     }
 }
 
-/* Notes which members of the context the event has itself. */
+/* Notes which members of the context the event has itself: their names differ in size. */
 static void vitp_wire_note_own(vitp_event_writer *w, const char *name, uint32_t size)
 {
-    static const struct {
-        const char *name;
-        uint32_t    bit;
-    } own[] = { { "correlation_id", VITP_OWN_CORRELATION },
-                { "session_id", VITP_OWN_SESSION },
-                { "db_provider", VITP_OWN_PROVIDER },
-                { "collection_name_hash", VITP_OWN_COLLECTION } };
-    size_t i;
-    for (i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (size == strlen(own[i].name) && memcmp(name, own[i].name, size) == 0)
-            w->own |= own[i].bit;
+    const char *own;
+    uint32_t    bit;
+    switch (size) {
+    case 10: own = "session_id", bit = VITP_OWN_SESSION; break;
+    case 11: own = "db_provider", bit = VITP_OWN_PROVIDER; break;
+    case 14: own = "correlation_id", bit = VITP_OWN_CORRELATION; break;
+    case 20: own = "collection_name_hash", bit = VITP_OWN_COLLECTION; break;
+    default: return;
+    }
+    if (memcmp(name, own, size) == 0) w->own |= bit;
+}
+
+/* Keys of this client's own schemas were looked at when they were published. */
+static bool vitp_wire_knows_key(const vitp_event_writer *w)
+{
+    return w->secret ||
+           (w->job->ledger == w->wire->recorder->ledger && w->head.type != VITP_RECORD_ADHOC);
 }
 
 /* What stands before a member's value. */
 static void vitp_wire_key(vitp_event_writer *w, vit_kind kind, const char *name, uint32_t size)
 {
     vitp_wire_shape shape = w->job->shape;
-    if (!w->secret && !vitp_text_is_key(name, size)) w->corrupt = true;
+    uint32_t        later = w->first ? 0u : 1u;
+    if (!vitp_wire_knows_key(w) && !vitp_text_is_key(name, size)) w->corrupt = true;
     vitp_wire_note_own(w, name, size);
     if (shape == VITP_SHAPE_RECORD) {
         char head[2];
         head[0] = (char)kind;
         head[1] = (char)(unsigned char)size;
-        vitp_json_raw(w->json, head, 2);
-        vitp_json_raw(w->json, name, size);
+        vitp_json_framed(w->json, head, 2, name, size, "", 0);
         return;
     }
-    if (!w->first) vitp_json_raw(w->json, ",", 1);
     w->first = false;
-    if (shape == VITP_SHAPE_OTLP) vitp_json_text(w->json, "{\"key\":");
-    vitp_json_raw(w->json, "\"", 1);
-    vitp_json_raw(w->json, name, size);
-    vitp_json_raw(w->json,
-                  shape == VITP_SHAPE_OTLP ? "\"" : "\":", shape == VITP_SHAPE_OTLP ? 1 : 2);
-    if (shape != VITP_SHAPE_OTLP) return;
-    vitp_json_text(w->json, ",\"value\":{\"");
+    if (shape == VITP_SHAPE_JSON) {
+        vitp_json_framed(w->json, later ? ",\"" : "\"", 1u + later, name, size, "\":", 2);
+        return;
+    }
+    if (later) vitp_json_raw(w->json, ",", 1);
+    VITP_JSON_LITERAL(w->json, "{\"key\":");
+    vitp_json_quoted(w->json, name, size);
+    VITP_JSON_LITERAL(w->json, ",\"value\":{\"");
     vitp_json_text(w->json, vitp_wire_value_name(kind));
-    vitp_json_text(w->json, "\":");
+    VITP_JSON_LITERAL(w->json, "\":");
 }
 
 /* And what stands behind it. */
@@ -12317,16 +12392,20 @@ static void vitp_wire_end(vitp_event_writer *w)
     if (w->job->shape == VITP_SHAPE_OTLP) vitp_json_raw(w->json, "}}", 2);
 }
 
-/* A text as a value. In a record it is its size and its bytes. */
-static void vitp_wire_string(vitp_event_writer *w, const char *text, size_t size)
+/* A text as a value. In a record it is its size and its bytes. plain: as JSON each of them is known
+   to stand for itself. */
+static void vitp_wire_value(vitp_event_writer *w, const char *text, size_t size, bool plain)
 {
     uint16_t bytes = (uint16_t)size;
-    if (w->job->shape != VITP_SHAPE_RECORD) {
-        vitp_json_string(w->json, text, size);
-        return;
-    }
-    vitp_json_raw(w->json, (const char *)&bytes, 2);
-    vitp_json_raw(w->json, text, size);
+    if (w->job->shape == VITP_SHAPE_RECORD)
+        vitp_json_framed(w->json, (const char *)&bytes, 2, text, size, "", 0);
+    else if (plain) vitp_json_quoted(w->json, text, size);
+    else vitp_json_string(w->json, text, size);
+}
+
+static void vitp_wire_string(vitp_event_writer *w, const char *text, size_t size)
+{
+    vitp_wire_value(w, text, size, false);
 }
 
 /* The last gate: no registered secret passes, in whatever member and spelling. */
@@ -12372,10 +12451,15 @@ static uint32_t vitp_wire_made_up(vitp_event_writer *w, const char *name, uint32
 
 static vitp_label *vitp_wire_clean_slot(vitp_wire *wire, const char *text, size_t size)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
+    uint64_t hash = size, word;
     size_t   i;
-    for (i = 0; i < size; i++) hash = (hash ^ (unsigned char)text[i]) * 16777619u;
-    return &wire->clean[(hash ^ hash >> 16) & (VITP_LABEL_CACHE - 1u)];
+    for (i = 0; size - i >= 8; i += 8) {
+        memcpy(&word, text + i, 8);
+        hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 32;
+    }
+    for (; i < size; i++) hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x9E3779B97F4A7C15);
+    return &wire->clean[hash >> 40 & (VITP_LABEL_CACHE - 1u)];
 }
 
 /* A label is constant text by contract; the scrubber looks all the same, once for each text. */
@@ -12386,20 +12470,25 @@ static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
     char              scrubbed[VITP_LABEL_SCRUBBED_MAX + 1u];
     size_t            kept = 0;
     if (!vitp_wire_passes(w, text, size)) return;
-    if (size > VITP_LABEL_MAX || slot->size != size || memcmp(slot->text, text, size) != 0) {
-        vitp_scrub_values_init(&values, w->wire->recorder->secrets.values,
-                               w->wire->recorder->secrets.count);
-        (void)vitp_scrub_text(scrubbed, sizeof scrubbed, text, size, &values, &kept);
-        if (kept != size || memcmp(scrubbed, text, size) != 0) {
-            vitp_wire_string(w, scrubbed, kept);
-            return;
-        }
+    if (size <= VITP_LABEL_MAX && slot->size == size && memcmp(slot->text, text, size) == 0) {
+        vitp_wire_value(w, text, size, slot->plain);
+        return;
     }
-    if (size <= VITP_LABEL_MAX) {
-        slot->size = (uint8_t)size;
-        memcpy(slot->text, text, size);
+    vitp_scrub_values_init(&values, w->wire->recorder->secrets.values,
+                           w->wire->recorder->secrets.count);
+    (void)vitp_scrub_text(scrubbed, sizeof scrubbed, text, size, &values, &kept);
+    if (kept != size || memcmp(scrubbed, text, size) != 0) {
+        vitp_wire_string(w, scrubbed, kept);
+        return;
     }
-    vitp_wire_string(w, text, size);
+    if (size > VITP_LABEL_MAX) {
+        vitp_wire_string(w, text, size);
+        return;
+    }
+    slot->size = (uint8_t)size;
+    slot->plain = vitp_json_plain(text, size) == size;
+    memcpy(slot->text, text, size);
+    vitp_wire_value(w, text, size, slot->plain);
 }
 
 static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name,
@@ -12441,7 +12530,7 @@ static void vitp_wire_hash(vitp_event_writer *w, vit_kind kind, const char *name
     if (!p || !*p || !vitp_wire_take(w, 8)) return;
     vitp_text_hex(hex, p + 1, kind == VIT_ROW ? 6 : 8);
     vitp_wire_key(w, kind, name, name_size);
-    if (!vitp_wire_copy(w, p, 9)) vitp_wire_string(w, hex, strlen(hex));
+    if (!vitp_wire_copy(w, p, 9)) vitp_wire_value(w, hex, kind == VIT_ROW ? 12 : 16, true);
     vitp_wire_end(w);
 }
 
@@ -12452,7 +12541,7 @@ static void vitp_wire_uuid(vitp_event_writer *w, const char *name, uint32_t name
     if (!p || !*p || !vitp_wire_take(w, 16)) return;
     vitp_text_uuid(text, p + 1);
     vitp_wire_key(w, VIT_UUID, name, name_size);
-    if (!vitp_wire_copy(w, p, 17)) vitp_wire_string(w, text, 36);
+    if (!vitp_wire_copy(w, p, 17)) vitp_wire_value(w, text, 36, true);
     vitp_wire_end(w);
 }
 
@@ -12613,7 +12702,7 @@ static void vitp_wire_common(vitp_event_writer *w)
     if ((w->head.flags & VITP_RECORD_CORRELATED) && !(w->own & VITP_OWN_CORRELATION)) {
         vitp_text_uuid(id, w->head.correlation_id);
         vitp_wire_key(w, VIT_UUID, "correlation_id", 14);
-        vitp_wire_string(w, id, 36);
+        vitp_wire_value(w, id, 36, true);
         vitp_wire_end(w);
     }
     vitp_wire_context(w);
@@ -12634,12 +12723,13 @@ static void vitp_wire_text_value(vitp_event_writer *w, const char *before, const
 
 static void vitp_wire_envelope(vitp_event_writer *w)
 {
-    vitp_wire_text_value(w, "{\"hwid\":", w->wire->hwid);
-    vitp_json_text(w->json, ",\"event_name\":");
-    vitp_json_string(w->json, w->name, w->name_size);
+    VITP_JSON_LITERAL(w->json, "{\"hwid\":");
+    vitp_json_quoted(w->json, w->wire->hwid, strlen(w->wire->hwid));
+    VITP_JSON_LITERAL(w->json, ",\"event_name\":");
+    vitp_json_quoted(w->json, w->name, w->name_size);
     vitp_wire_text_value(w, ",\"app_version\":", w->app_version);
     vitp_wire_text_value(w, ",\"client_type\":", w->wire->client_type);
-    vitp_json_text(w->json, ",\"metadata\":{");
+    VITP_JSON_LITERAL(w->json, ",\"metadata\":{");
 }
 
 /* ---- OTLP/HTTP logs (opentelemetry-proto 1.5, JSON mapping) ------------------------------ */
@@ -12650,13 +12740,13 @@ static void vitp_wire_attribute(vitp_event_writer *w, const char *before, const 
     vitp_json_text(w->json, before);
     vitp_wire_text_value(w, "{\"key\":", key);
     vitp_wire_text_value(w, ",\"value\":{\"stringValue\":", text);
-    vitp_json_text(w->json, "}}");
+    VITP_JSON_LITERAL(w->json, "}}");
 }
 
 /* What the records of one request have in common: program, installation, library. */
 static void vitp_wire_resource(vitp_event_writer *w)
 {
-    vitp_json_text(w->json, "{\"resourceLogs\":[{\"resource\":{\"attributes\":[");
+    VITP_JSON_LITERAL(w->json, "{\"resourceLogs\":[{\"resource\":{\"attributes\":[");
     vitp_wire_attribute(w, "", "service.name", w->wire->client_type);
     vitp_wire_attribute(w, ",", "service.version", w->app_version);
     vitp_wire_attribute(w, ",", "service.instance.id", w->wire->hwid);
@@ -12693,16 +12783,16 @@ static void vitp_wire_log_record(vitp_event_writer *w)
     vitp_wire_time(w, ",\"observedTimeUnixNano\":\"", w->job->wall_ns);
     vitp_json_text(w->json, error ? ",\"severityNumber\":17,\"severityText\":\"ERROR\""
                                   : ",\"severityNumber\":9,\"severityText\":\"INFO\"");
-    vitp_json_text(w->json, ",\"eventName\":");
+    VITP_JSON_LITERAL(w->json, ",\"eventName\":");
     vitp_json_string(w->json, w->name, w->name_size);
-    vitp_json_text(w->json, ",\"body\":{\"stringValue\":");
+    VITP_JSON_LITERAL(w->json, ",\"body\":{\"stringValue\":");
     vitp_json_string(w->json, w->name, w->name_size);
     vitp_json_raw(w->json, "}", 1);
     if (vitp_wire_has_trace(w)) {
         vitp_text_hex(hex, w->head.correlation_id, 16);
         vitp_wire_text_value(w, ",\"traceId\":", hex);
     }
-    vitp_json_text(w->json, ",\"attributes\":[");
+    VITP_JSON_LITERAL(w->json, ",\"attributes\":[");
 }
 
 /* ---- a record that needs no ledger: head, name, version, context, members as of an ad-hoc event.
@@ -19537,6 +19627,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS_SIGNALS
 #undef VITP_OS_SIGNAL_COUNT
 #undef VITP_TEXT_BAD
+#undef VITP_TEXT_HEX_ROW
 #undef VITP_SHA256_ROUND
 #undef VITP_SHA256_WORD
 #undef VITP_SHA256_SCHEDULE
@@ -19582,6 +19673,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_ACCOUNT
 #undef VITP_SCRUB_HEX_MIN
 #undef VITP_SCRUB_BASE64_MIN
+#undef VITP_JSON_LITERAL
+#undef VITP_JSON_EACH
 #undef VITP_QUEUE_CAPACITY_MIN
 #undef VITP_QUEUE_CAPACITY_MAX
 #undef VITP_QUEUE_CHUNK_MIN
