@@ -4369,29 +4369,49 @@ static size_t vitp_text_decode(const char *text, size_t size, uint32_t *code)
     return n;
 }
 
-/* map: a bit for each byte. */
-static bool vitp_text_all_of(const char *text, size_t size, const uint32_t map[8])
+#define VITP_TEXT_EACH(byte) ((byte)*UINT64_C(0x0101010101010101))
+
+/* Eight bytes of [a-z0-9_.], or of letters of both cases with fold 0x20 in each byte. Sums stay in
+   their bytes, as none has its high bit; the high bit is the answer of a byte. */
+static VITP_INLINE bool vitp_text_are_key(uint64_t w, uint64_t fold)
 {
+    const uint64_t high = VITP_TEXT_EACH(0x80u);
+    uint64_t       letter = (w | fold) + VITP_TEXT_EACH(0x80u - 'a');
+    uint64_t       digit = w + VITP_TEXT_EACH(0x80u - '.');
+    if (w & high) return false;
+    letter &= ~((w | fold) + VITP_TEXT_EACH(0x7Fu - 'z'));
+    digit &= ~(w + VITP_TEXT_EACH(0x7Fu - '9'));                /* from '.' to '9', */
+    digit &= (w ^ VITP_TEXT_EACH('/')) + VITP_TEXT_EACH(0x7Fu); /* but for '/' */
+    letter |= ~((w ^ VITP_TEXT_EACH('_')) + VITP_TEXT_EACH(0x7Fu));
+    return ((letter | digit) & high) == high;
+}
+
+static bool vitp_text_is_of(const char *text, size_t size, uint64_t fold)
+{
+    uint64_t w = VITP_TEXT_EACH('a');
     size_t   i;
-    uint32_t all = 1;
-    for (i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        all &= map[c >> 5] >> (c & 31u);
+    if (size == 0 || size > VITP_NAME_MAX) return false;
+    if (size < 8) {
+        for (i = 0; i < size; i++) w = w << 8 | (unsigned char)text[i];
+        return vitp_text_are_key(w, fold);
     }
-    return (all & 1u) != 0;
+    for (i = 0; i < size - 8; i += 8) {
+        memcpy(&w, text + i, 8);
+        if (!vitp_text_are_key(w, fold)) return false;
+    }
+    memcpy(&w, text + size - 8, 8); /* these overlap */
+    return vitp_text_are_key(w, fold);
 }
 
 static bool vitp_text_is_name(const char *text, size_t size)
 {
-    static const uint32_t map[8] = { 0, 0x03FF4000u, 0x87FFFFFEu, 0x07FFFFFEu };
-    return vitp_text_all_of(text, size, map) && size > 0 && size <= VITP_NAME_MAX;
+    return vitp_text_is_of(text, size, VITP_TEXT_EACH(0x20u));
 }
 
 /* A name without capitals. */
 static bool vitp_text_is_key(const char *text, size_t size)
 {
-    static const uint32_t map[8] = { 0, 0x03FF4000u, 0x80000000u, 0x07FFFFFEu };
-    return vitp_text_all_of(text, size, map) && size > 0 && size <= VITP_NAME_MAX;
+    return vitp_text_is_of(text, size, 0);
 }
 
 /* Bytes of an event name, 0: malformed. */
@@ -8983,7 +9003,6 @@ static void vitp_json_quoted(vitp_json *j, const char *text, size_t size)
     vitp_json_framed(j, "\"", 1, text, size, "\"", 1);
 }
 
-#define VITP_JSON_EACH(byte) ((byte)*UINT64_C(0x0101010101010101))
 
 /* Bytes at the beginning that stand for themselves in a string: eight at a time, then one at a
    time. */
@@ -8993,10 +9012,10 @@ static size_t vitp_json_plain(const char *text, size_t size)
     for (; size - i >= 8; i += 8) {
         uint64_t w, care; /* care: the high bit of each byte that may not be plain */
         memcpy(&w, text + i, 8);
-        care = w | (w - VITP_JSON_EACH(0x20u)) | (w + VITP_JSON_EACH(1u));
-        care |= (w ^ VITP_JSON_EACH((unsigned char)'"')) - VITP_JSON_EACH(1u);
-        care |= (w ^ VITP_JSON_EACH((unsigned char)'\\')) - VITP_JSON_EACH(1u);
-        if (care & VITP_JSON_EACH(0x80u)) break;
+        care = w | (w - VITP_TEXT_EACH(0x20u)) | (w + VITP_TEXT_EACH(1u));
+        care |= (w ^ VITP_TEXT_EACH((unsigned char)'"')) - VITP_TEXT_EACH(1u);
+        care |= (w ^ VITP_TEXT_EACH((unsigned char)'\\')) - VITP_TEXT_EACH(1u);
+        if (care & VITP_TEXT_EACH(0x80u)) break;
     }
     for (; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -12352,19 +12371,12 @@ static void vitp_wire_note_own(vitp_event_writer *w, const char *name, uint32_t 
     if (memcmp(name, own, size) == 0) w->own |= bit;
 }
 
-/* Keys of this client's own schemas were looked at when they were published. */
-static bool vitp_wire_knows_key(const vitp_event_writer *w)
-{
-    return w->secret ||
-           (w->job->ledger == w->wire->recorder->ledger && w->head.type != VITP_RECORD_ADHOC);
-}
-
 /* What stands before a member's value. */
 static void vitp_wire_key(vitp_event_writer *w, vit_kind kind, const char *name, uint32_t size)
 {
     vitp_wire_shape shape = w->job->shape;
     uint32_t        later = w->first ? 0u : 1u;
-    if (!vitp_wire_knows_key(w) && !vitp_text_is_key(name, size)) w->corrupt = true;
+    if (!w->secret && !vitp_text_is_key(name, size)) w->corrupt = true;
     vitp_wire_note_own(w, name, size);
     if (shape == VITP_SHAPE_RECORD) {
         char head[2];
@@ -19627,6 +19639,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS_SIGNALS
 #undef VITP_OS_SIGNAL_COUNT
 #undef VITP_TEXT_BAD
+#undef VITP_TEXT_EACH
 #undef VITP_TEXT_HEX_ROW
 #undef VITP_SHA256_ROUND
 #undef VITP_SHA256_WORD
@@ -19674,7 +19687,6 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_HEX_MIN
 #undef VITP_SCRUB_BASE64_MIN
 #undef VITP_JSON_LITERAL
-#undef VITP_JSON_EACH
 #undef VITP_QUEUE_CAPACITY_MIN
 #undef VITP_QUEUE_CAPACITY_MAX
 #undef VITP_QUEUE_CHUNK_MIN
