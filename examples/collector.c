@@ -1,8 +1,9 @@
 /*
-collector.c: a telemetry backend for one machine, in one file
+collector.c: a telemetry backend for one machine, in one file and its page
 
     Build:   cc -O2 examples/collector.c -o build/examples/collector
     Run:     build/examples/collector --port 8080 --dir ./telemetry-data
+    Look:    http://127.0.0.1:8080/
     Send:    curl -H 'Content-Type: application/json' -d @event.json \
                   http://127.0.0.1:8080/api/v1/telemetry
     Read:    build/examples/collector --show ./telemetry-data
@@ -13,6 +14,8 @@ program is developed and tested. libc and POSIX sockets, one process, one poll()
     POST /api/v1/telemetry   one event, a JSON array of events, or NDJSON: 201, or 400 and why
     GET  /events             stored events as NDJSON, oldest first; ?limit=N (newest N) ?event=NAME
     GET  /stats              counts, success and durations by event name, as JSON
+    GET  /                   a page that shows all of it while it happens (dashboard.html)
+    GET  /live               what the page is told, as server-sent events: see "live" below
     GET  /health             {"status":"ok"}
 
 What it keeps, all of it in the folder of --dir (0700, files 0600):
@@ -26,6 +29,8 @@ A 201 means that the operating system has the event, not that the disk has: a ki
 loses nothing, a power cut may cost the last seconds. daily.ndjson is written every 30 s and at the
 end; each line says how much of the day's file it covers (`raw_bytes`), and the next start counts
 the rest.
+
+How often each error_hash came is counted anew at the start, from the raw events that are there.
 
 Only POST needs the key of --key: reading is for whoever may use this machine's loopback interface.
 Idempotency keys are remembered in memory, so not across a restart.
@@ -80,12 +85,27 @@ To test its parts, define COLLECTOR_NO_MAIN and include this file. Everything up
 #define ROWS_DAY_MAX 512        /* lines of daily.ndjson a day; what comes on top is OTHER */
 #endif
 #define OTHER "(other)"         /* no event name can have these characters */
+#define ERRORS_MAX 256          /* different error_hash; what comes on top is OTHER */
+#define DAY_SLOTS 32            /* more than --retain-days */
+#define RECENT_MAX 512          /* newest events that a page can be told of */
+#define RECENT_SIZE 768         /* bytes of their metadata, else it is left out */
+#define RECENT_AT_START 64      /* of those that are on disk */
+#define RATE_SECONDS 120        /* events a second, so far back */
+#define DAYS_SHOWN 90           /* events a day, so far back */
+#ifndef LIVE_MAX
+#define LIVE_MAX 16             /* pages at once: 503 */
+#endif
+#define FRAME_MS 100            /* between two frames for a page: 10 a second at most */
+#define BEAT_MS 5000            /* a frame even when nothing happened */
+#define KEPT_MS 2000            /* how often a page is told what is kept */
 
 #if defined(__GNUC__)
 #define PRINTF_LIKE(text_at, first) __attribute__((format(printf, text_at, first)))
 #else
 #define PRINTF_LIKE(text_at, first)
 #endif
+
+#include "dashboard.h"
 
 /* == text: a growing buffer ================================================================== */
 
@@ -444,11 +464,14 @@ static bool json_end(json *j)
 
 /* == envelope: what an event must look like ================================================== */
 
-/* What the collector itself reads of an event; metadata stands at `metadata_at` of the input. */
+/* What the collector itself reads of an event. metadata stands at `metadata_at` of what was copied,
+   or of the input when nothing was. Texts are "" when there is none. */
 typedef struct event {
-    char name[NAME_MAX_SIZE + 1], db_type[NAME_MAX_SIZE + 1];   /* db_type: "" when none */
+    char name[NAME_MAX_SIZE + 1], db_type[NAME_MAX_SIZE + 1];
+    char error_hash[NAME_MAX_SIZE + 1], exception[NAME_MAX_SIZE + 1], created_at[32];
     int success;                                                /* 1, 0, or -1: not said */
     double duration_ms, sampling_rate;                          /* -1: not said; 1 */
+    double occurrences;                                         /* of error.repeated; 1 */
     size_t metadata_at, metadata_size;
 } event;
 
@@ -526,9 +549,16 @@ static void event_note(event *e, const decoded *key, const json_item *v)
         e->sampling_rate = v->number;
     if ((v->kind == 't' || v->kind == 'f') && key_is(key, "success") && e->success < 0)
         e->success = v->kind == 't';
-    if (v->kind == '"' && key_is(key, "db_type") && !e->db_type[0])
-        memcpy(e->db_type, v->string.text, sizeof e->db_type);
+    if (v->kind == '0' && key_is(key, "occurrences") && v->number >= 1 && v->number <= 1e12)
+        e->occurrences = v->number;
+    if (v->kind != '"') return;
+    char *kept = key_is(key, "db_type") ? e->db_type : key_is(key, "error_hash") ? e->error_hash
+               : key_is(key, "exception_type") ? e->exception : NULL;
+    if (kept && !kept[0]) memcpy(kept, v->string.text, sizeof e->db_type);
 }
+
+/* json_here: in what was copied, or in the input when nothing is. */
+static size_t json_here(const json *j) { return j->copy ? j->copy->size : j->at; }
 
 static bool metadata_read(json *j, event *e, fault *f)
 {
@@ -536,7 +566,7 @@ static bool metadata_read(json *j, event *e, fault *f)
     decoded key;
     json_item v;
     if (json_peek(j) != '{') return fault_set(f, "metadata", envelope[METADATA].rule);
-    e->metadata_at = j->at;
+    e->metadata_at = json_here(j);
     json_expect(j, '{');
     while (json_member(j, &first, &key)) {
         int which = envelope_find(&key);
@@ -547,7 +577,7 @@ static bool metadata_read(json *j, event *e, fault *f)
         }
         if (json_read(j, &v)) event_note(e, &key, &v);
     }
-    e->metadata_size = j->at - e->metadata_at;
+    e->metadata_size = json_here(j) - e->metadata_at;
     return fault_json(f, j);
 }
 
@@ -563,6 +593,8 @@ static bool envelope_value(json *j, int which, event *e, fault *f)
     if (which == EVENT_NAME) good = good && is_event_name(d->text, d->full);
     if (which == CLIENT_TYPE) good = good && d->full >= 1 && d->full <= NAME_MAX_SIZE;
     if (which == EVENT_NAME && good) memcpy(e->name, d->text, sizeof e->name);
+    if (which == CREATED_AT && good && d->size == d->full && d->size < sizeof e->created_at)
+        memcpy(e->created_at, d->text, d->size + 1);
     return good || fault_set(f, envelope[which].name, envelope[which].rule);
 }
 
@@ -575,7 +607,7 @@ static bool envelope_read(json *j, bool stored, event *e, fault *f)
     memset(e, 0, sizeof *e);
     e->success = -1;
     e->duration_ms = -1;
-    e->sampling_rate = 1;
+    e->sampling_rate = e->occurrences = 1;
     if (json_peek(j) != '{') return fault_set(f, "body", "must be an event, which is an object");
     json_expect(j, '{');
     while (json_member(j, &first, &key)) {
@@ -627,6 +659,7 @@ static bool batch_add(batch *b, json *j, const char *created_at, fault *f)
     if (!good || b->lines.failed) return false;
     b->lines.size--;
     text_printf(&b->lines, ",\"created_at\":\"%s\"}\n", created_at);
+    snprintf(b->events[b->count].created_at, sizeof b->events->created_at, "%s", created_at);
     b->count++;
     return true;
 }
@@ -774,6 +807,7 @@ typedef struct row {
     uint64_t raw_bytes;     /* of the day's file, which this line knows of              */
     double estimated;       /* sum of 1/sampling_rate: how many there were before sampling */
     double max_ms;
+    uint64_t version;       /* of the store, when it changed; only in the sums over all days */
     hist durations;
 } row;
 
@@ -825,18 +859,23 @@ static row *table_row(table *t, long day, const char *name, const char *db_type)
     return table_insert(t, end, day, name, db_type);
 }
 
+static void row_count(row *r, const event *e)
+{
+    r->count++;
+    r->success_true += e->success == 1;
+    r->success_false += e->success == 0;
+    r->estimated += 1 / e->sampling_rate;
+    if (e->duration_ms >= 0) hist_add(&r->durations, hist_index(e->duration_ms), 1);
+    if (e->duration_ms > r->max_ms) r->max_ms = e->duration_ms;
+}
+
 /* table_count: one event more; `raw_bytes` is the size of the day's file with it. */
 static bool table_count(table *t, long day, const event *e, uint64_t raw_bytes)
 {
     row *r = table_row(t, day, e->name, e->db_type);
     if (!r) return false;
-    r->count++;
-    r->success_true += e->success == 1;
-    r->success_false += e->success == 0;
-    r->estimated += 1 / e->sampling_rate;
+    row_count(r, e);
     r->raw_bytes = raw_bytes;
-    if (e->duration_ms >= 0) hist_add(&r->durations, hist_index(e->duration_ms), 1);
-    if (e->duration_ms > r->max_ms) r->max_ms = e->duration_ms;
     return true;
 }
 
@@ -971,6 +1010,100 @@ static bool stats_write(text *out, const table *t)
     free(rows);
     free(sum);
     return !out->failed;
+}
+
+/* == errors: how often each error_hash came ================================================== */
+
+typedef struct error_row {
+    char hash[NAME_MAX_SIZE + 1], event[NAME_MAX_SIZE + 1], exception[NAME_MAX_SIZE + 1];
+    char last[32];                  /* created_at of the newest      */
+    uint64_t by_day[DAY_SLOTS];     /* at day % DAY_SLOTS            */
+    uint64_t count, version;        /* sum of by_day; of the store   */
+} error_row;
+
+typedef struct errors { error_row rows[ERRORS_MAX]; size_t count; } errors;
+
+/* errors_row: finds or makes it; the last place is kept for OTHER. */
+static error_row *errors_row(errors *t, const char *hash)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < t->count; i++)
+            if (strcmp(t->rows[i].hash, hash) == 0) return &t->rows[i];
+        if (t->count < ERRORS_MAX - 1) break;
+        hash = OTHER;
+    }
+    error_row *r = &t->rows[t->count++];
+    memset(r, 0, sizeof *r);
+    snprintf(r->hash, sizeof r->hash, "%s", hash);
+    return r;
+}
+
+/* errors_count: an event error.repeated stands for as many as it says, any other for itself. */
+static void errors_count(errors *t, long day, const event *e, uint64_t version)
+{
+    bool repeated = strcmp(e->name, "error.repeated") == 0;
+    uint64_t n = repeated ? (uint64_t)e->occurrences : 1;
+    if (!e->error_hash[0]) return;
+    error_row *r = errors_row(t, e->error_hash);
+    r->by_day[(unsigned long)day % DAY_SLOTS] += n;
+    r->count += n;
+    r->version = version;
+    if (strcmp(e->created_at, r->last) > 0) memcpy(r->last, e->created_at, sizeof r->last);
+    if (repeated && r->event[0]) return;
+    memcpy(r->event, e->name, sizeof r->event);
+    memcpy(r->exception, e->exception, sizeof r->exception);
+}
+
+/* errors_forget: a day whose raw file is gone. */
+static void errors_forget(errors *t, long day)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        error_row *r = &t->rows[i];
+        r->count -= r->by_day[(unsigned long)day % DAY_SLOTS];
+        r->by_day[(unsigned long)day % DAY_SLOTS] = 0;
+        if (r->count > 0 && kept++ != i) t->rows[kept - 1] = *r;
+    }
+    t->count = kept;
+}
+
+/* == recent: the newest events ================================================================ */
+
+typedef struct recent {
+    char name[NAME_MAX_SIZE + 1], created_at[32], metadata[RECENT_SIZE];
+    int success;
+    double duration_ms;
+    size_t size;                    /* of metadata, 0: it is longer */
+} recent;
+
+/* The number `n` stands at n % RECENT_MAX; numbers are versions of the store. */
+typedef struct recents { recent ring[RECENT_MAX]; uint64_t first, last; } recents;
+
+/* recents_add: numbers follow each other. Metadata has no line end, unless a file was edited. */
+static void recents_add(recents *r, uint64_t number, const event *e, const char *metadata)
+{
+    recent *to = &r->ring[number % RECENT_MAX];
+    memcpy(to->name, e->name, sizeof to->name);
+    memcpy(to->created_at, e->created_at, sizeof to->created_at);
+    to->success = e->success;
+    to->duration_ms = e->duration_ms;
+    to->size = e->metadata_size <= RECENT_SIZE ? e->metadata_size : 0;
+    if (memchr(metadata, '\r', to->size)) to->size = 0;
+    memcpy(to->metadata, metadata, to->size);
+    if (r->first == 0) r->first = number;
+    if (number >= r->first + RECENT_MAX) r->first = number - RECENT_MAX + 1;
+    r->last = number;
+}
+
+/* Events in each of the last seconds; second n stands at n % RATE_SECONDS. */
+typedef struct rate { uint32_t count[RATE_SECONDS]; int64_t second; } rate;
+
+static void rate_add(rate *r, int64_t second, size_t count)
+{
+    if (second - r->second >= RATE_SECONDS || second < r->second)
+        memset(r, 0, sizeof *r), r->second = second;
+    while (r->second < second) r->count[++r->second % RATE_SECONDS] = 0;
+    r->count[second % RATE_SECONDS] += (uint32_t)count;
 }
 
 /* == http: request heads and chunks ========================================================== */
@@ -1420,8 +1553,43 @@ typedef struct store {
     int dir_fd, lock_fd;
     long retain_days, retain_aggregates_days;
     table rows;
-    bool dirty;                 /* daily.ndjson is behind */
+    bool dirty;                 /* daily.ndjson is behind                                    */
+    /* what a page is told: */
+    uint64_t version;           /* one more with each event                                  */
+    unsigned epoch;             /* one more when something went away                         */
+    table sums;                 /* of rows, by event name alone; their day is 0, order is age */
+    errors errors;
+    recents recents;
 } store;
+
+/* store_count: one event more, in all but the raw file. False: no memory. */
+static bool store_count(store *s, long day, const event *e, const char *metadata,
+                        uint64_t raw_bytes)
+{
+    uint64_t version = ++s->version;
+    recents_add(&s->recents, version, e, metadata);
+    errors_count(&s->errors, day, e, version);
+    if (!table_count(&s->rows, day, e, raw_bytes)) return false;
+    row *r = table_row(&s->sums, 0, e->name, "");
+    if (!r) return false;
+    row_count(r, e);
+    r->version = version;
+    return true;
+}
+
+/* store_sum: makes the sums anew. */
+static bool store_sum(store *s)
+{
+    table_free(&s->sums);
+    s->epoch++;
+    for (size_t i = 0; i < s->rows.count; i++) {
+        row *r = table_row(&s->sums, 0, s->rows.rows[i]->event, "");
+        if (!r) return false;
+        row_merge(r, s->rows.rows[i]);
+        r->version = s->version;
+    }
+    return true;
+}
 
 /* raw_append: all lines or none; the size of the file in *size. 0 or an errno. */
 static int raw_append(int dir_fd, long day, const text *lines, uint64_t *size)
@@ -1453,8 +1621,11 @@ static int store_append(store *s, long day, const batch *b)
     int error = raw_append(s->dir_fd, day, &b->lines, &size);
     if (error) return error;
     s->dirty = true;
-    for (size_t i = 0; i < b->count; i++)
-        if (!table_count(&s->rows, day, &b->events[i], size)) complain("counting", "", ENOMEM);
+    for (size_t i = 0; i < b->count; i++) {
+        const event *e = &b->events[i];
+        if (!store_count(s, day, e, b->lines.data + e->metadata_at, size))
+            complain("counting", "", ENOMEM);
+    }
     return 0;
 }
 
@@ -1521,6 +1692,35 @@ static void store_replay(store *s, long day)
     reader_close(&in);
 }
 
+/* store_recall: the newest events of a file, of whose lines the last began at these places. */
+static void store_recall(store *s, reader *in, const uint64_t at[RECENT_AT_START], uint64_t lines)
+{
+    event e;
+    uint64_t first = lines > RECENT_AT_START ? at[lines % RECENT_AT_START] : 0;
+    if (fseeko(in->file, (off_t)first, SEEK_SET) != 0) return;
+    while (reader_event(in, &e))
+        recents_add(&s->recents, ++s->version, &e, in->line + e.metadata_at);
+}
+
+/* store_remember: what is in no aggregate: a day's errors, and its newest events in place of those
+   of the day before. */
+static void store_remember(store *s, long day)
+{
+    char name[32];
+    uint64_t at[RECENT_AT_START], lines = 0;
+    reader in;
+    event e;
+    raw_name(day, name);
+    if (!reader_open(&in, s->dir_fd, name)) return;
+    for (uint64_t from = 0; reader_line(&in); from = in.at) {
+        at[lines++ % RECENT_AT_START] = from;
+        if (strstr(in.line, "\"error_hash\"") && stored_read(in.line, strlen(in.line), &e))
+            errors_count(&s->errors, day, &e, s->version);
+    }
+    if (lines) memset(&s->recents, 0, sizeof s->recents), store_recall(s, &in, at, lines);
+    reader_close(&in);
+}
+
 /* store_retire: deletes raw files and aggregates that are past their time. */
 static void store_retire(store *s, long today)
 {
@@ -1530,6 +1730,7 @@ static void store_retire(store *s, long today)
     for (size_t i = 0; i < list.count && today - list.day[i] > s->retain_days; i++) {
         raw_name(list.day[i], name);
         if (unlinkat(s->dir_fd, name, 0) != 0) complain("cannot delete", name, errno);
+        else errors_forget(&s->errors, list.day[i]), s->epoch++;
     }
     days_free(&list);
     table *t = &s->rows;
@@ -1540,6 +1741,7 @@ static void store_retire(store *s, long today)
     t->count -= old;
     memmove(t->rows, t->rows + old, t->count * sizeof *t->rows);
     s->dirty = true;
+    if (!store_sum(s)) complain("counting", "", ENOMEM);
 }
 
 /* store_lock: two collectors in one folder would overwrite each other's aggregates. */
@@ -1556,6 +1758,7 @@ static bool store_lock(store *s)
 static void store_close(store *s)
 {
     table_free(&s->rows);
+    table_free(&s->sums);
     if (s->lock_fd >= 0) close(s->lock_fd);
     if (s->dir_fd >= 0) close(s->dir_fd);
     s->lock_fd = s->dir_fd = -1;
@@ -1575,8 +1778,10 @@ static bool store_open(store *s, const char *path, long today)
     store_load(s);
     if (!days_list(&list, s->dir_fd)) complain("cannot read folder", path, errno);
     for (size_t i = 0; i < list.count; i++) store_replay(s, list.day[i]);
-    days_free(&list);
     store_retire(s, today);
+    for (size_t i = 0; i < list.count; i++) store_remember(s, list.day[i]);
+    days_free(&list);
+    if (!store_sum(s)) complain("counting", "", ENOMEM);
     store_flush(s);
     return true;
 }
@@ -1702,7 +1907,8 @@ static void options_help(FILE *out)
         fprintf(out, "  %-28s %s\n", left, option_rows[i].help);
     }
     fputs("  --help                       this text\n\nPOST /api/v1/telemetry, GET /events[?limit=N"
-          "&event=NAME], GET /stats, GET /health\n", out);
+          "&event=NAME], GET /stats, GET /health;\nGET / is a page for people, with "
+          "GET /live\n", out);
 }
 
 static bool option_fail(options *o, const char *value)
@@ -1781,7 +1987,7 @@ static bool options_read(options *o, int count, char **words)
 
 /* == connections ============================================================================= */
 
-enum conn_state { CONN_HEAD, CONN_BODY, CONN_REPLY, CONN_LINGER, CONN_DEAD };
+enum conn_state { CONN_HEAD, CONN_BODY, CONN_REPLY, CONN_LIVE, CONN_LINGER, CONN_DEAD };
 
 struct route;
 
@@ -1798,6 +2004,10 @@ typedef struct conn {
     listing *list;                  /* the rest of a long answer                           */
     bool close_after, drop;         /* drop: close without the answer                      */
     int64_t deadline_ms, reply_at_ms;
+    uint64_t live_version;          /* of the store, that a page was told of               */
+    unsigned live_epoch;
+    bool live_whole;                /* the next frame says everything                      */
+    int64_t frame_at_ms, kept_at_ms;    /* of the last one; of the last that had `kept`    */
 } conn;
 
 /* Idempotency keys of accepted requests; the oldest is overwritten. */
@@ -1816,6 +2026,7 @@ typedef struct server {
     struct pollfd polls[CONN_MAX + 2];
     size_t conn_count, conn_max;
     key_ring keys;
+    rate rate;
     uint64_t random, stored;
     int64_t now_ms, accept_at_ms, flush_at_ms, retire_at_ms;
     char block[BLOCK_SIZE];
@@ -1982,6 +2193,7 @@ static void telemetry_store(server *s, conn *c)
         reply_fault(s, c, 400, &f, NULL);
     } else {
         s->stored += b.count;
+        rate_add(&s->rate, now / 1000, b.count);
         if (c->head.idempotency[0]) keys_add(&s->keys, c->head.idempotency);
         reply_json(s, c, 201, "{\"status\":\"success\"}\n");
     }
@@ -2034,17 +2246,216 @@ static void handle_stats(server *s, conn *c)
 
 static void handle_health(server *s, conn *c) { reply_json(s, c, 200, "{\"status\":\"ok\"}\n"); }
 
+/* handle_index: the page. Its header lets it do nothing but talk to this server. */
 static void handle_index(server *s, conn *c)
 {
-    const char *body = "telemetry collector\n"
-                       "POST /api/v1/telemetry, GET /events?limit=N&event=NAME /stats /health\n";
-    reply(s, c, 200, "text/plain; charset=utf-8", NULL, body, strlen(body));
+    text body = {NULL, 0, 0, false};
+    for (size_t i = 0; i < sizeof dashboard_html / sizeof *dashboard_html; i++)
+        text_puts(&body, dashboard_html[i]);
+    if (body.failed) reply_error(s, c, 500, "no memory", NULL);
+    else reply(s, c, 200, "text/html; charset=utf-8", "Content-Security-Policy: " DASHBOARD_POLICY
+               "\r\nReferrer-Policy: no-referrer\r\n", body.data, body.size);
+    text_free(&body);
+}
+
+/* == live: what a page is told =============================================================== */
+
+/* One server-sent event a frame, its data one JSON object. A frame has the present numbers of what
+   changed since the one before, not differences: a reader that is slow gets fewer frames, each with
+   more in it, and misses nothing. There is never more than one frame in memory for it.
+
+     whole    true: forget all that was, this is everything
+     from,to  versions of the store: what changed between them is here; `from` is `to` of the frame
+              before, so that a reader sees that none is missing
+     total, since    as in /stats
+     names    rows of /stats that changed, by event name; ROWS_DAY_MAX of them at most
+     errors   by error_hash: event, exception, count, last (created_at of the newest)
+     recent   newest events, oldest first: [number, created_at, event, success, ms, metadata]
+     rate     only whole: events in each of the last RATE_SECONDS seconds, oldest first
+     kept     only now and then: what is on disk, and for how long */
+
+static void live_names(text *out, const store *s, uint64_t from)
+{
+    const char *comma = "";
+    text_puts(out, ",\"names\":[");
+    for (size_t i = 0; i < s->sums.count; i++) {
+        const row *r = s->sums.rows[i];
+        if (r->version <= from) continue;
+        text_printf(out, "%s{\"event\":\"%s\",", comma, r->event);
+        row_numbers(out, r);
+        text_puts(out, "}");
+        comma = ",";
+    }
+    text_puts(out, "]");
+}
+
+static void live_errors(text *out, const store *s, uint64_t from, bool whole)
+{
+    const char *comma = "";
+    text_puts(out, ",\"errors\":[");
+    for (size_t i = 0; i < s->errors.count; i++) {
+        const error_row *r = &s->errors.rows[i];
+        if (r->version <= from && !whole) continue;
+        text_printf(out, "%s{\"hash\":", comma);
+        text_quote(out, r->hash);
+        text_puts(out, ",\"event\":");
+        text_quote(out, r->event);
+        text_puts(out, ",\"exception\":");
+        text_quote(out, r->exception);
+        text_printf(out, ",\"count\":%" PRIu64 ",\"last\":", r->count);
+        text_quote(out, r->last);
+        text_puts(out, "}");
+        comma = ",";
+    }
+    text_puts(out, "]");
+}
+
+static void live_recent(text *out, const store *s, uint64_t from)
+{
+    static const char *const success[] = {"null", "false", "true"};
+    const recents *all = &s->recents;
+    uint64_t first = from + 1 > all->first ? from + 1 : all->first;
+    text_puts(out, ",\"recent\":[");
+    for (uint64_t n = first; n <= all->last && all->last > 0; n++) {
+        const recent *r = &all->ring[n % RECENT_MAX];
+        text_printf(out, "%s[%" PRIu64 ",", n > first ? "," : "", n);
+        text_quote(out, r->created_at);
+        text_printf(out, ",\"%s\",%s,", r->name, success[r->success + 1]);
+        if (r->duration_ms < 0) text_puts(out, "null,");
+        else text_printf(out, "%.15g,", r->duration_ms);
+        if (r->size) text_add(out, r->metadata, r->size);
+        else text_puts(out, "null");
+        text_puts(out, "]");
+    }
+    text_puts(out, "]");
+}
+
+static void live_rate(text *out, rate *r)
+{
+    rate_add(r, clock_ms(CLOCK_REALTIME) / 1000, 0);
+    text_puts(out, ",\"rate\":[");
+    for (int i = 1; i <= RATE_SECONDS; i++)
+        text_printf(out, "%s%" PRIu32, i > 1 ? "," : "", r->count[(r->second + i) % RATE_SECONDS]);
+    text_puts(out, "]");
+}
+
+static uint64_t file_size(int dir_fd, const char *name)
+{
+    struct stat status;
+    return fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+/* live_days: [day, count] of the newest days that have any; how many days there are. */
+static size_t live_days(text *out, const table *t)
+{
+    size_t count = 0, at = 0;
+    char day[11];
+    for (size_t i = 0; i < t->count; i++) count += i == 0 || t->rows[i]->day != t->rows[i - 1]->day;
+    text_puts(out, ",\"by_day\":[");
+    for (size_t i = 0, next; i < t->count; i = next, at++) {
+        uint64_t sum = 0;
+        for (next = i; next < t->count && t->rows[next]->day == t->rows[i]->day; next++)
+            sum += t->rows[next]->count;
+        if (at + DAYS_SHOWN < count) continue;
+        day_text(t->rows[i]->day, day);
+        text_printf(out, "%s[\"%s\",%" PRIu64 "]", at > 0 && at + DAYS_SHOWN > count ? "," : "",
+                    day, sum);
+    }
+    text_puts(out, "]");
+    return count;
+}
+
+/* live_kept: on disk; no file when the folder cannot be read. */
+static void live_kept(text *out, const store *s)
+{
+    days list;
+    uint64_t bytes = 0;
+    char name[32], oldest[16] = "null", day[11];
+    if (!days_list(&list, s->dir_fd)) days_free(&list);
+    for (size_t i = 0; i < list.count; i++) {
+        raw_name(list.day[i], name);
+        bytes += file_size(s->dir_fd, name);
+    }
+    if (list.count) day_text(list.day[0], day), snprintf(oldest, sizeof oldest, "\"%s\"", day);
+    text_printf(out, ",\"kept\":{\"raw_days\":%ld,\"raw_files\":%zu,\"raw_bytes\":%" PRIu64
+                ",\"raw_oldest\":%s,\"daily_days\":%ld,\"daily_bytes\":%" PRIu64
+                ",\"daily_behind\":%s", s->retain_days, list.count, bytes, oldest,
+                s->retain_aggregates_days, file_size(s->dir_fd, "daily.ndjson"),
+                s->dirty ? "true" : "false");
+    text_printf(out, ",\"daily_count\":%zu}", live_days(out, &s->rows));
+    days_free(&list);
+}
+
+/* live_json: the data of the next frame for a page. */
+static void live_json(text *out, server *s, conn *c)
+{
+    const store *all = &s->store;
+    bool whole = c->live_whole || c->live_epoch != all->epoch;
+    uint64_t from = whole ? 0 : c->live_version, total = 0;
+    char day[11], since[16] = "null";
+    for (size_t i = 0; i < all->sums.count; i++) total += all->sums.rows[i]->count;
+    if (all->rows.count) {
+        day_text(all->rows.rows[0]->day, day);
+        snprintf(since, sizeof since, "\"%s\"", day);
+    }
+    text_printf(out, "{\"whole\":%s,\"from\":%" PRIu64 ",\"to\":%" PRIu64 ",\"total\":%" PRIu64
+                ",\"since\":%s", whole ? "true" : "false", from, all->version, total, since);
+    live_names(out, all, from);
+    live_errors(out, all, from, whole);
+    live_recent(out, all, from);
+    if (whole) live_rate(out, &s->rate);
+    if (whole || s->now_ms - c->kept_at_ms >= KEPT_MS) {
+        live_kept(out, all);
+        c->kept_at_ms = s->now_ms;
+    }
+    text_puts(out, "}");
+}
+
+/* live_frame: puts the next frame into the connection's empty buffer. */
+static void live_frame(server *s, conn *c)
+{
+    text data = {NULL, 0, 0, false};
+    text_puts(&data, "event: frame\ndata: ");
+    live_json(&data, s, c);
+    text_puts(&data, "\n\n");
+    if (!c->head.old) text_printf(&c->out, "%zx\r\n", data.size);
+    text_add(&c->out, data.data, data.size);
+    if (!c->head.old) text_puts(&c->out, "\r\n");
+    if (data.failed || c->out.failed) c->state = CONN_DEAD;
+    text_free(&data);
+    c->live_version = s->store.version;
+    c->live_epoch = s->store.epoch;
+    c->live_whole = false;
+    c->frame_at_ms = s->now_ms;
+}
+
+/* live_due_ms: when the next frame is to be made. */
+static int64_t live_due_ms(const server *s, const conn *c)
+{
+    bool news = c->live_version != s->store.version || c->live_epoch != s->store.epoch;
+    return c->live_whole ? s->now_ms : c->frame_at_ms + (news ? FRAME_MS : BEAT_MS);
+}
+
+static void handle_live(server *s, conn *c)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->conn_count; i++) count += s->conns[i]->state == CONN_LIVE;
+    if (count >= LIVE_MAX) {
+        reply_error(s, c, 503, "as many pages are open as may be", "Retry-After: 5\r\n");
+        return;
+    }
+    reply_head(s, c, 200, "text/event-stream", NULL, -1);
+    if (is_head(c)) return;
+    if (!c->head.old) text_puts(&c->out, "d\r\nretry: 1000\n\n\r\n");
+    else text_puts(&c->out, "retry: 1000\n\n");
+    c->state = CONN_LIVE;
+    c->live_whole = true;
 }
 
 static const route routes[] = {
     {"/api/v1/telemetry", "POST", handle_telemetry}, {"/events", "GET, HEAD", handle_events},
     {"/stats", "GET, HEAD", handle_stats}, {"/health", "GET, HEAD", handle_health},
-    {"/", "GET, HEAD", handle_index}};
+    {"/", "GET, HEAD", handle_index}, {"/live", "GET, HEAD", handle_live}};
 
 static const route *route_find(const char *target)
 {
@@ -2197,6 +2608,17 @@ static bool step_reply(server *s, conn *c)
     return false;
 }
 
+/* step_live: a frame when the one before has gone out and the next is due. */
+static bool step_live(server *s, conn *c)
+{
+    size_t before = c->sent;
+    bool all = conn_send(c);
+    if (all || c->sent != before) c->deadline_ms = s->now_ms + s->opt.timeout_ms;
+    if (!all || s->now_ms < live_due_ms(s, c)) return false;
+    live_frame(s, c);
+    return true;
+}
+
 /* conn_step: all that can be done without waiting. */
 static void conn_step(server *s, conn *c)
 {
@@ -2206,6 +2628,7 @@ static void conn_step(server *s, conn *c)
         case CONN_HEAD: more = step_head(s, c); break;
         case CONN_BODY: more = step_body(s, c); break;
         case CONN_REPLY: more = step_reply(s, c); break;
+        case CONN_LIVE: more = step_live(s, c); break;
         case CONN_LINGER: case CONN_DEAD: more = false; break;
         }
     }
@@ -2219,7 +2642,7 @@ static void conn_read(server *s, conn *c)
         c->state = CONN_DEAD;
         return;
     }
-    if (c->state == CONN_LINGER) return;
+    if (c->state == CONN_LINGER || c->state == CONN_LIVE) return;
     /* The time for a whole request counts from its first byte. */
     if (c->state == CONN_HEAD && c->in.size == 0) c->deadline_ms = s->now_ms + s->opt.timeout_ms;
     text_add(&c->in, s->block, (size_t)n);
@@ -2239,7 +2662,7 @@ static void conn_timeout(server *s, conn *c)
 
 static void conn_ready(server *s, conn *c, short events)
 {
-    bool reads = c->state == CONN_HEAD || c->state == CONN_BODY || c->state == CONN_LINGER;
+    bool reads = c->state != CONN_REPLY && c->state != CONN_DEAD;
     if (events && c->state == CONN_BODY && c->out.size) conn_send(c);
     if (events & ~POLLOUT && reads && c->state != CONN_DEAD) conn_read(s, c);
     conn_step(s, c);
@@ -2249,7 +2672,15 @@ static void conn_ready(server *s, conn *c, short events)
 static short conn_interest(const server *s, const conn *c)
 {
     if (c->state == CONN_REPLY) return s->now_ms < c->reply_at_ms ? 0 : POLLOUT;
-    return c->state == CONN_BODY && c->out.size ? POLLIN | POLLOUT : POLLIN;
+    bool sends = c->out.size && (c->state == CONN_BODY || c->state == CONN_LIVE);
+    return sends ? POLLIN | POLLOUT : POLLIN;
+}
+
+/* conn_due_ms: when something is to be done for it without any byte from it. */
+static int64_t conn_due_ms(const server *s, const conn *c)
+{
+    if (conn_interest(s, c) == 0) return c->reply_at_ms;
+    return c->state == CONN_LIVE && !c->out.size ? live_due_ms(s, c) : c->deadline_ms;
 }
 
 static void conn_free(conn *c)
@@ -2305,7 +2736,7 @@ static bool server_poll(server *s, int stop_fd)
     for (size_t i = 0; i < s->conn_count; i++) {
         const conn *c = s->conns[i];
         short interest = conn_interest(s, c);
-        due = earlier(due, interest ? c->deadline_ms : c->reply_at_ms);
+        due = earlier(due, conn_due_ms(s, c));
         s->polls[2 + i] = (struct pollfd){interest ? c->fd : -1, interest, 0};
     }
     int64_t wait_ms = due > s->now_ms ? due - s->now_ms : 0;
