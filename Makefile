@@ -18,18 +18,22 @@ EXAMPLES = $(B)/examples/collector $(B)/examples/inspector
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench fleet bench-peers asan tsan explore fuzz fuzz-planted \
+.PHONY: help demo dashboard test check bench fleet bench-peers asan tsan explore fuzz fuzz-planted \
         crash-loop crashes crashes-asan crash-handler chaos chaos-asan stress rounds soak \
         torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix \
-        emulate coverage test-clickhouse test-cpp test-qt windows lint format install clean deps \
+        emulate coverage test-clickhouse test-cpp test-qt test-web windows lint page format install clean deps \
         deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
-        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers examples
+        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web examples
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 demo: $(EXAMPLES) ## a real program records events, the collector shows what arrived
 	@sh examples/demo.sh $(FILE)
+
+PORT = 8080
+dashboard: $(EXAMPLES) ## the collector at http://127.0.0.1:8080/ (PORT), whose page shows events while a program records them
+	@PORT=$(PORT) sh examples/dashboard.sh
 
 # What the scripts need, and the scripts.
 TESTS    = $(B)/tests/smoke $(B)/examples/queue
@@ -170,11 +174,17 @@ test-cpp: deps-check ## the C++ part by each compiler, standard and switch
 test-qt: ## the handler of Qt's messages with Qt 5 and Qt 6 (installs one when neither is here)
 	@sh tests/check_qt.sh
 
+test-web: deps-web $(EXAMPLES) $(B)/tests/web_load ## the collector's page in headless Chromium: what it shows against what was sent (installs it; QUICK=1)
+	@python3 tests/test_web.py
+
 windows: deps-windows ## Windows: builds by mingw-w64, runs by wine, WinHTTP against bad servers (installs both)
 	@sh tests/windows.sh
 
 lint: deps-check deps-lint ## the header's own rules, clang-tidy, cppcheck, gcc's analyzer and shellcheck
 	@sh tests/lint.sh tools
+
+page: ## examples/dashboard.h from dashboard.html: checked in, so that one command builds the collector (lint compares)
+	sh examples/html_to_c.sh >examples/dashboard.h
 
 format: ## clang-format the sources
 	clang-format -i vitelemetry.h examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.[ch] bench/*.c
@@ -236,13 +246,16 @@ deps-windows:
 	@sh tests/need.sh x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 \
 	    i686-w64-mingw32-gcc:gcc-mingw-w64-i686 wine:wine dpkg:wine64 dpkg:libgnutls30
 
+deps-web:
+	@sh tests/need.sh chromium:chromium python3:python3
+
 deps-peers:
 	@sh tests/need.sh dpkg:libconcurrentqueue-dev dpkg:libatomic-queue-dev dpkg:libboost-dev \
 	    dpkg:libck-dev dpkg:libdpdk-dev
 
 # ---- programs ----------------------------------------------------------------------------------
 
-$(B)/examples/collector: examples/collector.c
+$(B)/examples/collector: examples/collector.c examples/dashboard.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $< -o $@
 
@@ -309,7 +322,7 @@ $(B)/tests/test_plugin: tests/test_plugin.c $(wildcard tests/*.h) vitelemetry.h 
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) -I. $< -o $@ -rdynamic -lcmocka -pthread -ldl
 
-$(B)/tests/test_collector: tests/test_collector.c examples/collector.c | $(B)/examples/collector
+$(B)/tests/test_collector: tests/test_collector.c examples/collector.c examples/dashboard.h | $(B)/examples/collector
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) -I. $< -o $@ -lcmocka
 
@@ -334,9 +347,13 @@ $(B)/tests/fuzz_all: $(FUZZ) examples/http.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) -Wno-unused-function $(TFLAGS) -DFUZZ_FILES -I. tests/fuzz/all.c -o $@ -pthread
 
-$(B)/tests/fuzz_collector: $(FUZZ) examples/collector.c
+$(B)/tests/fuzz_collector: $(FUZZ) examples/collector.c examples/dashboard.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) -Wno-unused-function $(TFLAGS) -DFUZZ_FILES -I. tests/fuzz/collector.c -o $@
+
+$(B)/tests/web_load: tests/web_load.c examples/http.c vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 
 $(B)/tests/crash_loop: tests/crash_loop.c tests/kill.h vitelemetry.h
 	@mkdir -p $(@D)

@@ -95,8 +95,11 @@ To test its parts, define COLLECTOR_NO_MAIN and include this file. Everything up
 #ifndef LIVE_MAX
 #define LIVE_MAX 16             /* pages at once: 503 */
 #endif
+#define LIVE_ROOM (128 << 10)   /* in the system, so that a slow page is told of now, not of then */
 #define FRAME_MS 100            /* between two frames for a page: 10 a second at most */
+#ifndef BEAT_MS
 #define BEAT_MS 5000            /* a frame even when nothing happened */
+#endif
 #define KEPT_MS 2000            /* how often a page is told what is kept */
 
 #if defined(__GNUC__)
@@ -2439,6 +2442,7 @@ static int64_t live_due_ms(const server *s, const conn *c)
 static void handle_live(server *s, conn *c)
 {
     size_t count = 0;
+    int room = LIVE_ROOM;
     for (size_t i = 0; i < s->conn_count; i++) count += s->conns[i]->state == CONN_LIVE;
     if (count >= LIVE_MAX) {
         reply_error(s, c, 503, "as many pages are open as may be", "Retry-After: 5\r\n");
@@ -2448,6 +2452,7 @@ static void handle_live(server *s, conn *c)
     if (is_head(c)) return;
     if (!c->head.old) text_puts(&c->out, "d\r\nretry: 1000\n\n\r\n");
     else text_puts(&c->out, "retry: 1000\n\n");
+    setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     c->state = CONN_LIVE;
     c->live_whole = true;
 }

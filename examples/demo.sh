@@ -81,3 +81,4 @@ for event in $events; do
 done
 [ -z "$missing" ] || fail "missing:$missing"
 rule "all 15 kinds of events, $(stored | awk 'END { print NR }') lines of NDJSON in $demo/events/"
+echo 'to see events arrive in a browser: make dashboard'

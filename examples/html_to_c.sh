@@ -2,7 +2,7 @@
 # html_to_c.sh: dashboard.html as C, on stdout; one literal a line of it. The page's own script and
 # style are named by their hashes in the policy that the collector sends with it.
 #
-#     sh examples/html_to_c.sh >examples/dashboard.h      (`make dashboard.h` does it; lint compares)
+#     sh examples/html_to_c.sh >examples/dashboard.h      (make page; lint compares)
 set -u
 html=examples/dashboard.html
 

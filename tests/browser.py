@@ -120,7 +120,7 @@ class Browser:
         self("Input.insertText", text=text)
 
     def picture(self, path):
-        data = self("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        data = self("Page.captureScreenshot", captureBeyondViewport=False)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
 

@@ -76,6 +76,17 @@ done
 breaks 'the history begins with another version' 'the history' \
     '/^\/\* HISTORY/ { print; getline; sub(/[0-9]+\.[0-9]+\.[0-9]+/, "9.9.9") } { print }'
 
+# a page that was changed, and not made C of
+sed 's/h1/h2/' examples/dashboard.h >$D/page.h
+cp vitelemetry.h $D/broken.h
+if ! PAGE=$D/page.h sh_lint && [ "$(grep '^FAIL' $D/out)" = 'FAIL examples/dashboard.h is made of examples/dashboard.html' ]; then
+    passed=$((passed + 1))
+    echo "ok   a page that is not the one"
+else
+    failed=$((failed + 1))
+    echo "FAIL a page that is not the one"
+fi
+
 # a file at the top of the repository, in a copy of git's index
 if index=$(git rev-parse --git-path index 2>/dev/null) && [ -f "$index" ]; then
     cp "$index" $D/index

@@ -91,6 +91,7 @@ plant() {
     wanted $1 || return
     dir=$D/planted/$((passed + failed))
     mkdir -p "$dir/corpus" "$dir/examples"
+    cp examples/dashboard.h "$dir/examples/"
     sed "$4" "$3" >"$dir/$3"
     if cmp -s "$3" "$dir/$3"; then
         fail "$1: $2: nothing to plant it in"

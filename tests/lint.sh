@@ -45,6 +45,12 @@ done
 none "nothing else lies at the top" "$(git ls-files 2>/dev/null | cut -d/ -f1 | sort -u |
     grep -vxE '\..*|Makefile|README\.md|UNLICENSE|vitelemetry\.h|examples|tests|bench' | head -3)"
 
+# the collector's page, and what is compiled of it
+none "examples/dashboard.html: 100 columns, ASCII, no tabs, no trailing blanks" \
+    "$(LC_ALL=C grep -nE '[^ -~]| $|^.{101}' examples/dashboard.html | head -3)"
+sh examples/html_to_c.sh | cmp -s - "${PAGE:-examples/dashboard.h}"
+check "examples/dashboard.h is made of examples/dashboard.html" $?
+
 # sections, in their order
 want='limits atomics platform log text sha256 ids scrub json queue ledger record wire spool settings backoff curl winhttp consent stock audit worker crash session error client events'
 have=$(grep -oE '^(/\*|  ) >>[a-z0-9]+' $H | sed 's/.*>>//' | tr '\n' ' ' | sed 's/ $//')

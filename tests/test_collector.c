@@ -20,6 +20,8 @@ static void *test_calloc_(size_t n, size_t size) { return fails_now() ? NULL : c
 #define calloc test_calloc_
 #define COLLECTOR_NO_MAIN
 #define ROWS_DAY_MAX 8
+#define LIVE_MAX 2
+#define BEAT_MS 600
 #define LINGER_MS 600000        /* so that only a shutdown can end a refused connection in time */
 #include "../examples/collector.c"
 #undef realloc
@@ -415,6 +417,117 @@ static void test_rows_have_a_limit(void **state)
     table_free(&t);
 }
 
+/* == errors, newest events, rate ============================================================= */
+
+static void errors_put(errors *t, long day, const char *name, const char *hash, const char *at,
+                       double occurrences)
+{
+    event e;
+    memset(&e, 0, sizeof e);
+    snprintf(e.name, sizeof e.name, "%s", name);
+    snprintf(e.error_hash, sizeof e.error_hash, "%s", hash);
+    snprintf(e.exception, sizeof e.exception, "of %s", name);
+    snprintf(e.created_at, sizeof e.created_at, "%s", at);
+    e.occurrences = occurrences;
+    errors_count(t, day, &e, 7);
+}
+
+static void test_errors_are_counted(void **state)
+{
+    errors *t = calloc(1, sizeof *t);
+    (void)state;
+    errors_put(t, 40, "Error", "", "1", 1);             /* no hash: no error */
+    assert_int_equal(t->count, 0);
+    errors_put(t, 40, "Error", "aa", "2", 5);           /* occurrences belong to error.repeated */
+    errors_put(t, 40, "error.repeated", "aa", "3", 5);
+    errors_put(t, 41, "Error", "aa", "1", 1);
+    errors_put(t, 41, "error.repeated", "bb", "4", 2);  /* the first was on a day that is gone */
+    assert_int_equal(t->count, 2);
+    assert_int_equal(t->rows[0].count, 7);
+    assert_string_equal(t->rows[0].event, "Error");
+    assert_string_equal(t->rows[0].exception, "of Error");
+    assert_string_equal(t->rows[0].last, "3");
+    assert_int_equal(t->rows[0].version, 7);
+    assert_int_equal(t->rows[1].count, 2);
+    assert_string_equal(t->rows[1].event, "error.repeated");
+    errors_forget(t, 40);
+    assert_int_equal(t->count, 2);
+    assert_int_equal(t->rows[0].count, 1);
+    errors_put(t, 42, "Error", "cc", "5", 1);
+    errors_forget(t, 41);
+    assert_int_equal(t->count, 1);
+    assert_string_equal(t->rows[0].hash, "cc");
+    free(t);
+}
+
+static void test_errors_have_a_limit(void **state)
+{
+    errors *t = calloc(1, sizeof *t);
+    char hash[16];
+    (void)state;
+    for (int i = 0; i < 2 * ERRORS_MAX; i++) {
+        snprintf(hash, sizeof hash, "h%d", i);
+        errors_put(t, 1, "Error", hash, "1", 1);
+        if (i >= 3) errors_put(t, 1, "Error", "h3", "1", 1);
+    }
+    assert_int_equal(t->count, ERRORS_MAX);
+    assert_int_equal(t->rows[3].count, 2 * ERRORS_MAX - 2);
+    assert_string_equal(t->rows[ERRORS_MAX - 1].hash, OTHER);
+    assert_int_equal(t->rows[ERRORS_MAX - 1].count, ERRORS_MAX + 1);
+    free(t);
+}
+
+static void test_recent_events(void **state)
+{
+    recents *r = calloc(1, sizeof *r);
+    char metadata[RECENT_SIZE + 2];
+    event e;
+    (void)state;
+    memset(&e, 0, sizeof e);
+    memset(metadata, 'x', sizeof metadata);
+    for (uint64_t n = 5; n < 5 + 2 * RECENT_MAX; n++) {
+        e.metadata_size = n % 2 ? RECENT_SIZE : RECENT_SIZE + 1;
+        snprintf(e.name, sizeof e.name, "n%d", (int)n);
+        recents_add(r, n, &e, metadata);
+    }
+    assert_int_equal(r->last, 4 + 2 * RECENT_MAX);
+    assert_int_equal(r->first, 5 + RECENT_MAX);
+    assert_string_equal(r->ring[r->first % RECENT_MAX].name, "n517");
+    assert_int_equal(r->ring[517 % RECENT_MAX].size, RECENT_SIZE);
+    assert_int_equal(r->ring[518 % RECENT_MAX].size, 0);
+    metadata[9] = '\r';                                 /* would end a line of the stream */
+    e.metadata_size = 20;
+    recents_add(r, r->last + 1, &e, metadata);
+    assert_int_equal(r->ring[r->last % RECENT_MAX].size, 0);
+    free(r);
+}
+
+static unsigned rate_sum(const rate *r)
+{
+    unsigned sum = 0;
+    for (int i = 0; i < RATE_SECONDS; i++) sum += r->count[i];
+    return sum;
+}
+
+static void test_rate(void **state)
+{
+    rate r;
+    (void)state;
+    memset(&r, 0, sizeof r);
+    rate_add(&r, 1000, 3);
+    rate_add(&r, 1000, 4);
+    rate_add(&r, 1000 + RATE_SECONDS - 1, 5);
+    assert_int_equal(rate_sum(&r), 12);
+    assert_int_equal(r.count[1000 % RATE_SECONDS], 7);
+    rate_add(&r, 1000 + RATE_SECONDS, 1);               /* the first second is out */
+    assert_int_equal(rate_sum(&r), 6);
+    rate_add(&r, 5000, 2);
+    assert_int_equal(rate_sum(&r), 2);
+    rate_add(&r, 4000, 1);                              /* a clock that was put back */
+    assert_int_equal(rate_sum(&r), 1);
+    assert_int_equal(r.second, 4000);
+}
+
 /* == http parts ============================================================================== */
 
 static int parse_of(const char *head, http_head *h) { return http_parse(head, strlen(head), h); }
@@ -738,6 +851,46 @@ static void test_store_retires(void **state)
     store_close(&s);
 }
 
+#define FAILED(hash) EVENT_OF("Error", "{\"error_hash\":\"" hash "\",\"exception_type\":\"E\"}")
+
+/* What a page is told is there again at the next start, and goes with its file. */
+static void test_store_remembers(void **state)
+{
+    store s;
+    (void)state;
+    store_begin(&s, 20000);
+    store_put(&s, 20000, FAILED("aa") "\n" FAILED("aa") "\n" FAILED("bb") "\n" EVENT);
+    store_put(&s, 20001, FAILED("bb"));
+    for (int i = 0; i < RECENT_AT_START; i++) store_put(&s, 20001, EVENT);
+    assert_int_equal(s.version, RECENT_AT_START + 5);
+    assert_int_equal(s.recents.last, s.version);
+    assert_string_equal(s.recents.ring[4].name, "app_launch");
+    assert_memory_equal(s.recents.ring[4].metadata, "{\"os\":\"Linux\"}", 14);
+    store_close(&s);
+    store_begin(&s, 20001);
+    assert_int_equal(s.errors.count, 2);
+    assert_int_equal(s.errors.rows[0].count, 2);
+    assert_int_equal(s.errors.rows[1].count, 2);
+    assert_string_equal(s.errors.rows[1].exception, "E");
+    assert_string_equal(s.errors.rows[1].last, STAMP);
+    assert_int_equal(s.sums.count, 2);
+    assert_int_equal(s.sums.rows[0]->count + s.sums.rows[1]->count, RECENT_AT_START + 5);
+    assert_int_equal(s.recents.last - s.recents.first + 1, RECENT_AT_START);
+    assert_string_equal(s.recents.ring[s.recents.first % RECENT_MAX].name, "app_launch");
+    assert_string_equal(s.recents.ring[s.recents.last % RECENT_MAX].created_at, STAMP);
+    unsigned epoch = s.epoch;
+    store_retire(&s, 20031);                        /* raw events of day 20000 */
+    assert_int_not_equal(s.epoch, epoch);
+    assert_int_equal(s.errors.count, 1);
+    assert_int_equal(s.errors.rows[0].count, 1);
+    assert_int_equal(s.sums.rows[0]->count + s.sums.rows[1]->count, RECENT_AT_START + 5);
+    epoch = s.epoch;
+    store_retire(&s, 20091);                        /* the counts of it, too */
+    assert_int_not_equal(s.epoch, epoch);
+    assert_int_equal(s.sums.rows[0]->count + s.sums.rows[1]->count, RECENT_AT_START + 1);
+    store_close(&s);
+}
+
 static void test_store_modes(void **state)
 {
     store s;
@@ -1053,7 +1206,11 @@ static void test_server_statuses(void **state)
 {
     static const struct { const char *request; int status; const char *field; } asks[] = {
         {"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", 200, "application/json"},
-        {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 200, "text/plain"},
+        {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 200, "Content-Type: text/html; charset=utf-8\r\n"},
+        {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 200, "Content-Security-Policy: default-src 'none';"},
+        {"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, NULL},
+        {"GET /live HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, NULL},
+        {"POST /live HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 405, NULL},
         {"GET http://127.0.0.1/health?x=1 HTTP/1.1\r\nHost: x\r\n\r\n", 200, NULL},
         {"\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n", 200, NULL},
         {"GET /none HTTP/1.1\r\nHost: x\r\n\r\n", 404, NULL},
@@ -1485,6 +1642,197 @@ static void test_server_stats_survive(void **state)
     server_stop();
 }
 
+/* == live ==================================================================================== */
+
+typedef struct frame { bool whole; unsigned long from, to, total; char json[1 << 20]; } frame;
+
+static frame heard;
+
+/* hear_frame: one chunk, which is one server-sent event with one line of data. */
+static void hear_frame(int fd)
+{
+    char line[32], *data = heard.json;
+    hear_line(fd, line, sizeof line);
+    size_t size = strtoul(line, NULL, 16);
+    assert_in_range(size, 22, sizeof heard.json - 1);
+    hear_exactly(fd, data, size);
+    data[size] = 0;
+    hear_exactly(fd, line, 2);
+    assert_memory_equal(line, "\r\n", 2);
+    assert_memory_equal(data, "event: frame\ndata: {", 20);
+    assert_string_equal(data + size - 2, "\n\n");
+    assert_null(memchr(data + 19, '\n', size - 21));
+    assert_null(memchr(data, '\r', size));
+    assert_true(json_whole(data + 19, size - 21, NULL));
+    heard.whole = strncmp(data + 19, "{\"whole\":true,", 14) == 0;
+    assert_int_equal(sscanf(strstr(data, "\"from\""), "\"from\":%lu,\"to\":%lu,\"total\":%lu",
+                            &heard.from, &heard.to, &heard.total), 3);
+}
+
+/* The n-th allocation fails: a frame is whole, or known to be none. */
+static void test_live_memory_runs_out(void **state)
+{
+    server *s = calloc(1, sizeof *s);
+    conn c;
+    batch b;
+    fault f;
+    unsigned long n = 0;
+    bool good = false;
+    (void)state;
+    memset(&c, 0, sizeof c);
+    s->store.dir_fd = -1;
+    assert_true(batch_of(EVENT "\n" FAILED("aa"), true, &b, &f));
+    for (size_t i = 0; i < b.count; i++)
+        assert_true(store_count(&s->store, 1, &b.events[i],
+                                b.lines.data + b.events[i].metadata_at, 9));
+    while (!good) {
+        text out = {NULL, 0, 0, false};
+        assert_true(n < 100);
+        c.live_whole = true;
+        fail_at = ++n;
+        live_json(&out, s, &c);
+        good = fail_at > 0;
+        fail_at = 0;
+        assert_int_equal(good, !out.failed);
+        assert_true(out.failed || json_whole(out.data, out.size, NULL));
+        text_free(&out);
+    }
+    assert_in_range(n, 2, 99);
+    batch_free(&b);
+    table_free(&s->store.rows);
+    table_free(&s->store.sums);
+    free(s);
+}
+
+/* ask_live: on a connection with a small window. */
+static int ask_live(int *fd)
+{
+    int small = 65536;
+    *fd = dial();
+    assert_int_equal(setsockopt(*fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    say(*fd, "GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    return hear_as(*fd, false);
+}
+
+static int dial_live(void)
+{
+    char retry[24] = "";
+    int fd;
+    assert_int_equal(ask_live(&fd), 200);
+    assert_non_null(strstr(got.head, "Content-Type: text/event-stream\r\n"));
+    hear_exactly(fd, retry, 18);
+    assert_string_equal(retry, "d\r\nretry: 1000\n\n\r\n");
+    hear_frame(fd);
+    assert_true(heard.whole);
+    return fd;
+}
+
+/* hear_until: frames up to that version; each follows the one before. How many. */
+static int hear_until(int fd, unsigned long to)
+{
+    int count = 0;
+    for (unsigned long from = heard.to; heard.to < to; from = heard.to, count++) {
+        hear_frame(fd);
+        assert_false(heard.whole);
+        assert_int_equal(heard.from, from);
+    }
+    assert_int_equal(heard.to, to);
+    return count;
+}
+
+static void test_server_live(void **state)
+{
+    (void)state;
+    server_start(NULL);
+    int fd = dial_live();
+    assert_int_equal(heard.to, 0);
+    assert_non_null(strstr(heard.json, "\"total\":0,\"since\":null,\"names\":[],\"errors\":[],"
+                                       "\"recent\":[],\"rate\":[0,"));
+    assert_non_null(strstr(heard.json, "\"raw_days\":30,\"raw_files\":0,\"raw_bytes\":0,"
+                                       "\"raw_oldest\":null,\"daily_days\":400,"));
+    assert_int_equal(post_json(EVENT), 201);
+    hear_until(fd, 1);
+    assert_int_equal(post_json(EVENT_OF("q", "{ \"latency_ms\" :\n 7,\t\"success\":true}")), 201);
+    assert_int_equal(post_json("[" FAILED("h\\\"h") "," FAILED("h\\\"h") "]"), 201);
+    hear_until(fd, 4);
+    close(fd);
+    fd = dial_live();                                   /* who comes is told everything */
+    assert_int_equal(heard.to, 4);
+    assert_non_null(strstr(heard.json, "\"names\":[{\"event\":\"app_launch\",\"count\":1,"));
+    assert_non_null(strstr(heard.json, "{\"event\":\"q\",\"count\":1,\"success_true\":1,"
+        "\"success_false\":0,\"estimated_total\":1,\"duration_count\":1,\"p50_ms\":7,"));
+    assert_non_null(strstr(heard.json, "\"errors\":[{\"hash\":\"h\\\"h\",\"event\":\"Error\","
+                                       "\"exception\":\"E\",\"count\":2,\"last\":\"20"));
+    assert_non_null(strstr(heard.json, ",\"q\",true,7,{\"latency_ms\":7,\"success\":true}],[3,"));
+    assert_non_null(strstr(heard.json, "\"raw_files\":1,"));
+    assert_non_null(strstr(heard.json, "\"daily_behind\":true,\"by_day\":[[\"20"));
+    say(fd, "GET / HTTP/1.1\r\n");                      /* no answer, and no harm */
+    assert_int_equal(post_json(EVENT), 201);
+    hear_until(fd, 5);
+    assert_non_null(strstr(heard.json, "\"names\":[{\"event\":\"app_launch\",\"count\":2,"));
+    assert_null(strstr(heard.json, "\"q\""));           /* it did not change */
+    assert_non_null(strstr(heard.json, "\"errors\":[]"));
+    close(fd);
+    server_stop();
+}
+
+/* A page that does not read: nobody waits for it, and it misses nothing. */
+static void test_server_live_slow_reader(void **state)
+{
+    static char body[1 << 20];
+    const int rounds = 24, each = 400;
+    const struct timespec frame_time = {0, (FRAME_MS + 20) * 1000000L};
+    size_t size = 0;
+    char filler[601] = "";
+    (void)state;
+    memset(filler, 'f', sizeof filler - 1);
+    for (int i = 0; i < each; i++)
+        size += (size_t)snprintf(body + size, sizeof body - size,
+                                 EVENT_OF("big", "{\"f\":\"%s\"}") "\n", filler);
+    server_start(NULL);
+    int fd = dial_live();
+    for (int i = 0; i < rounds; i++) {
+        assert_int_equal(post("application/x-ndjson", "", body), 201);
+        nanosleep(&frame_time, NULL);
+    }
+    int frames = hear_until(fd, (unsigned long)(rounds * each));
+    assert_int_equal(heard.total, rounds * each);
+    if (frames > rounds / 2) fail_msg("%d frames waited for it", frames);
+    close(fd);
+    server_stop();
+}
+
+static void test_server_live_limits(void **state)
+{
+    const char *more[] = {"--timeout-ms", "300", NULL};
+    char line[64];
+    int fd, third;
+    (void)state;
+    server_start(more);
+    fd = dial();
+    say(fd, "HEAD /live HTTP/1.1\r\nHost: x\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(hear_as(fd, false), 200);
+    assert_int_equal(hear(fd), 200);
+    close(fd);
+    fd = dial();
+    say(fd, "GET /live HTTP/1.0\r\n\r\n");              /* no chunks for the old version */
+    assert_int_equal(hear_as(fd, false), 200);
+    assert_null(strstr(got.head, "chunked"));
+    hear_line(fd, line, sizeof line);
+    assert_string_equal(line, "retry: 1000\n");
+    int second = dial_live();
+    assert_int_equal(ask_live(&third), 503);
+    assert_non_null(strstr(got.head, "Retry-After: 5\r\n"));
+    close(third);
+    close(fd);
+    while (ask_live(&third) == 503) close(third);       /* until it has seen that one went */
+    close(third);
+    hear_frame(second);     /* an idle page is no slow one, whatever the limit for these */
+    assert_int_equal(heard.from, heard.to);
+    close(second);
+    server_stop();
+}
+
 static void test_server_retention_at_start(void **state)
 {
     const char *more[] = {"--retain-days", "7", NULL};
@@ -1632,10 +1980,11 @@ int main(void)
         PURE(test_days), PURE(test_row_round_trip), PURE(test_rows_have_a_limit),
         PURE(test_http_parse), PURE(test_http_fields), PURE(test_http_head_size_bytewise),
         PURE(test_chunks_at_every_cut), PURE(test_chunks_refused),
-        PURE(test_names_of_this_machine), PURE(test_keys_are_forgotten_in_order),
+        PURE(test_errors_are_counted), PURE(test_errors_have_a_limit), PURE(test_recent_events),
+        PURE(test_rate), PURE(test_live_memory_runs_out), PURE(test_names_of_this_machine), PURE(test_keys_are_forgotten_in_order),
         DISK(test_store_counts_survive), DISK(test_store_counts_after_a_shorter_file),
         DISK(test_store_undoes_half_a_batch), DISK(test_store_passes_over_a_cut_line),
-        DISK(test_store_retires), DISK(test_store_modes),
+        DISK(test_store_retires), DISK(test_store_remembers), DISK(test_store_modes),
         DISK(test_store_refuses_links_and_folders), DISK(test_server_body_forms),
         DISK(test_server_refuses_a_whole_batch), DISK(test_server_statuses),
         DISK(test_server_refusal_keeps_the_connection), DISK(test_server_limits),
@@ -1647,6 +1996,7 @@ int main(void)
         DISK(test_server_timeouts), DISK(test_server_many_connections),
         DISK(test_server_few_descriptors), DISK(test_server_events_filters),
         DISK(test_server_long_listing), DISK(test_server_stats_survive),
+        DISK(test_server_live), DISK(test_server_live_slow_reader), DISK(test_server_live_limits),
         DISK(test_server_retention_at_start), DISK(test_server_disk_errors),
         DISK(test_server_folder_is_locked), DISK(test_server_signals),
         DISK(test_server_takes_any_bytes), DISK(test_options_refused),

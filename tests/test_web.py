@@ -317,11 +317,19 @@ def part_policy(b, c):
     same("policy: so are images, scripts, frames and styles", kinds,
          ["connect-src", "frame-src", "img-src", "script-src-elem", "style-src-attr"])
     same("policy: and the script did not run", b.js("window.hacked || 0"), 0)
+    came = b""
     try:
-        other.accept()
-        check("policy: nobody came to the other server", False)
+        while True:  # a connection that was opened ahead of the decision says nothing
+            who = other.accept()[0]
+            who.settimeout(1)
+            try:
+                came += who.recv(1000)
+            except socket.timeout:
+                pass
+            who.close()
     except socket.timeout:
-        check("policy: nobody came to the other server", True)
+        pass
+    same("policy: nothing came to the other server", came, b"")
     other.close()
     same("policy: its own server may be asked", b.js("fetch('/health').then(r => r.status)"), 200)
     for target in "/", "/live", "/stats":
@@ -418,17 +426,19 @@ def part_looks(b):
     back = []
     for scheme in "light", "dark":
         b.media(prefers_color_scheme=scheme)
-        for width, height in ((1280, 900), (900, 900), (400, 800)):
+        for width, height in ((1280, 1300), (900, 1200), (400, 1400)):
             b.size(width, height)
             b.wait("document.querySelectorAll('#names tbody tr').length > 5")
+            b.js("scrollTo(0, 0)")
             b.picture("%s/%s-%d.png" % (D, scheme, width))
-            if width == 900:
-                continue
             check_contrast(b, "%s, %d wide" % (scheme, width))
             over = b.js("""[document.documentElement.scrollWidth, ...[...document.querySelectorAll(
                 'body *')].filter(e => e.checkVisibility() && e.getBoundingClientRect().right >
                 innerWidth + .5 && !e.closest('svg, caption')).map(e => e.tagName + e.id)]""")
             same("width: nothing goes over %d pixels, %s" % (width, scheme), over, [width])
+            same("width: no table is wider than its place, %d, %s" % (width, scheme), b.js(
+                "[...document.querySelectorAll('table')].filter(t => t.offsetWidth > "
+                "t.parentElement.clientWidth).map(t => t.id)"), [])
         back.append(b.js("getComputedStyle(document.body).backgroundColor"))
     check("looks: the schemes differ", back[0] != back[1], back)
     b.size(400, 800)
@@ -503,7 +513,7 @@ def part_storm(b, c):
     check("storm: the page took each update, and missed none",
           number(text(b, "missed")) == 0 and number(text(b, "updates")) - updates >= len(frames) - 1)
     same("storm: the list has a limit", b.js("document.querySelectorAll('#list tbody tr').length"),
-         60)
+         30)
     grown = heaps[1][0] - heaps[0][0]
     check("storm: memory of the page does not grow", grown < HEAP_ROOM, heaps)
     check("storm: nor do its nodes", heaps[1][1] - heaps[0][1] < 1500, heaps)
@@ -554,6 +564,39 @@ def part_lost(b, c):
     check("silent: and when it goes on", b.wait("document.getElementById('lost').hidden", 40))
 
 
+def part_clone(b):
+    """From a clone to the first event on the page: two commands, as README.md has them."""
+    clone = D + "/clone"
+    shutil.rmtree(clone, ignore_errors=True)
+    if not os.path.exists(".git"):
+        print("skip  no repository to clone")
+        return
+    start = time.monotonic()
+    subprocess.run(["git", "clone", "-q", ".", clone], check=True)
+    make = subprocess.Popen(["make", "-s", "dashboard", "PORT=0"], cwd=clone,
+                            stdout=subprocess.DEVNULL, start_new_session=True)
+    file, url = clone + "/build/dashboard/port", None
+    while not url and make.poll() is None and time.monotonic() - start < 60:
+        time.sleep(0.05)
+        if os.path.exists(file):
+            url = "http://127.0.0.1:%d/" % int(open(file).read())
+    seen = url and b.open(url) and b.wait("document.querySelectorAll('#list tbody tr').length > 0",
+                                          60)
+    figures.append("from git clone to the first event on the page %.1f s"
+                   % (time.monotonic() - start))
+    check("clone: two commands later the first event is seen", seen)
+    check("clone: and more come", b.wait("document.querySelectorAll('#names tbody tr').length > 10",
+                                         60))
+    os.killpg(make.pid, signal.SIGINT)
+    try:
+        make.wait(20)
+        check("clone: it ends when it is interrupted", b.wait(
+            "document.getElementById('status').textContent === 'connection lost'"))
+    except subprocess.TimeoutExpired:
+        os.killpg(make.pid, signal.SIGKILL)
+        check("clone: it ends when it is interrupted", False)
+
+
 def main():
     os.makedirs(D, exist_ok=True)
     for name in ("events", "state", "db"):
@@ -578,6 +621,8 @@ def main():
         thrown = [e["params"] for e in b.events if e["method"] == "Runtime.exceptionThrown"]
         same("no error in the page", thrown, [])
         part_policy(b, c)
+        if not QUICK:
+            part_clone(b)
     except Exception as error:  # what is not seen has failed
         check("the test comes to its end", False, repr(error))
     finally:

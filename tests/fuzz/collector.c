@@ -182,10 +182,15 @@ static void collector_begin(unsigned what)
     collector_server->keys.count = 0;
 }
 
-static void collector_free_rows(table *t)
+/* As it is before anything was stored. */
+static void collector_forget(server *s)
 {
-    table_free(t);
-    memset(t, 0, sizeof *t);
+    table_free(&s->store.rows);
+    table_free(&s->store.sums);
+    memset(&s->rate, 0, sizeof s->rate);
+    s->store.version = s->store.recents.first = s->store.recents.last = 0;
+    s->store.errors.count = s->keys.count = 0;
+    s->store.epoch = 0;
 }
 
 /* All bytes in pieces, then the end of them. True: an interim answer was sent, which depends on the
@@ -215,8 +220,7 @@ static bool collector_run(const uint8_t *data, size_t size, size_t piece, collec
         demand(c->in.size <= HEAD_MAX + BLOCK_SIZE && c->body.size <= BODY_MAX, "bounded memory");
     }
     conn_free(c);
-    collector_free_rows(&s->store.rows);
-    s->keys.count = 0;
+    collector_forget(s);
     return asked;
 }
 

@@ -1,0 +1,67 @@
+#!/bin/sh
+# dashboard.sh - the collector's page, and a program that records events again and again
+#
+#     make dashboard                           from the repository root, or, after the build,
+#     PORT=8080 sh examples/dashboard.sh       PORT=0: any that is free
+#
+# Then open the address that it prints. It goes on until it is interrupted (Ctrl-C). Everything it
+# writes is in build/dashboard/; the next time the page shows the events of before, too.
+
+set -u
+folder=build/dashboard
+collector='' inspector='' pause=''
+
+stop() {
+    for process in $pause $inspector $collector; do
+        kill "$process" 2>/dev/null && wait "$process" 2>/dev/null
+    done
+    pause='' inspector='' collector=''
+}
+
+fail() {
+    echo "dashboard: $*" >&2
+    exit 1
+}
+
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
+
+for program in collector inspector; do
+    [ -x "build/examples/$program" ] || fail "build/examples/$program is not there: make dashboard"
+done
+mkdir -p "$folder/events" "$folder/state" || fail "cannot make $folder"
+rm -f "$folder/port"
+
+build/examples/collector --port "${PORT:-8080}" --port-file "$folder/port" --dir "$folder/events" &
+collector=$!
+tries=0
+until [ -s "$folder/port" ]; do
+    tries=$((tries + 1))
+    if [ $tries -gt 100 ] || ! kill -0 $collector 2>/dev/null; then
+        fail 'the collector did not start; another port by PORT=8081 make dashboard'
+    fi
+    sleep 0.1
+done
+url=http://127.0.0.1:$(cat "$folder/port")
+printf '\n    open %s/ in a browser; Ctrl-C ends it\n\n' "$url"
+
+# A program does its work on one text after the other. In the background, so that a signal is
+# answered at once: wait ends for a trap, a program does not.
+while :; do
+    for text in README.md Makefile examples/*.c examples/*.sh; do
+        build/examples/inspector --endpoint "$url/api/v1/telemetry" --data-dir "$folder/state" \
+            --dir "$PWD/$folder/db" "$text" >"$folder/inspector.out" 2>&1 &
+        inspector=$!
+        wait $inspector || echo "dashboard: the inspector failed: see $folder/inspector.out" >&2
+        inspector=''
+        if grep -q 'refused by the environment' "$folder/inspector.out"; then
+            fail 'the environment refuses telemetry (DO_NOT_TRACK?), so there is nothing to show'
+        fi
+        kill -0 $collector 2>/dev/null || fail 'the collector ended'
+        sleep 2 &
+        pause=$!
+        wait $pause
+        pause=''
+    done
+done
