@@ -21,7 +21,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .PHONY: help demo dashboard test check bench fleet bench-peers asan tsan explore fuzz fuzz-planted \
         crash-loop crashes crashes-asan crash-handler chaos chaos-asan stress rounds soak \
         torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix \
-        emulate coverage test-clickhouse test-cpp test-qt test-web windows lint page format install clean deps \
+        emulate coverage test-clickhouse test-cpp test-qt test-web web-planted windows lint page format install clean deps \
         deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
         deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web examples
 
@@ -176,6 +176,9 @@ test-qt: ## the handler of Qt's messages with Qt 5 and Qt 6 (installs one when n
 
 test-web: deps-web $(EXAMPLES) $(B)/tests/web_load ## the collector's page in headless Chromium: what it shows against what was sent (installs it; QUICK=1)
 	@python3 tests/test_web.py
+
+web-planted: deps-web $(EXAMPLES) $(B)/tests/web_load ## what is broken in copies of the page and the collector, test-web must see
+	@sh tests/plant_web.sh
 
 windows: deps-windows ## Windows: builds by mingw-w64, runs by wine, WinHTTP against bad servers (installs both)
 	@sh tests/windows.sh

@@ -2007,7 +2007,7 @@ typedef struct conn {
     listing *list;                  /* the rest of a long answer                           */
     bool close_after, drop;         /* drop: close without the answer                      */
     int64_t deadline_ms, reply_at_ms;
-    uint64_t live_version;          /* of the store, that a page was told of               */
+    uint64_t live_version, kept_version;    /* of the store, that a page was told of       */
     unsigned live_epoch;
     bool live_whole;                /* the next frame says everything                      */
     int64_t frame_at_ms, kept_at_ms;    /* of the last one; of the last that had `kept`    */
@@ -2261,6 +2261,8 @@ static void handle_index(server *s, conn *c)
     text_free(&body);
 }
 
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
 /* == live: what a page is told =============================================================== */
 
 /* One server-sent event a frame, its data one JSON object. A frame has the present numbers of what
@@ -2410,6 +2412,7 @@ static void live_json(text *out, server *s, conn *c)
     if (whole || s->now_ms - c->kept_at_ms >= KEPT_MS) {
         live_kept(out, all);
         c->kept_at_ms = s->now_ms;
+        c->kept_version = all->version;
     }
     text_puts(out, "}");
 }
@@ -2436,7 +2439,9 @@ static void live_frame(server *s, conn *c)
 static int64_t live_due_ms(const server *s, const conn *c)
 {
     bool news = c->live_version != s->store.version || c->live_epoch != s->store.epoch;
-    return c->live_whole ? s->now_ms : c->frame_at_ms + (news ? FRAME_MS : BEAT_MS);
+    int64_t due = c->frame_at_ms + (news ? FRAME_MS : BEAT_MS);
+    if (c->kept_version != s->store.version) due = earlier(due, c->kept_at_ms + KEPT_MS);
+    return c->live_whole ? s->now_ms : due;
 }
 
 static void handle_live(server *s, conn *c)
@@ -2727,8 +2732,6 @@ static void server_accept(server *s)
         return;
     }
 }
-
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* server_poll: waits for bytes or for the next thing that is due; polls[2 + i] is conns[i]. */
 static bool server_poll(server *s, int stop_fd)

@@ -1669,8 +1669,8 @@ static void hear_frame(int fd)
                             &heard.from, &heard.to, &heard.total), 3);
 }
 
-/* The n-th allocation fails: a frame is whole, or known to be none. */
-static void test_live_memory_runs_out(void **state)
+/* The n-th allocation fails: a frame is all there, or known to be none. Then its kinds. */
+static void test_live_frames(void **state)
 {
     server *s = calloc(1, sizeof *s);
     conn c;
@@ -1698,6 +1698,19 @@ static void test_live_memory_runs_out(void **state)
         text_free(&out);
     }
     assert_in_range(n, 2, 99);
+    static const struct { bool asked; unsigned epoch; const char *begin; } kinds[] = {
+        {false, 0, "{\"whole\":false,\"from\":1,\"to\":2,\"total\":2,"},
+        {true, 0, "{\"whole\":true,\"from\":0,\"to\":2,\"total\":2,"},
+        {false, 1, "{\"whole\":true,\"from\":0,\"to\":2,\"total\":2,"}};    /* something went */
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        text out = {NULL, 0, 0, false};
+        c.live_whole = kinds[i].asked;
+        c.live_version = 1;
+        s->store.epoch = kinds[i].epoch;
+        live_json(&out, s, &c);
+        assert_memory_equal(out.data, kinds[i].begin, strlen(kinds[i].begin));
+        text_free(&out);
+    }
     batch_free(&b);
     table_free(&s->store.rows);
     table_free(&s->store.sums);
@@ -1981,7 +1994,8 @@ int main(void)
         PURE(test_http_parse), PURE(test_http_fields), PURE(test_http_head_size_bytewise),
         PURE(test_chunks_at_every_cut), PURE(test_chunks_refused),
         PURE(test_errors_are_counted), PURE(test_errors_have_a_limit), PURE(test_recent_events),
-        PURE(test_rate), PURE(test_live_memory_runs_out), PURE(test_names_of_this_machine), PURE(test_keys_are_forgotten_in_order),
+        PURE(test_rate), PURE(test_live_frames),
+        PURE(test_names_of_this_machine), PURE(test_keys_are_forgotten_in_order),
         DISK(test_store_counts_survive), DISK(test_store_counts_after_a_shorter_file),
         DISK(test_store_undoes_half_a_batch), DISK(test_store_passes_over_a_cut_line),
         DISK(test_store_retires), DISK(test_store_remembers), DISK(test_store_modes),
