@@ -1840,8 +1840,10 @@ static void test_server_live_limits(void **state)
     close(fd);
     while (ask_live(&third) == 503) close(third);       /* until it has seen that one went */
     close(third);
-    hear_frame(second);     /* an idle page is no slow one, whatever the limit for these */
-    assert_int_equal(heard.from, heard.to);
+    for (int i = 0; i < 3; i++) {   /* an idle page is no slow one, whatever the limit for these */
+        hear_frame(second);
+        assert_int_equal(heard.from, heard.to);
+    }
     close(second);
     server_stop();
 }
