@@ -31,7 +31,7 @@ plant() {
         failed=$((failed + 1))
         return
     fi
-    ONLY=$2 EXAMPLES=$dir WEB_DIR=$dir python3 tests/test_web.py >"$dir/log" 2>&1
+    PARTS=$2 EXAMPLES=$dir WEB_DIR=$dir python3 tests/test_web.py >"$dir/log" 2>&1
     if grep -q "^FAIL *$3" "$dir/log"; then
         echo "ok   $1: $(grep -m1 "^FAIL *$3" "$dir/log")"
         passed=$((passed + 1))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """test_web.py: the collector's page in a real browser: what it shows against what was sent.
 
-    make test-web               QUICK=1: fewer events. ONLY="kinds looks": these parts alone.
+    make test-web               QUICK=1: fewer events. PARTS="kinds looks": these parts alone.
                                 Pictures of the page lie in build/web/.
 
 What the page must show is computed here from the stored lines (GET /events), by other means than
@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import browser as cdp  # noqa: E402
 
 D = os.environ.get("WEB_DIR", "build/web")
-ONLY = os.environ.get("ONLY", "").split()
+WANTED = os.environ.get("PARTS", "").split()
 QUICK = bool(os.environ.get("QUICK"))
 EVENTS = 2000 if QUICK else 10000
 PER_SECOND = 1000
@@ -624,6 +624,9 @@ PARTS = (part_kinds, part_keyboard, part_pause, part_storm, part_looks, part_acc
 
 
 def main():
+    unknown = set(WANTED) - {part.__name__[5:] for part in PARTS}
+    if unknown:
+        sys.exit("no part: " + ", ".join(unknown))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.makedirs(D, exist_ok=True)
     for name in ("events", "state", "db"):
@@ -638,7 +641,7 @@ def main():
         part_empty(b, c)
         for part in PARTS:
             name = part.__name__[5:]
-            if name in ONLY if ONLY else not (QUICK and part is part_clone):
+            if name in WANTED if WANTED else not (QUICK and part is part_clone):
                 part(b, c)
         thrown = [e["params"] for e in b.events if e["method"] == "Runtime.exceptionThrown"]
         same("no error in the page", thrown, [])
