@@ -4,7 +4,7 @@
     "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; " \
     "form-action 'none'; frame-ancestors 'none'; " \
     "script-src 'sha256-vcx2VHy6GVKR9Yq/MNP5aVwjSmrckDjrTQPOUAkN2ZE='; " \
-    "style-src 'sha256-QF0A3ADIo9yOaPqGcpYME3utzmtlH8ICpNhFvrOVg8A='"
+    "style-src 'sha256-KMQ0NrhDdPkf8kne1+6DM3d+A90RaHOwVcs9YMpap54='"
 
 static const char *const dashboard_html[] = {
     "<!doctype html>\n",
@@ -58,7 +58,7 @@ static const char *const dashboard_html[] = {
     "}\n",
     "#lost p { margin: 0; flex: 1 1 300px; }\n",
     "#lost { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; }\n",
-    ".stale .data { filter: saturate(.35); }\n",
+    ".stale .meter, .stale svg { filter: saturate(.35); }\n",
     "\n",
     "button, input { font: inherit; color: inherit; }\n",
     "button.plain, input {\n",

@@ -72,7 +72,7 @@ plant 'it does not say that it is lost' lost 'lost: it is seen' $h "s/^    show(
 plant 'what is shown goes when it is lost' 'kinds lost' 'lost: the numbers' $h "s/^    show('lost', /    state = { ...state, total: 0 };\n&/"
 plant 'pale letters' 'kinds looks' 'contrast: light' $h 's/--dim: #59616b/--dim: #8a929c/'
 plant 'pale letters in the dark' 'kinds looks' 'contrast: dark' $h 's/--dim: #a2abb6/--dim: #5a636e/'
-plant 'pale letters when it is lost' 'kinds lost' 'contrast: lost' $h 's/filter: saturate(.35)/opacity: .6/'
+plant 'pale letters when it is lost' 'kinds lost' 'contrast: lost' $h 's/^\.stale .*/.stale .data { opacity: .6; }/'
 plant 'too wide for a telephone' 'kinds looks' 'width: nothing goes over 400' $h 's/^\.page { /&min-width: 420px; /'
 plant 'a table that leaves its place' 'kinds looks' 'width: no table' $h 's/#names .name { min-width: 29ch; }/#names .name { min-width: 69ch; }/'
 plant 'it moves all the same' 'kinds looks' 'motion: none' $h 's/prefers-reduced-motion: no-preference/min-width: 1px/'
