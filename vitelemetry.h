@@ -1937,6 +1937,7 @@ static bool vitp_os_wake_init(vitp_os_wake *w)
 
 static void vitp_os_wake_free(vitp_os_wake *w) { VITP_OS(CloseHandle)(w->event); }
 static void vitp_os_wake_set(vitp_os_wake *w) { VITP_OS(SetEvent)(w->event); }
+static void vitp_os_wake_at(vitp_os_wake *w, uint32_t *word) { (void)w, (void)word; }
 #ifndef VITELEMETRY_NO_THREADS
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
 {
@@ -2984,6 +2985,7 @@ static bool vitp_os_wake_init(vitp_os_wake *w)
 }
 static void      vitp_os_wake_free(vitp_os_wake *w) { (void)w; }
 static void      vitp_os_wake_set(vitp_os_wake *w) { (void)w; }
+static void      vitp_os_wake_at(vitp_os_wake *w, uint32_t *word) { (void)w, (void)word; }
 static uintptr_t vitp_os_thread_id(void) { return 1u; }
 
 #else
@@ -3089,25 +3091,31 @@ static void vitp_os_cond_wait(vitp_os_cond *c, vitp_os_mutex *m, uint32_t ms)
 
 /* The event that a producer may set: it must not lock, so each system has its own. */
 #if defined(__linux__)
-/* FUTEX_..._PRIVATE of <linux/futex.h>, which musl does not bring */
+/* FUTEX_... of <linux/futex.h>, which musl does not bring; not private: the word may lie in memory
+   that a forked child shares */
 enum {
-    VITP_OS_FUTEX_WAIT = 128,
-    VITP_OS_FUTEX_WAKE = 129
+    VITP_OS_FUTEX_WAIT = 0,
+    VITP_OS_FUTEX_WAKE = 1
 };
+#define VITP_OS_WAKE_SHARED true
 typedef struct vitp_os_wake {
-    uint32_t set;
+    uint32_t *set, own;
 } vitp_os_wake;
 static bool vitp_os_wake_init(vitp_os_wake *w)
 {
-    w->set = 0;
+    w->own = 0;
+    w->set = &w->own;
     return true;
 }
 static void vitp_os_wake_free(vitp_os_wake *w) { (void)w; }
 
+/* Before the first wait: word is 0, and lies in what a forked child shares. */
+static void vitp_os_wake_at(vitp_os_wake *w, uint32_t *word) { w->set = word; }
+
 static void vitp_os_wake_set(vitp_os_wake *w)
 {
-    if (__atomic_exchange_n(&w->set, 1u, __ATOMIC_RELEASE) == 0u)
-        (void)VITP_OS(syscall)(SYS_futex, &w->set, VITP_OS_FUTEX_WAKE, 1, NULL, NULL, 0);
+    if (__atomic_exchange_n(w->set, 1u, __ATOMIC_RELEASE) == 0u)
+        (void)VITP_OS(syscall)(SYS_futex, w->set, VITP_OS_FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
@@ -3117,9 +3125,9 @@ static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
     } t;
     t.s = (long)(ms / 1000u);
     t.ns = (long)(ms % 1000u) * 1000000L;
-    if (__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE) != 0u) return;
-    (void)VITP_OS(syscall)(SYS_futex, &w->set, VITP_OS_FUTEX_WAIT, 0, &t, NULL, 0);
-    (void)__atomic_exchange_n(&w->set, 0u, __ATOMIC_ACQUIRE);
+    if (__atomic_exchange_n(w->set, 0u, __ATOMIC_ACQUIRE) != 0u) return;
+    (void)VITP_OS(syscall)(SYS_futex, w->set, VITP_OS_FUTEX_WAIT, 0, &t, NULL, 0);
+    (void)__atomic_exchange_n(w->set, 0u, __ATOMIC_ACQUIRE);
 }
 #elif defined(__APPLE__)
 typedef struct vitp_os_wake {
@@ -3158,6 +3166,10 @@ static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
     struct timespec t = vitp_os_timespec(vitp_os_clock_ns(CLOCK_REALTIME) + (uint64_t)ms * VITP_MS);
     (void)VITP_OS(sem_timedwait)(&w->semaphore, &t);
 }
+#endif
+
+#ifndef VITP_OS_WAKE_SHARED
+static void vitp_os_wake_at(vitp_os_wake *w, uint32_t *word) { (void)w, (void)word; }
 #endif
 
 typedef struct vitp_os_thread {
@@ -4233,6 +4245,10 @@ static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
 #endif /* !VITELEMETRY_NO_CRASH */
 
 #endif /* POSIX */
+
+#ifndef VITP_OS_WAKE_SHARED /* true: a forked child can wake its parent's consumer */
+#define VITP_OS_WAKE_SHARED false
+#endif
 
 static int64_t vitp_os_wall_s(void) { return (int64_t)(vitp_os_wall_ns() / 1000000000u); }
 
@@ -9003,7 +9019,6 @@ static void vitp_json_quoted(vitp_json *j, const char *text, size_t size)
     vitp_json_framed(j, "\"", 1, text, size, "\"", 1);
 }
 
-
 /* Bytes at the beginning that stand for themselves in a string: eight at a time, then one at a
    time. */
 static size_t vitp_json_plain(const char *text, size_t size)
@@ -10554,7 +10569,7 @@ static vit_queue *vitp_recover(void *memory, vitp_pool *p, uint32_t capacity, vi
    ============================================================================================ */
 
 #define VITP_LEDGER_MAGIC   "vitpool\n"
-#define VITP_LEDGER_VERSION 2u
+#define VITP_LEDGER_VERSION 3u
 #define VITP_LEDGER_ORDER   0x01020304u
 #define VITP_LEDGER_SCHEMAS 32768u /* bytes: a hundred declared events of usual size */
 
@@ -10610,6 +10625,13 @@ enum {
 };
 
 #define VITP_CRASHES_MAX 4u /* threads that crash, or are in a handler of the host that repairs */
+
+/* How the consumer waits. */
+enum {
+    VITP_SLEEP_NONE,
+    VITP_SLEEP_LIGHT, /* until a time, or until the queue fills up */
+    VITP_SLEEP_DEEP   /* until there is something to do */
+};
 
 /* A run: what the next start has to know of it, should it not end in order. */
 enum {
@@ -10670,6 +10692,8 @@ typedef struct vitp_ledger {
     /* the consumer */
     uint32_t     batch_state, batch_segments, batch_records;
     char         batch_key[36];
+    uint32_t     sleep; /* VITP_SLEEP_*; ended by whoever wakes it */
+    uint32_t     wake;  /* see vitp_os_wake_at */
     vitp_context contexts[VITP_CONTEXTS_MAX];
     vitp_run     run;
     /* written by all */
@@ -10987,7 +11011,6 @@ typedef struct vitp_recorder {
     vitp_log     log;
     vitp_type    types[VITP_TYPES_MAX];
     vitp_seen    seen[VITP_REPEATS_MAX];
-    uint32_t     sleeping; /* 1: the consumer waits and may be woken */
     vitp_os_wake wake;
     vitp_tally   tallies[VITP_TALLIES];
     uintptr_t    disabled, sampled, full, invalid, truncated; /* but for what is in the tallies */
@@ -11751,13 +11774,29 @@ static VITP_INLINE void vitp_record_fill(const vitp_recorder *r, vitp_record_hea
     head->name_size = (uint16_t)name_size;
 }
 
-/* Wakes the consumer when half of the queue is in use: looked at without a shared write. A child
-   has a copy of the flag, and wakes nobody. */
+static VITP_NOINLINE void vitp_record_rouse(vitp_recorder *r)
+{
+    if (VITP_ATOMIC_EXCHANGE(&r->ledger->sleep, (uint32_t)VITP_SLEEP_NONE) != VITP_SLEEP_NONE)
+        vitp_os_wake_set(&r->wake);
+}
+
+/* How the consumer sleeps, read after the record was committed (see vitp_worker_rest). A forked
+   child, which the consumer's barrier does not reach, has one of its own; where it cannot wake the
+   consumer, that does not sleep so. */
+static VITP_INLINE uint32_t vitp_record_sleep(vitp_recorder *r)
+{
+    VITP_ATOMIC_LIGHT_BARRIER();
+    if (VITP_LIKELY(!vitp_os_page_forked(&r->page))) return VITP_ATOMIC_LOAD(&r->ledger->sleep);
+    return VITP_OS_WAKE_SHARED ? VITP_ATOMIC_OR(&r->ledger->sleep, 0u) : VITP_SLEEP_NONE;
+}
+
+/* Wakes the consumer when it waits for the first event, or when half of the queue is in use: looked
+   at without a shared write. */
 static VITP_INLINE void vitp_record_wake(vitp_recorder *r)
 {
-    if (vitp_queue_is_filling(r->queue) && VITP_ATOMIC_LOAD(&r->sleeping) &&
-        VITP_ATOMIC_EXCHANGE(&r->sleeping, 0u) && !vitp_os_page_forked(&r->page))
-        vitp_os_wake_set(&r->wake);
+    uint32_t sleep = vitp_record_sleep(r);
+    if (sleep == VITP_SLEEP_NONE) return;
+    if (sleep == VITP_SLEEP_DEEP || vitp_queue_is_filling(r->queue)) vitp_record_rouse(r);
 }
 
 static VITP_NOINLINE vit_status vitp_record_truncated(const vitp_encoder *e)
@@ -11922,6 +11961,8 @@ static VITP_INLINE bool vitp_record_quickly(vitp_recorder *r, const vit_schema *
     out = vitp_record_plain(&e, out, schema, event);
     vitp_queue_commit_own(slot, slot->chunk, head, slot->word,
                           (uint32_t)(out - (unsigned char *)(head + 1)), VITP_OS_THREAD_POINTER());
+    VITP_ATOMIC_LIGHT_BARRIER(); /* the queue does not fill up within a chunk */
+    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD(&r->ledger->sleep) == VITP_SLEEP_DEEP)) vitp_record_rouse(r);
     *status = VITP_LIKELY(!e.cut) ? VIT_OK : vitp_record_truncated(&e);
     return true;
 }
@@ -11985,7 +12026,9 @@ static void vitp_draft_number(vitp_draft *d, vit_kind kind, const char *key, int
 
 static bool vitp_draft_push(vitp_draft *d)
 {
-    return vit_queue_push_important(d->e.recorder->queue, d->e.data, d->e.size);
+    if (!vit_queue_push_important(d->e.recorder->queue, d->e.data, d->e.size)) return false;
+    vitp_record_wake(d->e.recorder);
+    return true;
 }
 
 /* Puts the event telemetry.report into the queue. */
@@ -12086,10 +12129,13 @@ static void vitp_print_end(const vitp_print *print, uint32_t out[4])
 }
 
 /* One more of an error that was recorded in this turn. */
-static void vitp_repeat_count(vitp_ledger *l, uint32_t index)
+static void vitp_repeat_count(vitp_recorder *r, uint32_t index)
 {
+    vitp_ledger *l = r->ledger;
     VITP_ATOMIC_ADD(&l->repeats[index].count, 1u);
-    if (!VITP_ATOMIC_LOAD(&l->repeat_some)) VITP_ATOMIC_STORE(&l->repeat_some, 1u);
+    if (VITP_ATOMIC_LOAD(&l->repeat_some)) return;
+    VITP_ATOMIC_STORE(&l->repeat_some, 1u);
+    vitp_record_wake(r);
 }
 
 /* True: the same bytes were seen in this session; it is counted. */
@@ -12107,7 +12153,7 @@ static bool vitp_repeat_seen(vitp_recorder *r, const uint32_t print[4])
     if (VITP_ATOMIC_LOAD(&seen->word) != word ||
         VITP_ATOMIC_LOAD_ACQUIRE(&l->repeats[index].word) != place)
         return false;
-    vitp_repeat_count(l, index);
+    vitp_repeat_count(r, index);
     return true;
 }
 
@@ -12236,7 +12282,7 @@ static vit_status vitp_repeat_record(vitp_encoder *e, uint32_t labels, const uin
     }
     if (index == VITP_REPEATS_MAX) return vitp_record_end(e, true); /* nowhere to count it */
     if (fresh) status = vitp_record_end(e, true);
-    else vitp_repeat_count(r->ledger, index);
+    else vitp_repeat_count(r, index);
     accepted = status == VIT_OK || status == VIT_TRUNCATED;
     if (fresh) vitp_repeat_settle(r, index, claim, accepted);
     if (accepted) vitp_repeat_remember(r, seen, index, claim);
@@ -15942,6 +15988,7 @@ struct vit_client {
     uint64_t      save_ns;    /* the spool could not be written: not before this time again */
     uint64_t      reported_accepted, reported_dropped, reported_full; /* by telemetry.report */
     uint64_t      report_ns;    /* not before this time again */
+    bool          quiet;        /* nothing was queued, and nothing waited, when it rested last */
     vitp_settings said;         /* unsaved: by the file when ours could not be saved */
     intptr_t      hold;         /* of vitp_os_hold_folder */
     uint32_t      holds;        /* nested */
@@ -16031,7 +16078,8 @@ static void vitp_worker_save_marker(vit_client *t)
 #endif
 }
 
-#define VITP_MARKER_NS (UINT64_C(60) * 1000000000u) /* how old the file's sign of life may be */
+#define VITP_LIFE_MS   300000u /* how old a sign of life may be: so long an idle consumer sleeps */
+#define VITP_MARKER_NS ((uint64_t)VITP_LIFE_MS * VITP_MS)
 
 /* The consumer was seen. */
 static void vitp_worker_live(vit_client *t, uint64_t now_ns)
@@ -18015,21 +18063,58 @@ static uint32_t vitp_worker_rest_ms(vit_client *t)
     return (uint32_t)(ms < t->flush_ms ? ms : t->flush_ms);
 }
 
+/* Nothing is queued, and nothing waits. */
+static bool vitp_worker_is_idle(vit_client *t)
+{
+    uint64_t oldest_ns;
+    if (t->pending || t->orphan || t->later || t->adopted.queue || t->repeats_ns) return false;
+    if (VITP_ATOMIC_LOAD(&t->own.ledger->repeat_some)) return false;
+    if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) > 0 && !vitp_spool_is_empty(&t->spool))
+        return false;
+    return vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) == 0;
+}
+
+/* Sets how it sleeps, and looks once more: whoever pushes later than this look finds the state.
+   Under the lock. */
+static uint32_t vitp_worker_lie_down(vit_client *t, uint32_t sleep)
+{
+    vitp_recorder *r = &t->recorder;
+    VITP_ATOMIC_STORE(&r->ledger->sleep, sleep);
+    if (VITP_ATOMIC_HEAVY_BARRIER()) {
+        if (sleep == VITP_SLEEP_DEEP ? vitp_worker_is_idle(t) : !vitp_queue_is_filling(r->queue))
+            return sleep;
+        sleep = VITP_SLEEP_NONE;
+    } else {
+        sleep = VITP_SLEEP_LIGHT;
+    }
+    VITP_ATOMIC_STORE(&r->ledger->sleep, sleep);
+    return sleep;
+}
+
 /* Sleeps until there may be something to do. False: the client is being destroyed. A queue that
-   fills up wakes it, unless that would be of no use. */
+   fills up wakes it, unless that would be of no use; when nothing came for a flush interval, the
+   next event does. */
 static bool vitp_worker_rest(vit_client *t)
 {
-    uint32_t ms;
-    bool     going, wakeable;
+    uint32_t ms, sleep = VITP_SLEEP_NONE;
+    bool     going, quiet, again = false;
     if (!vitp_worker_enter(t)) return false;
     ms = vitp_worker_rest_ms(t);
     going = !t->stopping;
-    wakeable = vitp_worker_may_send(t) && !t->pending && t->backoff.failures == 0;
+    quiet = vitp_worker_is_idle(t);
+    if (quiet && t->quiet && (VITP_OS_WAKE_SHARED || !VITP_ATOMIC_LOAD(&t->recorder.outlives)))
+        sleep = VITP_SLEEP_DEEP;
+    else if (vitp_worker_may_send(t) && !t->pending && t->backoff.failures == 0)
+        sleep = VITP_SLEEP_LIGHT;
+    t->quiet = quiet;
+    if (going && sleep != VITP_SLEEP_NONE) {
+        sleep = vitp_worker_lie_down(t, sleep);
+        again = sleep == VITP_SLEEP_NONE;
+    }
     vitp_worker_leave(t);
     if (!going) return false;
-    VITP_ATOMIC_STORE(&t->recorder.sleeping, wakeable ? 1u : 0u);
-    vitp_os_wake_wait(&t->recorder.wake, ms);
-    VITP_ATOMIC_STORE(&t->recorder.sleeping, 0u);
+    if (!again) vitp_os_wake_wait(&t->recorder.wake, sleep == VITP_SLEEP_DEEP ? VITP_LIFE_MS : ms);
+    VITP_ATOMIC_STORE(&t->recorder.ledger->sleep, (uint32_t)VITP_SLEEP_NONE);
     return true;
 }
 
@@ -18819,6 +18904,7 @@ static bool vitp_client_take_pool(vit_client *t, uint32_t capacity, bool outlive
     s->queue->wipes = mapped;
     VITP_ATOMIC_STORE(&t->recorder.outlives, mapped ? 1u : 0u);
     vitp_client_write_ledger(t, capacity);
+    vitp_os_wake_at(&t->recorder.wake, &s->ledger->wake);
     return true;
 }
 
@@ -19634,6 +19720,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS_ADMIN
 #undef VITP_OS_CLOCK_NS
 #undef VITP_OS_SHA256_ARM
+#undef VITP_OS_WAKE_SHARED
 #undef VITP_OS_POPULATE
 #undef VITP_OS_POOL_KEEPS_SPACE
 #undef VITP_OS_SIGNALS
@@ -19791,6 +19878,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_CONSENT_LEVEL
 #undef VITP_AUDIT_MAX
 #undef VITP_MODULES_MAX
+#undef VITP_LIFE_MS
 #undef VITP_MARKER_NS
 #undef VITP_WORKER_DROPS
 #undef VITP_SAVE_HOLD_MS

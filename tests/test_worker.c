@@ -1879,6 +1879,99 @@ static void test_contexts(void **state)
     bench_end(&b, t);
 }
 
+/* ---- idle: the consumer sleeps until there is something to do -------------------------------- */
+
+/* How the consumer sleeps, once it does so for as long as it is left alone. */
+static void wait_deep(vit_client *t)
+{
+    unsigned i;
+    for (i = 0; i < 5000 && VITP_ATOMIC_LOAD(&t->recorder.ledger->sleep) != VITP_SLEEP_DEEP; i++)
+        vitp_os_sleep(2);
+    assert_int_equal(VITP_ATOMIC_LOAD(&t->recorder.ledger->sleep), VITP_SLEEP_DEEP);
+}
+
+/* How often the process gave up the processor by itself, all threads together. */
+static long sleeps(void)
+{
+    struct rusage r;
+    assert_int_equal(getrusage(RUSAGE_SELF, &r), 0);
+    return r.ru_nvcsw;
+}
+
+static void test_idle(void **state)
+{
+    bench       b;
+    vit_client *t;
+    long        before;
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    t = bench_client(&b);
+    wait_deep(t);
+    before = sleeps();
+    vitp_os_sleep(500); /* one of its own, where 25 flush intervals go by */
+    assert_true(sleeps() - before <= 3);
+    assert_int_equal(VITP_ATOMIC_LOAD(&t->recorder.ledger->sleep), VITP_SLEEP_DEEP);
+    for (i = 0; i < 5; i++) { /* the first event after it wakes it */
+        char name[24];
+        wait_deep(t);
+        snprintf(name, sizeof name, "f%u", i);
+        assert_int_equal(track(t, name), VIT_OK);
+        while (wire_times(&b.w, "\"f") < i + 1) vitp_os_sleep(1);
+    }
+    wait_deep(t);
+    assert_true(vit_flush(t, 1000)); /* and so does a call */
+    bench_end(&b, t);
+}
+
+/* An error that comes again is counted, not recorded: that wakes it, too. */
+static void test_idle_repeats(void **state)
+{
+    bench       b;
+    vit_client *t;
+    vit_error   error;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    t = bench_client(&b);
+    memset(&error, 0, sizeof error);
+    error.event_name = "DataImportError";
+    error.message = "cannot open";
+    assert_int_equal(vit_track_error(t, &error), VIT_OK);
+    wait_deep(t);
+    assert_int_equal(vit_track_error(t, &error), VIT_OK);
+    while (wire_times(&b.w, "error.repeated") < 1) vitp_os_sleep(1);
+    bench_end(&b, t);
+}
+
+/* A forked child wakes its parent's consumer where the queue is shared memory. */
+static void test_idle_child(void **state)
+{
+    bench       b;
+    vit_client *t;
+    pid_t       child;
+    int         status = 1;
+    char        folder[64];
+    (void)state;
+    folder_make(folder);
+    bench_make(&b);
+    b.o.no_thread = false;
+    b.o.data_dir = folder;
+    t = bench_client(&b);
+    if (!vit_get_stats(t).crash_surviving) { /* nowhere to share it: the child's are lost */
+        bench_end(&b, t);
+        skip();
+    }
+    wait_deep(t);
+    child = fork();
+    if (child == 0) _exit(track(t, "of a child") == VIT_OK ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    while (wire_times(&b.w, "of a child") < 1) vitp_os_sleep(1);
+    bench_end(&b, t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1930,6 +2023,9 @@ int main(void)
         cmocka_unit_test(test_1000_rounds),
         cmocka_unit_test(test_two_clients),
         cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_idle_repeats),
+        cmocka_unit_test(test_idle_child),
     };
     environment_clear();
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
