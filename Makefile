@@ -23,7 +23,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
         torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix \
         emulate coverage test-clickhouse test-cpp test-qt test-web web-planted windows lint page format install clean deps \
         deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
-        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web examples
+        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web examples deps-cpp
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -208,6 +208,9 @@ deps:
 deps-check:
 	@sh tests/need.sh clang:clang clang++:clang clang-tidy:clang-tidy cppcheck:cppcheck g++:g++
 
+deps-cpp:
+	@sh tests/need.sh g++:g++
+
 deps-lint:
 	@sh tests/need.sh gcc:gcc shellcheck:shellcheck || true
 
@@ -286,10 +289,6 @@ $(B)/examples/errors: examples/errors.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 
-$(B)/examples/cpp17: examples/cpp17.cpp vitelemetry.h
-	@mkdir -p $(@D)
-	$(CXX) -std=c++17 $(WARNINGS) $(CFLAGS) -I. $< -o $@ -pthread
-
 $(B)/examples/queue: examples/queue.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
@@ -302,8 +301,9 @@ $(B)/examples/otlp: examples/otlp/otlp.c examples/http.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. examples/otlp/otlp.c examples/http.c -o $@ -pthread
 
-OTHERS = hello errors cpp17 queue privacy file_sink offline clickhouse otlp
-examples: deps $(EXAMPLES) $(OTHERS:%=$(B)/examples/%) ## build the examples
+# the others are built by the commands in their head comments
+examples: deps deps-cpp $(EXAMPLES) $(B)/examples/clickhouse $(B)/examples/otlp ## build the examples, each as its head comment says, run them, and look at what arrives
+	@sh tests/check_examples.sh
 
 $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry.h | $(B)/examples/collector
 	@mkdir -p $(@D)

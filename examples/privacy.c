@@ -1,4 +1,5 @@
-/* What a user may want to see: all that can be sent, what waits now, and who decides. */
+/* privacy.c: what a user may want to see: all that can be sent, what waits now, and who decides.
+   Build: cc -std=c99 -I. examples/privacy.c -o privacy -pthread */
 #define VITELEMETRY_IMPLEMENTATION
 #include "vitelemetry.h"
 /* clang-format off */

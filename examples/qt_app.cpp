@@ -3,7 +3,8 @@
    With `fatal` it ends by qFatal; the next run sends what was recorded until then.
 
    Build: c++ -std=c++17 -fPIC -I. $(pkg-config --cflags Qt6Core) examples/qt_app.cpp -o qt_app
-          $(pkg-config --libs Qt6Core) -pthread       (or Qt5Core, with -std=c++11 or later) */
+          $(pkg-config --libs Qt6Core) -pthread
+   With Qt 5: Qt5Core, and -std=c++11 or later. */
 
 #define QT_MESSAGELOGCONTEXT /* file, line and function, in release builds too */
 #define VITELEMETRY_QT

@@ -1,4 +1,7 @@
-/* The queue by itself: two producers, one consumer, no client. */
+/* queue.c: the queue by itself: two producers, one consumer, no client.
+
+   Build: cc -std=c99 -I. examples/queue.c -o queue -pthread */
+
 #define VITELEMETRY_IMPLEMENTATION
 #include "vitelemetry.h"
 

@@ -51,6 +51,7 @@ other() {
     step 'crashed, again and again' $MAKE crashes N=150
     step 'what the crash handler calls' $MAKE crash-handler
     step 'killed while they share a spool' $MAKE chaos N=125
+    step 'examples' $MAKE examples
     step 'the queue under load' $MAKE stress RECORDS=50000000
     step 'forked and unloaded, again and again' $MAKE rounds
     step 'everything now and then' $MAKE soak MINUTES=0.5
