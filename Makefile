@@ -23,7 +23,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
         torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix \
         emulate coverage test-clickhouse test-cpp test-qt test-web web-planted windows lint page format install clean deps \
         deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
-        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web examples deps-cpp
+        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web examples deps-cpp packaging deps-packaging
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -183,6 +183,9 @@ web-planted: deps-web $(EXAMPLES) $(B)/tests/web_load ## what is broken in copie
 windows: deps-windows ## Windows: builds by mingw-w64, runs by wine, WinHTTP against bad servers (installs both)
 	@sh tests/windows.sh
 
+packaging: deps-packaging ## `make install`, README's recipes by CMake, Meson and pkg-config, versions, a disabled build
+	@sh tests/check_packaging.sh
+
 lint: deps-check deps-lint ## the header's own rules, clang-tidy, cppcheck, gcc's analyzer and shellcheck
 	@sh tests/lint.sh tools
 
@@ -197,6 +200,7 @@ install: ## header and pkg-config file (PREFIX, DESTDIR)
 	install -m 644 vitelemetry.h "$(DESTDIR)$(PREFIX)/include/"
 	printf 'prefix=%s\nincludedir=$${prefix}/include\n\nName: vitelemetry\nDescription: product telemetry in one header\nVersion: %s\nCflags: -I$${includedir}\nLibs: -pthread\n' \
 	    "$(PREFIX)" "$(V)" >"$(DESTDIR)$(PREFIX)/share/pkgconfig/vitelemetry.pc"
+	chmod 644 "$(DESTDIR)$(PREFIX)/share/pkgconfig/vitelemetry.pc"
 
 clean: ## remove build/
 	rm -rf $(B)
@@ -210,6 +214,9 @@ deps-check:
 
 deps-cpp:
 	@sh tests/need.sh g++:g++
+
+deps-packaging: # what is not to be had is named by the script
+	@sh tests/need.sh pkg-config:pkg-config cmake:cmake meson:meson g++:g++ || true
 
 deps-lint:
 	@sh tests/need.sh gcc:gcc shellcheck:shellcheck || true
