@@ -1,5 +1,5 @@
-/* c++98.cpp: from a C++98 program: the declarations, and the implementation in one C file, which may
-   be the header itself: c++98 [ENDPOINT]
+/* c++98.cpp: a C++98 program has the declarations; the implementation is in one C file, which may be
+   the header itself: c++98 [ENDPOINT]
 
    Build: cc -std=c99 -c -x c -DVITELEMETRY_IMPLEMENTATION vitelemetry.h -o vitelemetry.o
           cc -std=c99 -c -I. examples/http.c -o http.o

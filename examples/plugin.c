@@ -2,7 +2,8 @@
    uses: static, so that none of its names is seen, and with another client_type, so that its
    consent, its identity and what waits are its own. plugin_host.c loads and unloads it.
 
-   Build: cc -std=c99 -I. -fPIC -fvisibility=hidden -shared examples/plugin.c -o plugin.so -pthread */
+   Build: cc -std=c99 -I. -fPIC -fvisibility=hidden -shared examples/plugin.c -o plugin.so
+          -pthread */
 
 #define VITELEMETRY_STATIC
 #define VITELEMETRY_IMPLEMENTATION
