@@ -1,4 +1,4 @@
-/* c++98.cpp: a C++98 program has the declarations; the implementation is in one C file, which may be
+/* c++98.cpp: a C++98 program has the declarations; the implementation is in a C file, which may be
    the header itself: c++98 [ENDPOINT]
 
    Build: cc -std=c99 -c -x c -DVITELEMETRY_IMPLEMENTATION vitelemetry.h -o vitelemetry.o
