@@ -233,7 +233,7 @@ LICENCE
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
-#ifndef _DARWIN_C_SOURCE
+#if defined(__APPLE__) && !defined(_DARWIN_C_SOURCE)
 #define _DARWIN_C_SOURCE 1
 #endif
 #ifndef _FILE_OFFSET_BITS /* else 32-bit systems cannot read folders of large file systems */
@@ -1831,10 +1831,13 @@ static bool vitp_os_temporary_name(char *out, size_t capacity, const char *path,
 
 #if defined(_WIN32)
 
-#ifndef WIN32_LEAN_AND_MEAN
-#define WIN32_LEAN_AND_MEAN
-#endif
+#ifdef WIN32_LEAN_AND_MEAN
 #include <windows.h>
+#else
+#define WIN32_LEAN_AND_MEAN /* winsock.h and others are the host's to ask for */
+#include <windows.h>
+#undef WIN32_LEAN_AND_MEAN
+#endif
 
 static uint64_t vitp_os_now_ns(void)
 {

@@ -146,9 +146,14 @@ macros_new() { # compiler and flags: what the declarations add
     comm -13 "$D/before" "$D/after" | grep -v '^VIT_\|^VITELEMETRY_' >"$D/strangers"
     grep -q '^VITELEMETRY_VERSION$' "$D/after" && empty "$D/strangers"
 }
-macros_left() { # compiler and flags: no private macro outlives the implementation
-    macros_of "$@" <"$D/impl.c" >"$D/after"
-    grep '^VITP_' "$D/after" >"$D/strangers"
+# what the header defines, by the compiler's word for where, and does not take back. The two ask the
+# system's headers for what POSIX has, and are the same for all that are read later.
+macros_left() { # compiler and flags: of the implementation VIT_* and VITELEMETRY_* outlive it
+    "$@" -E -dD - <"$D/impl.c" | awk '/^# [0-9]+ "/ { inside = $3 ~ /vitelemetry\.h"$/ }
+        inside && /^#define / { sub(/\(.*/, "", $2); set[$2] = 1 }
+        /^#undef / { delete set[$2] }
+        END { for (name in set) print name }' | sort >"$D/after"
+    grep -v '^VIT_\|^VITELEMETRY_\|^_GNU_SOURCE$\|^_FILE_OFFSET_BITS$' "$D/after" >"$D/strangers"
     grep -q '^VITELEMETRY_IMPLEMENTED$' "$D/after" && empty "$D/strangers"
 }
 # every name that the header defines is one of ours, or asks the system's headers for something
@@ -211,7 +216,8 @@ for pair in gcc:g++ clang:clang++; do
     check "$cc: disabled, macros VIT_* only" macros_new "$cc" -std=c99 -I. -DVITELEMETRY_DISABLE -x c
     for s in '' STATIC NO_THREADS NO_FILES OS_SETTINGS CURL; do
         [ "$s" = CURL ] && ! printf '#include <curl/curl.h>\n' | "$cc" -E -x c - >/dev/null 2>&1 && continue
-        check "$cc: no VITP_ macro is left${s:+ ($s)}" macros_left "$cc" -std=c99 -I. ${s:+-DVITELEMETRY_$s} -x c
+        check "$cc: the implementation leaves macros VIT_* only${s:+ ($s)}" macros_left "$cc" -std=c99 -I. ${s:+-DVITELEMETRY_$s} -x c
+        checkxx "$cxx: the implementation leaves macros VIT_* only${s:+ ($s)}" macros_left "$cxx" -std=c++11 -I. ${s:+-DVITELEMETRY_$s} -x c++
     done
     check "$cc: a system header first gives the #error" late
     check "$cc: included twice" twice
@@ -221,6 +227,13 @@ for pair in gcc:g++ clang:clang++; do
         skip "$cc: the program of the head comment needs curl's headers"
     fi
 done
+cc=x86_64-w64-mingw32-gcc
+if has $cc; then
+    check "$cc: the implementation leaves macros VIT_* only" macros_left $cc -std=c99 -I. -x c
+    check "$cc: the implementation leaves macros VIT_* only (WINHTTP)" macros_left $cc -std=c99 -I. -DVITELEMETRY_WINHTTP -x c
+else
+    skip "$cc: not here"
+fi
 check "every macro of the header has its prefix" macros_names
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
