@@ -411,7 +411,7 @@ typedef enum vit_log_level {
     X(CALLBACK_BUSY, WARNING,                                                                      \
       "vit_destroy: the transport has not returned; call vit_destroy again")                       \
     X(CRASH_NOT_BUILT, WARNING,                                                                    \
-      "options.crash_handler: not in this build; include vitelemetry.h before system headers")     \
+      "options.crash_handler: this build has none, by VITELEMETRY_NO_CRASH or of tcc")              \
     X(CRASH_TAKEN, WARNING,                                                                        \
       "options.crash_handler: another client of this process has the handler")                     \
     X(REENTRANT_CALL, ERROR, "a call from inside a callback would wait for itself: it did nothing")
@@ -2844,14 +2844,13 @@ static const char *vitp_os_error_name(int code)
 #include <sys/sysctl.h>
 #endif
 
-#if !defined(CLOCK_MONOTONIC) || !defined(O_NOFOLLOW) || !defined(MAP_ANONYMOUS)
+/* The last shows whether _GNU_SOURCE came in time, whatever the C library. */
+#if !defined(CLOCK_MONOTONIC) || !defined(O_NOFOLLOW) || !defined(MAP_ANONYMOUS) || \
+    (defined(__linux__) && !defined(FALLOC_FL_KEEP_SIZE))
 #error \
     "vitelemetry.h: include it before any system header where VITELEMETRY_IMPLEMENTATION is defined"
 #endif
 
-#if defined(__GLIBC__) && !defined(__USE_GNU) && !defined(VITELEMETRY_NO_CRASH)
-#define VITELEMETRY_NO_CRASH /* a system header came first, so that registers have no names */
-#endif
 #if defined(__TINYC__) && !defined(VITELEMETRY_NO_CRASH)
 #define VITELEMETRY_NO_CRASH /* <link.h> has a type that tcc lacks */
 #endif

@@ -165,9 +165,12 @@ macros_names() {
 
 # ---- the first include, and the program of the head comment --------------------------------------
 
-late() { # C: a system header first hides what the implementation needs: it says so
+late() { # C: a system header first hides what the implementation needs: it says so, first of all
     printf '#include <stdio.h>\n' | cat - "$D/impl.c" >"$D/late.c"
-    ! c -fsyntax-only "$D/late.c" 2>"$D/late.log" && grep 'error.*before any system header' "$D/late.log"
+    for std in c99 gnu99 gnu17; do
+        ! "$cc" -std=$std -I. -fsyntax-only "$D/late.c" 2>"$D/late.log" &&
+            grep -E 'error|warning' "$D/late.log" | sed 1q | grep 'error.*before any system header' || return 1
+    done
 }
 twice() {
     printf '#include "vitelemetry.h"\n' | cat "$D/impl.c" - "$D/impl.c" | sed '4s/define.*/undef NOTHING/' >"$D/twice.c"
