@@ -23,7 +23,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
         torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix \
         emulate coverage test-clickhouse test-cpp test-qt test-web web-planted windows lint page format install clean deps \
         deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
-        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web examples deps-cpp packaging deps-packaging
+        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web examples deps-cpp packaging deps-packaging misuse
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -185,6 +185,9 @@ windows: deps-windows ## Windows: builds by mingw-w64, runs by wine, WinHTTP aga
 
 packaging: deps-packaging ## `make install`, README's recipes by CMake, Meson and pkg-config, versions, a disabled build
 	@sh tests/check_packaging.sh
+
+misuse: deps deps-cpp ## what newcomers do wrong, and the sentence that each is told
+	@sh tests/check_misuse.sh
 
 lint: deps-check deps-lint ## the header's own rules, clang-tidy, cppcheck, gcc's analyzer and shellcheck
 	@sh tests/lint.sh tools

@@ -191,6 +191,16 @@ YOUR OWN EVENTS
         vit_add_int(&e, "size_kb", 12);
         vit_event_send(&e);
 
+WHEN SOMETHING IS WRONG
+    The compiler or the linker says      and that is
+    undefined reference to vit_create    no file of the program defines VITELEMETRY_IMPLEMENTATION
+    multiple definition of vit_two_...   two of them do
+    include it before any system header  the file that does has an #include above it
+    undefined reference to curl_...      VITELEMETRY_CURL, without -lcurl
+
+    Nothing arrives: set options.logger, which says why and what to do, once an item; ask
+    vit_get_consent, and look at vit_stats. A vit_client that is NULL was refused by vit_create.
+
 MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
     VITELEMETRY_STATIC          I  every function is static, for plugins and single files
@@ -350,71 +360,104 @@ typedef enum vit_log_level {
 #define VIT_LOG_ITEMS(X)                                                                           \
     X(QUEUE_FULL, WARNING, "queue full: raise options.queue_bytes, or call vit_pump more often")   \
     X(OPTION_INVALID, ERROR,                                                                       \
-      "an option is out of its rules: client_type, app_version, telemetry_key or wire")            \
-    X(NO_MEMORY, ERROR, "the allocator returned NULL: there is no client")                         \
-    X(NO_THREAD, WARNING, "no thread could be started: call vit_pump")                             \
+      "an option breaks the rule in its comment in vit_options, so there is no client: look at "   \
+      "client_type and endpoint first")                                                            \
+    X(NO_MEMORY, ERROR,                                                                            \
+      "no memory for the client: lower options.queue_bytes, or look at options.allocator")         \
+    X(NO_THREAD, WARNING, "no thread could be started: call vit_pump from a loop of yours")        \
     X(NO_TRANSPORT, WARNING,                                                                       \
       "no transport: set options.transport, or define VITELEMETRY_CURL or VITELEMETRY_WINHTTP; "   \
       "nothing is sent")                                                                           \
     X(PLAIN_HTTP, WARNING, "the endpoint is http:// beyond this machine: use https://")            \
     X(NAME_INVALID, ERROR,                                                                         \
-      "an event name is NULL or not [A-Za-z0-9_.]{1,64}: the event was refused")                   \
+      "an event name is NULL or not [A-Za-z0-9_.]{1,64}: the event was refused; rename it")        \
     X(KEY_INVALID, ERROR,                                                                          \
-      "a key is NULL, not [a-z0-9_.]{1,64}, reserved or given twice: the event was refused")       \
+      "a key is NULL, not [a-z0-9_.]{1,64}, reserved or given twice: the event was refused; "      \
+      "rename the key")                                                                            \
     X(VALUE_INVALID, ERROR,                                                                        \
-      "a UUID is not 36 characters of a UUID, or an event is NULL: the event was refused")         \
-    X(TEXT_CUT, INFO, "a text was longer than its kind allows and was cut")                        \
+      "a UUID is not the 36 characters of one (see vit_uuid4), or an event is NULL: the event "    \
+      "was refused")                                                                               \
+    X(TEXT_CUT, INFO,                                                                              \
+      "a text was cut: make it shorter, or let a LABEL (64 bytes) be a TEXT (1 KiB)")              \
     X(EVENT_CUT, WARNING,                                                                          \
-      "an event was larger than a record: members that did not fit were left out")                 \
-    X(TYPES_FULL, ERROR, "more than 128 declared event types: the event was refused")              \
+      "an event was larger than a record (2.5 KiB), members were left out: shorten its texts, or " \
+      "make two events of it")                                                                     \
+    X(TYPES_FULL, ERROR,                                                                           \
+      "more than 128 declared event types: the event was refused; use vit_event_begin for some")   \
     X(RATES_FULL, ERROR,                                                                           \
-      "more than 64 event names or 400 different rates in vit_set_rate: the rate was not set")     \
-    X(GROUP_SALT_MISSING, ERROR,                                                                   \
-      "a GROUP member needs options.group_salt: the member was left out")                          \
+      "more than 64 event names or 400 different rates in vit_set_rate: the rate was not set; "    \
+      "leave the others at their defaults")                                                        \
+    X(GROUP_SALT_MISSING, ERROR, "a GROUP member was left out: set options.group_salt")            \
     X(SECRET_REFUSED, ERROR,                                                                       \
-      "vit_register_secret takes 16 secrets of 4 to 128 bytes: this one is not watched")           \
-    X(SECRET_STOPPED, ERROR, "an event held a registered secret and was dropped")                  \
+      "a secret is not watched: vit_register_secret takes 16, of 4 to 128 bytes; use it for the "  \
+      "part that matters")                                                                         \
+    X(SECRET_STOPPED, ERROR,                                                                       \
+      "an event held a registered secret and was dropped: pass that value as TEXT, or not at all") \
     X(CONTEXT_LOST, WARNING,                                                                       \
-      "the context changed too often while events waited: some go without theirs")                 \
+      "the context changed too often while events waited, and some go without: call "              \
+      "vit_set_context less often, or lower options.flush_ms")                                     \
     X(CONSENT_UNKNOWN, INFO, "nothing is sent until vit_set_consent or options.consent grants it") \
-    X(CONSENT_REFUSED, INFO, "telemetry is off: vit_get_consent says which gate refused")          \
+    X(CONSENT_REFUSED, INFO, "telemetry is off: ask vit_get_consent which gate refused")           \
     X(NO_DATA_FOLDER, WARNING,                                                                     \
-      "no usable folder for settings (missing, read-only or not yours): memory only")              \
+      "no usable folder for settings (missing, read-only or not yours), so memory only: set "      \
+      "options.data_dir")                                                                          \
     X(SETTINGS_UNREADABLE, WARNING,                                                                \
       "the settings cannot be read: taken as a refusal until vit_set_consent writes them")         \
     X(ADMIN_UNREADABLE, WARNING,                                                                   \
-      "the administrator's file or policy cannot be read, or is not the administrator's: taken "   \
-      "as "                                                                                        \
-      "a refusal")                                                                                 \
+      "the administrator's file or policy cannot be read, or is not the administrator's: it "      \
+      "refuses until the administrator mends it")                                                  \
     X(PART_REFUSED, INFO,                                                                          \
-      "the system refuses usage events, or error events: those are not recorded")                  \
+      "the system's settings refuse usage events, or error events: those are not recorded until "  \
+      "the user changes them")                                                                     \
     X(SETTINGS_NOT_SAVED, WARNING,                                                                 \
-      "the settings could not be saved: identity and consent last for this run")                   \
+      "the settings could not be saved, so identity and consent last for this run: make room, or " \
+      "set options.data_dir")                                                                      \
     X(SPOOL_FULL, WARNING,                                                                         \
       "the spool is full: its oldest events were dropped; raise options.spool_bytes_max")          \
     X(SPOOL_NOT_WRITTEN, WARNING,                                                                  \
-      "the spool cannot be written (full, read-only or no folder): events wait in the queue")      \
+      "the spool cannot be written (full, read-only or no folder), so events wait in the queue: "  \
+      "make room, or set options.data_dir")                                                        \
     X(AUDIT_NOT_WRITTEN, WARNING,                                                                  \
-      "sent.ndjson could not be written: it lacks events that were sent")                          \
-    X(RANDOM_WEAK, WARNING, "the system gave no random bytes: ids are unique but guessable")       \
+      "sent.ndjson could not be written and lacks events that were sent: make room on that disk")  \
+    X(RANDOM_WEAK, WARNING,                                                                        \
+      "the system gave no random bytes, so ids are unique but guessable: a sandbox should let "    \
+      "this program use getrandom or /dev/urandom")                                                \
     X(POOL_PLAIN, INFO,                                                                            \
-      "no safe place for a file in memory: what waits is lost when the process is killed")         \
-    X(POOL_CORRUPT, WARNING, "what a killed process left could not be read in part or at all")     \
-    X(POOL_FOREIGN, INFO, "what a killed process left cannot be read by this version: it is left") \
-    X(RECORD_CORRUPT, ERROR, "a record could not be read and was dropped")                         \
+      "no safe place for a file in memory, so what waits is lost when the process is killed: on "  \
+      "Linux give it $XDG_RUNTIME_DIR or /dev/shm")                                                \
+    X(POOL_CORRUPT, WARNING,                                                                       \
+      "what a killed process left could not be read in part or at all: nothing to do, the rest "   \
+      "is sent")                                                                                   \
+    X(POOL_FOREIGN, INFO,                                                                          \
+      "what a killed process left cannot be read by this version: the one that wrote it sends it " \
+      "when it runs again")                                                                        \
+    X(RECORD_CORRUPT, ERROR,                                                                       \
+      "a record could not be read and was dropped: if it comes again, look with a sanitizer for "  \
+      "what writes into the queue")                                                                \
     X(SERVER_PAUSED, WARNING,                                                                      \
-      "the server refused us (401, 403): nothing more is sent in this run")                        \
+      "the server refused us (401, 403), nothing more is sent in this run: see "                   \
+      "options.telemetry_key")                                                                     \
     X(SERVER_GONE, WARNING,                                                                        \
-      "the endpoint is gone or moved (404, 410, 3xx): nothing more is sent in this run")           \
-    X(SERVER_REJECTED, WARNING, "the server refused an event for good: it was dropped")            \
-    X(SERVER_AWAY, INFO, "no answer, or the server is busy: events wait and are tried again")      \
+      "the endpoint is gone or moved (404, 410, 3xx), nothing more is sent in this run: see "      \
+      "options.endpoint")                                                                          \
+    X(SERVER_REJECTED, WARNING,                                                                    \
+      "the server refused an event for good and it was dropped: compare what vit_export shows "    \
+      "with what the server takes")                                                                \
+    X(SERVER_AWAY, INFO,                                                                           \
+      "no answer (status 0), or the server is busy: events wait and are tried again; if it stays " \
+      "so, see options.endpoint and what your transport returns")                                  \
     X(CALLBACK_BUSY, WARNING,                                                                      \
       "vit_destroy: the transport has not returned; call vit_destroy again")                       \
     X(CRASH_NOT_BUILT, WARNING,                                                                    \
-      "options.crash_handler: this build has none, by VITELEMETRY_NO_CRASH or of tcc")              \
+      "options.crash_handler: this build has none: leave VITELEMETRY_NO_CRASH out, and use "       \
+      "another compiler than tcc")                                                                 \
     X(CRASH_TAKEN, WARNING,                                                                        \
-      "options.crash_handler: another client of this process has the handler")                     \
-    X(REENTRANT_CALL, ERROR, "a call from inside a callback would wait for itself: it did nothing")
+      "options.crash_handler: another client of this process has the handler: ask for it in one")  \
+    X(REENTRANT_CALL, ERROR,                                                                       \
+      "a call from inside a callback would wait for itself and did nothing: callbacks may only "   \
+      "track")                                                                                     \
+    X(NO_ENDPOINT, WARNING,                                                                        \
+      "no endpoint: set options.endpoint to the URL of your server; nothing is sent")
 
 #define VIT_LOG_ENUM_(item, level, text) VIT_LOG_##item,
 typedef enum vit_log_item {
@@ -4501,7 +4544,14 @@ static bool vitp_text_parse_uuid(unsigned char id[16], const char *text)
     return true;
 }
 
-const char *vit_version(void) { return VITELEMETRY_VERSION; }
+/* The first that linkers name when two files of a program have the implementation. */
+VIT_EVENT_API const char *vit_two_files_define_VITELEMETRY_IMPLEMENTATION(void);
+VIT_EVENT_API const char *vit_two_files_define_VITELEMETRY_IMPLEMENTATION(void)
+{
+    return VITELEMETRY_VERSION;
+}
+
+const char *vit_version(void) { return vit_two_files_define_VITELEMETRY_IMPLEMENTATION(); }
 
 const char *vit_status_text(vit_status s)
 {
@@ -18772,6 +18822,19 @@ static vit_client *vitp_client_take_memory(const vit_options *o)
     return t;
 }
 
+/* The one that was built in. It needs a URL; a host's own may know where to. */
+static void vitp_client_take_transport(vit_client *t)
+{
+#if defined(VITELEMETRY_CURL)
+    t->transport.send_fn = vit_curl_send;
+#elif defined(VITELEMETRY_WINHTTP)
+    t->transport.send_fn = vit_winhttp_send;
+#endif
+    if (!t->transport.send_fn) return;
+    t->transport.user = &t->kept;
+    if (!t->endpoint[0]) vitp_log_note(&t->recorder.log, VIT_LOG_NO_ENDPOINT);
+}
+
 static void vitp_client_take_options(vit_client *t, const vit_options *o)
 {
     t->recorder.log.logger = o->logger;
@@ -18789,18 +18852,7 @@ static void vitp_client_take_options(vit_client *t, const vit_options *o)
     (void)vitp_text_copy(t->endpoint, sizeof t->endpoint, o->endpoint);
     (void)vitp_text_copy(t->headers_key, sizeof t->headers_key, o->telemetry_key);
     (void)vitp_text_copy(t->recorder.group_salt, sizeof t->recorder.group_salt, o->group_salt);
-#ifdef VITELEMETRY_CURL
-    if (!t->transport.send_fn) {
-        t->transport.send_fn = vit_curl_send;
-        t->transport.user = &t->kept;
-    }
-#endif
-#ifdef VITELEMETRY_WINHTTP
-    if (!t->transport.send_fn) {
-        t->transport.send_fn = vit_winhttp_send;
-        t->transport.user = &t->kept;
-    }
-#endif
+    if (!t->transport.send_fn) vitp_client_take_transport(t);
     if (!t->transport.send_fn) vitp_log_note(&t->recorder.log, VIT_LOG_NO_TRANSPORT);
     if (vitp_client_is_plain(t->endpoint)) vitp_log_note(&t->recorder.log, VIT_LOG_PLAIN_HTTP);
 #ifndef VITELEMETRY_NO_FILES

@@ -53,6 +53,7 @@ other() {
     step 'killed while they share a spool' $MAKE chaos N=125
     step 'examples' $MAKE examples
     step 'packaging' $MAKE packaging
+    step 'what newcomers do wrong' $MAKE misuse
     step 'the queue under load' $MAKE stress RECORDS=50000000
     step 'forked and unloaded, again and again' $MAKE rounds
     step 'everything now and then' $MAKE soak MINUTES=0.5
