@@ -50,6 +50,8 @@ breaks 'two sections change places' 'sections stand' \
     '{ if (/^   >>backoff:/) sub(/backoff/, "settings"); else if (/^   >>settings:/) sub(/settings/, "backoff"); print }' 2
 breaks 'a section is gone' 'sections stand' '!/^   >>audit:/' 2
 breaks 'a section that is not known' 'sections stand' "$(added spool 'print "/* >>zebra: */";')"
+breaks 'a public function that no example and no test uses' 'public function' \
+    '/^VIT_API bool vit_pump/ { print "VIT_API void vit_unheard_of(void);" } { print }'
 breaks 'a forward declaration' 'no forward' "$(added spool 'print "static int vitp_spool_later(int n);";')"
 breaks 'a function of another section' "section's stem" \
     "$(added spool 'print "static int vitp_wire_misplaced(void) { return 0; }";')"

@@ -83,6 +83,15 @@ none "no name that Qt has as a macro" \
 none "no thread-local storage, no mutable static objects" \
     "$(grep -nE '_Thread_local|__thread|thread_local|^ *static [a-z_0-9 ]+ (\*)?[a-z_]+( = [^(]*)?;$' $H | grep -v const)"
 
+# a newcomer looks for a program that uses it; the two that call everything for a disabled build show
+# nothing
+ls examples/*.c* examples/*/*.c tests/*.c tests/*.cpp tests/*.h bench/*.c* 2>/dev/null | grep -vxE 'tests/(disabled|one)\.c' |
+    xargs cat 2>/dev/null | tr -c 'A-Za-z0-9_' '\n' | sort -u >$D/words
+none "each public function is used in an example or a test" "$({ sed -n 's/^VIT_API [^(]*[ *]\(vit_[a-z0-9_]*[a-z0-9]\)(.*/\1/p' $H
+    sed -n '/^namespace vit/,/^} .. namespace/s/^static inline [a-z]* \([a-z_]*[a-z]\)(.*/\1/p; s/^class \([a-z_]*\)$/\1/p' $H
+} | sort -u | tee $D/public | comm -23 - $D/words)"
+[ "$(grep -c . $D/public)" -gt 60 ]; check "$(grep -c . $D/public) public functions and classes" $?
+
 # length of functions
 awk '/^[A-Za-z].*\)$/ || /^[A-Za-z].*,$/ { head = NR } /^\{/ { s = NR } /^\}$/ { if (s) print NR - s + 1, FILENAME ":" s; s = 0 }
      /^[a-z].*\) \{ .*\}$/ { print 1, FILENAME ":" NR }' $H | sort -n >$D/lengths
