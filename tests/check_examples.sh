@@ -71,9 +71,9 @@ HOME_=$PWD/$D/home
 mkdir -p "$HOME_"
 chmod 700 "$HOME_"
 URL=
-run() { # [NAME=VALUE ...] program, arguments: in an environment of its own, core dumps off
+run() { # [NAME=VALUE ...] program, arguments: in an environment of its own, core dumps off, not for ever
     env -i PATH="$PATH" HOME="$HOME_" XDG_STATE_HOME="$HOME_" XDG_RUNTIME_DIR="$HOME_" \
-        QT_QPA_PLATFORM=offscreen sh -c 'ulimit -c 0; exec env "$@"' sh "$@"
+        QT_QPA_PLATFORM=offscreen timeout 120 sh -c 'ulimit -c 0; exec env "$@"' sh "$@"
 }
 # what arrived from the program of that client_type, and matches
 arrived() { cat "$D"/data/events-*.ndjson | grep "\"client_type\":\"$1\"" | grep -e "$2"; }
