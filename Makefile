@@ -23,7 +23,8 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
         torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix \
         emulate coverage test-clickhouse test-cpp test-qt test-web web-planted windows lint page format install clean deps \
         deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
-        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web examples deps-cpp packaging deps-packaging misuse
+        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web deps-cpp \
+        deps-packaging packaging misuse examples
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
