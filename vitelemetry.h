@@ -19463,7 +19463,7 @@ vit_stats vit_get_stats(const vit_client *t)
 vit_status vit_track_schema(vit_client *t, const vit_schema *schema, const void *event)
 {
     vitp_recorder *r;
-    vit_status     status;
+    vit_status     status = VIT_INVALID;
     if (!t) return VIT_DISABLED;
     r = &t->recorder;
     if (VITP_LIKELY(schema && event && vitp_record_quickly(r, schema, event, &status)))
