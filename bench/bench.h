@@ -214,20 +214,37 @@ BENCH_FN void bench_print_row(bench_row *r, const char *first)
     else printf(" %7.2f\n", bench_better(r->panel, first, r->subject));
 }
 
+/* The first row of a panel, or of a subject in it. */
+BENCH_FN bool bench_is_first(size_t i, bool of_panel)
+{
+    size_t k = 0;
+    while (strcmp(bench_rows[k].panel, bench_rows[i].panel) != 0 ||
+           (!of_panel && strcmp(bench_rows[k].subject, bench_rows[i].subject) != 0))
+        k++;
+    return k == i;
+}
+
+BENCH_FN void bench_print_panel(size_t first)
+{
+    const bench_row *r = &bench_rows[first];
+    size_t           i, k;
+    printf("\n%-44.44s %10s %10s %10s%s\n", r->panel, r->unit, "min", "max",
+           r->x != 0 ? "" : "   ratio");
+    for (i = first; i < bench_row_count; i++) {
+        if (strcmp(bench_rows[i].panel, r->panel) != 0 || !bench_is_first(i, false)) continue;
+        for (k = i; k < bench_row_count; k++)
+            if (strcmp(bench_rows[k].panel, r->panel) == 0 &&
+                strcmp(bench_rows[k].subject, bench_rows[i].subject) == 0)
+                bench_print_row(&bench_rows[k], r->subject);
+    }
+}
+
 /* Tables, one a panel. The ratio is how many times better the first row is. */
 BENCH_FN void bench_print(void)
 {
-    size_t i, k;
-    for (i = 0; i < bench_row_count; i++) {
-        const char *panel = bench_rows[i].panel;
-        for (k = 0; strcmp(bench_rows[k].panel, panel) != 0;) k++;
-        if (k < i) continue; /* printed with the first of its rows */
-        printf("\n%-44.44s %10s %10s %10s%s\n", panel, bench_rows[i].unit, "min", "max",
-               bench_rows[i].x != 0 ? "" : "   ratio");
-        for (k = i; k < bench_row_count; k++)
-            if (strcmp(bench_rows[k].panel, panel) == 0)
-                bench_print_row(&bench_rows[k], bench_rows[i].subject);
-    }
+    size_t i;
+    for (i = 0; i < bench_row_count; i++)
+        if (bench_is_first(i, true)) bench_print_panel(i);
 }
 
 /* benchmark<TAB>subject<TAB>median<TAB>min<TAB>max<TAB>unit, and <TAB>x of a curve. */
