@@ -24,7 +24,8 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
         emulate coverage test-clickhouse test-cpp test-qt test-web web-planted windows lint page format install clean deps \
         deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
         deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web deps-cpp \
-        deps-packaging packaging misuse examples
+        deps-packaging packaging misuse examples deps-bench bench-events bench-codec \
+        bench-curves bench-idle bench-report size size-note
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -62,6 +63,29 @@ bench-peers: deps-peers ## the queue beside others (installs them), with a chart
 	@$(B)/bench/peers
 	@awk -f bench/chart.awk $(B)/bench/peers.tsv >$(B)/bench/peers.svg
 	@echo "chart: $(B)/bench/peers.svg"
+
+bench-events: deps-bench ## an event beside spdlog, LTTng-UST, RapidJSON and snprintf: cost, latency, throughput (REPEATS=7)
+	@$(MAKE) -s --no-print-directory $(B)/bench/events
+	@sh bench/events.sh $(B)/bench/events; s=$$?; $(BARS) $(B)/bench/events.tsv >$(B)/bench/events.svg && exit $$s
+
+bench-codec: deps-bench ## SHA-256, JSON and UUIDs beside OpenSSL, Nettle, libsodium, RapidJSON, Jansson, libuuid; the scrubber
+	@$(MAKE) -s --no-print-directory $(B)/bench/codec $(B)/bench/codec_portable
+	@sh bench/codec.sh; s=$$?; $(BARS) $(B)/bench/codec.tsv >$(B)/bench/codec.svg && exit $$s
+
+bench-curves: $(B)/bench/curves ## an event's cost as threads, queue, event, members and what waits grow
+	@$(B)/bench/curves; s=$$?; awk -f bench/curves.awk $(B)/bench/curves.tsv >$(B)/bench/curves.svg && exit $$s
+
+bench-idle: $(B)/bench/idle ## how often a client that has nothing to do is woken in a minute
+	@$(B)/bench/idle
+
+bench-report: ## all of these and the size; writes bench/results/ and README's table (NOTE: a remark; KEEP=1: what was found last)
+	@MAKE="$(MAKE)" CC="$(CC)" CXX="$(CXX)" NOTE="$(NOTE)" KEEP="$(KEEP)" sh bench/report.sh
+
+size: ## size of the code in its forms, lines, time to compile, memory of a client, stack of each call
+	@CC="$(CC)" sh bench/size.sh
+
+size-note: ## the same, and a line of it for this version in bench/results/size.txt
+	@CC="$(CC)" sh bench/size.sh note
 
 asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) -j2 --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
@@ -197,7 +221,7 @@ page: ## examples/dashboard.h from dashboard.html: checked in, so that one comma
 	sh examples/html_to_c.sh >examples/dashboard.h
 
 format: ## clang-format the sources
-	clang-format -i vitelemetry.h examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.[ch] bench/*.c
+	clang-format -i vitelemetry.h examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.[ch] bench/*.[ch] bench/*.cpp
 
 install: ## header and pkg-config file (PREFIX, DESTDIR)
 	install -d "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/share/pkgconfig"
@@ -269,6 +293,13 @@ deps-web:
 deps-peers:
 	@sh tests/need.sh dpkg:libconcurrentqueue-dev dpkg:libatomic-queue-dev dpkg:libboost-dev \
 	    dpkg:libck-dev dpkg:libdpdk-dev
+
+# by pieces: what cannot be had is named by the benchmarks
+deps-bench:
+	@sh tests/need.sh g++:g++ dpkg:rapidjson-dev openssl/evp.h:libssl-dev uuid/uuid.h:uuid-dev || true
+	@sh tests/need.sh nettle/sha2.h:nettle-dev sodium.h:libsodium-dev jansson.h:libjansson-dev || true
+	@sh tests/need.sh dpkg:libspdlog-dev dpkg:libfmt-dev || true
+	@sh tests/need.sh dpkg:liblttng-ust-dev lttng:lttng-tools babeltrace2:babeltrace2 || true
 
 # ---- programs ----------------------------------------------------------------------------------
 
@@ -412,6 +443,27 @@ $(B)/bench/queue: bench/queue.c vitelemetry.h
 $(B)/bench/queue_module.so: bench/queue.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 $(CWARN) -O2 -fPIC -shared -DBENCH_MODULE -I. $< -o $@ -pthread
+
+# The library of a header that is here.
+have = $(shell printf '\043include <%s>\n' $1 | $(CXX) -E -x c++ - >/dev/null 2>&1 && echo $2)
+BARS = awk -v OURS=vitelemetry -v LABEL=190 -f bench/chart.awk
+
+LTTNG = $(call have,lttng/tracepoint.h,-llttng-ust -ldl)
+$(B)/bench/events: bench/events.cpp bench/lttng.c bench/query_tp.h bench/bench.h vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -O2 -I. -c bench/lttng.c -o $(B)/bench/lttng.o
+	$(CXX) -std=c++17 -Wall -Wextra -O2 $(ETC) -I. $< $(B)/bench/lttng.o -o $@ -pthread $(call have,spdlog/async.h,-lfmt) $(LTTNG)
+
+CODEC = $(call have,openssl/evp.h,-lcrypto) $(call have,nettle/sha2.h,-lnettle) $(call have,sodium.h,-lsodium) \
+        $(call have,jansson.h,-ljansson) $(call have,uuid/uuid.h,-luuid)
+$(B)/bench/codec_portable: FORM = -DBENCH_PORTABLE
+$(B)/bench/codec $(B)/bench/codec_portable: bench/codec.cpp bench/bench.h vitelemetry.h
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -Wall -Wextra -O2 $(FORM) $(ETC) -I. $< -o $@ -pthread $(CODEC)
+
+$(B)/bench/curves $(B)/bench/idle: $(B)/bench/%: bench/%.c bench/bench.h vitelemetry.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(CWARN) -O2 $(ETC) -I. $< -o $@ -pthread -lm
 
 RTE = -isystem /usr/include/dpdk -isystem /usr/include/$(shell $(CC) -print-multiarch)/dpdk
 $(B)/bench/peers: bench/peers.cpp vitelemetry.h

@@ -2,11 +2,15 @@
 #   awk -f bench/chart.awk build/bench/peers.tsv >peers.svg
 # One panel a benchmark, in the order of the file. The bar is the median, the whisker min to max.
 # A bar that leaves its panel ends in a notch: the scale goes to four times the middle of the
-# medians. The first subject of the file is ours. Readable on light and dark ground.
+# medians. OURS is the subject that is ours (by default the first of the file), also where its name
+# goes on behind a comma; LABEL the room for names. Readable on light and dark ground.
 
 BEGIN {
     FS = "\t"
-    COLUMNS = 3; WIDTH = 420; LABEL = 150; VALUE = 80; ROW = 17; HEAD = 40; GAP = 24
+    COLUMNS = 3; VALUE = 80; ROW = 17; HEAD = 40; GAP = 24
+    if (!LABEL) LABEL = 150
+    WIDTH = 270 + LABEL
+    ours = OURS
 }
 
 NF == 6 {
@@ -49,7 +53,7 @@ function place(x, scale,    w) {
 
 function bar(p, i, y, scale,    w, a, b, class, c) {
     w = place(median[p, i], scale); a = place(low[p, i], scale); b = place(high[p, i], scale)
-    class = subject[p, i] == ours ? "ours" : "peer"
+    class = subject[p, i] == ours || index(subject[p, i], ours ",") == 1 ? "ours" : "peer"
     c = y + ROW / 2
     printf "<text class=\"%s\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", class, \
         LABEL - 6, c + 4, escape(subject[p, i])

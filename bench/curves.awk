@@ -31,8 +31,8 @@ function escape(s) {
 
 function amount(v) {
     if (v >= 1e6) return sprintf("%gM", v / 1e6)
-    if (v >= 1e4) return sprintf("%gk", v / 1e3)
-    return sprintf("%g", v)
+    if (v >= 1e4 && v % 1000 == 0) return sprintf("%dk", v / 1e3)
+    return v >= 1e4 ? sprintf("%d", v) : sprintf("%g", v)
 }
 
 function px(p, v) {

@@ -210,9 +210,10 @@ class Snprintf : public Common<Snprintf>
     {
         char               text[512];
         vit_query_executed e = bench_event(&op, i);
+        const char        *success = e.success ? "true" : "false";
         int                n = snprintf(text, sizeof text, BENCH_FORMAT, e.query_type, e.db_type,
                                         (long long)e.result_count, (long long)e.latency_ms, e.filters_applied,
-                         e.success ? "true" : "false", op_text);
+                                        success, op_text);
         return file.write(text, size_t(n));
     }
 };

@@ -3,7 +3,7 @@
 # the scripts, shellcheck. H=FILE: those of that header alone. (tests/check_lint.sh breaks each.)
 set -u
 passed=0 failed=0
-FILES='vitelemetry.h examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.[ch] bench/*.c'
+FILES='vitelemetry.h examples/*.c examples/*.cpp examples/*/*.c tests/*.c tests/*.cpp tests/*.h tests/fuzz/*.[ch] bench/*.[ch] bench/*.cpp'
 [ -z "${H:-}" ] || FILES=$H
 H=${H:-vitelemetry.h} D=build/lint
 mkdir -p $D
@@ -147,7 +147,7 @@ if [ "${1:-}" = tools ]; then
     if [ "$H" != vitelemetry.h ]; then :; elif command -v shellcheck >/dev/null 2>&1; then
         # not: variables that a script sets for another, or counts by; names with a hyphen; quotes in
         # a variable, which are meant as they stand
-        shellcheck -s sh -S warning -e SC2034,SC2089,SC2090,SC2100 -f gcc tests/*.sh examples/*.sh >$D/shellcheck.log
+        shellcheck -s sh -S warning -e SC2034,SC2089,SC2090,SC2100 -f gcc tests/*.sh examples/*.sh bench/*.sh >$D/shellcheck.log
         check "shellcheck" $? "$(cat $D/shellcheck.log)"
     else
         echo "skip shellcheck: not here"
