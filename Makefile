@@ -25,7 +25,7 @@ SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
         deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
         deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web deps-cpp \
         deps-packaging packaging misuse examples deps-bench bench-events bench-codec \
-        bench-curves bench-idle bench-report size size-note
+        bench-curves bench-idle bench-report size size-note bench-planted
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ bench-curves: $(B)/bench/curves ## an event's cost as threads, queue, event, mem
 
 bench-idle: $(B)/bench/idle ## how often a client that has nothing to do is woken in a minute
 	@$(B)/bench/idle
+
+bench-planted: deps-bench ## bugs that the checks of the benchmarks must find
+	@sh bench/planted.sh
 
 bench-report: ## all of these and the size; writes bench/results/ and README's table (NOTE: a remark; KEEP=1: what was found last)
 	@MAKE="$(MAKE)" CC="$(CC)" CXX="$(CXX)" NOTE="$(NOTE)" KEEP="$(KEEP)" sh bench/report.sh

@@ -211,9 +211,9 @@ class Snprintf : public Common<Snprintf>
         char               text[512];
         vit_query_executed e = bench_event(&op, i);
         const char        *success = e.success ? "true" : "false";
-        int                n = snprintf(text, sizeof text, BENCH_FORMAT, e.query_type, e.db_type,
-                                        (long long)e.result_count, (long long)e.latency_ms, e.filters_applied,
-                                        success, op_text);
+        long long          count = e.result_count, ms = e.latency_ms;
+        int n = snprintf(text, sizeof text, BENCH_FORMAT, e.query_type, e.db_type, count, ms,
+                         e.filters_applied, success, op_text);
         return file.write(text, size_t(n));
     }
 };
