@@ -124,13 +124,26 @@ template <class Self> class Common : public Peer
 class Ours : public Common<Ours>
 {
     vit_client *client = nullptr;
-    uint32_t    queue_bytes;
+    uint32_t    queue_bytes, batch_events;
     const char *title;
     int         file = -1;
     char        folder[64];
 
+    /* What its thread took of the processor: where others use the machine, a better measure of how
+       many it can deliver than how long it took. */
+    void note_consumer(double delivered)
+    {
+        clockid_t clock;
+        timespec  t;
+        if (pthread_getcpuclockid(client->thread.id, &clock) != 0 || clock_gettime(clock, &t) != 0)
+            return;
+        bench_note("consumer, processor time an event", title,
+                   (double(t.tv_sec) * 1e9 + double(t.tv_nsec)) / delivered, "ns");
+    }
+
   public:
-    Ours(const char *title_, uint32_t bytes) : queue_bytes(bytes), title(title_)
+    Ours(const char *title_, uint32_t bytes, uint32_t events)
+        : queue_bytes(bytes), batch_events(events), title(title_)
     {
         bench_folder(folder);
     }
@@ -142,13 +155,16 @@ class Ours : public Common<Ours>
     const char *name() const override { return title; }
     const char *does() const override
     {
-        return "scans labels, survives kill -9, JSON by its own thread in NDJSON requests of 100";
+        return batch_events == 0
+                   ? "scans labels, survives kill -9, NDJSON requests of 100 by its thread"
+                   : "the same, requests of 1,000";
     }
     void open(const char *path) override
     {
         file = ::open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
         vit_options o = bench_options(folder, &file);
         o.queue_bytes = queue_bytes;
+        o.batch_events = batch_events;
         client = vit_create(&o);
         if (!client || file < 0) abort();
         vit_set_rate(client, "query.executed", 1.0);
@@ -165,6 +181,7 @@ class Ours : public Common<Ours>
         bool      all = vit_flush(client, 60000);
         vit_stats s = vit_get_stats(client);
         all = all && s.delivered == s.accepted && bench_dropped(&s) == 0;
+        if (s.delivered >= SUSTAINED) note_consumer(double(s.delivered));
         vit_destroy(client, 1000);
         client = nullptr;
         ::close(file);
@@ -538,7 +555,9 @@ void print_ratios(const std::vector<std::unique_ptr<Peer>> &peers)
     printf("absolute\n");
     printf("  p99.9: %.0f ns on 1 thread (aim: under 1000), %.0f ns on 4 (aim: under 5000)\n",
            bench_of("latency p99.9, 1 thread", us), bench_of("latency p99.9, 4 threads", us));
-    printf("  sustained: %.1f M events/s (aim: 8)\n", bench_of("sustained, 1 thread", us));
+    printf("  sustained: %.1f M events/s (aim: 8); its thread alone could do %.1f\n",
+           bench_of("sustained, 1 thread", us),
+           1000 / bench_of("consumer, processor time an event", us));
     printf("  sampled out %.1f ns, without consent %.1f ns (aim: 2 or less)\n",
            bench_of("refused", "sampled out"), bench_of("refused", "without consent"));
 }
@@ -546,8 +565,8 @@ void print_ratios(const std::vector<std::unique_ptr<Peer>> &peers)
 std::vector<std::unique_ptr<Peer>> contestants()
 {
     std::vector<std::unique_ptr<Peer>> peers;
-    peers.emplace_back(new Ours("vitelemetry", 0));
-    peers.emplace_back(new Ours("vitelemetry, queue of 4 MiB", 4u << 20));
+    peers.emplace_back(new Ours("vitelemetry", 0, 0));
+    peers.emplace_back(new Ours("vitelemetry, 4 MiB", 4u << 20, 1000));
     peers.emplace_back(new Snprintf);
 #ifdef WITH_RAPIDJSON
     peers.emplace_back(new RapidJson);

@@ -58,6 +58,8 @@ for n in events codec curves idle; do
     [ ! -f $B/$n.svg ] || cp $B/$n.svg $R/$n.svg
 done
 
+{ head_of; cat $B/size.out; } >$R/footprint.txt
+
 # ---- the table ----------------------------------------------------------------------------------
 
 cat $B/events.tsv $B/codec.tsv $B/idle.tsv $B/size.tsv 2>/dev/null | awk -F'\t' -v machine="$machine" -v date="$date" -v note="${NOTE:-}" '
@@ -70,13 +72,14 @@ cat $B/events.tsv $B/codec.tsv $B/idle.tsv $B/size.tsv 2>/dev/null | awk -F'\t' 
     }
     function line(what, ours) { printf "| %s | %s | %s |\n", what, ours, others; others = "" }
     END {
-        printf "Measured by `make bench-report` on %s (%s%s); `lock cmpxchg`, one uncontended atomic operation, takes\n", machine, date, note == "" ? "" : "; " note
-        printf "%s ns there.\n\n", num("one atomic operation", "lock cmpxchg, uncontended")
+        printf "Measured by `make bench-report` on %s (%s%s).\n", machine, date, note == "" ? "" : "; " note
+        printf "`lock cmpxchg`, one uncontended atomic operation, takes %s ns there.\n\n", num("one atomic operation", "lock cmpxchg, uncontended")
         print "| | vitelemetry | others in the same run |"
         print "|---|---|---|"
         p = "burst, 1 thread"
         other(p, "LTTng-UST, session on", "LTTng-UST"); other(p, "snprintf + mutex + fwrite", "snprintf"); other(p, "RapidJSON + mutex + fwrite", "RapidJSON"); other(p, "spdlog, async", "spdlog")
-        line("an event, ns on the caller", num(p, "vitelemetry"))
+        line("an event, ns on the caller", num(p, "vitelemetry") sprintf(" (%.1f times `lock cmpxchg`)", \
+            v[p, "vitelemetry"] / v["one atomic operation", "lock cmpxchg, uncontended"]))
         for (k = 1; k <= 4; k *= 4) {
             p = "latency p99.9, " k (k == 1 ? " thread" : " threads")
             other(p, "LTTng-UST, session on", "LTTng-UST", "%.0f"); other(p, "snprintf + mutex + fwrite", "snprintf", "%.0f"); other(p, "RapidJSON + mutex + fwrite", "RapidJSON", "%.0f"); other(p, "spdlog, async", "spdlog", "%.0f")
@@ -100,8 +103,9 @@ cat $B/events.tsv $B/codec.tsv $B/idle.tsv $B/size.tsv 2>/dev/null | awk -F'\t' 
         line("a UUID as text, ns", num(p, "vitelemetry, of a client"))
         line("scrubbing prose, MB/s", num("scrubber, 4 KiB", "prose", "%.0f"))
         line("wake-ups a minute of an idle client", num("wake-ups when idle", "delivered", "%d"))
-        line("code, KB at -Os: everything; minimal", num("code, -Os", "everything", "%d") / 1000 "; " num("code, -Os", "minimal", "%d") / 1000)
-        line("memory of a client, KB", int((num("memory of a client", "allocated", "%d") + num("memory of a client", "mapped", "%d")) / 1000))
+        line("code, KB at -Os: everything; minimal", sprintf("%.0f; %.0f", v["code, -Os", "everything"] / 1000, v["code, -Os", "minimal"] / 1000))
+        line("memory of a client, KB", sprintf("%.0f", (v["memory of a client", "allocated"] + v["memory of a client", "mapped"]) / 1000))
+        line("stack of a call that records, bytes at most", num("stack of a call", "vit_fail", "%d"))
         print ""
         print "Charts: [events](bench/results/events.svg), [codec](bench/results/codec.svg), [curves](bench/results/curves.svg);"
         print "what each contestant does and does not do: [bench/results/](bench/results/events.txt)."
