@@ -52,8 +52,9 @@ lttng_begin() {
 mkdir -p $B
 if ! lttng_daemon || ! lttng_begin; then
     echo "LTTng-UST: no session can run here"
+elif ! "$1" lttng $COUNT; then
+    lttng_end
 elif command -v babeltrace2 >/dev/null 2>&1; then
-    "$1" lttng $COUNT
     lttng stop "$S" >/dev/null 2>&1
     n=$(babeltrace2 $B/lttng 2>/dev/null | grep -c 'vit_bench:query.*query_type = "similarity"')
     [ "$n" = $COUNT ]
