@@ -69,7 +69,7 @@ bench-events: deps-bench ## an event beside spdlog, LTTng-UST, RapidJSON and snp
 	@sh bench/events.sh $(B)/bench/events; s=$$?; $(BARS) $(B)/bench/events.tsv >$(B)/bench/events.svg && exit $$s
 
 bench-codec: deps-bench ## SHA-256, JSON and UUIDs beside OpenSSL, Nettle, libsodium, RapidJSON, Jansson, libuuid; the scrubber
-	@$(MAKE) -s --no-print-directory $(B)/bench/codec $(B)/bench/codec_portable
+	@$(MAKE) -s --no-print-directory $(B)/bench/codec
 	@sh bench/codec.sh; s=$$?; $(BARS) $(B)/bench/codec.tsv >$(B)/bench/codec.svg && exit $$s
 
 bench-curves: $(B)/bench/curves ## an event's cost as threads, queue, event, members and what waits grow
@@ -459,10 +459,9 @@ $(B)/bench/events: bench/events.cpp bench/lttng.c bench/query_tp.h bench/bench.h
 
 CODEC = $(call have,openssl/evp.h,-lcrypto) $(call have,nettle/sha2.h,-lnettle) $(call have,sodium.h,-lsodium) \
         $(call have,jansson.h,-ljansson) $(call have,uuid/uuid.h,-luuid)
-$(B)/bench/codec_portable: FORM = -DBENCH_PORTABLE
-$(B)/bench/codec $(B)/bench/codec_portable: bench/codec.cpp bench/bench.h vitelemetry.h
+$(B)/bench/codec: bench/codec.cpp bench/bench.h vitelemetry.h
 	@mkdir -p $(@D)
-	$(CXX) -std=c++17 -Wall -Wextra -O2 $(FORM) $(ETC) -I. $< -o $@ -pthread $(CODEC)
+	$(CXX) -std=c++17 -Wall -Wextra -O2 $(ETC) -I. $< -o $@ -pthread $(CODEC)
 
 $(B)/bench/curves $(B)/bench/idle: $(B)/bench/%: bench/%.c bench/bench.h vitelemetry.h
 	@mkdir -p $(@D)

@@ -1,13 +1,13 @@
 #!/bin/sh
-# codec.sh: runs build/bench/codec, and SHA-256 again without the instructions for it: ours compiled
-# without them (codec_portable), OpenSSL and Nettle told so by their own variables.
+# codec.sh: runs build/bench/codec, and SHA-256 again without the instructions for it: OpenSSL and
+# Nettle are told so by their own variables.
 set -u
 B=build/bench
 $B/codec >$B/codec.out
 NETTLE_FAT_OVERRIDE=vendor:other OPENSSL_ia32cap=:~0x20000000 \
-    $B/codec_portable 'no SHA instructions' >$B/codec-1.out
+    $B/codec 'no SHA instructions' >$B/codec-1.out
 NETTLE_FAT_OVERRIDE=vendor:other OPENSSL_ia32cap=0x0:0x0 \
-    $B/codec_portable 'plain x86-64' >$B/codec-2.out
+    $B/codec 'plain x86-64' >$B/codec-2.out
 for f in "$B/codec.out" "$B/codec-1.out" "$B/codec-2.out"; do
     awk '/^[0-9]+ passed, [0-9]+ failed$/ { next } { print }' "$f"
 done

@@ -13,11 +13,10 @@
    is read as JSON and counted. LTTng-UST takes part when its session is on (bench/events.sh);
    whether it discarded events is looked at there.
 
-   All are at -O2, from Debian. Ours is called as from another source file, spdlog is header only
-   with an asynchronous logger that blocks when it is full, RapidJSON is as it comes
-   (with RAPIDJSON_SSE2 it was slower here),
-   LTTng's channel blocks and has 8 buffers of 1 MiB for each processor. Repetitions (REPEATS=n, 7) of all
-   are interleaved, in an order that turns. */
+   All are at -O2, from Debian. Ours is called as from another source file. spdlog is header only,
+   with an asynchronous logger that blocks when it is full; RapidJSON is as it comes (with
+   RAPIDJSON_SSE2 it was slower); LTTng's channel blocks, and has 8 buffers of 1 MiB for each
+   processor. Repetitions (REPEATS=n, 7) of all are interleaved, in an order that turns. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
