@@ -64,9 +64,12 @@ elif command -v babeltrace2 >/dev/null 2>&1; then
     lttng_begin
 fi
 "$1" >$B/events.out
-[ -z "$session" ] || lttng stop "$S" >$B/lttng.stop 2>&1
-[ -z "$session" ] || grep -i discarded $B/lttng.stop >>$B/events.out &&
-    echo 'LTTng-UST: so much are its figures too good' >>$B/events.out
+if [ -n "$session" ]; then
+    lttng stop "$S" >$B/lttng.stop 2>&1
+    if grep -i discarded $B/lttng.stop >>$B/events.out; then
+        echo 'LTTng-UST: so much are its figures too good' >>$B/events.out
+    fi
+fi
 # the last line is this script's
 awk '/^[0-9]+ passed, [0-9]+ failed$/ { next } { print }' $B/events.out
 awk -v p=$passed -v f=$failed '/^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3; seen = 1 }
