@@ -18,14 +18,15 @@ EXAMPLES = $(B)/examples/collector $(B)/examples/inspector
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .DELETE_ON_ERROR:
-.PHONY: help demo dashboard test check bench fleet bench-peers asan tsan explore fuzz fuzz-planted \
-        crash-loop crashes crashes-asan crash-handler chaos chaos-asan stress rounds soak \
-        torture torture-planted sanitizers-planted msan memcheck failures-planted privacy matrix \
-        emulate coverage test-clickhouse test-cpp test-qt test-web web-planted windows lint page format install clean deps \
-        deps-check deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
-        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-peers deps-web deps-cpp \
-        deps-packaging packaging misuse examples deps-bench bench-events bench-codec \
-        bench-curves bench-idle bench-report size size-note bench-planted
+.PHONY: help demo dashboard test check bench fleet bench-peers bench-events bench-codec \
+        bench-curves bench-idle bench-planted bench-report size size-note asan tsan explore fuzz \
+        fuzz-planted crash-loop crashes crashes-asan crash-handler chaos chaos-asan stress \
+        rounds soak torture torture-planted sanitizers-planted msan memcheck failures-planted \
+        privacy matrix emulate coverage test-clickhouse test-cpp test-qt test-web web-planted \
+        windows packaging misuse lint page format install clean deps deps-check deps-cpp \
+        deps-packaging deps-lint deps-crashes deps-fuzz deps-coverage deps-emulate deps-msan \
+        deps-memcheck deps-matrix deps-clickhouse deps-windows deps-web deps-peers deps-bench \
+        examples
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
