@@ -10778,16 +10778,18 @@ static vitp_pool *vitp_ledger_pool(vitp_ledger *l, uint32_t capacity)
    key on the wire, key ---------------------------------------------------------------------- */
 
 /* Names that the envelope and the sampling members have for themselves. */
-static bool vitp_ledger_is_reserved(const char *key)
+static bool vitp_ledger_is_reserved(const char *key, uint32_t size)
 {
-    static const char *const names[] = {
-        "hwid",          "event_name",         "app_version",      "client_type",
-        "sampling_rate", "sampling_seed_type", "sampling_version", "delay_s"
-    };
-    size_t i;
-    for (i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i], key) == 0) return true;
-    return false;
+    switch (size) {
+    case 4: return memcmp(key, "hwid", 4) == 0;
+    case 7: return memcmp(key, "delay_s", 7) == 0;
+    case 10: return memcmp(key, "event_name", 10) == 0;
+    case 11: return memcmp(key, "app_version", 11) == 0 || memcmp(key, "client_type", 11) == 0;
+    case 13: return memcmp(key, "sampling_rate", 13) == 0;
+    case 16: return memcmp(key, "sampling_version", 16) == 0;
+    case 18: return memcmp(key, "sampling_seed_type", 18) == 0;
+    default: return false;
+    }
 }
 
 static bool vitp_ledger_is_hashed(vit_kind kind)
@@ -10804,7 +10806,7 @@ static uint32_t vitp_ledger_key(char out[VITP_NAME_MAX + 1u], vit_kind kind, con
     if (extra) memcpy(out + size, "_hash", 6);
     if (kind == VIT_FRAME) memcpy(out, "error_hash", size = sizeof "error_hash");
     if (kind == VIT_FRAME) size--;
-    return vitp_ledger_is_reserved(out) ? 0 : size + extra;
+    return vitp_ledger_is_reserved(out, size + extra) ? 0 : size + extra;
 }
 
 /* Measures, writes or compares a schema in one way. */
@@ -11094,14 +11096,14 @@ typedef struct vitp_record_head {
 typedef struct vitp_encoder {
     vitp_recorder    *recorder;
     unsigned char    *data;
+    const char       *name; /* of the event: the error's type where it has none */
+    const vit_op     *op;
+    const vit_schema *schema; /* NULL: ad hoc */
+    uint32_t          begin;  /* where the members begin */
     uint32_t          size, capacity;
     bool              cut;    /* a text was cut */
     bool              closed; /* a member did not fit: none follows */
     bool              bad;    /* a malformed value */
-    const char       *name;   /* of the event: the error's type where it has none */
-    const vit_op     *op;
-    const vit_schema *schema; /* NULL: ad hoc */
-    uint32_t          begin;  /* where the members begin */
 } vitp_encoder;
 
 /* What does not fit closes the record: nothing has room behind it. Sizes are handed on in
@@ -11839,7 +11841,8 @@ static VITP_INLINE uint32_t vitp_record_sleep(vitp_recorder *r)
 {
     VITP_ATOMIC_LIGHT_BARRIER();
     if (VITP_LIKELY(!vitp_os_page_forked(&r->page))) return VITP_ATOMIC_LOAD(&r->ledger->sleep);
-    return VITP_OS_WAKE_SHARED ? VITP_ATOMIC_OR(&r->ledger->sleep, 0u) : VITP_SLEEP_NONE;
+    if (!VITP_OS_WAKE_SHARED) return VITP_SLEEP_NONE;
+    return VITP_ATOMIC_OR(&r->ledger->sleep, 0u);
 }
 
 /* Wakes the consumer when it waits for the first event, or when half of the queue is in use: looked
@@ -12374,11 +12377,27 @@ typedef struct vitp_label {
     char    text[VITP_LABEL_MAX];
 } vitp_label;
 
+/* What is the same in the JSON of all events of a type of this client's own: what stands before the
+   members, and each key with what stands around it. Cut from the first event, and kept until the
+   identity changes. */
+#define VITP_STENCILS        16u /* power of two: types, by their number */
+#define VITP_STENCIL_MEMBERS 32u
+#define VITP_STENCIL_BYTES   1024u
+typedef struct vitp_stencil {
+    uint32_t type;           /* its number + 1; 0: none */
+    uint32_t count, opening; /* members; bytes of text before them */
+    uint8_t  kinds[VITP_STENCIL_MEMBERS];
+    uint8_t  own[VITP_STENCIL_MEMBERS];  /* VITP_OWN_* */
+    uint16_t ends[VITP_STENCIL_MEMBERS]; /* of each key, in text */
+    char     text[VITP_STENCIL_BYTES];
+} vitp_stencil;
+
 typedef struct vitp_wire {
     vitp_recorder *recorder;
     char           hwid[37];
     const char    *client_type;
     vitp_label     clean[VITP_LABEL_CACHE]; /* labels in which the scrubber found nothing */
+    vitp_stencil   stencils[VITP_STENCILS];
 } vitp_wire;
 
 typedef enum vitp_wire_result {
@@ -12413,6 +12432,8 @@ typedef struct vitp_event_writer {
     const unsigned char *data;
     uint32_t             size, at;
     uint32_t             own; /* members of the context that the event has itself (VITP_OWN_*) */
+    const vitp_stencil  *stencil; /* while the members of its type are written */
+    uint32_t             key;     /* of it */
     bool                 first, corrupt, secret;
     bool                 whole; /* its origin is in the record */
     vitp_record_head     head;
@@ -12454,8 +12475,8 @@ static const char *vitp_wire_value_name(vit_kind kind)
     }
 }
 
-/* Notes which members of the context the event has itself: their names differ in size. */
-static void vitp_wire_note_own(vitp_event_writer *w, const char *name, uint32_t size)
+/* Which member of the context this is, or 0: their names differ in size. */
+static uint32_t vitp_wire_own(const char *name, uint32_t size)
 {
     const char *own;
     uint32_t    bit;
@@ -12464,9 +12485,19 @@ static void vitp_wire_note_own(vitp_event_writer *w, const char *name, uint32_t 
     case 11: own = "db_provider", bit = VITP_OWN_PROVIDER; break;
     case 14: own = "correlation_id", bit = VITP_OWN_CORRELATION; break;
     case 20: own = "collection_name_hash", bit = VITP_OWN_COLLECTION; break;
-    default: return;
+    default: return 0;
     }
-    if (memcmp(name, own, size) == 0) w->own |= bit;
+    return memcmp(name, own, size) == 0 ? bit : 0;
+}
+
+/* The key that the stencil has; the first in an event is without its comma. */
+static void vitp_wire_stencil_key(vitp_event_writer *w)
+{
+    const vitp_stencil *s = w->stencil;
+    uint32_t            begin = (w->key ? s->ends[w->key - 1u] : s->opening) + (w->first ? 1u : 0u);
+    w->own |= s->own[w->key];
+    w->first = false;
+    vitp_json_raw(w->json, s->text + begin, s->ends[w->key] - begin);
 }
 
 /* What stands before a member's value. */
@@ -12474,8 +12505,11 @@ static void vitp_wire_key(vitp_event_writer *w, vit_kind kind, const char *name,
 {
     vitp_wire_shape shape = w->job->shape;
     uint32_t        later = w->first ? 0u : 1u;
-    if (!w->secret && !vitp_text_is_key(name, size)) w->corrupt = true;
-    vitp_wire_note_own(w, name, size);
+    if (w->stencil) {
+        vitp_wire_stencil_key(w);
+        return;
+    }
+    w->own |= vitp_wire_own(name, size);
     if (shape == VITP_SHAPE_RECORD) {
         char head[2];
         head[0] = (char)kind;
@@ -12702,6 +12736,7 @@ static void vitp_wire_number(vitp_event_writer *w, vit_kind kind, const char *na
 static void vitp_wire_member(vitp_event_writer *w, vit_kind kind, const char *name,
                              uint32_t name_size)
 {
+    if (!w->stencil && !w->secret && !vitp_text_is_key(name, name_size)) w->corrupt = true;
     switch (kind) {
     case VIT_LABEL:
     case VIT_FILE:
@@ -12731,6 +12766,17 @@ static void vitp_wire_declared(vitp_event_writer *w, vitp_schema_reader *schema)
         if (key) vitp_wire_member(w, kind, key, size);
     }
     if (!key || w->at != w->size) w->corrupt = true;
+}
+
+/* The same by the stencil of their type. */
+static void vitp_wire_by_stencil(vitp_event_writer *w)
+{
+    const vitp_stencil *s = w->stencil;
+    vitp_json_raw(w->json, s->text, s->opening);
+    for (w->key = 0; w->key < s->count && w->at < w->size; w->key++)
+        vitp_wire_member(w, (vit_kind)s->kinds[w->key], NULL, 0);
+    if (w->at != w->size) w->corrupt = true;
+    w->stencil = NULL;
 }
 
 /* A key as it leaves. Returns its size in out. The spool's are so already. */
@@ -12840,6 +12886,48 @@ static void vitp_wire_envelope(vitp_event_writer *w)
     vitp_wire_text_value(w, ",\"app_version\":", w->app_version);
     vitp_wire_text_value(w, ",\"client_type\":", w->wire->client_type);
     VITP_JSON_LITERAL(w->json, ",\"metadata\":{");
+}
+
+/* Whether the event's type may have a stencil: one of this process, whose memory nobody else
+   writes. */
+static bool vitp_wire_is_cut(const vitp_event_writer *w)
+{
+    return w->job->shape == VITP_SHAPE_JSON && w->job->ledger == w->wire->recorder->ledger &&
+           w->head.type < VITP_TYPES_MAX && !(w->head.flags & VITP_RECORD_NAMED) && !w->whole;
+}
+
+static vitp_stencil *vitp_wire_stencil_of(const vitp_event_writer *w)
+{
+    return &w->wire->stencils[w->head.type & (VITP_STENCILS - 1u)];
+}
+
+/* Cuts the stencil of the event's type. schema: of which nothing was read yet. False: it has too
+   many members, or something is wrong with it. */
+static bool vitp_wire_cut(vitp_event_writer *w, vitp_schema_reader schema)
+{
+    vitp_stencil *s = vitp_wire_stencil_of(w);
+    vitp_json     text = { NULL, 0, sizeof s->text, false }, *json = w->json;
+    const char   *key;
+    uint32_t      size;
+    vit_kind      kind;
+    if (schema.left > VITP_STENCIL_MEMBERS) return false;
+    memset(s, 0, sizeof *s);
+    text.data = s->text;
+    w->json = &text;
+    vitp_wire_envelope(w);
+    w->json = json;
+    s->opening = (uint32_t)text.size;
+    while (schema.left > 0) {
+        key = vitp_schema_next(&schema, &kind, &size);
+        if (!key || !vitp_text_is_key(key, size)) return false;
+        vitp_json_framed(&text, ",\"", 2, key, size, "\":", 2);
+        s->kinds[s->count] = (uint8_t)kind;
+        s->own[s->count] = (uint8_t)vitp_wire_own(key, size);
+        s->ends[s->count++] = (uint16_t)text.size;
+    }
+    if (text.full) return false;
+    s->type = w->head.type + 1u;
+    return true;
 }
 
 /* ---- OTLP/HTTP logs (opentelemetry-proto 1.5, JSON mapping) ------------------------------ */
@@ -12999,20 +13087,28 @@ static vitp_wire_result vitp_wire_begin(vitp_event_writer *w, vitp_schema_reader
     if (ledger && w->head.identity != (uint16_t)VITP_ATOMIC_LOAD(&ledger->identity))
         return VITP_WIRE_STALE;
     w->whole = !ledger || (w->head.flags & VITP_RECORD_WHOLE);
-    if (!vitp_wire_name(w, schema)) return VITP_WIRE_CORRUPT;
+    if (vitp_wire_is_cut(w) && vitp_wire_stencil_of(w)->type == w->head.type + 1u)
+        w->stencil = vitp_wire_stencil_of(w);
+    else if (!vitp_wire_name(w, schema)) return VITP_WIRE_CORRUPT;
     if (w->whole) vitp_wire_take_origin(w);
     else vitp_wire_find_origin(w);
+    if (!w->stencil && vitp_wire_is_cut(w) && vitp_wire_cut(w, *schema))
+        w->stencil = vitp_wire_stencil_of(w);
     return w->corrupt ? VITP_WIRE_CORRUPT : VITP_WIRE_WRITTEN;
 }
 
 static void vitp_wire_write(vitp_event_writer *w, vitp_schema_reader *schema)
 {
     vitp_wire_shape shape = w->job->shape;
-    if (shape == VITP_SHAPE_JSON) vitp_wire_envelope(w);
-    else if (shape == VITP_SHAPE_OTLP) vitp_wire_log_record(w);
-    else vitp_wire_origin(w);
-    if (w->head.type == VITP_RECORD_ADHOC) vitp_wire_adhoc(w);
-    else vitp_wire_declared(w, schema);
+    if (w->stencil) {
+        vitp_wire_by_stencil(w);
+    } else {
+        if (shape == VITP_SHAPE_JSON) vitp_wire_envelope(w);
+        else if (shape == VITP_SHAPE_OTLP) vitp_wire_log_record(w);
+        else vitp_wire_origin(w);
+        if (w->head.type == VITP_RECORD_ADHOC) vitp_wire_adhoc(w);
+        else vitp_wire_declared(w, schema);
+    }
     if (shape == VITP_SHAPE_RECORD) return;
     vitp_wire_common(w);
     vitp_json_raw(w->json, shape == VITP_SHAPE_JSON ? "}}" : "]}", 2);
@@ -16171,6 +16267,7 @@ static void vitp_worker_use_identity(vit_client *t)
     vitp_id_hash(t->own.ledger->writer.mark, t->settings.hwid, strlen(t->settings.hwid),
                  t->settings.salt);
     memcpy(t->wire.hwid, t->settings.hwid, sizeof t->wire.hwid);
+    memset(t->wire.stencils, 0, sizeof t->wire.stencils);
     t->wire.client_type = t->client_type;
 #ifndef VITELEMETRY_NO_FILES
     memcpy(&t->spool.mark, t->own.ledger->writer.mark, sizeof t->spool.mark);
@@ -19493,6 +19590,7 @@ typedef struct VITP_MAY_ALIAS vitp_event {
     vit_op        op;
     bool          has_op;
     vitp_encoder  encoder;
+    uint32_t      keys[2]; /* a bit for the hash of each key: without it, the key is new */
     char          name[VITP_NAME_MAX + 1u];
     unsigned char data[1]; /* the record, to the end of the vit_event */
 } vitp_event;
@@ -19547,15 +19645,30 @@ void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op
     v->encoder.begin = v->encoder.size;
 }
 
+/* Whether the record has this key already, which is noted. */
+static bool vitp_event_has_key(vitp_event *v, const char *key, uint32_t size)
+{
+    uint32_t hash = size, bit, i, *word;
+    vit_kind found;
+    for (i = 0; i < size; i++) hash = (hash ^ (unsigned char)key[i]) * 0x01000193u; /* FNV-1a */
+    hash ^= hash >> 15;
+    word = &v->keys[hash >> 5 & 1u];
+    bit = 1u << (hash & 31u);
+    if (!(*word & bit)) {
+        *word |= bit;
+        return false;
+    }
+    return vitp_record_find(&v->encoder, key, size, &found) != NULL;
+}
+
 /* Writes kind and key, as it is on the wire. False: it is malformed, or the event is full or
    refused. */
 static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
 {
     char          wire[VITP_NAME_MAX + 1u];
-    vit_kind      found;
     unsigned char head[2];
     uint32_t      size = vitp_ledger_key(wire, kind, key);
-    if (size == 0 || vitp_record_find(&v->encoder, wire, size, &found)) {
+    if (size == 0 || vitp_event_has_key(v, wire, size)) {
         vitp_event_fail(v, VIT_LOG_KEY_INVALID);
         return false;
     }
@@ -19886,6 +19999,9 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_RECORD_WHOLE
 #undef VITP_RECORD_ABSENT
 #undef VITP_TYPE_FOREIGN
+#undef VITP_STENCILS
+#undef VITP_STENCIL_MEMBERS
+#undef VITP_STENCIL_BYTES
 #undef VITP_DELAY_MIN_S
 #undef VITP_DELAY_MAX_S
 #undef VITP_SPOOL_MAGIC
