@@ -23,6 +23,30 @@ function site(f, place,   s)
 
 function before(l, c, l2, c2) { return l < l2 || (l == l2 && c < c2) }
 
+function depth_of(f,   d)
+{
+    for (d = 0; f in from; f = inside[f]) d++
+    return d
+}
+
+# Of the branches that begin at one place of the function, through macros or not, the outermost is
+# the condition that stands there, whatever a program has defined the macro to be: it is known by
+# that place alone. Fills outer[place]: the number of it.
+function find_outer(parts, n,   c, w, d, span)
+{
+    split("", outer); split("", depth); split("", size)
+    for (c = 1; c <= n; c++) {
+        split(parts[c], w, ",")
+        site(w[7], w[1] ":" w[2])
+        d = depth_of(w[7])
+        span = (w[3] - w[1]) * 10000 + w[4] - w[2]
+        if ((root in outer) && (d > depth[root] || (d == depth[root] && span <= size[root]))) continue
+        outer[root] = c
+        depth[root] = d
+        size[root] = span
+    }
+}
+
 function function_of(r,   head, parts, n, i, k, b, w, m, f, key, name, c, cond, at, list)
 {
     i = index(r, "],\"count\":")
@@ -42,16 +66,19 @@ function function_of(r,   head, parts, n, i, k, b, w, m, f, key, name, c, cond, 
     split(substr(head, 1, index(head, "]") - 1), files, ",")
     cond = 0
     n = i > 3 ? split(substr(r, 3, i - 3), parts, /\],\[/) : 0
+    find_outer(parts, n)
     for (c = 1; c <= n; c++) {
         split(parts[c], w, ",")
         sub(/\]*$/, "", w[9])
         if (w[9] == 6) { line[++cond] = w[1] + 0; column[cond] = w[2] + 0; within[cond] = w[7] }
-        if (files[w[7] + 1] !~ /vitelemetry\.h"/) continue # a macro of the system's
         if ((w[1] ":" w[2]) in folded) continue
         key = name "|" w[1] ":" w[2] site(w[7], w[1] ":" w[2])
-        branch[key] = root + 0
-        spelled[key] = w[1] ":" w[2]
-        place[key] = substr(root, index(root, ":") + 1)
+        if (outer[root] == c) key = name "|" root
+        if (files[w[7] + 1] ~ /vitelemetry\.h"/) {
+            branch[key] = root + 0
+            spelled[key] = w[1] ":" w[2]
+            place[key] = substr(root, index(root, ":") + 1)
+        } else if (outer[root] != c) continue # within a macro of a test's or the system's
         if (w[5] != "0") yes[key] = 1
         if (w[6] != "0") no[key] = 1
     }
@@ -71,11 +98,12 @@ function function_of(r,   head, parts, n, i, k, b, w, m, f, key, name, c, cond, 
         # the record does not say of which file it is: an expression or a condition there does
         if (f == "") f = m ? within[list[1]] : 0
         if (files[f + 1] !~ /vitelemetry\.h"/) continue
-        key = name "|" key site(f, w[1] ":" w[2]) "|" k
+        # where it ends depends on what a program has defined its last macro to be
+        key = name "|" w[1] ":" w[2] site(f, w[1] ":" w[2]) "|" k
         for (i = 1; i <= k; i++) {
             at = m == k ? line[list[i]] ":" column[list[i]] : w[1] ":" w[2]
             if (at in folded) continue
-            condition[key, i] = f in from ? root : at
+            if (m == k || !((key, i) in condition)) condition[key, i] = f in from ? root : at
             if (w[6 + i] == "true") alone[key, i] = 1
         }
     }

@@ -136,6 +136,7 @@ report() {
 }
 
 if [ -z "${KEEP:-}" ]; then
+    mkdir -p "${D%/*}"
     build >$D.log 2>&1 || {
         grep -E 'error|Error' $D.log | head -20
         echo '0 passed, 1 failed'
