@@ -1868,7 +1868,7 @@ static bool vitp_os_temporary_name(char *out, size_t capacity, const char *path,
 {
     int n = snprintf(out, capacity, "%s.%lu-%08lx%08lx", path, (unsigned long)process,
                      (unsigned long)(random >> 32), (unsigned long)(random & 0xFFFFFFFFu));
-    return n > 0 && (size_t)n < capacity;
+    return (size_t)n < capacity; /* a negative one is more than any size */
 }
 #endif
 
@@ -3509,7 +3509,7 @@ static bool vitp_os_admin_path(uint32_t which, const char *client_type, char *ou
     int n = which == 0   ? snprintf(out, size, VITP_OS_ETC "/%s/telemetry.conf", client_type)
             : which == 1 ? snprintf(out, size, VITP_OS_ETC "/vitelemetry.conf")
                          : -1;
-    return n > 0 && (size_t)n < size;
+    return (size_t)n < size;
 }
 
 /* Desktops and crash reporters. NULL: no more of them. */
@@ -3550,7 +3550,7 @@ static bool vitp_os_config_folder(char *out, size_t size)
     if (vitp_os_copy_env(out, size, "XDG_CONFIG_HOME") && out[0] == '/') return true;
     if (!vitp_os_copy_env(home, sizeof home, "HOME") || home[0] != '/') return false;
     n = snprintf(out, size, "%s/.config", home);
-    return n > 0 && (size_t)n < size;
+    return (size_t)n < size;
 }
 
 static bool vitp_os_ask_policy(vitp_os_policy *p, const char *client_type)
@@ -3571,7 +3571,7 @@ static bool vitp_os_state_folder(char *out, size_t size)
 #else
     n = snprintf(out, size, "%s/.local/state", home);
 #endif
-    return n > 0 && (size_t)n < size;
+    return (size_t)n < size;
 }
 
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
@@ -3751,7 +3751,7 @@ static bool vitp_os_pool_base(uint32_t which, char *out, size_t size)
     if (which == 0 && vitp_os_copy_env(run, sizeof run, "XDG_RUNTIME_DIR") && run[0] == '/')
         n = snprintf(out, size, "%s/vitelemetry", run);
     if (which == 1) n = snprintf(out, size, "/dev/shm/vitelemetry-%lu", (unsigned long)geteuid());
-    return n > 0 && (size_t)n < size;
+    return (size_t)n < size;
 #else
     (void)which, (void)out, (void)size;
     return false;
@@ -13354,7 +13354,7 @@ static void vitp_spool_random_of(const char *path, char out[17])
 static bool vitp_spool_path(const vitp_spool *s, const char *name, char out[VITP_POOL_PATH_MAX])
 {
     int n = snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", s->folder, name);
-    return n > 0 && (size_t)n < VITP_POOL_PATH_MAX - 8u;
+    return (size_t)n < VITP_POOL_PATH_MAX - 8u;
 }
 
 /* A name of this process. stamp: 8 hex digits. */
@@ -15964,7 +15964,7 @@ static bool vitp_audit_path(char out[VITP_POOL_PATH_MAX], const char *folder, bo
 {
     int n =
         snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", folder, old ? "sent.1.ndjson" : "sent.ndjson");
-    return n > 0 && (size_t)n < VITP_POOL_PATH_MAX;
+    return (size_t)n < VITP_POOL_PATH_MAX;
 }
 
 static void vitp_audit_remove(const char *folder)
@@ -16548,7 +16548,7 @@ static bool vitp_worker_pool_path(const vit_client *t, const char *folder, const
     vitp_text_hex(hex, random, 8);
     vitp_worker_pool_prefix(t, prefix);
     n = snprintf(out, VITP_POOL_PATH_MAX, "%s/%s%s%s", folder, prefix, hex, end);
-    return n > 0 && (size_t)n < VITP_POOL_PATH_MAX - 8u;
+    return (size_t)n < VITP_POOL_PATH_MAX - 8u;
 }
 
 typedef struct vitp_pool_count {
@@ -17113,7 +17113,7 @@ static bool vitp_worker_hint_path(const vit_client *t, const vitp_os_hint *hint,
     if (hint->own && !t->config_folder[0]) return false;
     n = hint->own ? snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", t->config_folder, hint->path)
                   : snprintf(out, VITP_POOL_PATH_MAX, "%s", hint->path);
-    return n > 0 && (size_t)n < VITP_POOL_PATH_MAX;
+    return (size_t)n < VITP_POOL_PATH_MAX;
 }
 
 /* A larger file than the scratch holds is read into memory that is given back. */
