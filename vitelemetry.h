@@ -1621,8 +1621,14 @@ static inline bool install_qt_handler(vit_client *t)
 #define VITP_ATOMIC_ADD(p, v)           ((void)(*(p) += (v)))
 #define VITP_ATOMIC_OR(p, v)            vitp_atomic_or((p), (v))
 #define VITP_ATOMIC_EXCHANGE(p, v)      vitp_atomic_exchange((p), (v))
-#define VITP_ATOMIC_CAS(p, expected, v) \
-    (*(p) == *(expected) ? (*(p) = (v), true) : (*(expected) = *(p), false))
+#define VITP_ATOMIC_CAS(p, expected, v) vitp_atomic_cas((p), (expected), (v))
+static bool vitp_atomic_cas(uint32_t *p, uint32_t *expected, uint32_t v)
+{
+    bool same = *p == *expected;
+    if (same) *p = v;
+    else *expected = *p;
+    return same;
+}
 static uint32_t vitp_atomic_or(uint32_t *p, uint32_t v)
 {
     uint32_t old = *p;
@@ -1640,9 +1646,16 @@ static uint32_t vitp_atomic_exchange(uint32_t *p, uint32_t v)
 #define VITP_ATOMIC_STORE_PTR(p, v)         VITP_ATOMIC_STORE(p, v)
 #define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) VITP_ATOMIC_STORE(p, v)
 #define VITP_ATOMIC_ADD_PTR(p, v)           vitp_atomic_add_ptr((p), (v))
-#define VITP_ATOMIC_CAS_PTR(p, expected, v) VITP_ATOMIC_CAS(p, expected, v)
+#define VITP_ATOMIC_CAS_PTR(p, expected, v) vitp_atomic_cas_ptr((p), (expected), (v))
 #define VITP_ATOMIC_LIGHT_BARRIER()         ((void)0)
 #define VITP_ATOMIC_HEAVY_BARRIER()         true
+static bool vitp_atomic_cas_ptr(uintptr_t *p, uintptr_t *expected, uintptr_t v)
+{
+    bool same = *p == *expected;
+    if (same) *p = v;
+    else *expected = *p;
+    return same;
+}
 static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 {
     uintptr_t old = *p;
