@@ -9202,7 +9202,7 @@ static void vitp_json_real(vitp_json *j, double value)
     vitp_json_shortest(text, value);
     for (i = 0; text[i]; i++) {
         if (vitp_text_is_digit(text[i]) || strchr("-+e", text[i])) clean[n++] = text[i];
-        else if (n == 0 || clean[n - 1] != '.') clean[n++] = '.';
+        else if (clean[n - 1] != '.') clean[n++] = '.'; /* behind a digit */
     }
     vitp_json_raw(j, clean, n);
 }
