@@ -9791,7 +9791,6 @@ static VITP_NOINLINE vitp_place vitp_queue_place(vit_queue *q, uint32_t size, bo
     vitp_place place = { NULL, NULL };
     bool       inside = false;
     vitp_slot *s;
-    if (!q->pool) return place;
     s = vitp_queue_find(q, self, &inside);
     if (!s) s = vitp_queue_claim(q, self), inside = false;
     if (s && !inside) return vitp_queue_reserve_own(q, s, self, size, important);
@@ -10338,7 +10337,7 @@ size_t vit_queue_peek(vit_queue *q,
 {
     uint32_t i;
     size_t   count = 0;
-    if (!q || !q->pool || !record_fn) return 0;
+    if (!q || !record_fn) return 0;
     if (q->held == 0 && q->segment_count > 0)
         vit_queue_release(q, 0); /* given up: nothing in them */
     vitp_queue_look(q, most);
@@ -10392,7 +10391,7 @@ static size_t vitp_queue_release_from(vit_queue *q, vitp_segment *segment, size_
 
 void vit_queue_release(vit_queue *q, size_t records)
 {
-    if (!q || !q->pool) return;
+    if (!q) return;
     for (;;) {
         vitp_segment *first = &q->segments[q->segment_first];
         if (q->segment_count == 0 && records > 0) vitp_queue_look(q, records); /* never peeked at */
