@@ -10918,14 +10918,12 @@ static const char *vitp_schema_take(vitp_schema_reader *r, uint32_t size)
 static const char *vitp_schema_open(vitp_schema_reader *r, const vitp_ledger *l, uint32_t type,
                                     uint32_t *size)
 {
-    const char *head, *name, *count;
+    const char *name, *count;
     memset(r, 0, sizeof *r);
     r->ledger = l;
     r->at = type < VITP_TYPES_MAX ? VITP_ATOMIC_LOAD_ACQUIRE(&l->schemas[type]) : 0;
     if (r->at == 0 || r->at > VITP_LEDGER_SCHEMAS) return NULL;
-    r->at--;
-    if (!(head = vitp_schema_take(r, 1))) return NULL;
-    *size = (unsigned char)head[0];
+    *size = l->schema_bytes[r->at - 1u]; /* of the name, at which r->at is now: it counts from 1 */
     name = vitp_schema_take(r, *size);
     count = name ? vitp_schema_take(r, 1) : NULL;
     r->left = count ? (unsigned char)count[0] : 0;
@@ -10960,11 +10958,12 @@ typedef struct vitp_cell {
     uint32_t words[2][VITP_CELL_WORDS];
 } vitp_cell;
 
+/* size: at most VITP_CELL_WORDS words, which are a vitp_seed and more than a salt. */
 static void vitp_cell_write(vitp_cell *c, const void *data, size_t size)
 {
     uint32_t words[VITP_CELL_WORDS] = { 0 };
     uint32_t next = VITP_ATOMIC_LOAD(&c->turn) + 1u, i;
-    memcpy(words, data, size < sizeof words ? size : sizeof words);
+    memcpy(words, data, size);
     for (i = 0; i < VITP_CELL_WORDS; i++)
         VITP_ATOMIC_STORE_RELEASE(&c->words[next & 1u][i], words[i]);
     VITP_ATOMIC_STORE_RELEASE(&c->turn, next);
