@@ -11960,14 +11960,14 @@ static VITP_INLINE vitp_source vitp_record_source(vitp_recorder *r, const vit_sc
     return from;
 }
 
-/* Records a declared event; name: in place of the schema's, or NULL. */
+/* Records a declared event. */
 static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema,
-                                                const char *name, const void *event)
+                                                const void *event)
 {
     unsigned char own_id[16];
     vitp_place    place = { NULL, NULL };
     vitp_type    *type = vitp_type_of(r, schema);
-    vitp_source   from = vitp_record_source(r, schema, name, event);
+    vitp_source   from = vitp_record_source(r, schema, NULL, event);
     bool          error = (schema->flags & VIT_ROW_ERROR) != 0;
     bool          make_id = !from.op && (schema->flags & VIT_ROW_CORRELATED);
     uint32_t      bound;
@@ -11977,7 +11977,7 @@ static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_sche
     if (!from.choice.keep) return vitp_record_refuse(r, VIT_SAMPLED_OUT);
     if (make_id && !from.id) vitp_id_next(r->ids, own_id), from.id = own_id;
     from.type = (uint32_t)(type - r->types);
-    bound = name || error ? 0 : VITP_ATOMIC_LOAD_ACQUIRE(&type->bound);
+    bound = error ? 0 : VITP_ATOMIC_LOAD_ACQUIRE(&type->bound);
     if (bound && !vitp_os_page_forked(&r->page)) place = vitp_queue_begin(r->queue, bound);
     return place.head ? vitp_record_in_place(&from, place, bound) : vitp_record_on_stack(&from);
 }
@@ -12040,7 +12040,7 @@ static VITP_NOINLINE vit_status vitp_record_slowly(vitp_recorder *r, const vit_s
     bool error = schema && (schema->flags & VIT_ROW_ERROR);
     if (!vitp_record_allowed(r, error ? VITP_MAY_ERRORS : VITP_MAY_USAGE))
         return vitp_record_pass(r, VIT_DISABLED);
-    if (schema && event) return vitp_record_event(r, schema, NULL, event);
+    if (schema && event) return vitp_record_event(r, schema, event);
     vitp_log_note(&r->log, VIT_LOG_VALUE_INVALID);
     return vitp_record_refuse(r, VIT_INVALID);
 }
