@@ -1819,7 +1819,7 @@ typedef struct vitp_os_policy {
 
 /* False: no more of them. */
 typedef bool (*vitp_os_name_fn)(const char *folder, const char *name, void *user);
-#define VITP_POOL_PATH_MAX (VITP_PATH_MAX + 128u)
+#define VITP_POOL_PATH_MAX (VITP_PATH_MAX + 128u) /* a folder and one of our names */
 
 #ifdef VITELEMETRY_NO_FILES
 typedef struct vitp_os_pool {
@@ -13348,10 +13348,10 @@ static const char *vitp_spool_name_tail(const vitp_spool *s, const char *name)
     return strncmp(tail + 28 + process, ".spool", 6) == 0 ? tail : NULL;
 }
 
+/* name: one that has a tail. */
 static bool vitp_spool_is_finished(const char *name)
 {
-    size_t size = strlen(name);
-    return size > 6 && strcmp(name + size - 6, ".spool") == 0;
+    return strcmp(name + strlen(name) - 6, ".spool") == 0;
 }
 
 /* The random part of a name of ours. */
@@ -13362,10 +13362,10 @@ static void vitp_spool_random_of(const char *path, char out[17])
     out[16] = 0;
 }
 
-static bool vitp_spool_path(const vitp_spool *s, const char *name, char out[VITP_POOL_PATH_MAX])
+/* It fits: the folder's is one of the settings, and the name no longer than ours may be. */
+static void vitp_spool_path(const vitp_spool *s, const char *name, char out[VITP_POOL_PATH_MAX])
 {
-    int n = snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", s->folder, name);
-    return (size_t)n < VITP_POOL_PATH_MAX - 8u;
+    (void)snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", s->folder, name);
 }
 
 /* A name of this process. stamp: 8 hex digits. */
@@ -13376,10 +13376,10 @@ static bool vitp_spool_own_path(const vitp_spool *s, const char *stamp, bool err
     char          name[VITP_SPOOL_NAME_MAX], hex[17];
     if (!vitp_id_random(random, sizeof random)) return false;
     vitp_text_hex(hex, random, 8);
-    return snprintf(name, sizeof name, "%s.%.8s-%c-%lu-%s.spool", s->client_type, stamp,
-                    errors ? 'e' : 'u', (unsigned long)vitp_os_process_id(),
-                    hex) < (int)sizeof name &&
-           vitp_spool_path(s, name, out);
+    (void)snprintf(name, sizeof name, "%s.%.8s-%c-%lu-%s.spool", s->client_type, stamp,
+                   errors ? 'e' : 'u', (unsigned long)vitp_os_process_id(), hex);
+    vitp_spool_path(s, name, out);
+    return true;
 }
 
 #define VITP_SPOOL_NAMES 32u  /* that one look into the folder finds */
@@ -13437,7 +13437,7 @@ static bool vitp_spool_open_next(vitp_spool_search *search, vitp_os_pool *file)
 {
     char path[VITP_POOL_PATH_MAX];
     while (search->tries++ < VITP_SPOOL_TRIES && vitp_spool_look(search)) {
-        if (!vitp_spool_path(search->spool, search->best[search->next++], path)) continue;
+        vitp_spool_path(search->spool, search->best[search->next++], path);
         if (vitp_os_pool_open(file, path) == VITP_OS_FOUND_OURS) return true;
         vitp_os_pool_unlock(file);
     }
@@ -13858,9 +13858,8 @@ static bool vitp_spool_look_for(const char *folder, const char *name, void *user
     vitp_spool_walk   w;
     char             *bytes, path[VITP_POOL_PATH_MAX];
     (void)folder;
-    if (!vitp_spool_name_tail(q->spool, name) || !vitp_spool_is_finished(name) ||
-        !vitp_spool_path(q->spool, name, path))
-        return true;
+    if (!vitp_spool_name_tail(q->spool, name) || !vitp_spool_is_finished(name)) return true;
+    vitp_spool_path(q->spool, name, path);
     q->names += vitp_spool_crc(0, name, strlen(name));
     if (!q->key) return true;
     memset(&f, 0, sizeof f);
@@ -13906,7 +13905,8 @@ static bool vitp_spool_add_size(const char *folder, const char *name, void *user
     vitp_os_pool file;
     char         path[VITP_POOL_PATH_MAX];
     (void)folder;
-    if (!vitp_spool_name_tail(s, name) || !vitp_spool_path(s, name, path)) return true;
+    if (!vitp_spool_name_tail(s, name)) return true;
+    vitp_spool_path(s, name, path);
     if (!vitp_spool_is_finished(name)) {
         if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_os_pool_remove(&file);
         vitp_os_pool_unlock(&file);
@@ -14117,7 +14117,8 @@ static bool vitp_spool_remove_one(const char *folder, const char *name, void *us
     vitp_os_pool file;
     char         path[VITP_POOL_PATH_MAX];
     (void)folder;
-    if (!vitp_spool_name_tail(s, name) || !vitp_spool_path(s, name, path)) return true;
+    if (!vitp_spool_name_tail(s, name)) return true;
+    vitp_spool_path(s, name, path);
     if (!s->all && (!vitp_spool_is_finished(name) || !vitp_spool_closed_of(s, name))) return true;
     if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_os_pool_remove(&file);
     vitp_os_pool_unlock(&file);
