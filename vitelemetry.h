@@ -17784,7 +17784,7 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
     bool      last = all && !VITP_ATOMIC_LOAD(&t->recorder.outlives); /* or it is lost */
     uintptr_t full = VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]);
     uint64_t  now_ns = vitp_os_now_ns();
-    if (!t->spool.folder || !t->spool.folder[0] || (!all && (t->sending || t->pending))) return;
+    if (!t->settings_folder[0] || (!all && (t->sending || t->pending))) return;
     if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND)) return;
     if (!all && !vitp_worker_must_save(t, now_ns)) return;
     (void)vitp_os_make_folder(t->settings_folder); /* it is what the lock lies on */
