@@ -18668,8 +18668,8 @@ static void vitp_error_code(int code, char out[VITP_LABEL_MAX + 1u])
     for (i = 0; !name && i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].code == code) name = rows[i].name;
     if (!name) name = vitp_os_error_name(code);
-    if (!name || !vitp_text_copy(out, VITP_LABEL_MAX + 1u, name))
-        (void)snprintf(out, VITP_LABEL_MAX + 1u, "%d", code);
+    if (name) (void)vitp_text_copy(out, VITP_LABEL_MAX + 1u, name);
+    else (void)snprintf(out, VITP_LABEL_MAX + 1u, "%d", code);
 }
 
 /* The event of an error, and its fingerprint. */
