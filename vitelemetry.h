@@ -15973,8 +15973,7 @@ static void vitp_audit_remove(const char *folder) { (void)folder; }
 
 static void vitp_audit_path(char out[VITP_POOL_PATH_MAX], const char *folder, bool old)
 {
-    (void)snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", folder,
-                   old ? "sent.1.ndjson" : "sent.ndjson");
+    (void)snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", folder, old ? "sent.1.ndjson" : "sent.ndjson");
 }
 
 static void vitp_audit_remove(const char *folder)
