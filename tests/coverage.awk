@@ -147,6 +147,7 @@ function complain(entry, what) { print "FAIL  coverage_excluded.txt:" entry ": "
 # Is the place of the line excluded? Column 0: the line was not run.
 function is_excluded(l, column,   i, from)
 {
+    column += 0 # a piece of a text until now
     for (i = 1; i <= matches[l]; i++) {
         from = index(text[l], e_text[match_of[l, i]])
         if (column && (column < from || column >= from + length(e_text[match_of[l, i]]))) continue
