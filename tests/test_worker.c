@@ -1369,6 +1369,93 @@ static void test_fork_in_flight(void **state)
     wire_free(&b.w);
 }
 
+/* A transport that forks, as one does that runs a program: the child comes back from it, too. */
+static pid_t forked;
+
+static vit_response fork_inside(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { 201, 0 };
+    (void)w, (void)r;
+    if (number > 0) return answer;
+    fflush(NULL);
+    forked = fork();
+    if (forked == 0) alarm(20);
+    return answer;
+}
+
+static void assert_child(bool is_well)
+{
+    int status = -1;
+    if (forked == 0) _exit(is_well ? 0 : 1);
+    assert_int_equal(waitpid(forked, &status, 0), forked);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* In it the call ends without success, and what was sent is its parent's to count. */
+static void test_fork_in_transport(void **state)
+{
+    unsigned way;
+    (void)state;
+    for (way = 0; way < 4; way++) {
+        bench       b;
+        vit_client *t;
+        bool        done = false;
+        bench_make(&b);
+        b.o.no_thread = way != 3;
+        b.o.flush_ms = 1;
+        b.w.answer_fn = fork_inside;
+        forked = -1;
+        t = bench_client(&b);
+        track_many(t, 0, 2);
+        if (way == 0) sleep_ms(5), done = vit_pump(t);
+        if (way == 1) done = vit_flush(t, 10000);
+        if (way == 2) done = vit_destroy(t, 10000);
+        if (way == 3) WAIT_FOR(vit_get_stats(t).delivered == 2); /* the child is its thread alone */
+        assert_child(!done && (way == 2 || vit_get_stats(t).delivered == 0) &&
+                     vit_destroy(t, 1000));
+        assert_int_equal(done, way != 3);
+        if (way == 2) wire_free(&b.w);
+        else bench_end(&b, t);
+    }
+}
+
+/* Two threads pump: one of them sends, the other finds nothing to do. */
+static bool pumped;
+
+static void *pump_too(void *client)
+{
+    pumped = vit_pump((vit_client *)client);
+    return NULL;
+}
+
+static vit_response pump_beside(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { 201, 0 };
+    pthread_t    other;
+    (void)w, (void)r;
+    if (number > 0) return answer;
+    pumped = true;
+    if (pthread_create(&other, NULL, pump_too, inside) != 0) return answer;
+    (void)pthread_join(other, NULL);
+    return answer;
+}
+
+static void test_two_pump(void **state)
+{
+    bench b;
+    (void)state;
+    bench_make(&b);
+    b.w.answer_fn = pump_beside;
+    inside = bench_client(&b);
+    track_many(inside, 0, 2);
+    assert_true(vit_flush(inside, 10000));
+    assert_false(pumped);
+    assert_arrived(&b.w, 2, 1);
+    assert_int_equal(wire_count(&b.w), 2);
+    bench_end(&b, inside);
+}
+
 /* A child makes a client of its own. */
 static void test_fork_new_client(void **state)
 {
@@ -2011,6 +2098,8 @@ int main(void)
         cmocka_unit_test(test_wakes),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_fork_in_flight),
+        cmocka_unit_test(test_fork_in_transport),
+        cmocka_unit_test(test_two_pump),
         cmocka_unit_test(test_fork_new_client),
         cmocka_unit_test(test_allocator),
         cmocka_unit_test(test_allocator_fails),
