@@ -926,6 +926,11 @@ static void test_plist_xml(void **state)
         { XML("<key>ThirdPartyDataSubmit </key><false/>"), VITP_ANSWER_NONE },
         { XML(""), VITP_ANSWER_NONE },
         { XML_HEAD "<dict><key>A</key>", VITP_ANSWER_UNREADABLE },
+        { XML("<key>A</key><array><string>" THIRD "</string></array><key>" THIRD "</key><false/>"),
+          VITP_ANSWER_REFUSES },
+        { XML_HEAD "<array><false/></array>", VITP_ANSWER_NONE },
+        { XML_HEAD "<array>", VITP_ANSWER_UNREADABLE },
+        { XML_HEAD "</array><array>", VITP_ANSWER_UNREADABLE },
         { "</dict><dict>", VITP_ANSWER_UNREADABLE },
         { "no property list", VITP_ANSWER_UNREADABLE },
         { "<!-- never closed", VITP_ANSWER_UNREADABLE },
@@ -981,6 +986,24 @@ static void test_plist_count(void **state)
     bytes[19 + 6] = bytes[19 + 7] = 1;       /* sizes of its entries, and of references */
     bytes[19 + 15] = 1, bytes[19 + 31] = 18; /* objects; where the table is */
     assert_int_equal(plist_answer(bytes, sizeof bytes, THIRD), VITP_ANSWER_UNREADABLE);
+}
+
+/* A count that is cut off: it begins behind the last object's marker, or ends in the table. */
+static void test_plist_cut(void **state)
+{
+    static const unsigned char objects[] = { 0xDF, 0x13, 0, 0, 0, 0, 0, 0, 0, 0 };
+    size_t                     size;
+    (void)state;
+    for (size = 1; size < sizeof objects; size++) {
+        unsigned char bytes[8 + sizeof objects + 1 + 32];
+        memset(bytes, 0, sizeof bytes);
+        memcpy(bytes, "bplist00", 8);
+        memcpy(bytes + 8, objects, size);
+        bytes[8 + size] = 8;
+        bytes[9 + size + 6] = bytes[9 + size + 7] = bytes[9 + size + 15] = 1;
+        bytes[9 + size + 31] = (unsigned char)(8 + size);
+        assert_int_equal(plist_answer(bytes, 9 + size + 32, THIRD), VITP_ANSWER_UNREADABLE);
+    }
 }
 
 static void hostile(const void *fixture_bytes, size_t size)
@@ -1532,6 +1555,36 @@ static void test_faster_process(void **state)
     }
 }
 
+/* The other process has an identity: it is ours, too. A half of one is none. */
+static void test_faster_identity(void **state)
+{
+    static const char hwid[] = "11111111-2222-4333-8444-555555555555";
+    static const char salt[] = "0123456789abcdef0123456789abcdef";
+    unsigned          i;
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        bench       b;
+        vit_client *t;
+        char        text[200], sent[64];
+        fixtures_make(&b);
+        snprintf(text, sizeof text, "consent = granted\nconsent_version = 2\n%s%s\n%s%s\n",
+                 i == 1 ? "# " : "hwid = ", hwid, i == 2 ? "# " : "salt = ", salt);
+        link_text = text;
+        t = bench_client(&b);
+        assert_null(link_text);
+        assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+        assert_int_equal(track(t, "a"), VIT_OK);
+        assert_true(vit_flush(t, 5000));
+        assert_int_equal(wire_times(&b.w, hwid), i == 0 ? 1 : 0);
+        snprintf(sent, sizeof sent, "\"hwid\":\"%s\"", setting_of(b.path, "hwid"));
+        assert_int_equal(wire_times(&b.w, sent), 1); /* what is stored is what is sent */
+        assert_int_equal(strcmp(setting_of(b.path, "salt"), salt) == 0, i == 0);
+        assert_int_equal(strlen(setting_of(b.path, "salt")), 32);
+        end(t);
+        fixtures_free(&b);
+    }
+}
+
 /* A new identity that could not be stored is the one that is sent. */
 static void test_unsaved_identity(void **state)
 {
@@ -1650,6 +1703,7 @@ int main(void)
         cmocka_unit_test(test_plist_xml),
         cmocka_unit_test(test_plist_binary),
         cmocka_unit_test(test_plist_count),
+        cmocka_unit_test(test_plist_cut),
         cmocka_unit_test(test_plist_hostile),
         cmocka_unit_test(test_plist_hint),
         cmocka_unit_test(test_version),
@@ -1664,6 +1718,7 @@ int main(void)
         cmocka_unit_test(test_refusal_on_a_full_disk),
         cmocka_unit_test(test_unsaved_grant),
         cmocka_unit_test(test_faster_process),
+        cmocka_unit_test(test_faster_identity),
         cmocka_unit_test(test_unsaved_identity),
         cmocka_unit_test(test_settings_in_a_foreign_folder),
         cmocka_unit_test(test_other_user),
