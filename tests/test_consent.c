@@ -820,6 +820,71 @@ static void test_settings_same(void **state)
     }
 }
 
+/* A half of an identity is none: another is made, and stored as a whole. One that another process
+   stores meanwhile is not taken over by halves either. */
+static void test_half_an_identity(void **state)
+{
+    static const char hwid[] = "11111111-2222-4333-8444-555555555555";
+    static const char salt[] = "0123456789abcdef0123456789abcdef";
+    unsigned          i;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        bench       b;
+        vit_client *t;
+        char        text[200], own[64];
+        bench_make(&b);
+        snprintf(text, sizeof text, "consent = granted\nconsent_version = 1\n%s%s\n",
+                 i == 0 ? "hwid = " : "salt = ", i == 0 ? hwid : salt);
+        settings_write(&b, text);
+        t = bench_client(&b);
+        assert_int_equal(vit_get_consent(t, NULL), VIT_CONSENT_GRANTED);
+        snprintf(own, sizeof own, "%s", setting_of(b.path, "hwid"));
+        assert_int_equal(strlen(own), 36);
+        assert_int_equal(strlen(setting_of(b.path, "salt")), 32);
+        settings_write(&b, text);
+        vit_set_consent(t, VIT_CONSENT_GRANTED);
+        assert_int_equal(track(t, "a"), VIT_OK);
+        assert_true(vit_flush(t, 5000));
+        assert_int_equal(wire_times(&b.w, own), 1);
+        end(t);
+        bench_free(&b);
+    }
+}
+
+/* Not asked, and nothing was stored: nothing is. */
+static void test_unknown_stores_nothing(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.o.consent = VIT_CONSENT_UNKNOWN;
+    t = bench_client(&b);
+    vit_set_consent(t, VIT_CONSENT_UNKNOWN);
+    assert_false(file_exists(b.path));
+    end(t);
+    assert_false(file_exists(b.path));
+    bench_free(&b);
+}
+
+/* The number of a context is never 0, which means that there is none. */
+static void test_context_wraps(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    t->context.number = UINT32_MAX;
+    vit_set_context(t, "qdrant", NULL);
+    assert_int_equal(t->context.number, 1);
+    assert_int_equal(track(t, "a"), VIT_OK);
+    assert_true(vit_flush(t, 5000));
+    assert_int_equal(wire_times(&b.w, "\"db_provider\":\"qdrant\""), 1);
+    end(t);
+    bench_free(&b);
+}
+
 /* Any refusal wins, also of two lines. */
 static void test_settings_twice(void **state)
 {
@@ -1288,6 +1353,9 @@ int main(void)
         cmocka_unit_test(test_settings_texts),
         cmocka_unit_test(test_settings_versions),
         cmocka_unit_test(test_settings_same),
+        cmocka_unit_test(test_half_an_identity),
+        cmocka_unit_test(test_unknown_stores_nothing),
+        cmocka_unit_test(test_context_wraps),
         cmocka_unit_test(test_settings_twice),
         cmocka_unit_test(test_settings_unreadable),
         cmocka_unit_test(test_settings_binary),

@@ -880,6 +880,38 @@ static void test_text_cut_at_marker(void **state)
     end(t);
 }
 
+/* A text that is none, behind one that was cut away whole. */
+static void test_text_none_behind_cut(void **state)
+{
+    static char word[8000];
+    vit_client *t = client();
+    vit_event   e;
+    const char *line;
+    (void)state;
+    memset(word, 'q', sizeof word - 1);
+    vit_event_begin(&e, t, "x", NULL);
+    vit_add_text(&e, "a", word);
+    vit_add_text(&e, "b", NULL);
+    vit_add_text(&e, "c", "c");
+    assert_int_equal(vit_event_send(&e), VIT_TRUNCATED);
+    line = line_of(t);
+    assert_json(line, "metadata/a", "\"[secret]\"");
+    assert_json(line, "metadata/b", "");
+    assert_json(line, "metadata/c", "\"c\"");
+    end(t);
+}
+
+/* Without a client a name that is none is refused all the same, and there is nobody to tell. */
+static void test_builder_without_client(void **state)
+{
+    vit_event e;
+    (void)state;
+    vit_event_begin(&e, NULL, "not a name", NULL);
+    vit_add_int(&e, "not a key", 1);
+    assert_int_not_equal(vit_event_send(&e), VIT_OK);
+    assert_int_not_equal(vit_event_send(&e), VIT_OK);
+}
+
 static void test_text_huge(void **state)
 {
     const size_t size = 10u << 20;
@@ -1088,6 +1120,11 @@ static void test_ms_since_op(void **state)
     assert_int_equal(vit_event_send(&e), VIT_OK);
     ms = strtol(json_at(line_of(t), "metadata/ms"), NULL, 10);
     assert_true(ms == 0 || ms == -1);
+    op.begin_ns = UINT64_MAX; /* an op that has not begun */
+    vit_event_begin(&e, t, "x", &op);
+    vit_add_ms(&e, "ms", VIT_SINCE_OP);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_json(line_of(t), "metadata/ms", "0");
     end(t);
 }
 
@@ -1581,6 +1618,7 @@ static void types_at(const vit_schema *const *schemas)
 {
     vit_client *t = client();
     const void *none[2] = { NULL, NULL };
+    vit_error   error;
     unsigned    i;
     for (i = 0; i < 128; i++) {
         vit_status status = vit_track_schema(t, schemas[i], none);
@@ -1591,8 +1629,10 @@ static void types_at(const vit_schema *const *schemas)
     assert_int_equal(vit_track_schema(t, schemas[128], none), VIT_INVALID);
     assert_int_equal(logs_of(&the_logs, VIT_LOG_TYPES_FULL), 1);
     assert_int_equal(vit_track_schema(t, schemas[0], none), VIT_OK);
+    memset(&error, 0, sizeof error);
+    assert_int_equal(vit_track_error(t, &error), VIT_INVALID); /* the catalogue's are some, too */
     assert_int_equal(vit_get_stats(t).accepted, 129);
-    assert_int_equal(vit_get_stats(t).refused_invalid, 2);
+    assert_int_equal(vit_get_stats(t).refused_invalid, 3);
     end(t);
 }
 
@@ -2253,6 +2293,8 @@ int main(void)
         cmocka_unit_test(test_hash_long),
         cmocka_unit_test(test_text_cut),
         cmocka_unit_test(test_text_cut_at_marker),
+        cmocka_unit_test(test_text_none_behind_cut),
+        cmocka_unit_test(test_builder_without_client),
         cmocka_unit_test(test_text_huge),
         cmocka_unit_test(test_text_open_at_edge),
         cmocka_unit_test(test_text_escapes),

@@ -1300,11 +1300,87 @@ static void test_hostile_header(void **state)
     memset(l->writer.app_version, 'x', sizeof l->writer.app_version);
     assert_int_equal(find(&b, image, image_size, false).dropped[VIT_DROP_CORRUPT], 1);
     strcpy(l->writer.app_version, "1.0.0");
+    for (i = 0; i < 3; i++) { /* a pool of another shape than its capacity says */
+        vitp_pool *p = vitp_ledger_pool(l, 65536);
+        uint32_t  *shape[3], was;
+        shape[0] = &p->chunk_bytes;
+        shape[1] = &p->data_bytes;
+        shape[2] = &p->chunk_count;
+        was = *shape[i];
+        *shape[i] *= 2u;
+        s = find(&b, image, image_size, false);
+        assert_int_equal(s.dropped[VIT_DROP_CORRUPT], 1);
+        assert_int_equal(s.adopted, 1);
+        *shape[i] = was;
+    }
     assert_int_equal(find(&b, image, image_size, false).delivered, 10);
     for (i = 0; i < image_size; i += 1777) /* cut */
         assert_int_equal(find(&b, image, i, false).dropped[VIT_DROP_CORRUPT], 1);
     free(image);
     stage_end(&b);
+}
+
+/* One that is larger than any that is taken over is left to others. */
+static void test_too_large(void **state)
+{
+    vitp_writer w;
+    (void)state;
+    memset(&w, 0, sizeof w);
+    memcpy(w.magic, VITP_LEDGER_MAGIC, 8);
+    w.order = VITP_LEDGER_ORDER;
+    w.version = VITP_LEDGER_VERSION;
+    w.bytes = sizeof(vitp_ledger);
+    w.capacity = VITP_POOL_MAX / 2u;
+    assert_int_equal(
+        vitp_stock_judge(&w, vitp_ledger_bytes(w.capacity) + vitp_pool_bytes(w.capacity)),
+        VITP_STOCK_READABLE);
+    w.capacity = VITP_POOL_MAX;
+    assert_int_equal(
+        vitp_stock_judge(&w, vitp_ledger_bytes(w.capacity) + vitp_pool_bytes(w.capacity)),
+        VITP_STOCK_FOREIGN);
+}
+
+/* Of a process that cannot be told from one that came later under its number: it is gone. */
+static void test_writer_unknown(void **state)
+{
+    vitp_writer w;
+    (void)state;
+    memset(&w, 0, sizeof w);
+    assert_true(vitp_worker_is_orphan(&w));
+    w.process = (uint32_t)getpid();
+    assert_true(vitp_worker_is_orphan(&w));
+    w.process_start = vitp_os_process_start(w.process);
+    assert_int_equal(vitp_worker_is_orphan(&w), w.process_start == 0);
+    w.process_start++;
+    assert_true(vitp_worker_is_orphan(&w));
+}
+
+/* Names that are none of ours, or whose path is too long: the search goes on, and opens nothing. */
+static void test_names(void **state)
+{
+    static const char *const names[] = { "app-1.pool",   "app-1",       "app-1.spool", "app-1.conf",
+                                         "other-1.pool", "app-1.pools", "app-1.run" };
+    static char              folder[VITP_POOL_PATH_MAX];
+    vitp_pool_search         search;
+    stage                    b;
+    vit_client              *t;
+    size_t                   i;
+    (void)state;
+    stage_make(&b);
+    t = stage_client(&b);
+    memset(&search, 0, sizeof search);
+    search.client = t;
+    search.use = VITP_POOL_ADOPT;
+    strcpy(search.prefix, "app-");
+    memset(folder, 'f', sizeof folder - 9);
+    folder[0] = '/';
+    for (i = 0; i < COUNT_OF(names); i++) {
+        assert_true(vitp_worker_found(folder, names[i], &search));
+        assert_false(t->adopted.file.open);
+        assert_true(vitp_worker_found("/nonexistent", names[i], &search));
+        assert_false(t->adopted.file.open);
+    }
+    stage_close(&b, t);
 }
 
 /* A link, a folder, somebody else's rights: neither read nor followed nor removed. */
@@ -1399,6 +1475,10 @@ static void test_hostile_records(void **state)
     s = find(&b, image, image_size, false);
     assert_true(s.dropped[VIT_DROP_CORRUPT] > 0);
     head->what -= 8;
+    c->word += p->data_bytes; /* more bytes than a chunk has */
+    s = find(&b, image, image_size, false);
+    assert_true(s.dropped[VIT_DROP_CORRUPT] > 0);
+    c->word -= p->data_bytes;
     text = strstr((char *)(head + 1) + sizeof(vitp_record_head) + 6, "n");
     assert_non_null(text);
     *text = '"'; /* a key that would end the text */
@@ -1948,6 +2028,9 @@ int main(void)
         cmocka_unit_test(test_relative_folder),
         cmocka_unit_test(test_temporary_settings),
         cmocka_unit_test(test_hostile_header),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_writer_unknown),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_in_its_place),
         cmocka_unit_test(test_unfinished),
         cmocka_unit_test(test_hostile_records),

@@ -562,6 +562,35 @@ static void test_retry_after_kept(void **state)
     bench_free(&b);
 }
 
+/* Nor is it written down where others may write by then. */
+static vit_response answer_and_open(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { 429, 600 };
+    (void)r, (void)number;
+    assert_int_equal(chmod((const char *)w->user, 0777), 0);
+    return answer;
+}
+
+static void test_retry_after_of_others(void **state)
+{
+    bench       b;
+    vit_client *t;
+    char        path[128];
+    (void)state;
+    bench_make(&b);
+    snprintf(path, sizeof path, "%.63s/vector-inspector.wait", b.folder);
+    b.w.answer_fn = answer_and_open;
+    b.w.user = b.folder;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    pump_later(t);
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_false(file_exists(path));
+    assert_int_equal(chmod(b.folder, 0700), 0);
+    end(t);
+    bench_free(&b);
+}
+
 /* The wire of a client that failed for long, and then a while: nothing is lost, nothing twice. */
 static void test_statuses(void **state)
 {
@@ -1593,6 +1622,7 @@ int main(void)
         cmocka_unit_test(test_age),
         cmocka_unit_test(test_clock_jumps),
         cmocka_unit_test(test_retry_after_kept),
+        cmocka_unit_test(test_retry_after_of_others),
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_pending),
         cmocka_unit_test(test_poison),
