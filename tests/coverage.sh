@@ -53,11 +53,13 @@ build() {
         ${MAKE:-make} -k -j2 --no-print-directory B=$D CC=clang-19 CFLAGS="$FLAGS" TFLAGS="$FLAGS" \
             $programs $loops $others $D/examples/collector &&
         clang-19 -std=c99 $FLAGS "$ETC" -I. tests/survive.c -o $D/tests/survive -pthread &&
-        form NO_THREADS smoke test_events test_sampling test_backoff &&
-        form NO_FILES smoke test_events test_sampling test_backoff &&
+        form NO_THREADS smoke test_events test_errors test_sampling test_backoff &&
+        form NO_FILES smoke test_events test_errors test_sampling test_backoff &&
         form OS_SETTINGS smoke &&
         clang++-19 -std=c++17 -w $FLAGS "$ETC" -DALONE -I. tests/test_cpp.cpp \
-            -o $D/tests/test_cpp -pthread
+            -o $D/tests/test_cpp -pthread &&
+        clang++-19 -std=c++17 -w $FLAGS "$ETC" -I. -x c++ tests/smoke.c \
+            -o $D/tests/smoke_cpp -pthread
 }
 
 # ---- run -----------------------------------------------------------------------------------------
@@ -84,7 +86,8 @@ run_all() {
     LLVM_PROFILE_FILE=$here/$D/raw/%m-%p.profraw
     COLLECTOR=$D/examples/collector
     export LLVM_PROFILE_FILE COLLECTOR
-    sh tests/run.sh $programs $D/tests/*_NO_* $D/tests/*_OS_* $D/tests/test_cpp $D/tests/smoke ||
+    sh tests/run.sh $programs $D/tests/*_NO_* $D/tests/*_OS_* $D/tests/test_cpp $D/tests/smoke \
+        $D/tests/smoke_cpp ||
         failed=$((failed + 1))
     run privacy $D/tests/privacy --test tests/data/scrub_positive.tsv tests/data/scrub_negative.tsv
     run fuzz_all $D/tests/fuzz_all tests/fuzz/seeds/*/* tests/data/scrub_positive.tsv \

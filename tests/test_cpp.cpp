@@ -682,6 +682,13 @@ static void terminate_type()
 #endif
 }
 
+static void none_before()
+{
+    std::set_terminate(nullptr);
+    vit::install_terminate_handler(dying);
+    throw_error();
+}
+
 static void without()
 {
     vit::install_terminate_handler(dying);
@@ -753,6 +760,7 @@ static void terminate_handlers()
     static const char event[] = "UncaughtException";
     death             d = die(without);
     check(aborted(d) && d.said == "before\n", "no exception: nothing is recorded");
+    check(aborted(die(none_before)), "no handler was there before: the program aborts");
     d = die(two_clients);
     check(aborted(d) && lines(d.said) == 2 && has(d.said, event), "the second client has it");
     d = die(stopped);
@@ -885,6 +893,10 @@ int main()
     check(deliver(t).empty(), "nothing to report");
     operations(t);
     operations_fail(t);
+#ifdef __GNUC__
+    char *owned = nullptr;
+    check(!vit::exception_type_(&owned) && !owned, "no exception is in hand");
+#endif
 #if THROWS
     exceptions(t);
     operations_thrown(t);
