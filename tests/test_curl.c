@@ -177,7 +177,8 @@ CURLMcode curl_multi_perform(CURLM *m, int *running)
     (void)m;
     fake.performs++;
     if (fails("perform")) return CURLM_INTERNAL_ERROR;
-    *running = fake.turns-- > 0;
+    *running = fake.turns > 0;
+    if (fake.turns > 0) fake.turns--;
     if (!*running) arrive();
     return CURLM_OK;
 }
