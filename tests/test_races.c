@@ -287,6 +287,113 @@ static void test_revoke(void **state)
     assert_true(kept->word & VITP_WORD_SEALED);
 }
 
+static const char secret[8] = "SECRET-1";
+
+static bool take_eight(const void *record, uint32_t size, void *user)
+{
+    (void)user;
+    assert_int_equal(size, 8);
+    assert_memory_equal(record, secret, 8);
+    return true;
+}
+
+/* What was taken from behind a record that is still being written is overwritten, and that one is
+   not. */
+static void test_wipe(void **state)
+{
+    vitp_head *open, *done;
+    (void)state;
+    open = vitp_queue_reserve_shared(q, 8, NULL, false, false);
+    done = vitp_queue_reserve_shared(q, 8, NULL, false, false);
+    assert_true(open && done);
+    memcpy(open + 1, secret, 8);
+    memcpy(done + 1, secret, 8);
+    vitp_queue_commit_shared(q, done, 8);
+    assert_int_equal(vit_queue_drain(q, take_eight, NULL, (size_t)-1), 1);
+    vitp_queue_wipe(q);
+    assert_memory_not_equal(done + 1, secret, 8);
+    vitp_queue_commit_shared(q, open, 8);
+    assert_int_equal(vit_queue_drain(q, take_eight, NULL, (size_t)-1), 1);
+    assert_int_equal(vit_queue_drain(q, take_eight, NULL, (size_t)-1), 0);
+}
+
+/* Without an order that could be known a record waits some passes; one more than a second, none. */
+static void test_stalled(void **state)
+{
+    vitp_cursor *cursor;
+    (void)state;
+    own();
+    vitp_queue_look(q, 1);
+    cursor = &q->cursors[q->active[0]];
+    cursor->gap = true;
+    q->blocked = true; /* what it waits for may just not have been looked at */
+    vitp_queue_wait(q);
+    assert_int_equal(cursor->waiting, 0);
+    q->gap_since_ns = 1;
+    vitp_queue_wait(q);
+    assert_int_equal(cursor->waiting, VITP_QUEUE_PATIENCE);
+    cursor->gap = false;
+}
+
+/* Of one thread: by number; of one number, those that were pushed inside of the record first, and in
+   their order, of which five bits are known. */
+static void test_order(void **state)
+{
+    static const struct {
+        uint32_t what, number, other_what, other_number;
+        bool     before_it;
+    } rows[] = { { 0, 1, 0, 2, true },
+                 { 0, 2, 0, 1, false },
+                 { 0, UINT32_MAX, 0, 0, true },
+                 { VITP_HEAD_INSIDE, 1, 0, 1, true },
+                 { 0, 1, VITP_HEAD_INSIDE, 1, false },
+                 { VITP_HEAD_INSIDE, 1, VITP_HEAD_INSIDE, 1, false } };
+    uint32_t  i, count;
+    vitp_head other;
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        other.what = rows[i].other_what;
+        other.number = rows[i].other_number;
+        assert_int_equal(vitp_queue_is_before(rows[i].what, rows[i].number, &other),
+                         rows[i].before_it);
+    }
+    for (count = 0; count < 32; count++) {
+        other.what = VITP_HEAD_INSIDE | count * VITP_HEAD_COUNT_ONE;
+        other.number = 1;
+        assert_int_equal(vitp_queue_is_before(VITP_HEAD_INSIDE, 1, &other),
+                         count > 0 && count < 16);
+    }
+}
+
+/* A forked child's records: none of no bytes, none that is too large, and none when there is no
+   room. */
+static void test_child(void **state)
+{
+    static char large[65536];
+    size_t      pushed = 0;
+    (void)state;
+    assert_false(vitp_queue_push_in_child(q, "x", 0, false));
+    assert_false(vitp_queue_push_in_child(q, large, q->record_max + 1u, false));
+    while (vitp_queue_push_in_child(q, "x", 1, false)) pushed++;
+    assert_true(pushed > 100);
+    assert_int_equal(records(), pushed);
+    assert_true(vitp_queue_push_in_child(q, large, q->record_max, false));
+}
+
+/* In a file that nobody can be trusted with a chunk says that it follows one which is not there. */
+static void test_chunk_before(void **state)
+{
+    vitp_pool *p = q->pool;
+    (void)state;
+    share();
+    chunk->before = 0xFFFFu;
+    assert_int_equal(vitp_recover_before(p, chunk), 0);
+    chunk->before = p->chunk_count + 1u;
+    assert_int_equal(vitp_recover_before(p, chunk), 0);
+    chunk->before = 0;
+    assert_int_equal(vitp_recover_before(p, chunk), 0);
+}
+
 /* ---- what lies beside it --------------------------------------------------------------------- */
 
 static vit_client    *t;
@@ -613,15 +720,30 @@ int main(void)
 {
 #define QUEUE(name)  cmocka_unit_test_setup_teardown(name, queue_begin, queue_end)
 #define CLIENT(name) cmocka_unit_test_setup_teardown(name, client_begin, client_end)
-    static const struct CMUnitTest tests[] = {
-        QUEUE(test_take),   QUEUE(test_close),        QUEUE(test_append),
-        QUEUE(test_open),   QUEUE(test_next),         QUEUE(test_claim),
-        QUEUE(test_revoke), CLIENT(test_room),        CLIENT(test_publish),
-        CLIENT(test_cell),  CLIENT(test_type),        CLIENT(test_wake),
-        CLIENT(test_seen),  CLIENT(test_seen_before), CLIENT(test_remember),
-        CLIENT(test_find),  CLIENT(test_alike),       CLIENT(test_place_of_before),
-        CLIENT(test_tell)
-    };
+    static const struct CMUnitTest tests[] = { QUEUE(test_take),
+                                               QUEUE(test_close),
+                                               QUEUE(test_append),
+                                               QUEUE(test_open),
+                                               QUEUE(test_next),
+                                               QUEUE(test_claim),
+                                               QUEUE(test_revoke),
+                                               QUEUE(test_wipe),
+                                               QUEUE(test_stalled),
+                                               QUEUE(test_order),
+                                               QUEUE(test_child),
+                                               QUEUE(test_chunk_before),
+                                               CLIENT(test_room),
+                                               CLIENT(test_publish),
+                                               CLIENT(test_cell),
+                                               CLIENT(test_type),
+                                               CLIENT(test_wake),
+                                               CLIENT(test_seen),
+                                               CLIENT(test_seen_before),
+                                               CLIENT(test_remember),
+                                               CLIENT(test_find),
+                                               CLIENT(test_alike),
+                                               CLIENT(test_place_of_before),
+                                               CLIENT(test_tell) };
     (void)vitp_os_heavy_barrier;
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);
