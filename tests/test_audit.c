@@ -577,6 +577,45 @@ static void test_shared(void **state)
     assert_true(both[0] != 0);
 }
 
+/* Where an event ends, whatever its texts hold. One that does not end takes all there is. */
+static void test_objects(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t      size;
+    } rows[] = { { "{},{}", 2 },
+                 { "{\"a\":{\"b\":1}}\n{", 13 },
+                 { "{\"a}\":\"}{\"},", 11 },
+                 { "{\"\\\"}\":1}]", 9 },
+                 { "{\"a\":1", 6 },
+                 { "{\"a", 3 },
+                 { "", 0 } };
+    size_t i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++)
+        if (vitp_audit_object(rows[i].text, strlen(rows[i].text)) != rows[i].size)
+            fail_msg("%s: %lu", rows[i].text,
+                     (unsigned long)vitp_audit_object(rows[i].text, strlen(rows[i].text)));
+}
+
+/* What the list holds already may be more than it may hold by now. */
+static void test_objects_of_before(void **state)
+{
+    static char text[VITP_AUDIT_MAX + 4096];
+    char        where[64], path[96];
+    (void)state;
+    folder_make(where);
+    snprintf(path, sizeof path, "%s/sent.ndjson", where);
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\n';
+    file_write(path, text, sizeof text, 0600);
+    assert_true(vitp_audit_append(where, "{}\n", 3));
+    assert_string_equal(file_read(path), "{}\n");
+    snprintf(path, sizeof path, "%s/sent.1.ndjson", where);
+    assert_int_equal(strlen(file_read(path)), sizeof text);
+    folder_remove(where);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -612,6 +651,8 @@ int main(void)
         TEST(test_other_is_late),
         TEST(test_folder_is_a_link),
         TEST(test_shared),
+        TEST(test_objects),
+        TEST(test_objects_of_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1585,6 +1585,49 @@ static void test_faster_identity(void **state)
     }
 }
 
+/* The identity goes, and a refusal stays: also where nothing can be written, then with the identity
+   and a word in the log. */
+static void test_refusal_outlives_identity(void **state)
+{
+    static const char identity[] = "hwid = 11111111-2222-4333-8444-555555555555\n"
+                                   "salt = 0123456789abcdef0123456789abcdef\n";
+    static const struct {
+        const char *line, *name, *value; /* what is left of it */
+        bool        refuses;
+    } rows[] = {
+        { "telemetry_enabled = false\n", "telemetry_enabled", "false", true },
+        { "consent = denied\nconsent_version = 2\n", "consent", "denied", true },
+        { "consent = granted\nconsent_version = 2\n", "consent", "granted", false },
+        { "telemetry_enabled = perhaps\n", "telemetry_enabled", "false", true },
+    };
+    rlim_t bytes = limit_of(RLIMIT_FSIZE);
+    size_t i, full;
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    for (full = 0; full < 2; full++)
+        for (i = 0; i < COUNT_OF(rows); i++) {
+            bench       b;
+            vit_client *t;
+            char        text[300];
+            fixtures_make(&b);
+            t = bench_client(&b);
+            snprintf(text, sizeof text, "%s%s", rows[i].line, identity);
+            file_write(b.path, text, strlen(text), 0600);
+            if (full) limit(RLIMIT_FSIZE, 0);
+            vitp_worker_remove_identity(t);
+            limit(RLIMIT_FSIZE, bytes);
+            assert_int_equal(file_exists(b.path), !full || rows[i].refuses);
+            if (!full) assert_string_equal(setting_of(b.path, rows[i].name), rows[i].value);
+            if (full && rows[i].refuses) assert_string_equal(file_read(b.path), text);
+            if (!full) assert_string_equal(setting_of(b.path, "hwid"), "");
+            assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_NOT_SAVED), 0);
+            vit_purge(t); /* what was noted is told behind a call */
+            assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_NOT_SAVED), full && rows[i].refuses);
+            end(t);
+            fixtures_free(&b);
+        }
+}
+
 /* A new identity that could not be stored is the one that is sent. */
 static void test_unsaved_identity(void **state)
 {
@@ -1719,6 +1762,7 @@ int main(void)
         cmocka_unit_test(test_unsaved_grant),
         cmocka_unit_test(test_faster_process),
         cmocka_unit_test(test_faster_identity),
+        cmocka_unit_test(test_refusal_outlives_identity),
         cmocka_unit_test(test_unsaved_identity),
         cmocka_unit_test(test_settings_in_a_foreign_folder),
         cmocka_unit_test(test_other_user),

@@ -185,7 +185,7 @@ static int begin(void **state)
     return 0;
 }
 
-static char folder[64], path[96], long_text[VITP_POOL_PATH_MAX + 64];
+static char folder[64], path[128], long_text[VITP_POOL_PATH_MAX + 64];
 
 /* A folder with a file in it. */
 static void make(const char *text)
@@ -868,6 +868,35 @@ static void test_no_client(void **state)
     }
 }
 
+/* ---- the spool's size ------------------------------------------------------------------------ */
+
+static void grows(struct stat *s)
+{
+    static off_t size = 100;
+    s->st_size = size++;
+    told.stat_at = 1; /* the next one, too */
+}
+
+/* Two looks into the folder must agree: files may get other names meanwhile. */
+static void test_measure(void **state)
+{
+    vitp_spool *s = (vitp_spool *)calloc(1, sizeof *s);
+    (void)state;
+    assert_non_null(s);
+    make(NULL);
+    s->folder = folder;
+    s->client_type = "app";
+    snprintf(path, sizeof path, "%s/app.12345678-u-1-0123456789abcdef.spool", folder);
+    file_write(path, "four", 4, 0600);
+    assert_true(vitp_spool_measure(s));
+    assert_int_equal(s->used, 4);
+    tell_stat(1, grows);
+    assert_false(vitp_spool_measure(s));
+    told.stat_at = 0;
+    free(s);
+    folder_remove(folder);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, begin)
@@ -902,7 +931,8 @@ int main(void)
                                                TEST(test_disks),
                                                TEST(test_size_of),
                                                TEST(test_processes),
-                                               TEST(test_no_client) };
+                                               TEST(test_no_client),
+                                               TEST(test_measure) };
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

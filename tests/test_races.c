@@ -716,6 +716,55 @@ static void test_tell(void **state)
     assert_told(1, "\"occurrences\":3");
 }
 
+/* Last words that find no room in the queue: it is known that some are missing. */
+static void test_last_words(void **state)
+{
+    vitp_teller teller;
+    vitp_draft  d;
+    (void)state;
+    memset(&teller, 0, sizeof teller);
+    teller.client = t;
+    vitp_draft_begin(&d, r, "session.end", 0, NULL);
+    vitp_teller_put(&teller, &d);
+    assert_int_equal(teller.count, 1);
+    assert_false(teller.failed);
+    while (vit_queue_push_important(r->queue, "x", 1)) {}
+    vitp_teller_put(&teller, &d);
+    assert_int_equal(teller.count, 1);
+    assert_true(teller.failed);
+}
+
+/* The thread's rest: at once where another run's pool is to be gone through. */
+static void test_rest(void **state)
+{
+    (void)state;
+    t->flush_ms = 5000;
+    assert_int_equal(vitp_worker_rest_ms(t), 5000);
+    t->adopted.queue = r->queue;
+    assert_int_equal(vitp_worker_rest_ms(t), 1);
+    t->adopted.queue = NULL;
+    t->pending = true;
+    assert_int_equal(vitp_worker_rest_ms(t), VITP_WORKER_PENDING_MS);
+    t->pending = false;
+    t->later = true;
+    assert_int_equal(vitp_worker_rest_ms(t), VITP_WORKER_LATER_MS);
+    t->later = false;
+}
+
+/* Usage is refused, errors are not: nobody is told how much was dropped. */
+static void test_report(void **state)
+{
+    const uint64_t counts[3] = { 1, 2, 3 };
+    uint32_t       may = r->permission;
+    (void)state;
+    r->permission = VITP_MAY_ERRORS | VITP_MAY_SEND;
+    assert_false(vitp_record_report(r, counts));
+    assert_int_equal(vit_get_stats(t).queued, 0);
+    r->permission = may;
+    assert_true(vitp_record_report(r, counts));
+    assert_int_equal(vit_get_stats(t).queued, 1);
+}
+
 int main(void)
 {
 #define QUEUE(name)  cmocka_unit_test_setup_teardown(name, queue_begin, queue_end)
@@ -743,7 +792,10 @@ int main(void)
                                                CLIENT(test_find),
                                                CLIENT(test_alike),
                                                CLIENT(test_place_of_before),
-                                               CLIENT(test_tell) };
+                                               CLIENT(test_tell),
+                                               CLIENT(test_last_words),
+                                               CLIENT(test_rest),
+                                               CLIENT(test_report) };
     (void)vitp_os_heavy_barrier;
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);

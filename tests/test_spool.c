@@ -562,6 +562,34 @@ static void test_retry_after_kept(void **state)
     bench_free(&b);
 }
 
+/* Of so many files that it wrote and let go a client knows the records; of one more it does not, and
+   they are counted as handed over. */
+static void test_retired(void **state)
+{
+    vitp_spool     *s = (vitp_spool *)calloc(1, sizeof *s);
+    vitp_spool_file f;
+    char            folder[64], path[128];
+    unsigned        i;
+    (void)state;
+    assert_non_null(s);
+    folder_make(folder);
+    for (i = 0; i < VITP_SPOOL_CLOSED_MAX + 2u; i++) {
+        memset(&f, 0, sizeof f);
+        snprintf(path, sizeof path, "%s/app.12345678-u-1-%016x.spool", folder, i);
+        assert_true(vitp_os_pool_begin(&f.file, path));
+        assert_true(vitp_os_pool_rename(&f.file, path));
+        f.records = i == 0 ? 0 : 3; /* the first has none, and is not remembered */
+        s->records += f.records;
+        vitp_spool_retire(s, &f);
+        assert_false(f.file.open);
+    }
+    assert_int_equal(s->closed_count, VITP_SPOOL_CLOSED_MAX);
+    assert_int_equal(s->handed_over, 3);
+    assert_int_equal(s->records, 3 * VITP_SPOOL_CLOSED_MAX);
+    free(s);
+    folder_remove(folder);
+}
+
 /* Nor is it written down where others may write by then. */
 static vit_response answer_and_open(wire *w, const vit_request *r, size_t number)
 {
@@ -1623,6 +1651,7 @@ int main(void)
         cmocka_unit_test(test_clock_jumps),
         cmocka_unit_test(test_retry_after_kept),
         cmocka_unit_test(test_retry_after_of_others),
+        cmocka_unit_test(test_retired),
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_pending),
         cmocka_unit_test(test_poison),
