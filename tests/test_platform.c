@@ -897,6 +897,73 @@ static void test_measure(void **state)
     folder_remove(folder);
 }
 
+static void *no_memory(size_t size, void *user)
+{
+    (void)size, (void)user;
+    return NULL;
+}
+
+/* A file without a head is cut to what is looked at; one that cannot be cut is not looked at. */
+static void test_cut(void **state)
+{
+    vitp_spool     *s = (vitp_spool *)calloc(1, sizeof *s);
+    vitp_spool_file f;
+    unsigned        cuts;
+    (void)state;
+    assert_non_null(s);
+    s->cap = 1000;
+    for (cuts = 0; cuts < 2; cuts++) {
+        memset(long_text, 'g', sizeof long_text);
+        make(NULL);
+        file_write(path, long_text, sizeof long_text, 0600);
+        assert_true(sizeof long_text > s->cap);
+        memset(&f, 0, sizeof f);
+        assert_int_equal(vitp_os_pool_open(&f.file, path), VITP_OS_FOUND_OURS);
+        fail_calls("ftruncate", cuts ? 0 : 1, EIO);
+        vitp_spool_limit(s, &f);
+        assert_int_equal(f.file.size, cuts ? s->cap : sizeof long_text);
+        assert_int_equal(f.head.end > f.head.begin, cuts);
+        vitp_os_pool_close(&f.file);
+        assert_int_equal(strlen(file_read(path)), f.file.size);
+        folder_remove(folder);
+    }
+    free(s);
+}
+
+/* What gives way to what is worth more goes also where there is no memory to count it; not more
+   than so many files at a time. */
+static void test_evict(void **state)
+{
+    vitp_spool *s = (vitp_spool *)calloc(1, sizeof *s);
+    unsigned    i;
+    (void)state;
+    assert_non_null(s);
+    make(NULL);
+    s->folder = folder;
+    s->client_type = "app";
+    s->allocator.alloc_fn = no_memory;
+    s->cap = 1;
+    for (i = 0; i < VITP_SPOOL_EVICTS + 2u; i++) {
+        snprintf(path, sizeof path, "%s/app.%08x-u-1-%016x.spool", folder, i, i);
+        file_write(path, "four", 4, 0600);
+    }
+    assert_true(vitp_spool_measure(s));
+    s->polite = true; /* others wait */
+    assert_false(vitp_spool_make_room(s, 1, true));
+    assert_int_equal(files_in(folder), VITP_SPOOL_EVICTS + 2u);
+    s->polite = false;
+    assert_false(vitp_spool_make_room(s, 1, true));
+    assert_int_equal(files_in(folder), 2);
+    assert_int_equal(s->used, 8);
+    assert_int_equal(s->dropped[VIT_DROP_SPOOL_FULL], 0);
+    s->used = 2; /* less than there is */
+    assert_true(vitp_spool_evict(s, 'u'));
+    assert_int_equal(s->used, 0);
+    assert_false(vitp_spool_evict(s, 'e'));
+    free(s);
+    folder_remove(folder);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, begin)
@@ -932,7 +999,9 @@ int main(void)
                                                TEST(test_size_of),
                                                TEST(test_processes),
                                                TEST(test_no_client),
-                                               TEST(test_measure) };
+                                               TEST(test_measure),
+                                               TEST(test_cut),
+                                               TEST(test_evict) };
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

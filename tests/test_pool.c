@@ -1380,6 +1380,7 @@ static void test_names(void **state)
         assert_true(vitp_worker_found("/nonexistent", names[i], &search));
         assert_false(t->adopted.file.open);
     }
+    assert_true(vitp_worker_sweep_one(folder, "telemetry.conf.4000000-0123456789abcdef", t));
     stage_close(&b, t);
 }
 

@@ -734,6 +734,25 @@ static void test_last_words(void **state)
     assert_true(teller.failed);
 }
 
+/* Last words that are older than the clock are the first there are. */
+static void test_old_words(void **state)
+{
+    vitp_teller teller;
+    vitp_marker m;
+    vitp_draft  d;
+    (void)state;
+    memset(&teller, 0, sizeof teller);
+    memset(&m, 0, sizeof m);
+    teller.client = t;
+    teller.marker = &m;
+    teller.age_ns = 1;
+    vitp_teller_begin(&teller, &d, "session.end", 0, 0);
+    assert_true(d.memory.head.time_ns > 1);
+    teller.age_ns = UINT64_MAX / 2;
+    vitp_teller_begin(&teller, &d, "session.end", 0, 0);
+    assert_int_equal(d.memory.head.time_ns, 1);
+}
+
 /* The thread's rest: at once where another run's pool is to be gone through. */
 static void test_rest(void **state)
 {
@@ -794,6 +813,7 @@ int main(void)
                                                CLIENT(test_place_of_before),
                                                CLIENT(test_tell),
                                                CLIENT(test_last_words),
+                                               CLIENT(test_old_words),
                                                CLIENT(test_rest),
                                                CLIENT(test_report) };
     (void)vitp_os_heavy_barrier;
