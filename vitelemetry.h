@@ -6831,14 +6831,13 @@ static bool vitp_scrub_with_port(const vitp_scrub *s, size_t at, vitp_scrub_span
 
 /* ---- URLs and paths ---------------------------------------------------------------------- */
 
-/* The ':' after a scheme: scheme://, scheme:\/\/ as JSON may have it, jdbc: and file:/. */
+/* The ':' after a scheme: scheme://, scheme:\/\/ as JSON may have it, jdbc: and file:/. A slash is
+   behind it, or a c before it. */
 static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t rest = at + 1;
     size_t start, end;
 
-    if (!vitp_scrub_in(s, rest, VITP_SCRUB_SLASHES) && vitp_scrub_before(s, at) != 'c')
-        return false;
     start = vitp_scrub_back(
         s, at, VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH),
         26);
