@@ -1,6 +1,6 @@
-/* test_curl.c: the transport by libcurl when libcurl fails: each of its calls, in turn, in a libcurl
-   of the test's own, which is linked in its place. What a real one does with real servers stands in
-   test_servers.c.
+/* test_curl.c: the transport by libcurl when libcurl fails: each of its calls, in turn, in a
+   libcurl of the test's own, which is linked in its place. What a real one does with real servers
+   stands in test_servers.c.
 
    Build: cc -std=c99 -I. tests/test_curl.c -o build/tests/test_curl -lcmocka -pthread */
 

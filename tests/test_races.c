@@ -335,8 +335,8 @@ static void test_stalled(void **state)
     cursor->gap = false;
 }
 
-/* Of one thread: by number; of one number, those that were pushed inside of the record first, and in
-   their order, of which five bits are known. */
+/* Of one thread: by number; of one number, those that were pushed inside of the record first, and
+   in their order, of which five bits are known. */
 static void test_order(void **state)
 {
     static const struct {

@@ -562,8 +562,8 @@ static void test_retry_after_kept(void **state)
     bench_free(&b);
 }
 
-/* Of so many files that it wrote and let go a client knows the records; of one more it does not, and
-   they are counted as handed over. */
+/* Of so many files that it wrote and let go a client knows the records; of one more it does not,
+   and they are counted as handed over. */
 static void test_retired(void **state)
 {
     vitp_spool     *s = (vitp_spool *)calloc(1, sizeof *s);
