@@ -8,6 +8,9 @@
 static int no_action; /* 1: the system does not tell of its signals */
 #undef TORTURE_sigaction
 #define TORTURE_sigaction(number, now, old) (no_action ? -1 : sigaction((number), (now), (old)))
+static int no_stack; /* 1: the second call from here gives no stack for them */
+#undef TORTURE_sigaltstack
+#define TORTURE_sigaltstack(now, old) (no_stack && no_stack++ == 2 ? -1 : sigaltstack(now, old))
 #undef TORTURE_dl_iterate_phdr
 #define TORTURE_dl_iterate_phdr told_modules
 struct dl_phdr_info;
@@ -354,6 +357,20 @@ static void test_module(void **state)
     bench_free(&b);
 }
 
+/* More of them than there is room for: the one of this header's own code takes the last place. */
+static void test_many_modules(void **state)
+{
+    vitp_os_module rows[2];
+    (void)state;
+    modules_told = 1;
+    assert_int_equal(vitp_os_modules(rows, 1), 1);
+    modules_told = 0;
+    assert_true(vitp_os_own_code() >= rows[0].begin && vitp_os_own_code() < rows[0].end);
+    assert_int_equal(vitp_os_modules(rows, 2), 2);
+    assert_string_equal(rows[0].name, "program");
+    assert_true(vitp_os_own_code() >= rows[0].begin && vitp_os_own_code() < rows[0].end);
+}
+
 /* ---- signals --------------------------------------------------------------------------------- */
 
 static void test_comes_again(void **state)
@@ -418,6 +435,36 @@ static void test_goes_on(void **state)
     assert_int_equal(sigaction(SIGFPE, &before, NULL), 0);
 }
 
+/* A thread that gets no stack for signals has the handler all the same, and nothing is left of it. */
+static void *without_stack(void *user)
+{
+    vitp_os_fault fault;
+    bench         b;
+    vit_client   *t;
+    stack_t       now;
+    (void)user;
+    assert_int_equal(sigaltstack(NULL, &now), 0);
+    if (!(now.ss_flags & SS_DISABLE)) return NULL; /* a sanitizer's */
+    no_stack = 1;
+    t = client_of(&b, &fault);
+    no_stack = 0;
+    assert_null(vitp_os_hook.stack);
+    if (vit_get_stats(t).crash_surviving) assert_true(vitp_os_is_hooked(SIGSEGV));
+    assert_int_equal(sigaltstack(NULL, &now), 0);
+    assert_true(now.ss_flags & SS_DISABLE);
+    (void)vit_destroy(t, 0);
+    bench_free(&b);
+    return NULL;
+}
+
+static void test_no_stack(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, without_stack, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 /* A system that tells nothing of its signals: no handler of ours. */
 static void test_no_action(void **state)
 {
@@ -437,13 +484,14 @@ static void test_no_action(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_touched),  cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_claim),    cmocka_unit_test(test_enter),
-        cmocka_unit_test(test_crash_of), cmocka_unit_test(test_write),
-        cmocka_unit_test(test_told),     cmocka_unit_test(test_fatal),
-        cmocka_unit_test(test_hooks),    cmocka_unit_test(test_no_modules),
-        cmocka_unit_test(test_module),   cmocka_unit_test(test_comes_again),
-        cmocka_unit_test(test_goes_on),  cmocka_unit_test(test_no_action)
+        cmocka_unit_test(test_touched),      cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_claim),        cmocka_unit_test(test_enter),
+        cmocka_unit_test(test_crash_of),     cmocka_unit_test(test_write),
+        cmocka_unit_test(test_told),         cmocka_unit_test(test_fatal),
+        cmocka_unit_test(test_hooks),        cmocka_unit_test(test_no_modules),
+        cmocka_unit_test(test_module),       cmocka_unit_test(test_comes_again),
+        cmocka_unit_test(test_goes_on),      cmocka_unit_test(test_no_action),
+        cmocka_unit_test(test_many_modules), cmocka_unit_test(test_no_stack)
     };
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);
