@@ -435,7 +435,8 @@ static void test_goes_on(void **state)
     assert_int_equal(sigaction(SIGFPE, &before, NULL), 0);
 }
 
-/* A thread that gets no stack for signals has the handler all the same, and nothing is left of it. */
+/* A thread that gets no stack for signals has the handler all the same, and nothing is left of
+   it. */
 static void *without_stack(void *user)
 {
     vitp_os_fault fault;
