@@ -1563,9 +1563,11 @@ static void test_faster_identity(void **state)
     unsigned          i;
     (void)state;
     for (i = 0; i < 3; i++) {
-        bench       b;
-        vit_client *t;
-        char        text[200], sent[64];
+        bench         b;
+        vit_client   *t;
+        vit_event     e;
+        char          text[200], sent[64], hex[17];
+        unsigned char digest[32];
         fixtures_make(&b);
         snprintf(text, sizeof text, "consent = granted\nconsent_version = 2\n%s%s\n%s%s\n",
                  i == 1 ? "# " : "hwid = ", hwid, i == 2 ? "# " : "salt = ", salt);
@@ -1579,6 +1581,15 @@ static void test_faster_identity(void **state)
         snprintf(sent, sizeof sent, "\"hwid\":\"%s\"", setting_of(b.path, "hwid"));
         assert_int_equal(wire_times(&b.w, sent), 1); /* what is stored is what is sent */
         assert_int_equal(strcmp(setting_of(b.path, "salt"), salt) == 0, i == 0);
+        vit_event_begin(&e, t, "x", NULL);
+        vit_add_hash(&e, "m", "value");
+        assert_int_equal(vit_event_send(&e), VIT_OK);
+        assert_true(vit_flush(t, 5000));
+        snprintf(text, sizeof text, "value%s", setting_of(b.path, "salt"));
+        vit_sha256(digest, text, strlen(text));
+        vitp_text_hex(hex, digest, 8);
+        snprintf(text, sizeof text, "\"m_hash\":\"%s\"", hex);
+        assert_int_equal(wire_times(&b.w, text), 1); /* and so is the salt */
         assert_int_equal(strlen(setting_of(b.path, "salt")), 32);
         end(t);
         fixtures_free(&b);
@@ -1599,6 +1610,7 @@ static void test_refusal_outlives_identity(void **state)
         { "consent = denied\nconsent_version = 2\n", "consent", "denied", true },
         { "consent = granted\nconsent_version = 2\n", "consent", "granted", false },
         { "telemetry_enabled = perhaps\n", "telemetry_enabled", "false", true },
+        { "consent = perhaps\n", "telemetry_enabled", "false", true },
     };
     rlim_t bytes = limit_of(RLIMIT_FSIZE);
     size_t i, full;
