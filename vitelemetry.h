@@ -4798,13 +4798,17 @@ static void vitp_sha256_by_instructions(uint32_t state[8], const unsigned char *
 }
 #endif
 
+#ifndef VITP_OS_HAS_SHA256 /* a test says that the processor can do less */
+#define VITP_OS_HAS_SHA256() vitp_os_has_sha256()
+#endif
+
 static void vitp_sha256_blocks(uint32_t state[8], const unsigned char *data, size_t blocks)
 {
 #if defined(VITP_OS_SHA256_X86) || defined(VITP_OS_SHA256_ARM)
     static uint32_t way; /* 0: not asked yet, 1: portable, 2: by instructions */
     uint32_t        known = VITP_ATOMIC_LOAD(&way);
     if (VITP_UNLIKELY(known == 0)) {
-        known = vitp_os_has_sha256() ? 2u : 1u;
+        known = VITP_OS_HAS_SHA256() ? 2u : 1u;
         VITP_ATOMIC_STORE(&way, known);
     }
     if (known == 2u) {
@@ -19886,6 +19890,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS
 #undef VITP_POOL_PATH_MAX
 #undef VITP_OS_SHA256_X86
+#undef VITP_OS_HAS_SHA256
 #undef VITP_OS_THREAD_POINTER
 #undef VITP_OS_REGISTRY_ANY
 #undef VITP_OS_TRIES

@@ -54,8 +54,10 @@ build() {
             $programs $loops $others $D/examples/collector &&
         clang-19 -std=c99 $FLAGS "$ETC" -I. tests/survive.c -o $D/tests/survive -pthread &&
         form NO_THREADS smoke test_events test_errors test_sampling test_backoff &&
-        form NO_FILES smoke test_events test_errors test_sampling test_backoff &&
+        form NO_FILES smoke test_events test_sampling test_backoff &&
         form OS_SETTINGS smoke &&
+        clang-19 -std=c99 $FLAGS "$ETC" '-DVITP_OS_HAS_SHA256()=false' -I. tests/test_sha256.c \
+            -o $D/tests/test_sha256_NO_INSTRUCTIONS -lcmocka -pthread &&
         clang++-19 -std=c++17 -w $FLAGS "$ETC" -DALONE -I. tests/test_cpp.cpp \
             -o $D/tests/test_cpp -pthread &&
         clang++-19 -std=c++17 -w $FLAGS "$ETC" -I. -x c++ tests/smoke.c \
