@@ -11291,7 +11291,7 @@ static void vitp_record_text(vitp_encoder *e, const char *text)
 {
     char   clean[VITP_TEXT_MAX + 1u];
     size_t size = vitp_record_readable(e, text);
-    if (size == 0 && e->cut && text) { /* one endless word */
+    if (size == 0 && text && text[0]) { /* one endless word */
         vitp_record_put_text(e, "[secret]", 8);
         return;
     }

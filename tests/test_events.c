@@ -880,13 +880,18 @@ static void test_text_cut_at_marker(void **state)
     end(t);
 }
 
-/* A text that is none, behind one that was cut away whole. */
+#define CUT_TEXTS(X) X(VIT_TEXT, a) X(VIT_TEXT, b) X(VIT_TEXT, c) X(VIT_TEXT, d)
+VIT_EVENT_DECLARE(cut_texts, CUT_TEXTS);
+VIT_EVENT_DEFINE(cut_texts, "cut.texts", 1.0, CUT_TEXTS)
+
+/* Texts behind one that was cut away whole: one that is none, one that is empty, and one more. */
 static void test_text_none_behind_cut(void **state)
 {
-    static char word[8000];
-    vit_client *t = client();
-    vit_event   e;
-    const char *line;
+    vit_cut_texts declared;
+    static char   word[8000];
+    vit_client   *t = client();
+    vit_event     e;
+    const char   *line;
     (void)state;
     memset(word, 'q', sizeof word - 1);
     vit_event_begin(&e, t, "x", NULL);
@@ -898,6 +903,16 @@ static void test_text_none_behind_cut(void **state)
     assert_json(line, "metadata/a", "\"[secret]\"");
     assert_json(line, "metadata/b", "");
     assert_json(line, "metadata/c", "\"c\"");
+    memset(&declared, 0, sizeof declared);
+    declared.a = word;
+    declared.c = "";
+    declared.d = "d";
+    assert_int_equal(vit_track_cut_texts(t, &declared), VIT_TRUNCATED);
+    line = line_of(t);
+    assert_json(line, "metadata/a", "\"[secret]\"");
+    assert_json(line, "metadata/b", "");
+    assert_json(line, "metadata/c", "\"\"");
+    assert_json(line, "metadata/d", "\"d\"");
     end(t);
 }
 
