@@ -19890,7 +19890,6 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS
 #undef VITP_POOL_PATH_MAX
 #undef VITP_OS_SHA256_X86
-#undef VITP_OS_HAS_SHA256
 #undef VITP_OS_THREAD_POINTER
 #undef VITP_OS_REGISTRY_ANY
 #undef VITP_OS_TRIES
@@ -19914,6 +19913,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SHA256_SCHEDULE
 #undef VITP_SHA256_EIGHT
 #undef VITP_SHA256_ASM
+#undef VITP_OS_HAS_SHA256
 #undef VITP_SCRUB_SET
 #undef VITP_SCRUB_LOWER
 #undef VITP_SCRUB_UPPER

@@ -2,7 +2,7 @@
 # What CI runs: `make test`, every compiler and standard, the sanitizers, the explorers, the fuzz targets,
 # failing calls, programs that are killed and that crash, the queue under load, other machines by
 # emulation, Windows by wine, protections taken out, lint. Counts add up.
-# After `make test` two lanes run beside each other. ONLY=NAME: steps that begin so.
+# After `make test` two lanes share the steps, each taking the next. ONLY=NAME: steps that begin so.
 set -u
 MAKE="${MAKE:-make} --no-print-directory"
 D=build/check
@@ -13,6 +13,7 @@ step() { # name, command: its last line `N passed, N failed` is kept for the sum
     name=$1 log=$D/$(echo "$1" | tr -c 'A-Za-z0-9\n' _) start=$(date +%s)
     shift
     case $name in "${ONLY:-}"*) ;; *) return ;; esac
+    mkdir "$log.taken" 2>/dev/null || return # the other lane has it
     "$@" >"$log.log" 2>&1
     status=$?
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log.log" | tail -1)
@@ -31,40 +32,38 @@ step() { # name, command: its last line `N passed, N failed` is kept for the sum
     cat "$log.out"
 }
 
-one() {
-    step 'compilers, standards, switches and machines' env QUICK=1 $MAKE matrix
-    step 'explorer of the queue' sh tests/explore.sh
-    step 'explorer of the protocols' sh tests/explore_protocols.sh
-    step 'other machines' $MAKE emulate
-    step 'Windows' env QUICK=1 $MAKE windows
-    step 'lint' $MAKE lint
-    step 'fuzzing' $MAKE fuzz TIME=4
-    step 'failing calls' env ONLY='worker pool' $MAKE torture TIME=1
-}
-
-other() {
+# Those that take longest first.
+steps() {
     step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
     step 'ThreadSanitizer' $MAKE tsan
     step 'MemorySanitizer' $MAKE msan
+    step 'explorer of the protocols' sh tests/explore_protocols.sh
     step 'sanitizers find what is planted' env QUICK=1 $MAKE sanitizers-planted
+    step 'Windows' env QUICK=1 $MAKE windows
+    step 'compilers, standards, switches and machines' env QUICK=1 $MAKE matrix
+    step 'explorer of the queue' sh tests/explore.sh
+    step 'other machines' $MAKE emulate
+    step 'lint' $MAKE lint
+    step 'protections taken out' $MAKE failures-planted COUNT=4
+    step 'fuzzing' $MAKE fuzz TIME=4
+    step 'failing calls' env ONLY='worker pool' $MAKE torture TIME=1
     step 'killed, again and again' $MAKE crash-loop N=250
     step 'crashed, again and again' $MAKE crashes N=150
     step 'what the crash handler calls' $MAKE crash-handler
     step 'killed while they share a spool' $MAKE chaos N=125
-    step 'examples' $MAKE examples
-    step 'packaging' $MAKE packaging
-    step 'what newcomers do wrong' $MAKE misuse
     step 'the queue under load' $MAKE stress RECORDS=50000000
     step 'forked and unloaded, again and again' $MAKE rounds
     step 'everything now and then' $MAKE soak MINUTES=0.5
-    step 'protections taken out' $MAKE failures-planted COUNT=5
+    step 'examples' $MAKE examples
+    step 'packaging' $MAKE packaging
+    step 'what newcomers do wrong' $MAKE misuse
     ! command -v chromium >/dev/null 2>&1 || step "the collector's page" env QUICK=1 $MAKE test-web
 }
 
 begin=$(date +%s)
 step 'make test' $MAKE -j2 test
-one &
-other
+steps &
+steps
 wait
 echo "check: $(($(date +%s) - begin)) s"
 cat $D/*.count | awk '{ p += $1; f += $2 } END { printf "%d passed, %d failed\n", p, f; exit p == 0 || f != 0 }'
