@@ -513,22 +513,24 @@ static void test_type(void **state)
     assert_int_equal(type->bound, 12345);
 }
 
-static void others_wake(void) { r->sleeping = 0; }
+static void others_wake(void) { l->sleep = VITP_SLEEP_NONE; }
 
 /* One of them wakes the consumer. */
 static void test_wake(void **state)
 {
     (void)state;
     while (!vitp_queue_is_filling(r->queue)) assert_true(vit_queue_push(r->queue, "x", 1));
-    r->sleeping = 1;
-    before("exchange", "&r->sleeping", 0, others_wake);
+    l->wake = 0;
+    vitp_os_wake_at(&r->wake, &l->wake);
+    l->sleep = VITP_SLEEP_LIGHT;
+    before("exchange", "&r->ledger->sleep", 0, others_wake);
     vitp_record_wake(r);
     assert_met();
-    assert_int_equal(r->wake.set, 0);
-    r->sleeping = 1;
+    assert_int_equal(l->wake, 0);
+    l->sleep = VITP_SLEEP_LIGHT;
     vitp_record_wake(r);
-    assert_int_equal(r->wake.set, 1);
-    assert_int_equal(r->sleeping, 0);
+    assert_int_equal(l->wake, 1);
+    assert_int_equal(l->sleep, VITP_SLEEP_NONE);
 }
 
 /* ---- errors that come again ------------------------------------------------------------------ */
@@ -676,7 +678,7 @@ static void test_place_of_before(void **state)
     (void)state;
     assert_int_equal(vitp_repeat_find(l, hash_one, 9, &claim, &fresh), 40);
     vitp_repeat_settle(r, 40, claim, true);
-    vitp_repeat_count(l, 40);
+    vitp_repeat_count(r, 40);
     vitp_repeat_renew(l);
     assert_int_equal(vitp_repeat_find(l, hash_two, 9, &claim, &fresh), 41);
     vitp_repeat_tell(r);
