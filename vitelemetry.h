@@ -192,6 +192,8 @@ YOUR OWN EVENTS
         vit_event_send(&e);
 
 WHEN SOMETHING IS WRONG
+    VITELEMETRY_DEBUG=1 in the environment of a program that is built without NDEBUG: each request
+    is written to stderr and goes nowhere, and nothing on the disk is read or written.
     The compiler or the linker says      and that is
     undefined reference to vit_create    no file of the program defines VITELEMETRY_IMPLEMENTATION
     multiple definition of vit_two_...   two of them do
@@ -1601,7 +1603,11 @@ static inline bool install_qt_handler(vit_client *t)
    ============================================================================================ */
 
 #if defined(__GNUC__)
-#define VITP_INLINE      inline __attribute__((always_inline))
+#if defined(__OPTIMIZE_SIZE__)
+#define VITP_INLINE inline
+#else
+#define VITP_INLINE inline __attribute__((always_inline))
+#endif
 #define VITP_NOINLINE    __attribute__((noinline))
 #define VITP_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define VITP_LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -19251,6 +19257,34 @@ static vit_client *vitp_client_fail(const vit_options *o, vit_log_item item)
     return NULL;
 }
 
+#ifdef NDEBUG
+static void vitp_client_debug(vit_options *o) { (void)o; }
+#else
+/* In place of the network: shows the request, and takes it for delivered. */
+static vit_response vitp_client_show(const vit_request *request, void *user)
+{
+    vit_response answer = { 200, 0 };
+    (void)user;
+    fprintf(stderr, "vitelemetry: VITELEMETRY_DEBUG: not sent: POST %s, %s, %lu bytes\n",
+            request->url, request->content_type, (unsigned long)request->body_size);
+    fwrite(request->body, 1, request->body_size, stderr);
+    fputc('\n', stderr);
+    return answer;
+}
+
+/* The developer's switch. Nothing is on the disk then, so that older events are neither shown nor
+   lost. */
+static void vitp_client_debug(vit_options *o)
+{
+    const char *value = vitp_os_env("VITELEMETRY_DEBUG");
+    if (!value || !value[0] || strcmp(value, "0") == 0) return;
+    o->transport.send_fn = vitp_client_show;
+    o->transport.user = NULL;
+    o->data_dir = "";
+    o->audit = false;
+}
+#endif
+
 static vit_client *vitp_client_create(const vit_options *options)
 {
     vit_options o;
@@ -19264,6 +19298,7 @@ static vit_client *vitp_client_create(const vit_options *options)
     }
     if (!vitp_client_is_valid(&o)) return vitp_client_fail(&o, VIT_LOG_OPTION_INVALID);
     vitp_client_defaults(&o);
+    vitp_client_debug(&o);
     t = vitp_client_take_memory(&o);
     if (!t) return vitp_client_fail(&o, VIT_LOG_NO_MEMORY);
     vitp_client_take_options(t, &o);
@@ -19274,7 +19309,7 @@ static vit_client *vitp_client_create(const vit_options *options)
     vitp_client_learn_machine(&t->recorder);
     (void)vitp_session_rate_value(&t->recorder, 0.0); /* these two are always to be had */
     (void)vitp_session_rate_value(&t->recorder, 1.0);
-    vitp_worker_find_folder(t, options ? options->data_dir : NULL);
+    vitp_worker_find_folder(t, o.data_dir);
     if (!vitp_client_begin(t, &o)) {
         vitp_client_give_back(t, true);
         return vitp_client_fail(&o, VIT_LOG_NO_MEMORY);
