@@ -1589,9 +1589,11 @@ static inline bool install_qt_handler(vit_client *t)
 #define VITP_POOL_MAX     67108864u /* bytes of a pool that is taken over */
 #define VITP_SETTINGS_MAX 4096u     /* bytes of the settings file that are accepted */
 #define VITP_HOLD_MS      80u /* how long another process's hold on the settings is waited for */
-#define VITP_HINT_MAX     4194304u /* bytes of a desktop's database of settings */
-#define VITP_MS           1000000u /* nanoseconds */
-#define VITP_CANCEL_MS    40u      /* how long vit_destroy waits for a cancelled transport */
+#define VITP_HOLD_GRANT_MS \
+    2000u /* and where a consent is written anew, which might undo a refusal */
+#define VITP_HINT_MAX  4194304u /* bytes of a desktop's database of settings */
+#define VITP_MS        1000000u /* nanoseconds */
+#define VITP_CANCEL_MS 40u      /* how long vit_destroy waits for a cancelled transport */
 
 /* ============================================================================================
    >>atomics: of uint32_t, and of uintptr_t (_PTR). Replaceable: a test may define them all first.
@@ -16330,6 +16332,7 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     memset(s, 0, sizeof *s);
     return false;
 }
+static void vitp_worker_hold_for(vit_client *t, uint32_t ms) { (void)t, (void)ms; }
 static void vitp_worker_hold(vit_client *t) { (void)t; }
 static void vitp_worker_release(vit_client *t) { (void)t; }
 static bool vitp_worker_store(vit_client *t, bool only_new)
@@ -19559,7 +19562,7 @@ void vit_purge(vit_client *t)
 void vit_reset_identity(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
-    vitp_worker_hold(t);
+    vitp_worker_hold_for(t, VITP_HOLD_GRANT_MS);
     (void)vitp_worker_recheck(t); /* what is stored below must not undo another process's refusal */
     vitp_worker_purge_all(t);
     vitp_audit_remove(t->settings_folder);
@@ -19898,6 +19901,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_POOL_MAX
 #undef VITP_SETTINGS_MAX
 #undef VITP_HOLD_MS
+#undef VITP_HOLD_GRANT_MS
 #undef VITP_HINT_MAX
 #undef VITP_MS
 #undef VITP_CANCEL_MS
