@@ -4534,7 +4534,7 @@ static VITP_INLINE void vitp_text_hex_byte(char *out, unsigned char byte)
                 VITP_TEXT_HEX_ROW("7") VITP_TEXT_HEX_ROW("8") VITP_TEXT_HEX_ROW("9")
                     VITP_TEXT_HEX_ROW("a") VITP_TEXT_HEX_ROW("b") VITP_TEXT_HEX_ROW("c")
                         VITP_TEXT_HEX_ROW("d") VITP_TEXT_HEX_ROW("e") VITP_TEXT_HEX_ROW("f");
-    memcpy(out, digits + 2u * byte, 2);
+    memcpy(out, digits + (size_t)2 * byte, 2);
 }
 
 static void vitp_text_hex(char *out, const unsigned char *bytes, size_t count)
@@ -4616,12 +4616,12 @@ static const uint32_t vitp_sha256_k[64] = {
 };
 
 /* One round of 6.2.2, step 3. Names take the place of moves: the new a is in h, the new e in d. */
-#define VITP_SHA256_ROUND(a, b, c, d, e, f, g, h, word)                                       \
-    h += (vitp_sha256_rotate(e, 6) ^ vitp_sha256_rotate(e, 11) ^ vitp_sha256_rotate(e, 25)) + \
-         (g ^ (e & (f ^ g))) + (word);                                                        \
-    d += h;                                                                                   \
-    h += (vitp_sha256_rotate(a, 2) ^ vitp_sha256_rotate(a, 13) ^ vitp_sha256_rotate(a, 22)) + \
-         ((a & b) | (c & (a | b)))
+#define VITP_SHA256_ROUND(a, b, c, d, e, f, g, h, word)                                         \
+    (h) += (vitp_sha256_rotate(e, 6) ^ vitp_sha256_rotate(e, 11) ^ vitp_sha256_rotate(e, 25)) + \
+           ((g) ^ ((e) & ((f) ^ (g)))) + (word);                                                \
+    (d) += (h);                                                                                 \
+    (h) += (vitp_sha256_rotate(a, 2) ^ vitp_sha256_rotate(a, 13) ^ vitp_sha256_rotate(a, 22)) + \
+           (((a) & (b)) | ((c) & ((a) | (b))))
 
 /* W of 6.2.2, step 1: expanded in place, 16 words at a time. */
 static VITP_INLINE uint32_t vitp_sha256_schedule(uint32_t w[16], unsigned t)
@@ -4632,17 +4632,17 @@ static VITP_INLINE uint32_t vitp_sha256_schedule(uint32_t w[16], unsigned t)
     return w[t & 15u] += s0 + s1 + w[(t + 9u) & 15u];
 }
 
-#define VITP_SHA256_WORD(i)     (w[i] = vitp_sha256_word(data + 4 * (i))) + k[i]
-#define VITP_SHA256_SCHEDULE(i) vitp_sha256_schedule(w, i) + k[i]
-#define VITP_SHA256_EIGHT(WORD, i)                           \
-    VITP_SHA256_ROUND(a, b, c, d, e, f, g, h, WORD(i));      \
-    VITP_SHA256_ROUND(h, a, b, c, d, e, f, g, WORD(i + 1u)); \
-    VITP_SHA256_ROUND(g, h, a, b, c, d, e, f, WORD(i + 2u)); \
-    VITP_SHA256_ROUND(f, g, h, a, b, c, d, e, WORD(i + 3u)); \
-    VITP_SHA256_ROUND(e, f, g, h, a, b, c, d, WORD(i + 4u)); \
-    VITP_SHA256_ROUND(d, e, f, g, h, a, b, c, WORD(i + 5u)); \
-    VITP_SHA256_ROUND(c, d, e, f, g, h, a, b, WORD(i + 6u)); \
-    VITP_SHA256_ROUND(b, c, d, e, f, g, h, a, WORD(i + 7u))
+#define VITP_SHA256_WORD(i)     ((w[i] = vitp_sha256_word(data + (size_t)4 * (i))) + k[i])
+#define VITP_SHA256_SCHEDULE(i) (vitp_sha256_schedule(w, i) + k[i])
+#define VITP_SHA256_EIGHT(WORD, i)                             \
+    VITP_SHA256_ROUND(a, b, c, d, e, f, g, h, WORD(i));        \
+    VITP_SHA256_ROUND(h, a, b, c, d, e, f, g, WORD((i) + 1u)); \
+    VITP_SHA256_ROUND(g, h, a, b, c, d, e, f, WORD((i) + 2u)); \
+    VITP_SHA256_ROUND(f, g, h, a, b, c, d, e, WORD((i) + 3u)); \
+    VITP_SHA256_ROUND(e, f, g, h, a, b, c, d, WORD((i) + 4u)); \
+    VITP_SHA256_ROUND(d, e, f, g, h, a, b, c, WORD((i) + 5u)); \
+    VITP_SHA256_ROUND(c, d, e, f, g, h, a, b, WORD((i) + 6u)); \
+    VITP_SHA256_ROUND(b, c, d, e, f, g, h, a, WORD((i) + 7u))
 
 static void vitp_sha256_portable(uint32_t state[8], const unsigned char *data, size_t blocks)
 {
@@ -4782,7 +4782,7 @@ static VITP_INLINE void vitp_sha256_sum(vitp_sha256_state *s, const vitp_sha256_
 static VITP_INLINE vitp_sha256_four vitp_sha256_keyed(vitp_sha256_four m, unsigned i)
 {
     vitp_sha256_four k;
-    memcpy(&k, vitp_sha256_k + 4 * i, 16);
+    memcpy(&k, vitp_sha256_k + (size_t)4 * i, 16);
     return m + k;
 }
 
@@ -9207,7 +9207,7 @@ static void vitp_json_shortest(char text[40], double value)
 /* The decimal point is the locale's, whatever it is, and becomes a dot. */
 static void vitp_json_real(vitp_json *j, double value)
 {
-    char     text[40], clean[40];
+    char     text[40], clean[40] = { 0 };
     size_t   i, n = 0;
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
@@ -11527,27 +11527,28 @@ static bool vitp_record_is_text(vit_kind kind)
     return kind != VIT_INT && kind != VIT_REAL && kind != VIT_FLAG && kind != VIT_MS;
 }
 
-/* Returns the bytes of it. Those of a REAL are copied as they are. */
-static VITP_INLINE uint32_t vitp_record_number_at(const vitp_encoder *e, unsigned char *out,
-                                                  vit_kind kind, const void *field)
+/* Eight bytes. Those of a REAL are copied as they are. */
+static VITP_INLINE void vitp_record_number_at(const vitp_encoder *e, unsigned char *out,
+                                              vit_kind kind, const void *field)
 {
     int64_t number;
-    if (kind == VIT_FLAG) {
-        *out = *(const bool *)field ? 1 : 0;
-        return 1;
-    }
     memcpy(&number, field, 8);
     if (kind == VIT_MS && VITP_UNLIKELY(number == VIT_SINCE_OP)) number = vitp_record_since(e->op);
     memcpy(out, &number, 8);
-    return 8;
 }
 
 /* Returns the record's size with it. */
 static VITP_INLINE uint32_t vitp_record_number(vitp_encoder *e, uint32_t at, vit_kind kind,
                                                const void *field)
 {
-    if (!vitp_record_room(e, at, kind == VIT_FLAG ? 1 : 8)) return at;
-    return at + vitp_record_number_at(e, e->data + at, kind, field);
+    unsigned char flag;
+    if (kind == VIT_FLAG) {
+        flag = *(const bool *)field ? 1 : 0;
+        return vitp_record_append(e, at, &flag, 1);
+    }
+    if (!vitp_record_room(e, at, 8)) return at;
+    vitp_record_number_at(e, e->data + at, kind, field);
+    return at + 8;
 }
 
 /* This machine's value where the host gave none. */
@@ -11568,8 +11569,14 @@ static VITP_INLINE unsigned char *vitp_record_plain(vitp_encoder *e, unsigned ch
     const vit_member *m = schema->members, *end = m + schema->member_count;
     for (; m < end; m++) {
         const void *field = (const char *)event + m->offset;
-        if (m->kind == VIT_LABEL) out += vitp_record_label_at(e, out, *(const char *const *)field);
-        else out += vitp_record_number_at(e, out, m->kind, field);
+        if (m->kind == VIT_LABEL) {
+            out += vitp_record_label_at(e, out, *(const char *const *)field);
+        } else if (m->kind == VIT_FLAG) {
+            *out++ = *(const bool *)field ? 1 : 0;
+        } else {
+            vitp_record_number_at(e, out, m->kind, field);
+            out += 8;
+        }
     }
     return out;
 }
@@ -16154,6 +16161,7 @@ struct vit_client {
     bool          unsaved;    /* what the user decided is not what the file says */
     bool          later;      /* a file that may refuse could not be read */
     bool          alone;      /* no pool of a killed process is left */
+    bool          quiet;      /* nothing was queued, and nothing waited, when it rested last */
     bool          waits;      /* how long the server told us to wait is in a file */
     bool          crashed;    /* the run before this one, as far as runs that were found tell */
     int64_t       crashed_s;  /* when that run began; 0: none was found */
@@ -16163,7 +16171,6 @@ struct vit_client {
     uint64_t      save_ns;    /* the spool could not be written: not before this time again */
     uint64_t      reported_accepted, reported_dropped, reported_full; /* by telemetry.report */
     uint64_t      report_ns;    /* not before this time again */
-    bool          quiet;        /* nothing was queued, and nothing waited, when it rested last */
     vitp_settings said;         /* unsaved: by the file when ours could not be saved */
     intptr_t      hold;         /* of vitp_os_hold_folder */
     uint32_t      holds;        /* nested */

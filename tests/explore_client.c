@@ -45,6 +45,7 @@ static bool look_at_cas(uint32_t *p, uint32_t *expected, uint32_t v, const char 
      D d      vit_destroy with time, and without; again as long as it says no
      w        wait until the other host threads are over
      t        let flush_ms pass
+     s        let it pass twice: what was recorded is delivered by then, whatever the consumer did
    After them, whatever is left of the client is destroyed by thread 0. */
 typedef enum server {
     TAKES,   /* 201, always */
@@ -82,6 +83,8 @@ static const scenario scenarios[] = {
     { "refuse, grant while it hangs", { "a0wd", "NG" }, true, HANGS, { 0, 0, 0 } },
     { "purge under way", { "afbwD", "x" }, true, TAKES, { 0, 0, 0 } },
     { "a new identity under way", { "afbwD", "i" }, true, TAKES, { 0, 0, 0 } },
+    { "quiet, then a record", { "tas" }, true, TAKES, { 1, 0, 0 } },
+    { "asleep, then a record", { "tttasbs" }, true, TAKES, { 1, 0, 0 } },
     { "pump, record, refuse", { "atpppwd", "bN" }, false, TAKES, { 2, 1, 0 } },
     { "two pump", { "atpppwd", "bpp" }, false, TAKES, { 2, 0, 0 } },
     { "pump and flush", { "atpwd", "bf" }, false, TAKES, { 2, 0, 0 } },
@@ -418,6 +421,15 @@ X_OURS static void check_flushed(uint32_t self, uint32_t ms)
         x_fail("vit_flush is false");
 }
 
+X_OURS static void check_sent(void)
+{
+    uint32_t i;
+    wait_for_time(2u * VITP_CLIENT_FLUSH_MS * (uint64_t)VITP_MS);
+    for (i = 0; i < EVENTS; i++)
+        if (now.events[i].accepted && !now.events[i].delivered)
+            x_fail("event %c waits, and the consumer sleeps", name_of(&now.events[i]));
+}
+
 X_OURS static void call(uint32_t self, char what)
 {
     now.doing[self] = strchr("fDd", what) ? what : 0;
@@ -427,6 +439,7 @@ X_OURS static void call(uint32_t self, char what)
     else if (what == 'p') x_learn(vit_pump(now.client));
     else if (what == 'D' || what == 'd') destroy(what == 'D' ? 1000u : 0u);
     else if (what == 't') wait_for_time(VITP_CLIENT_FLUSH_MS * (uint64_t)VITP_MS);
+    else if (what == 's') check_sent();
     else if (what == 'w') x_wait(are_others_over);
     else abort();
     now.doing[self] = 0;

@@ -6,7 +6,7 @@
 #   DEPTH, STALE, TRACE   see explore_client.c
 #   HEADER                another header than vitelemetry.h
 set -u
-D=build/explore
+D=build/explore_protocols
 CC=${CC:-cc}
 H=${HEADER:-vitelemetry.h}
 passed=0 failed=0 runs=0 scenarios=0
@@ -83,6 +83,8 @@ plant 'a wake-up is lost by the sleeper' 2 client '0' "$(change vitp_os_wake_wai
 plant 'woken before the flag is set' 2 client '0' "$(within vitp_os_wake_set '/__atomic_exchange_n/d
 s/^ *(void)VITP_OS(syscall).*/&\
     (void)__atomic_exchange_n(\&w->set, 1u, 0);/')"
+plant 'asleep without a second look' 2 client '20 21' "$(change vitp_worker_lie_down 'vitp_worker_is_idle(t)' 'true')"
+plant 'the first event wakes nobody' 2 client '20 21' "$(change vitp_record_wake 'sleep == VITP_SLEEP_DEEP' 'false')"
 plant 'the end wakes nobody' 1 client '1 2' "$(drop vitp_client_stop 'vitp_os_wake_set')"
 plant 'the end is not looked at' 2 client '1 2' "$(change vitp_worker_rest 'going = !t->stopping' 'going = true')"
 

@@ -12,6 +12,7 @@
    With -DEXPLORE_HEADER='"..."' and -DEXPLORE_BUG='"..."' a changed copy of the header is explored
    until the bug is found: tests/explore.sh plants them. */
 
+#define _GNU_SOURCE /* before the system headers that the explorer needs */
 #include "explore.h"
 
 static uint32_t  probes; /* slots in which a thread may be: 1 or 2 */

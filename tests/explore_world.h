@@ -349,7 +349,7 @@ X_OURS static long w_futex(uint32_t *word, int what, uint32_t value, const long 
     w_point();
     if (x.running && x.access_fn) x.access_fn(word);
     w_event(&w_futex_hash, true);
-    if (what == FUTEX_WAKE_PRIVATE) {
+    if ((what & FUTEX_CMD_MASK) == FUTEX_WAKE) {
         for (t = 0; t < x.threads && woken < value; t++)
             if (w.waiting[t].kind == W_FUTEX && w.waiting[t].on == word && !w.waiting[t].turn)
                 w.waiting[t].turn = 1, woken++;

@@ -25,8 +25,9 @@ analyze() { # section, or section:windows
     } >"$out.c"
     $gcc -std=c99 -O0 -fkeep-static-functions -fanalyzer -Wanalyzer-too-complex -c "$out.c" -o "$out.o" >"$out.log" 2>&1
     ended=$?
-    # the other sections' functions are declared only
-    found=$(grep -E ': (warning|error): ' "$out.log" | grep -vE 'used but never defined|-Wanalyzer-too-complex')
+    # the other sections' functions are declared only; of the host's event, whose numbers are copied, it
+    # knows nothing
+    found=$(grep -E ': (warning|error): ' "$out.log" | grep -vE 'used but never defined|-Wanalyzer-too-complex|uninitialized value .\*\(long unsigned int \*\)&number')
     [ $ended = 0 ] || found="${found:-gcc ended with $ended}"
     printf '%s' "$found" >"$out.found"
 }
@@ -85,8 +86,7 @@ none "no thread-local storage, no mutable static objects" \
 
 # a newcomer looks for a program that uses it; the two that call everything for a disabled build show
 # nothing
-ls examples/*.c* examples/*/*.c tests/*.c tests/*.cpp tests/*.h bench/*.c* 2>/dev/null | grep -vxE 'tests/(disabled|one)\.c' |
-    xargs cat 2>/dev/null | tr -c 'A-Za-z0-9_' '\n' | sort -u >$D/words
+find examples tests bench -name '*.[ch]*' ! -path tests/disabled.c ! -path tests/one.c -exec cat {} + | tr -c 'A-Za-z0-9_' '\n' | sort -u >$D/words
 none "each public function is used in an example or a test" "$({ sed -n 's/^VIT_API [^(]*[ *]\(vit_[a-z0-9_]*[a-z0-9]\)(.*/\1/p' $H
     sed -n '/^namespace vit/,/^} .. namespace/s/^static inline [a-z]* \([a-z_]*[a-z]\)(.*/\1/p; s/^class \([a-z_]*\)$/\1/p' $H
 } | sort -u | tee $D/public | comm -23 - $D/words)"
@@ -126,7 +126,7 @@ if [ "${1:-}" = tools ]; then
     none "clang-tidy" "$found"
     cppcheck --quiet --enable=warning,performance,portability --std=c99 --inline-suppr --error-exitcode=2 \
         --suppress=missingIncludeSystem -DVITELEMETRY_IMPLEMENTATION -D__linux__ \
-        -DCLOCK_MONOTONIC=1 -DO_NOFOLLOW=1 -DMAP_ANONYMOUS=1 $D/tidy.c >$D/cppcheck.log 2>&1
+        -DCLOCK_MONOTONIC=1 -DO_NOFOLLOW=1 -DMAP_ANONYMOUS=1 -DFALLOC_FL_KEEP_SIZE=1 $D/tidy.c >$D/cppcheck.log 2>&1
     check "cppcheck" $? "$(cat $D/cppcheck.log)"
     if gcc -fanalyzer -x c -c /dev/null -o $D/nothing.o 2>/dev/null; then
         rm -f $D/analyzer-*

@@ -474,7 +474,8 @@ static void test_many_rates(void **state)
 #define REFUSED_THREADS 40u /* more than there are tallies */
 
 static vit_client           *refused_client;
-static volatile sig_atomic_t refused_in_handler, refused_done;
+static volatile sig_atomic_t refused_in_handler;
+static uint32_t              refused_done;
 
 static void on_signal(int number)
 {
@@ -484,7 +485,7 @@ static void on_signal(int number)
 
 static void *signal_often(void *thread)
 {
-    while (!refused_done) pthread_kill(*(pthread_t *)thread, SIGUSR1);
+    while (!VITP_ATOMIC_LOAD(&refused_done)) pthread_kill(*(pthread_t *)thread, SIGUSR1);
     return NULL;
 }
 
@@ -512,11 +513,12 @@ static void test_refused_by_many(void **state)
 
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
-    refused_in_handler = refused_done = 0;
+    refused_in_handler = 0;
+    refused_done = 0;
     assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
     assert_int_equal(pthread_create(&threads[0], NULL, signal_often, &self), 0);
     for (i = 0; i < 4 || refused_in_handler < 1000; i++, all += REFUSED_EACH) refuse_many(NULL);
-    refused_done = 1;
+    VITP_ATOMIC_STORE(&refused_done, 1u);
     assert_int_equal(pthread_join(threads[0], NULL), 0);
     assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
     all += (uint64_t)refused_in_handler;
