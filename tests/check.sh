@@ -2,7 +2,8 @@
 # What CI runs: `make test`, every compiler and standard, the sanitizers, the explorers, the fuzz targets,
 # failing calls, programs that are killed and that crash, the queue under load, other machines by
 # emulation, Windows by wine, protections taken out, lint. Counts add up.
-# After `make test` two lanes share the steps, each taking the next. ONLY=NAME: steps that begin so.
+# After `make test` three lanes share the steps, each taking the next: many of them wait for most of their
+# time. ONLY=NAME: steps that begin so.
 set -u
 MAKE="${MAKE:-make} --no-print-directory"
 D=build/check
@@ -13,7 +14,7 @@ step() { # name, command: its last line `N passed, N failed` is kept for the sum
     name=$1 log=$D/$(echo "$1" | tr -c 'A-Za-z0-9\n' _) start=$(date +%s)
     shift
     case $name in "${ONLY:-}"*) ;; *) return ;; esac
-    mkdir "$log.taken" 2>/dev/null || return # the other lane has it
+    mkdir "$log.taken" 2>/dev/null || return # another lane has it
     "$@" >"$log.log" 2>&1
     status=$?
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log.log" | tail -1)
@@ -21,7 +22,7 @@ step() { # name, command: its last line `N passed, N failed` is kept for the sum
     [ -n "$line" ] || p=0 f=0
     [ $status != 0 ] && [ "$f" = 0 ] && f=1
     echo "$p $f" >"$log.count"
-    { # in one piece, as two lanes write
+    { # in one piece, as other lanes write, too
         echo "== $name: $(($(date +%s) - start)) s"
         if [ "$f" = 0 ]; then
             grep -vE '^(ok|cc|gcc|clang|c\+\+|make|installing|skip)|^ ' "$log.log" | tail -40
@@ -62,6 +63,7 @@ steps() {
 
 begin=$(date +%s)
 step 'make test' $MAKE -j2 test
+steps &
 steps &
 steps
 wait
