@@ -37,6 +37,8 @@ WHAT IT DOES
     I/O. One consumer (a thread of the client's own, or your loop by vit_pump) turns records into
     JSON and hands them to the transport. A record leaves the queue only when the server has
     taken it (2xx) or refuses it for good, or when the user refuses or forgets it.
+    The thread sleeps while nothing is queued and nothing waits, until the next event or call, and
+    is up for a moment every five minutes.
 
     With consent the queue lies in a file in memory (Linux: $XDG_RUNTIME_DIR or /dev/shm; Windows:
     the data folder) that outlives the process. What a killed process had accepted is taken over by
