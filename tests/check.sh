@@ -33,13 +33,17 @@ step() { # name, command: its last line `N passed, N failed` is kept for the sum
     cat "$log.out"
 }
 
-# Those that take longest first.
+group() { mkdir "$D/$1.group" 2>/dev/null; } # its steps are one lane's, one after the other
+
+# Those that take longest first. The sanitizers run the same tests, which write the same files.
 steps() {
-    step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
-    step 'ThreadSanitizer' $MAKE tsan
-    step 'MemorySanitizer' $MAKE msan
+    if group sanitizers; then
+        step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
+        step 'ThreadSanitizer' $MAKE tsan
+        step 'MemorySanitizer' $MAKE msan
+        step 'sanitizers find what is planted' env QUICK=1 $MAKE sanitizers-planted
+    fi
     step 'explorer of the protocols' sh tests/explore_protocols.sh
-    step 'sanitizers find what is planted' env QUICK=1 $MAKE sanitizers-planted
     step 'Windows' env QUICK=1 $MAKE windows
     step 'compilers, standards, switches and machines' env QUICK=1 $MAKE matrix
     step 'explorer of the queue' sh tests/explore.sh
