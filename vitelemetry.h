@@ -38,7 +38,7 @@ WHAT IT DOES
     JSON and hands them to the transport. A record leaves the queue only when the server has
     taken it (2xx) or refuses it for good, or when the user refuses or forgets it.
     The thread sleeps while nothing is queued and nothing waits, until the next event or call, and
-    is up for a moment every five minutes.
+    is up for a moment every five minutes, with options.crash_handler every seven seconds.
 
     With consent the queue lies in a file in memory (Linux: $XDG_RUNTIME_DIR or /dev/shm; Windows:
     the data folder) that outlives the process. What a killed process had accepted is taken over by
@@ -18276,6 +18276,15 @@ static uint32_t vitp_worker_lie_down(vit_client *t, uint32_t sleep)
     return sleep;
 }
 
+/* How long it sleeps where nothing happens. That a crash was survived is known by its being seen
+   alive. */
+static uint32_t vitp_worker_nap_ms(const vit_client *t)
+{
+    uint64_t survived_ms = VITP_CRASH_SURVIVED_NS / 2u / VITP_MS;
+    return t->own.ledger->run.handler && survived_ms < VITP_LIFE_MS ? (uint32_t)survived_ms
+                                                                    : VITP_LIFE_MS;
+}
+
 /* Sleeps until there may be something to do. False: the client is being destroyed. A queue that
    fills up wakes it, unless that would be of no use; when nothing came for a flush interval, the
    next event does. */
@@ -18298,7 +18307,8 @@ static bool vitp_worker_rest(vit_client *t)
     }
     vitp_worker_leave(t);
     if (!going) return false;
-    if (!again) vitp_os_wake_wait(&t->recorder.wake, sleep == VITP_SLEEP_DEEP ? VITP_LIFE_MS : ms);
+    if (sleep == VITP_SLEEP_DEEP) ms = vitp_worker_nap_ms(t);
+    if (!again) vitp_os_wake_wait(&t->recorder.wake, ms);
     VITP_ATOMIC_STORE(&t->recorder.ledger->sleep, (uint32_t)VITP_SLEEP_NONE);
     return true;
 }
