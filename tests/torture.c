@@ -519,8 +519,10 @@ static bool torture_test(const struct CMUnitTest *test, const char *folder)
     return failures == 0;
 }
 
-/* Tests that look into the memory of the whole machine, which torture.h refuses. */
-static const char *const elsewhere[] = { "test_shm", "test_too_many" };
+/* Tests that look into the memory of the whole machine, which torture.h refuses, and that wait for
+   as long as it takes for what a failing call prevents. */
+static const char *const elsewhere[] = { "test_shm", "test_too_many", "test_idle",
+                                         "test_idle_repeats", "test_idle_child" };
 
 static bool is_wanted(const char *name)
 {
