@@ -200,7 +200,7 @@ YOUR OWN EVENTS
 
 WHEN SOMETHING IS WRONG
     VITELEMETRY_DEBUG=1 in the environment of a program that is built without NDEBUG: each request
-    is written to stderr and goes nowhere, and nothing on the disk is read or written.
+    is written to stderr and goes nowhere, and the data folder is left alone.
     The compiler or the linker says      and that is
     undefined reference to vit_create    no file of the program defines VITELEMETRY_IMPLEMENTATION
     multiple definition of vit_two_...   two of them do
@@ -4475,9 +4475,10 @@ static VITP_INLINE bool vitp_text_are_key(uint64_t w, uint64_t fold)
     return ((letter | digit) & high) == high;
 }
 
+/* All of it, and as much as a name may be. */
 static bool vitp_text_is_of(const char *text, size_t size, uint64_t fold)
 {
-    uint64_t w = VITP_TEXT_EACH('a');
+    uint64_t w = VITP_TEXT_EACH('a'); /* stands in where there are fewer than eight */
     size_t   i;
     if (size == 0 || size > VITP_NAME_MAX) return false;
     if (size < 8) {
@@ -4492,6 +4493,7 @@ static bool vitp_text_is_of(const char *text, size_t size, uint64_t fold)
     return vitp_text_are_key(w, fold);
 }
 
+/* An event's name: [A-Za-z0-9_.]{1,64}. */
 static bool vitp_text_is_name(const char *text, size_t size)
 {
     return vitp_text_is_of(text, size, VITP_TEXT_EACH(0x20u));
@@ -4524,19 +4526,21 @@ static bool vitp_text_is_printable(const char *text, size_t most)
     return size <= most;
 }
 
+/* clang-format off */
 #define VITP_TEXT_HEX_ROW(h) \
     h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
 
-/* Two digits for a byte. */
+/* Two digits for each byte. */
+static const char vitp_text_hex_pairs[] =
+    VITP_TEXT_HEX_ROW("0") VITP_TEXT_HEX_ROW("1") VITP_TEXT_HEX_ROW("2") VITP_TEXT_HEX_ROW("3")
+    VITP_TEXT_HEX_ROW("4") VITP_TEXT_HEX_ROW("5") VITP_TEXT_HEX_ROW("6") VITP_TEXT_HEX_ROW("7")
+    VITP_TEXT_HEX_ROW("8") VITP_TEXT_HEX_ROW("9") VITP_TEXT_HEX_ROW("a") VITP_TEXT_HEX_ROW("b")
+    VITP_TEXT_HEX_ROW("c") VITP_TEXT_HEX_ROW("d") VITP_TEXT_HEX_ROW("e") VITP_TEXT_HEX_ROW("f");
+/* clang-format on */
+
 static VITP_INLINE void vitp_text_hex_byte(char *out, unsigned char byte)
 {
-    static const char digits[] =
-        VITP_TEXT_HEX_ROW("0") VITP_TEXT_HEX_ROW("1") VITP_TEXT_HEX_ROW("2") VITP_TEXT_HEX_ROW("3")
-            VITP_TEXT_HEX_ROW("4") VITP_TEXT_HEX_ROW("5") VITP_TEXT_HEX_ROW("6")
-                VITP_TEXT_HEX_ROW("7") VITP_TEXT_HEX_ROW("8") VITP_TEXT_HEX_ROW("9")
-                    VITP_TEXT_HEX_ROW("a") VITP_TEXT_HEX_ROW("b") VITP_TEXT_HEX_ROW("c")
-                        VITP_TEXT_HEX_ROW("d") VITP_TEXT_HEX_ROW("e") VITP_TEXT_HEX_ROW("f");
-    memcpy(out, digits + (size_t)2 * byte, 2);
+    memcpy(out, vitp_text_hex_pairs + (size_t)2 * byte, 2);
 }
 
 static void vitp_text_hex(char *out, const unsigned char *bytes, size_t count)
@@ -4546,6 +4550,7 @@ static void vitp_text_hex(char *out, const unsigned char *bytes, size_t count)
     out[2 * count] = 0;
 }
 
+/* The 36 characters of a UUID (RFC 9562, 4). */
 static void vitp_text_uuid(char out[37], const unsigned char id[16])
 {
     static const unsigned char places[16] = { 0,  2,  4,  6,  9,  11, 14, 16,
@@ -4820,7 +4825,7 @@ static void vitp_sha256_by_instructions(uint32_t state[8], const unsigned char *
 static void vitp_sha256_blocks(uint32_t state[8], const unsigned char *data, size_t blocks)
 {
 #if defined(VITP_OS_SHA256_X86) || defined(VITP_OS_SHA256_ARM)
-    static uint32_t way; /* 0: not asked yet, 1: portable, 2: by instructions */
+    static uint32_t way; /* of this machine; 0: not asked yet, 1: portable, 2: by instructions */
     uint32_t        known = VITP_ATOMIC_LOAD(&way);
     if (VITP_UNLIKELY(known == 0)) {
         known = VITP_OS_HAS_SHA256() ? 2u : 1u;
@@ -12031,7 +12036,8 @@ static VITP_INLINE bool vitp_record_quickly(vitp_recorder *r, const vit_schema *
     bound = VITP_ATOMIC_LOAD_ACQUIRE(&type->plain);
     turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn);
     verdict = VITP_ATOMIC_LOAD(&type->verdict);
-    if (VITP_UNLIKELY(!bound || (verdict >> 12) != (turn & VITP_VERDICT_TURN_MASK))) return false;
+    if (VITP_UNLIKELY(!bound || VITP_VERDICT_TURN(verdict) != (turn & VITP_VERDICT_TURN_MASK)))
+        return false;
     if ((verdict & VITP_VERDICT_CHOICE) != VITP_VERDICT_ALWAYS) {
         if (verdict & VITP_VERDICT_KEEP || r->sampling == VIT_SAMPLE_FLOW) return false;
         *status = vitp_record_pass(r, VIT_SAMPLED_OUT);
@@ -12039,7 +12045,7 @@ static VITP_INLINE bool vitp_record_quickly(vitp_recorder *r, const vit_schema *
     }
     head = vitp_queue_try(r->queue, bound, &slot);
     if (VITP_UNLIKELY(!head)) return false;
-    e.recorder = r;
+    e.recorder = r; /* labels and numbers need no more of it */
     e.op = op;
     e.cut = e.closed = false;
     if (!op && schema->flags & VIT_ROW_CORRELATED) vitp_id_next(r->ids, own_id);
@@ -12924,28 +12930,24 @@ static void vitp_wire_envelope(vitp_event_writer *w)
     VITP_JSON_LITERAL(w->json, ",\"metadata\":{");
 }
 
-/* Whether the event's type may have a stencil: one of this process, whose memory nobody else
-   writes. */
-static bool vitp_wire_is_cut(const vitp_event_writer *w)
+/* The place for the stencil of the event's type, with it or another's. NULL: it has none, as it is
+   not this process's own, or not declared. */
+static vitp_stencil *vitp_wire_stencil_place(const vitp_event_writer *w)
 {
-    return w->job->shape == VITP_SHAPE_JSON && w->job->ledger == w->wire->recorder->ledger &&
-           w->head.type < VITP_TYPES_MAX && !(w->head.flags & VITP_RECORD_NAMED) && !w->whole;
-}
-
-static vitp_stencil *vitp_wire_stencil_of(const vitp_event_writer *w)
-{
+    if (w->job->shape != VITP_SHAPE_JSON || w->job->ledger != w->wire->recorder->ledger ||
+        w->head.type >= VITP_TYPES_MAX || (w->head.flags & VITP_RECORD_NAMED) || w->whole)
+        return NULL;
     return &w->wire->stencils[w->head.type & (VITP_STENCILS - 1u)];
 }
 
 /* Cuts the stencil of the event's type. schema: of which nothing was read yet. False: it has too
-   many members, or something is wrong with it. */
-static bool vitp_wire_cut(vitp_event_writer *w, vitp_schema_reader schema)
+   many members or too long keys, or something is wrong with it. */
+static bool vitp_wire_cut(vitp_event_writer *w, vitp_stencil *s, vitp_schema_reader schema)
 {
-    vitp_stencil *s = vitp_wire_stencil_of(w);
-    vitp_json     text = { NULL, 0, sizeof s->text, false }, *json = w->json;
-    const char   *key;
-    uint32_t      size;
-    vit_kind      kind;
+    vitp_json   text = { NULL, 0, sizeof s->text, false }, *json = w->json;
+    const char *key;
+    uint32_t    size;
+    vit_kind    kind;
     if (schema.left > VITP_STENCIL_MEMBERS) return false;
     memset(s, 0, sizeof *s);
     text.data = s->text;
@@ -13117,19 +13119,19 @@ static vitp_wire_result vitp_wire_begin(vitp_event_writer *w, vitp_schema_reader
 {
     const unsigned char *p = vitp_wire_take(w, sizeof w->head);
     vitp_ledger         *ledger = w->job->ledger;
+    vitp_stencil        *place;
     if (!p) return VITP_WIRE_CORRUPT;
     memcpy(&w->head, p, sizeof w->head);
     if (w->head.time_ns == 0) return VITP_WIRE_CORRUPT; /* memory that was lost */
     if (ledger && w->head.identity != (uint16_t)VITP_ATOMIC_LOAD(&ledger->identity))
         return VITP_WIRE_STALE;
     w->whole = !ledger || (w->head.flags & VITP_RECORD_WHOLE);
-    if (vitp_wire_is_cut(w) && vitp_wire_stencil_of(w)->type == w->head.type + 1u)
-        w->stencil = vitp_wire_stencil_of(w);
+    place = vitp_wire_stencil_place(w);
+    if (place && place->type == w->head.type + 1u) w->stencil = place;
     else if (!vitp_wire_name(w, schema)) return VITP_WIRE_CORRUPT;
     if (w->whole) vitp_wire_take_origin(w);
     else vitp_wire_find_origin(w);
-    if (!w->stencil && vitp_wire_is_cut(w) && vitp_wire_cut(w, *schema))
-        w->stencil = vitp_wire_stencil_of(w);
+    if (place && !w->stencil && vitp_wire_cut(w, place, *schema)) w->stencil = place;
     return w->corrupt ? VITP_WIRE_CORRUPT : VITP_WIRE_WRITTEN;
 }
 
