@@ -2284,6 +2284,57 @@ static void test_correlation_ids(void **state)
     end(t);
 }
 
+/* ---- what events of a type have in common is put together once ------------------------------- */
+
+/* Under a new identity the second event of a type does not leave with the first one's hwid. */
+static void test_same_type_new_identity(void **state)
+{
+    vit_client         *t = client();
+    vit_feature_toggled event;
+    char                first[64], second[64];
+    (void)state;
+    memset(&event, 0, sizeof event);
+    event.feature_name = "dark_mode";
+    assert_int_equal(vit_track_feature_toggled(t, &event), VIT_OK);
+    memcpy(first, line_of(t), sizeof first); /* {"hwid":" and its 36 characters are in it */
+    assert_int_equal(vit_track_feature_toggled(t, &event), VIT_OK);
+    memcpy(second, line_of(t), sizeof second);
+    assert_memory_equal(first, second, 9 + 36);
+    vit_reset_identity(t);
+    assert_int_equal(vit_track_feature_toggled(t, &event), VIT_OK);
+    memcpy(second, line_of(t), sizeof second);
+    assert_memory_equal(second, "{\"hwid\":\"", 9);
+    assert_memory_not_equal(first + 9, second + 9, 36);
+    end(t);
+}
+
+#define APP_OWN_CONTEXT(X) X(VIT_LABEL, session_id) X(VIT_INT, n)
+VIT_EVENT_DECLARE(own_context, APP_OWN_CONTEXT);
+VIT_EVENT_DEFINE(own_context, "own.context", 1.0, APP_OWN_CONTEXT)
+
+/* A member of the context that the event has itself stands once, with the event's value; where the
+   event leaves it out, the context's is there. The first event and the second. */
+static void test_same_type_own_context(void **state)
+{
+    vit_client     *t = client();
+    vit_own_context event;
+    unsigned        i;
+    (void)state;
+    vit_session_begin(t, "of-the-session", "test");
+    vit_purge(t);
+    memset(&event, 0, sizeof event);
+    for (i = 0; i < 4; i++) {
+        const char *line;
+        event.session_id = i % 2 == 0 ? "of-the-event" : NULL;
+        assert_int_equal(vit_track_own_context(t, &event), VIT_OK);
+        line = line_of(t);
+        assert_int_equal(count_of(line, "session_id"), 1);
+        assert_json(line, "metadata/session_id",
+                    i % 2 == 0 ? "\"of-the-event\"" : "\"of-the-session\"");
+    }
+    end(t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -2345,6 +2396,8 @@ int main(void)
         cmocka_unit_test(test_op),
         cmocka_unit_test(test_long_context_texts),
         cmocka_unit_test(test_correlation_ids),
+        cmocka_unit_test(test_same_type_new_identity),
+        cmocka_unit_test(test_same_type_own_context),
     };
     environment_clear();
     return cmocka_run_group_tests_name("events", tests, NULL, NULL);
