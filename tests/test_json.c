@@ -274,6 +274,37 @@ static void test_all_bytes(void **state)
     }
 }
 
+/* Each byte at each place of a text that is looked at by eight bytes, as when it stands alone. */
+static void test_each_byte_at_each_place(void **state)
+{
+    char      text[24], whole[256], alone[16], want[256];
+    vitp_json j;
+    size_t    at, used;
+    unsigned  c;
+    (void)state;
+    for (c = 0; c < 256; c++)
+        for (at = 0; at < sizeof text; at++) {
+            memset(text, 'a', sizeof text);
+            text[at] = (char)(unsigned char)c;
+            memset(&j, 0, sizeof j);
+            j.data = alone;
+            j.capacity = sizeof alone;
+            vitp_json_string(&j, text + at, 1);
+            assert_false(j.full);
+            used = j.size - 2; /* without its quotes */
+            memset(want, 'a', sizeof want);
+            want[0] = '"';
+            memcpy(want + 1 + at, alone + 1, used);
+            want[sizeof text + used] = '"';
+            memset(&j, 0, sizeof j);
+            j.data = whole;
+            j.capacity = sizeof whole;
+            vitp_json_string(&j, text, sizeof text);
+            assert_int_equal(j.size, sizeof text + used + 1);
+            assert_memory_equal(whole, want, j.size);
+        }
+}
+
 static void test_random_strings(void **state)
 {
     static const unsigned char edges[] = {
@@ -614,7 +645,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reader),         cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_utf8),           cmocka_unit_test(test_utf8_size),
-        cmocka_unit_test(test_all_bytes),      cmocka_unit_test(test_random_strings),
+        cmocka_unit_test(test_all_bytes),      cmocka_unit_test(test_each_byte_at_each_place),
+        cmocka_unit_test(test_random_strings),
         cmocka_unit_test(test_int),            cmocka_unit_test(test_real),
         cmocka_unit_test(test_real_random),    cmocka_unit_test(test_real_powers_of_two),
         cmocka_unit_test(test_real_locale),    cmocka_unit_test(test_capacities),
