@@ -8,42 +8,12 @@
 # writes is in build/dashboard/; the next time the page shows the events of before, too.
 
 set -u
+script=dashboard
 folder=build/dashboard
-collector='' inspector='' pause=''
+. examples/programs.sh
 
-stop() {
-    for process in $pause $inspector $collector; do
-        kill "$process" 2>/dev/null && wait "$process" 2>/dev/null
-    done
-    pause='' inspector='' collector=''
-}
-
-fail() {
-    echo "dashboard: $*" >&2
-    exit 1
-}
-
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' HUP TERM
-
-for program in collector inspector; do
-    [ -x "build/examples/$program" ] || fail "build/examples/$program is not there: make dashboard"
-done
-mkdir -p "$folder/events" "$folder/state" || fail "cannot make $folder"
-rm -f "$folder/port"
-
-build/examples/collector --port "${PORT:-8080}" --port-file "$folder/port" --dir "$folder/events" &
-collector=$!
-tries=0
-until [ -s "$folder/port" ]; do
-    tries=$((tries + 1))
-    if [ $tries -gt 100 ] || ! kill -0 $collector 2>/dev/null; then
-        fail 'the collector did not start; another port by PORT=8081 make dashboard'
-    fi
-    sleep 0.1
-done
-url=http://127.0.0.1:$(cat "$folder/port")
+start_collector "${PORT:-8080}" '; another port by PORT=8081 make dashboard'
+url=http://127.0.0.1:$port
 printf '\n    open %s/ in a browser; Ctrl-C ends it\n\n' "$url"
 
 # A program does its work on one text after the other. In the background, so that a signal is
