@@ -199,8 +199,6 @@ YOUR OWN EVENTS
         vit_event_send(&e);
 
 WHEN SOMETHING IS WRONG
-    VITELEMETRY_DEBUG=1 in the environment of a program that is built without NDEBUG: each request
-    is written to stderr and goes nowhere, and the data folder is left alone.
     The compiler or the linker says      and that is
     undefined reference to vit_create    no file of the program defines VITELEMETRY_IMPLEMENTATION
     multiple definition of vit_two_...   two of them do
@@ -209,6 +207,9 @@ WHEN SOMETHING IS WRONG
 
     Nothing arrives: set options.logger, which says why and what to do, once an item; ask
     vit_get_consent, and look at vit_stats. A vit_client that is NULL was refused by vit_create.
+    To see what would be sent, set VITELEMETRY_DEBUG=1 in the environment of a program that is built
+    without NDEBUG: each request is written to stderr and goes nowhere, and the data folder is left
+    alone.
 
 MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
