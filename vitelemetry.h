@@ -9161,20 +9161,28 @@ static const char vitp_json_pairs[] = "00010203040506070809101112131415161718192
                                       "50515253545556575859606162636465666768697071727374"
                                       "75767778798081828384858687888990919293949596979899";
 
+/* The digits of a number, at most VITP_JSON_DIGITS of them with the sign. Returns their end. */
+#define VITP_JSON_DIGITS 20u
+static VITP_INLINE char *vitp_json_digits(char *out, int64_t value)
+{
+    uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value, more;
+    char    *end, *at;
+    if (value < 0) *out++ = '-';
+    end = out + 1;
+    for (more = rest / 10u; more > 0; more /= 10u) end++;
+    for (at = end; rest >= 100u; rest /= 100u) {
+        at -= 2;
+        memcpy(at, vitp_json_pairs + 2u * (rest % 100u), 2);
+    }
+    if (rest < 10u) at[-1] = (char)('0' + rest);
+    else memcpy(at - 2, vitp_json_pairs + 2u * rest, 2);
+    return end;
+}
+
 static void vitp_json_int(vitp_json *j, int64_t value)
 {
-    char     digits[22]; /* a sign, 20 digits, and a zero too many */
-    size_t   at = sizeof digits;
-    uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value;
-    for (; rest >= 100u; rest /= 100u) {
-        at -= 2;
-        memcpy(digits + at, vitp_json_pairs + 2u * (rest % 100u), 2);
-    }
-    at -= 2; /* of which the first may be a zero too many */
-    memcpy(digits + at, vitp_json_pairs + 2u * rest, 2);
-    if (rest < 10u) at++;
-    if (value < 0) digits[--at] = '-';
-    vitp_json_raw(j, digits + at, sizeof digits - at);
+    char digits[VITP_JSON_DIGITS];
+    vitp_json_raw(j, digits, (size_t)(vitp_json_digits(digits, value) - digits));
 }
 
 static bool vitp_json_reads_back(const char *text, double value)
@@ -12415,24 +12423,35 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
    lock.
    ============================================================================================ */
 
+#define VITP_WIRE_POURED 16u /* bytes that are copied at a time, behind the end as well */
+
 typedef struct vitp_label {
     uint8_t size, plain; /* plain: as JSON it is itself */
     char    text[VITP_LABEL_MAX];
 } vitp_label;
 
 /* What is the same in the JSON of all events of a type of this client's own: what stands before the
-   members, and each key with what stands around it. Cut from the first event, and kept until the
-   identity changes. */
+   members, and each key with what stands around it, cut from the first event and kept until the
+   identity changes; and what stood behind the members of the last one that was written without
+   it, which is that of the next ones, too, if they have its context and rate. */
 #define VITP_STENCILS        16u /* power of two: types, by their number */
 #define VITP_STENCIL_MEMBERS 32u
 #define VITP_STENCIL_BYTES   1024u
+#define VITP_STENCIL_CLOSING 320u
+#define VITP_STENCIL_OTHER   128u /* separator, correlation_id, braces, and what is poured behind */
 typedef struct vitp_stencil {
     uint32_t type;           /* its number + 1; 0: none */
     uint32_t count, opening; /* members; bytes of text before them */
+    uint32_t most;           /* bytes of an event and of what is poured; 0: it is not of use */
+    bool     used;           /* or cut, since an event of another type wanted its place */
+    bool     closed;         /* by closing, for events of: */
+    uint8_t  seed_kind;
+    uint32_t context, closing_size;
+    double   rate;
     uint8_t  kinds[VITP_STENCIL_MEMBERS];
-    uint8_t  own[VITP_STENCIL_MEMBERS];  /* VITP_OWN_* */
     uint16_t ends[VITP_STENCIL_MEMBERS]; /* of each key, in text */
-    char     text[VITP_STENCIL_BYTES];
+    char     text[VITP_STENCIL_BYTES + VITP_WIRE_POURED];
+    char     closing[VITP_STENCIL_CLOSING + VITP_WIRE_POURED];
 } vitp_stencil;
 
 typedef struct vitp_wire {
@@ -12475,8 +12494,7 @@ typedef struct vitp_event_writer {
     const unsigned char *data;
     uint32_t             size, at;
     uint32_t             own; /* members of the context that the event has itself (VITP_OWN_*) */
-    const vitp_stencil  *stencil; /* while the members of its type are written */
-    uint32_t             key;     /* of it */
+    vitp_stencil        *stencil; /* of its type, to be closed; or NULL */
     bool                 first, corrupt, secret;
     bool                 whole; /* its origin is in the record */
     vitp_record_head     head;
@@ -12533,25 +12551,11 @@ static uint32_t vitp_wire_own(const char *name, uint32_t size)
     return memcmp(name, own, size) == 0 ? bit : 0;
 }
 
-/* The key that the stencil has; the first in an event is without its comma. */
-static void vitp_wire_stencil_key(vitp_event_writer *w)
-{
-    const vitp_stencil *s = w->stencil;
-    uint32_t            begin = (w->key ? s->ends[w->key - 1u] : s->opening) + (w->first ? 1u : 0u);
-    w->own |= s->own[w->key];
-    w->first = false;
-    vitp_json_raw(w->json, s->text + begin, s->ends[w->key] - begin);
-}
-
 /* What stands before a member's value. */
 static void vitp_wire_key(vitp_event_writer *w, vit_kind kind, const char *name, uint32_t size)
 {
     vitp_wire_shape shape = w->job->shape;
     uint32_t        later = w->first ? 0u : 1u;
-    if (w->stencil) {
-        vitp_wire_stencil_key(w);
-        return;
-    }
     w->own |= vitp_wire_own(name, size);
     if (shape == VITP_SHAPE_RECORD) {
         char head[2];
@@ -12638,14 +12642,17 @@ static uint32_t vitp_wire_made_up(vitp_event_writer *w, const char *name, uint32
 
 static vitp_label *vitp_wire_clean_slot(vitp_wire *wire, const char *text, size_t size)
 {
-    uint64_t hash = size, word;
+    uint64_t hash = size, word = 0;
     size_t   i;
-    for (i = 0; size - i >= 8; i += 8) {
+    for (i = 0; i + 8 < size; i += 8) {
         memcpy(&word, text + i, 8);
         hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
         hash ^= hash >> 32;
     }
-    for (; i < size; i++) hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x9E3779B97F4A7C15);
+    if (size >= 8) memcpy(&word, text + size - 8, 8); /* some of it again */
+    else
+        for (; i < size; i++) word = word << 8 | (unsigned char)text[i];
+    hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
     return &wire->clean[hash >> 40 & (VITP_LABEL_CACHE - 1u)];
 }
 
@@ -12779,7 +12786,7 @@ static void vitp_wire_number(vitp_event_writer *w, vit_kind kind, const char *na
 static void vitp_wire_member(vitp_event_writer *w, vit_kind kind, const char *name,
                              uint32_t name_size)
 {
-    if (!w->stencil && !w->secret && !vitp_text_is_key(name, name_size)) w->corrupt = true;
+    if (!w->secret && !vitp_text_is_key(name, name_size)) w->corrupt = true;
     switch (kind) {
     case VIT_LABEL:
     case VIT_FILE:
@@ -12809,17 +12816,6 @@ static void vitp_wire_declared(vitp_event_writer *w, vitp_schema_reader *schema)
         if (key) vitp_wire_member(w, kind, key, size);
     }
     if (!key || w->at != w->size) w->corrupt = true;
-}
-
-/* The same by the stencil of their type. */
-static void vitp_wire_by_stencil(vitp_event_writer *w)
-{
-    const vitp_stencil *s = w->stencil;
-    vitp_json_raw(w->json, s->text, s->opening);
-    for (w->key = 0; w->key < s->count && w->at < w->size; w->key++)
-        vitp_wire_member(w, (vit_kind)s->kinds[w->key], NULL, 0);
-    if (w->at != w->size) w->corrupt = true;
-    w->stencil = NULL;
 }
 
 /* A key as it leaves. Returns its size in out. The spool's are so already. */
@@ -12893,10 +12889,27 @@ static uint64_t vitp_wire_recorded_ns(const vitp_event_writer *w)
     return w->job->wall_ns > age_ns ? w->job->wall_ns - age_ns : 1u;
 }
 
+/* What stands in the JSON from mark on is how the stencil's next events end. */
+static void vitp_wire_close_stencil(const vitp_event_writer *w, size_t mark)
+{
+    vitp_stencil *s = w->stencil;
+    const char   *text = w->json->data + mark;
+    size_t        size = w->json->size - mark;
+    s->closed = !w->json->full && !w->corrupt && !w->secret && size <= VITP_STENCIL_CLOSING &&
+                (size == 0 || *text == ',');
+    if (!s->closed) return;
+    memcpy(s->closing, text, size);
+    s->closing_size = (uint32_t)size;
+    s->context = w->head.context;
+    s->rate = w->head.rate;
+    s->seed_kind = w->head.seed_kind;
+}
+
 /* Members that every event may have. */
 static void vitp_wire_common(vitp_event_writer *w)
 {
     uint64_t delay_s = vitp_wire_age_ns(w) / 1000000000u;
+    size_t   mark;
     char     id[37];
     if ((w->head.flags & VITP_RECORD_CORRELATED) && !(w->own & VITP_OWN_CORRELATION)) {
         vitp_text_uuid(id, w->head.correlation_id);
@@ -12904,8 +12917,10 @@ static void vitp_wire_common(vitp_event_writer *w)
         vitp_wire_value(w, id, 36, true);
         vitp_wire_end(w);
     }
+    mark = w->json->size;
     vitp_wire_context(w);
     vitp_wire_sampling(w);
+    if (w->stencil) vitp_wire_close_stencil(w, mark);
     if (delay_s > VITP_DELAY_MIN_S && w->job->shape == VITP_SHAPE_JSON) { /* OTLP has the time */
         vitp_wire_key(w, VIT_INT, "delay_s", 7);
         vitp_json_int(w->json, (int64_t)delay_s);
@@ -12931,26 +12946,19 @@ static void vitp_wire_envelope(vitp_event_writer *w)
     VITP_JSON_LITERAL(w->json, ",\"metadata\":{");
 }
 
-/* The place for the stencil of the event's type, with it or another's. NULL: it has none, as it is
-   not this process's own, or not declared. */
-static vitp_stencil *vitp_wire_stencil_place(const vitp_event_writer *w)
+/* Cuts the stencil of the event's type. schema: of which nothing was read yet. It is not of use
+   where the type has too many members, keys that are too long, members of the context, or others
+   than labels, hashes, numbers and identifiers. */
+static void vitp_wire_cut(vitp_event_writer *w, vitp_stencil *s, vitp_schema_reader schema)
 {
-    if (w->job->shape != VITP_SHAPE_JSON || w->job->ledger != w->wire->recorder->ledger ||
-        w->head.type >= VITP_TYPES_MAX || (w->head.flags & VITP_RECORD_NAMED) || w->whole)
-        return NULL;
-    return &w->wire->stencils[w->head.type & (VITP_STENCILS - 1u)];
-}
-
-/* Cuts the stencil of the event's type. schema: of which nothing was read yet. False: it has too
-   many members or too long keys, or something is wrong with it. */
-static bool vitp_wire_cut(vitp_event_writer *w, vitp_stencil *s, vitp_schema_reader schema)
-{
-    vitp_json   text = { NULL, 0, sizeof s->text, false }, *json = w->json;
+    vitp_json   text = { NULL, 0, VITP_STENCIL_BYTES, false }, *json = w->json;
     const char *key;
     uint32_t    size;
     vit_kind    kind;
-    if (schema.left > VITP_STENCIL_MEMBERS) return false;
     memset(s, 0, sizeof *s);
+    s->type = w->head.type + 1u;
+    s->used = true;
+    if (schema.left > VITP_STENCIL_MEMBERS) return;
     text.data = s->text;
     w->json = &text;
     vitp_wire_envelope(w);
@@ -12958,14 +12966,150 @@ static bool vitp_wire_cut(vitp_event_writer *w, vitp_stencil *s, vitp_schema_rea
     s->opening = (uint32_t)text.size;
     while (schema.left > 0) {
         key = vitp_schema_next(&schema, &kind, &size);
-        if (!key || !vitp_text_is_key(key, size)) return false;
+        if (!key || !vitp_text_is_key(key, size) || vitp_wire_own(key, size)) return;
+        if (kind == VIT_TEXT || kind == VIT_TRACE || kind == VIT_REAL) return;
         vitp_json_framed(&text, ",\"", 2, key, size, "\":", 2);
         s->kinds[s->count] = (uint8_t)kind;
-        s->own[s->count] = (uint8_t)vitp_wire_own(key, size);
         s->ends[s->count++] = (uint16_t)text.size;
     }
-    if (text.full) return false;
-    s->type = w->head.type + 1u;
+    if (!text.full)
+        s->most = (uint32_t)text.size + s->count * (VITP_LABEL_MAX + 2u) + VITP_STENCIL_CLOSING +
+                  VITP_STENCIL_OTHER;
+}
+
+/* The stencil of the event's type, or NULL: the event is not this process's own, or not declared,
+   or the place is another type's, which keeps it until it was not used between two that want it. */
+static vitp_stencil *vitp_wire_stencil(vitp_event_writer *w, vitp_schema_reader schema)
+{
+    vitp_stencil *s = &w->wire->stencils[w->head.type & (VITP_STENCILS - 1u)];
+    if (w->job->shape != VITP_SHAPE_JSON || w->job->ledger != w->wire->recorder->ledger ||
+        w->head.type >= VITP_TYPES_MAX || (w->head.flags & VITP_RECORD_NAMED) || w->whole)
+        return NULL;
+    if (s->type != w->head.type + 1u) {
+        if (!s->used) vitp_wire_cut(w, s, schema);
+        else s->used = false;
+    }
+    return s->type == w->head.type + 1u && s->most ? s : NULL;
+}
+
+/* ---- JSON: by the stencil ----------------------------------------------------------------- */
+
+/* Copies size bytes, and what is behind them up to a multiple of VITP_WIRE_POURED: there is that
+   much of both. Returns their end. */
+static VITP_INLINE char *vitp_wire_pour(char *out, const char *from, size_t size)
+{
+    size_t i;
+    for (i = 0; i < size; i += VITP_WIRE_POURED) memcpy(out + i, from + i, VITP_WIRE_POURED);
+    return out + size;
+}
+
+/* What an event of the type is if it may be written by the stencil as it is. */
+static bool vitp_wire_fits(const vitp_stencil *s, const vitp_record_head *head,
+                           const vitp_wire_job *job)
+{
+    const unsigned own = VITP_RECORD_CORRELATED;
+    return s->type == head->type + 1u && s->most && s->closed && !(head->flags & ~own) &&
+           s->context == head->context && s->seed_kind == head->seed_kind &&
+           memcmp(&s->rate, &head->rate, sizeof s->rate) == 0 && head->time_ns != 0 &&
+           head->identity == (uint16_t)VITP_ATOMIC_LOAD(&job->ledger->identity) &&
+           job->now_ns - head->time_ns < VITP_DELAY_MIN_S * UINT64_C(1000000000);
+}
+
+/* The value of a member, behind its key, which is poured if there is a value. Returns the end of
+   what was written, or NULL: something is wrong, or a label is not known to be clean. */
+static VITP_INLINE char *vitp_wire_pour_member(vitp_wire *wire, vit_kind kind, char *out,
+                                               const char *key, size_t key_size,
+                                               const unsigned char **at, const unsigned char *end)
+{
+    const unsigned char *p = *at;
+    const vitp_label    *slot;
+    uint16_t             size;
+    int64_t              integer;
+    switch (kind) {
+    case VIT_LABEL:
+    case VIT_FILE:
+        if (end - p < 2) return NULL;
+        memcpy(&size, p, 2);
+        *at = p += 2;
+        if (size == VITP_RECORD_ABSENT) return out;
+        if (size > end - p) return NULL;
+        slot = vitp_wire_clean_slot(wire, (const char *)p, size);
+        if (size > 0 && (slot->size != size || !slot->plain || memcmp(slot->text, p, size) != 0))
+            return NULL;
+        out = vitp_wire_pour(out, key, key_size);
+        *out++ = '"';
+        out = vitp_wire_pour(out, slot->text, size);
+        *out++ = '"';
+        *at = p + size;
+        return out;
+    case VIT_INT:
+    case VIT_MS:
+        if (end - p < 8) return NULL;
+        memcpy(&integer, p, 8);
+        *at = p + 8;
+        return vitp_json_digits(vitp_wire_pour(out, key, key_size), integer);
+    case VIT_FLAG:
+        if (end == p) return NULL;
+        *at = p + 1;
+        out = vitp_wire_pour(out, key, key_size);
+        memcpy(out, *p ? "true" : "fals", 4);
+        out[4] = 'e';
+        return out + (*p ? 4 : 5);
+    default: break;
+    }
+    size = kind == VIT_UUID ? 16 : 8;
+    if (end == p || (*p && end - p <= size)) return NULL;
+    *at = *p ? p + 1 + size : p + 1;
+    if (!*p) return out;
+    out = vitp_wire_pour(out, key, key_size);
+    *out++ = '"';
+    if (kind == VIT_UUID) vitp_text_uuid(out, p + 1), out += 36;
+    else vitp_text_hex(out, p + 1, kind == VIT_ROW ? 6 : 8), out += kind == VIT_ROW ? 12 : 16;
+    *out++ = '"';
+    return out;
+}
+
+/* As vitp_wire_event for an event that is as others of its type were. False: it is not, or json
+   is nearly full; nothing was done. */
+static bool vitp_wire_quickly(vitp_wire *wire, const vitp_wire_job *job, vitp_json *json,
+                              const char *separator, const unsigned char *data, uint32_t size)
+{
+    static const char    id_key[VITP_WIRE_POURED * 2u + 1u] = ",\"correlation_id\":\"";
+    const unsigned char *at = data + sizeof(vitp_record_head), *end = data + size;
+    vitp_record_head     head;
+    vitp_stencil        *s;
+    char                *out = json->data + json->size;
+    uint32_t             i, begin, comma = 1; /* 1: the next key is the first, and has none */
+    if (job->shape != VITP_SHAPE_JSON || job->ledger != wire->recorder->ledger ||
+        size < sizeof head)
+        return false;
+    memcpy(&head, data, sizeof head);
+    s = &wire->stencils[head.type & (VITP_STENCILS - 1u)];
+    if (!vitp_wire_fits(s, &head, job) || s->most > json->capacity - json->size) return false;
+    if (json->size > 0)
+        while (*separator) *out++ = *separator++;
+    out = vitp_wire_pour(out, s->text, s->opening);
+    for (i = 0, begin = s->opening; i < s->count && at < end; begin = s->ends[i++]) {
+        char *next =
+            vitp_wire_pour_member(wire, (vit_kind)s->kinds[i], out, s->text + begin + comma,
+                                  s->ends[i] - begin - comma, &at, end);
+        if (!next) return false;
+        if (next != out) comma = 0;
+        out = next;
+    }
+    if (at != end) return false;
+    if (head.flags & VITP_RECORD_CORRELATED) {
+        out = vitp_wire_pour(out, id_key + comma, 19u - comma);
+        vitp_text_uuid(out, head.correlation_id);
+        out[36] = '"';
+        out += 37;
+        comma = 0;
+    }
+    if (comma && s->closing_size > 0) return false;
+    out = vitp_wire_pour(out, s->closing, s->closing_size);
+    memcpy(out, "}}", 2);
+    json->size = (size_t)(out + 2 - json->data);
+    s->used = true;
     return true;
 }
 
@@ -13120,34 +13264,27 @@ static vitp_wire_result vitp_wire_begin(vitp_event_writer *w, vitp_schema_reader
 {
     const unsigned char *p = vitp_wire_take(w, sizeof w->head);
     vitp_ledger         *ledger = w->job->ledger;
-    vitp_stencil        *place;
     if (!p) return VITP_WIRE_CORRUPT;
     memcpy(&w->head, p, sizeof w->head);
     if (w->head.time_ns == 0) return VITP_WIRE_CORRUPT; /* memory that was lost */
     if (ledger && w->head.identity != (uint16_t)VITP_ATOMIC_LOAD(&ledger->identity))
         return VITP_WIRE_STALE;
     w->whole = !ledger || (w->head.flags & VITP_RECORD_WHOLE);
-    place = vitp_wire_stencil_place(w);
-    if (place && place->type == w->head.type + 1u) w->stencil = place;
-    else if (!vitp_wire_name(w, schema)) return VITP_WIRE_CORRUPT;
+    if (!vitp_wire_name(w, schema)) return VITP_WIRE_CORRUPT;
     if (w->whole) vitp_wire_take_origin(w);
     else vitp_wire_find_origin(w);
-    if (place && !w->stencil && vitp_wire_cut(w, place, *schema)) w->stencil = place;
+    w->stencil = vitp_wire_stencil(w, *schema);
     return w->corrupt ? VITP_WIRE_CORRUPT : VITP_WIRE_WRITTEN;
 }
 
 static void vitp_wire_write(vitp_event_writer *w, vitp_schema_reader *schema)
 {
     vitp_wire_shape shape = w->job->shape;
-    if (w->stencil) {
-        vitp_wire_by_stencil(w);
-    } else {
-        if (shape == VITP_SHAPE_JSON) vitp_wire_envelope(w);
-        else if (shape == VITP_SHAPE_OTLP) vitp_wire_log_record(w);
-        else vitp_wire_origin(w);
-        if (w->head.type == VITP_RECORD_ADHOC) vitp_wire_adhoc(w);
-        else vitp_wire_declared(w, schema);
-    }
+    if (shape == VITP_SHAPE_JSON) vitp_wire_envelope(w);
+    else if (shape == VITP_SHAPE_OTLP) vitp_wire_log_record(w);
+    else vitp_wire_origin(w);
+    if (w->head.type == VITP_RECORD_ADHOC) vitp_wire_adhoc(w);
+    else vitp_wire_declared(w, schema);
     if (shape == VITP_SHAPE_RECORD) return;
     vitp_wire_common(w);
     vitp_json_raw(w->json, shape == VITP_SHAPE_JSON ? "}}" : "]}", 2);
@@ -13162,6 +13299,8 @@ static vitp_wire_result vitp_wire_event(vitp_wire *wire, const vitp_wire_job *jo
     vitp_schema_reader schema;
     vitp_wire_result   result;
     vitp_event_writer  w;
+    if (vitp_wire_quickly(wire, job, json, separator, (const unsigned char *)record, size))
+        return VITP_WIRE_WRITTEN;
     memset(&w, 0, offsetof(vitp_event_writer, made_up));
     w.wire = wire;
     w.job = job;
@@ -19498,7 +19637,8 @@ bool vit_register_secret(vit_client *t, const char *text, size_t size)
     taken = text && vitp_client_add_secret(&t->recorder, text, size, "[secret]", false);
     if (!taken) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_REFUSED);
     memset(t->wire.clean, 0, sizeof t->wire.clean); /* labels are scanned anew, */
-    t->body_turn++;                                 /* and what was about to leave */
+    memset(t->wire.stencils, 0, sizeof t->wire.stencils);
+    t->body_turn++; /* and what was about to leave */
     vitp_worker_leave(t);
     return taken;
 }
@@ -20021,6 +20161,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_HEX_MIN
 #undef VITP_SCRUB_BASE64_MIN
 #undef VITP_JSON_LITERAL
+#undef VITP_JSON_DIGITS
 #undef VITP_QUEUE_CAPACITY_MIN
 #undef VITP_QUEUE_CAPACITY_MAX
 #undef VITP_QUEUE_CHUNK_MIN
@@ -20079,9 +20220,12 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_RECORD_WHOLE
 #undef VITP_RECORD_ABSENT
 #undef VITP_TYPE_FOREIGN
+#undef VITP_WIRE_POURED
 #undef VITP_STENCILS
 #undef VITP_STENCIL_MEMBERS
 #undef VITP_STENCIL_BYTES
+#undef VITP_STENCIL_CLOSING
+#undef VITP_STENCIL_OTHER
 #undef VITP_DELAY_MIN_S
 #undef VITP_DELAY_MAX_S
 #undef VITP_SPOOL_MAGIC

@@ -1943,6 +1943,7 @@ static void test_null_behind_cut(void **state)
 typedef struct taken {
     unsigned char bytes[VITP_RECORD_MAX];
     uint32_t      size;
+    uint64_t      now_ns;
 } taken;
 
 static bool take_record(const void *record, uint32_t size, void *user)
@@ -2052,6 +2053,274 @@ static void test_records_spoiled(void **state)
         spoil(t, &spooled, true, true);
         vit_purge(t);
     }
+    end(t);
+}
+
+/* The JSON of a record in a buffer of a size: by its type's stencil where there is one, or not. */
+static vitp_wire_result wired_by(vit_client *t, bool stencil, const taken *r, size_t capacity,
+                                 vitp_json *json)
+{
+    static vitp_stencil kept[VITP_STENCILS];
+    const vitp_wire_job job = { VITP_SHAPE_JSON, t->own.ledger, r->now_ns, r->now_ns };
+    vitp_wire_result    result;
+    unsigned            i;
+    memcpy(kept, t->wire.stencils, sizeof kept);
+    for (i = 0; !stencil && i < VITP_STENCILS; i++) t->wire.stencils[i].closed = false;
+    memset(json->data, 'x', VITP_EVENT_JSON_MAX);
+    memcpy(json->data, "[", 1);
+    json->size = 1;
+    json->capacity = capacity;
+    json->full = false;
+    result = vitp_wire_event(&t->wire, &job, json, ",", r->bytes, r->size);
+    if (!stencil) memcpy(t->wire.stencils, kept, sizeof kept);
+    return result;
+}
+
+static void ignore_line(const char *json, size_t size, void *user)
+{
+    (void)json, (void)size, (void)user;
+}
+
+#define APP_PLAIN_KINDS(X)                                                                 \
+    X(VIT_UUID, trace)                                                                     \
+    X(VIT_ROW, row)                                                                        \
+    X(VIT_GROUP, team) X(VIT_FILE, file) X(VIT_HASH, host) X(VIT_FLAG, flag) X(VIT_INT, n) \
+        X(VIT_LABEL, label)
+VIT_EVENT_DECLARE(plain_kinds, APP_PLAIN_KINDS);
+VIT_EVENT_DEFINE(plain_kinds, "plain.kinds", 1.0, APP_PLAIN_KINDS)
+
+#define APP_REAL_KIND(X) X(VIT_REAL, share) X(VIT_FLAG, flag)
+VIT_EVENT_DECLARE(real_kind, APP_REAL_KIND);
+VIT_EVENT_DEFINE(real_kind, "real.kind", 1.0, APP_REAL_KIND)
+
+/* Both ways write the same, or refuse for the same reason. */
+static void assert_both_ways(vit_client *t, const taken *r, size_t capacity)
+{
+    static char one[VITP_EVENT_JSON_MAX], other[VITP_EVENT_JSON_MAX];
+    vitp_json   quick = { one, 0, 0, false }, slow = { other, 0, 0, false };
+    assert_int_equal(wired_by(t, true, r, capacity, &quick),
+                     wired_by(t, false, r, capacity, &slow));
+    assert_int_equal(quick.size, slow.size);
+    assert_int_equal(quick.full, slow.full);
+    assert_memory_equal(one, other, quick.size);
+}
+
+static void take_last(vit_client *t, taken *r)
+{
+    r->size = 0;
+    (void)vit_queue_peek(t->recorder.queue, take_record, r, 1);
+    assert_true(r->size > sizeof(vitp_record_head));
+    r->now_ns = vitp_os_now_ns();
+    vit_purge(t);
+}
+
+static bool by_stencil(vit_client *t, const taken *r)
+{
+    static char   text[VITP_EVENT_JSON_MAX];
+    vitp_json     json = { text, 0, 0, false };
+    uint16_t      type = ((const vitp_record_head *)(const void *)r->bytes)->type;
+    vitp_stencil *s = &t->wire.stencils[type % VITP_STENCILS];
+    s->used = false;
+    return wired_by(t, true, r, sizeof text, &json) == VITP_WIRE_WRITTEN && s->type == type + 1u &&
+           s->used;
+}
+
+/* By a rate, a seed, and so long after it was recorded; also twice, as others of its kind were. */
+static void assert_both_ways_sampled(vit_client *t, const taken *r)
+{
+    taken            other;
+    vitp_record_head head;
+    unsigned         i;
+    for (i = 0; i < 24; i++) {
+        other = *r;
+        memcpy(&head, other.bytes, sizeof head);
+        head.rate = i / 8u == 0 ? 1.0 : i / 8u == 1 ? 0.25 : 1.0 / 3.0;
+        head.seed_kind = (uint8_t)(i / 2u % 4u);
+        memcpy(other.bytes, &head, sizeof head);
+        assert_both_ways(t, &other, VITP_EVENT_JSON_MAX);
+        other.now_ns += UINT64_C(3600000000000);
+        assert_both_ways(t, &other, VITP_EVENT_JSON_MAX);
+    }
+}
+
+/* Each piece of a record cut off, each byte of it another. */
+static void assert_both_ways_spoilt(vit_client *t, const taken *r)
+{
+    taken    bad;
+    uint32_t at;
+    for (at = 0; at < r->size; at++) {
+        bad = *r;
+        bad.size = at;
+        assert_both_ways(t, &bad, VITP_EVENT_JSON_MAX);
+        bad = *r;
+        bad.bytes[at] = (unsigned char)(bad.bytes[at] ^ (1u << at % 8));
+        assert_both_ways(t, &bad, VITP_EVENT_JSON_MAX);
+        bad.bytes[at] = 0xFF;
+        assert_both_ways(t, &bad, VITP_EVENT_JSON_MAX);
+    }
+}
+
+/* Events of each type with and without members, sampled or not, whole, cut and spoilt. */
+static void test_both_ways(void **state)
+{
+    vit_client *t = client();
+    vit_op      op = vit_op_begin();
+    taken       r;
+    uint32_t    at, quick = 0;
+    size_t      i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows) * 4u; i++) {
+        size_t row = i / 4u;
+        if (i % 4u == 0) vit_set_rate(t, rows[row].name, 1.0);
+        if (i % 4u == 2) vit_session_begin(t, "s-1", NULL), vit_set_context(t, "qdrant", "papers");
+        vit_purge(t);
+        assert_true((i % 2u ? rows[row].empty : rows[row].full)(t, i % 4u ? &op : NULL) <=
+                    VIT_TRUNCATED);
+        take_last(t, &r);
+        for (at = 0; at < 3; at++) assert_both_ways(t, &r, VITP_EVENT_JSON_MAX);
+        if (by_stencil(t, &r)) quick++;
+        assert_both_ways_spoilt(t, &r);
+        assert_both_ways_sampled(t, &r);
+    }
+    assert_true(quick >= 20); /* else this compares nothing */
+    end(t);
+}
+
+/* Members of every kind that a stencil takes, each left out in turn; and one that it does not. */
+static void test_both_ways_kinds(void **state)
+{
+    vit_client     *t = client();
+    vit_plain_kinds event;
+    vit_real_kind   other;
+    taken           r;
+    unsigned        i;
+    (void)state;
+    for (i = 0; i < 128; i++) {
+        memset(&event, 0, sizeof event);
+        event.trace = i & 1u ? NULL : UUID_TEXT;
+        event.row = i & 2u ? NULL : "row";
+        event.team = i & 4u ? NULL : "team";
+        event.file = i & 8u ? NULL : "/d/x.c";
+        event.host = i & 16u ? NULL : "host";
+        event.label = i & 32u ? NULL : "label";
+        event.n = -(int64_t)i;
+        event.flag = (i & 64u) != 0;
+        assert_int_equal(vit_track_plain_kinds(t, &event), VIT_OK);
+        take_last(t, &r);
+        assert_both_ways(t, &r, VITP_EVENT_JSON_MAX);
+        assert_true(by_stencil(t, &r));
+        if (i % 16 == 0) assert_both_ways_spoilt(t, &r);
+    }
+    memset(&other, 0, sizeof other);
+    other.share = 1.0 / 3.0; /* no byte of it is 0 */
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(vit_track_real_kind(t, &other), VIT_OK);
+        take_last(t, &r);
+        assert_both_ways(t, &r, VITP_EVENT_JSON_MAX);
+        assert_false(by_stencil(t, &r));
+    }
+    end(t);
+}
+
+/* What becomes a secret does not leave by what was known of a label or a context before. */
+static void test_stencil_then_secret(void **state)
+{
+    vit_client     *t = client();
+    vit_plain_kinds event;
+    unsigned        i;
+    (void)state;
+    vit_set_context(t, "context-of-it", NULL);
+    memset(&event, 0, sizeof event);
+    for (i = 0; i < 3; i++) {
+        if (i == 1) assert_true(vit_register_secret(t, "context-of-it", 0));
+        if (i == 2) assert_true(vit_register_secret(t, "label-of-it", 0));
+        if (i == 2) vit_set_context(t, "other", NULL);
+        event.label = i == 1 ? NULL : "label-of-it"; /* then by nothing but the context */
+        assert_int_equal(vit_track_plain_kinds(t, &event), VIT_OK);
+        assert_int_equal(vit_track_plain_kinds(t, &event), VIT_OK);
+        assert_int_equal(vit_export(t, ignore_line, NULL), i == 0 ? 2 : 0);
+        vit_purge(t);
+    }
+    end(t);
+}
+
+/* A buffer of any size; and members at the limits of their kinds. */
+static void test_both_ways_room(void **state)
+{
+    static const int64_t limits[] = { 0,
+                                      9,
+                                      10,
+                                      99,
+                                      100,
+                                      999,
+                                      1000,
+                                      65535,
+                                      INT64_MAX,
+                                      -1,
+                                      -10,
+                                      -99,
+                                      -100,
+                                      INT64_MIN,
+                                      INT64_MIN + 1,
+                                      999999999999999999,
+                                      1000000000000000000 };
+    vit_client          *t = client();
+    vit_op               op = vit_op_begin();
+    vit_query_executed   event;
+    taken                r;
+    char                 label[VITP_LABEL_MAX + 1];
+    size_t               i;
+    (void)state;
+    vit_set_rate(t, "query.executed", 1.0);
+    vit_purge(t);
+    memset(&event, 0, sizeof event);
+    event.op = &op;
+    event.query_type = label;
+    event.success = true;
+    for (i = 0; i <= VITP_LABEL_MAX; i++) {
+        snprintf(label, sizeof label, "%.*s", (int)i,
+                 "a label of sixty-four characters, none of which is to be hidden.");
+        event.result_count = limits[i % COUNT_OF(limits)];
+        event.latency_ms = limits[i / 2 % COUNT_OF(limits)];
+        event.success = i % 2 == 0;
+        event.db_type = i % 3 ? "chromadb" : i % 2 ? NULL : "";
+        assert_int_equal(vit_track_query_executed(t, &event), VIT_OK);
+        take_last(t, &r);
+        assert_both_ways(t, &r, VITP_EVENT_JSON_MAX);
+        assert_both_ways(t, &r, VITP_EVENT_JSON_MAX);
+        assert_true(by_stencil(t, &r));
+    }
+    for (i = 1; i <= VITP_EVENT_JSON_MAX; i += i < 3000 ? 1 : 997) assert_both_ways(t, &r, i);
+    end(t);
+}
+
+/* A place that two types want stays with one of them while that is in use. */
+static void test_stencil_of_two(void **state)
+{
+    vit_client         *t = client();
+    taken               r[2];
+    vitp_record_head    head;
+    const vitp_stencil *s;
+    unsigned            i, k;
+    (void)state;
+    for (k = 0; k < 2; k++) {
+        vit_feature_toggled event;
+        memset(&event, 0, sizeof event);
+        event.feature_name = k ? "one" : "other";
+        assert_int_equal(vit_track_feature_toggled(t, &event), VIT_OK);
+        take_last(t, &r[k]);
+    }
+    memcpy(&head, r[1].bytes, sizeof head); /* the other is of the type that has the same place */
+    s = &t->wire.stencils[head.type % VITP_STENCILS];
+    t->own.ledger->schemas[head.type ^ VITP_STENCILS] = t->own.ledger->schemas[head.type];
+    head.type ^= VITP_STENCILS;
+    memcpy(r[1].bytes, &head, sizeof head);
+    for (i = 0; i < 6; i++) {
+        for (k = 0; k < 2; k++) assert_both_ways(t, &r[k], VITP_EVENT_JSON_MAX);
+        assert_int_equal(s->type, (head.type ^ VITP_STENCILS) + 1u);
+    }
+    for (i = 0; i < 2; i++) assert_both_ways(t, &r[1], VITP_EVENT_JSON_MAX);
+    assert_int_equal(s->type, head.type + 1u); /* the first is not used any more */
     end(t);
 }
 
@@ -2398,6 +2667,11 @@ int main(void)
         cmocka_unit_test(test_correlation_ids),
         cmocka_unit_test(test_same_type_new_identity),
         cmocka_unit_test(test_same_type_own_context),
+        cmocka_unit_test(test_both_ways),
+        cmocka_unit_test(test_both_ways_room),
+        cmocka_unit_test(test_both_ways_kinds),
+        cmocka_unit_test(test_stencil_then_secret),
+        cmocka_unit_test(test_stencil_of_two),
     };
     environment_clear();
     return cmocka_run_group_tests_name("events", tests, NULL, NULL);

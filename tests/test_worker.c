@@ -1673,6 +1673,51 @@ static void test_allocator_alignment(void **state)
     bench_end(&b, t);
 }
 
+/* ---- VITELEMETRY_DEBUG ----------------------------------------------------------------------- */
+
+/* What a client writes to stderr with this value of it. Returns how many requests were sent. */
+static size_t requests_in_debug(const char *value, char *shown, size_t capacity)
+{
+    bench       b;
+    vit_client *t;
+    size_t      requests, size;
+    FILE       *file = tmpfile();
+    int         saved_stderr = dup(2);
+    assert_true(file && saved_stderr >= 0);
+    bench_make(&b);
+    setenv("VITELEMETRY_DEBUG", value, 1);
+    dup2(fileno(file), 2);
+    t = vit_create(&b.o);
+    if (t) {
+        (void)track(t, "f");
+        (void)vit_flush(t, 1000);
+    }
+    dup2(saved_stderr, 2);
+    close(saved_stderr);
+    unsetenv("VITELEMETRY_DEBUG");
+    assert_non_null(t);
+    assert_int_equal(vit_get_stats(t).delivered, 1);
+    requests = wire_count(&b.w);
+    bench_end(&b, t);
+    rewind(file);
+    size = fread(shown, 1, capacity - 1, file);
+    shown[size] = 0;
+    fclose(file);
+    return requests;
+}
+
+/* The request in place of the transport. */
+static void test_debug(void **state)
+{
+    char shown[4096];
+    (void)state;
+    assert_int_equal(requests_in_debug("1", shown, sizeof shown), 0);
+    assert_non_null(strstr(shown, "VITELEMETRY_DEBUG: not sent: POST "));
+    assert_non_null(strstr(shown, "\"event_name\":\"feature.toggled\""));
+    assert_int_equal(requests_in_debug("0", shown, sizeof shown), 1);
+    assert_string_equal(shown, "");
+}
+
 /* ---- options --------------------------------------------------------------------------------- */
 
 static void test_options(void **state)
@@ -2173,6 +2218,7 @@ int main(void)
         cmocka_unit_test(test_allocator),
         cmocka_unit_test(test_allocator_fails),
         cmocka_unit_test(test_allocator_alignment),
+        cmocka_unit_test(test_debug),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_options_copied),
         cmocka_unit_test(test_options_defaults),
