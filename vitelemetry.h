@@ -78,11 +78,14 @@ DELIVERY
 WHAT LEAVES YOUR MACHINE
     One JSON object an event: hwid (a random UUID of this installation, never derived from
     hardware), event_name, app_version, client_type, and metadata: the members of the event as the
-    table of kinds below says, correlation_id, session_id, and what was set by vit_set_context.
+    table of kinds below says, correlation_id, session_id, what was set by vit_set_context,
+    sampling_rate, sampling_seed_type and sampling_version where the rate is below 1, and delay_s
+    where the event waited for more than a minute (OTLP has its time in place of that).
     Free text is scrubbed of addresses, paths, names and secrets before it enters the queue.
     Identifiers leave as salted hashes. Before consent is granted nothing leaves, and nothing but
-    a refusal is written to disk. The request carries no cookie, no identity in a header, and what
-    your transport adds (the server sees an IP address).
+    a refusal is written to disk. The request's headers are Content-Type, Idempotency-Key (a hash of
+    this run's random id and a number), X-Telemetry-Key where options.telemetry_key is set, and what
+    your transport adds; no cookie, no identity. The server sees an IP address.
 
 CONSENT: any refusal wins, and vit_get_consent names the gate
     BUILD        VITELEMETRY_DISABLE.
@@ -160,9 +163,10 @@ SESSIONS, FAILURES AND CRASHES OF THE HOST
     vit_create, which gets a stack for signals (64 KiB) where it has none, and in threads that have
     their own. Where this header is compiled into a module that is not the program itself, such as
     a plugin, only crashes in that module's own code are recorded, and none by abort().
-    vit_destroy takes the handlers back, unless somebody has put his own on top, who calls ours: do
-    not unload the module then. One client of a process, and of a copy of this header, has the
-    handler: the first that asks.
+    vit_destroy takes the handlers back, unless somebody has put his own on top, who calls ours: the
+    module must then stay loaded. So plugins with crash handlers are ended and unloaded in the
+    reverse order of their beginning, or not unloaded. One client of a process, and of a copy of
+    this header, has the handler: the first that asks.
 
 ERRORS
     Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
@@ -278,7 +282,7 @@ LICENCE
 #else
 #define VIT_STATIC_ static
 #endif
-/* Of one file where the functions are. */
+/* The overloads of C++ are static where the functions that they call are. */
 #if defined(VITELEMETRY_STATIC) || defined(VITELEMETRY_DISABLE)
 #define VIT_OVERLOAD_API_ VIT_STATIC_ inline
 #else
@@ -525,7 +529,7 @@ typedef struct vit_options {
     const char   *app_version;     /* "0.0.0"; printable ASCII, 64 bytes at most */
     const char   *client_type;     /* "vector-inspector"; [A-Za-z0-9_-][A-Za-z0-9_.-]{0,63} */
     const char   *data_dir;        /* NULL: the user's state folder; "": memory only */
-    const char   *group_salt;      /* none; project-wide salt of GROUP members */
+    const char   *group_salt;      /* none; project-wide, for GROUP members; 256 bytes at most */
     const char   *telemetry_key;   /* none; X-Telemetry-Key; printable ASCII, 256 bytes at most */
     vit_consent   consent;         /* UNKNOWN; the host's default where nothing is stored */
     vit_wire      wire;            /* VIT_WIRE_EVENT */
@@ -533,8 +537,8 @@ typedef struct vit_options {
     uint32_t      queue_bytes;     /* 512 KiB; 64 KiB to 1 GiB, rounded up to a power of two */
     uint32_t      flush_ms;        /* 5000; an event waits no longer before it is sent */
     uint32_t      timeout_ms;      /* 5000; of one request */
-    uint32_t      batch_events;    /* 1 (EVENT) or 100 */
-    uint32_t      batch_bytes;     /* 256 KiB; at least 32 KiB */
+    uint32_t      batch_events;    /* 100; of one request; with VIT_WIRE_EVENT always 1 */
+    uint32_t      batch_bytes;     /* 256 KiB; at least 32 KiB, with VIT_WIRE_OTLP 64 */
     uint32_t      spool_bytes_max; /* 4 MiB; of all files of the spool together */
     uint32_t      spool_days_max;  /* 30; 7 to 30; older events are dropped */
     bool          no_thread;       /* false; true: you call vit_pump */
@@ -636,7 +640,7 @@ struct vit_schema {
        vit_status vit_track_file_opened(vit_client *t, const vit_file_opened *event);
        inline vit_status vit_track(vit_client *t, const vit_file_opened &event);      (C++)
        const vit_schema *vit_schema_file_opened(void);
-   at file scope, outside of extern "C" and of namespaces. */
+   at file scope, outside of extern "C" and of namespaces. [own_events.c] */
 #define VIT_FIELD_(kind, member) VIT_TYPE_##kind member;
 #ifdef __cplusplus
 #define VIT_OVERLOAD_(event)                                                    \
@@ -798,21 +802,24 @@ VIT_CATALOGUE(VIT_DECLARE_ROW_)
 extern "C" {
 #endif
 
+/* [In brackets: where to see a call used: a file in examples/, or in tests/ if it is a test_*.c.]
+   Which thread may call what: THREADS at the top. */
+
 /* Makes a client: takes all of its memory, reads the stored settings, starts the consumer unless
    options.no_thread. NULL options: all defaults. Texts in the options are copied. Returns NULL
    when the options are malformed or memory is short (see the log); a struct that was not zeroed
-   is told by a line on stderr, since its logger cannot be trusted. */
+   is told by a line on stderr, since its logger cannot be trusted. [hello.c] */
 VIT_API vit_client *vit_create(const vit_options *options);
 
 /* Waits until everything accepted so far is delivered, what is in the spool too: true. 0 only wakes
    the consumer and returns what is so now. Tries at once where a retry was waiting for its time,
    but never before a Retry-After ends, nor more than 120 times an hour in vain. False at once when
-   the server has refused us, without consent, or from a callback. */
+   the server has refused us, without consent, or from a callback. [offline.c] */
 VIT_API bool vit_flush(vit_client *t, uint32_t timeout_ms);
 
-/* One step of delivery for options.no_thread: one request at most. False: nothing to do now. A
-   transport that answers VIT_HTTP_PENDING is offered the same request at the next step, which
-   returns false too. */
+/* One step of delivery for options.no_thread: one request at most. False: nothing to do now, or the
+   client has a thread. A transport that answers VIT_HTTP_PENDING is offered the same request at the
+   next step, which returns false too. [pump.c] */
 VIT_API bool vit_pump(vit_client *t);
 
 /* Delivers what it can in timeout_ms or until a request fails, cancels the one in flight, puts what
@@ -820,22 +827,22 @@ VIT_API bool vit_pump(vit_client *t);
    queue in plain memory (crash_surviving false), which nothing else keeps, may take as long as its
    writing does, and a second where another process has the folder. False: your transport has not
    returned within 40 ms of its cancellation; the client lives on, call again before you unload the
-   code. False also from a callback. */
+   code. False also from a callback. [plugin.c] */
 VIT_API bool vit_destroy(vit_client *t, uint32_t timeout_ms);
 
-/* What vit_track_<event> does, for a schema made by VIT_EVENT_DEFINE. The schema outlives the
-   client. */
+/* What vit_track_<event> does, for a schema made by VIT_EVENT_DEFINE, which must outlive the
+   client. event: that schema's struct. [test_events.c] */
 VIT_API vit_status vit_track_schema(vit_client *t, const vit_schema *schema, const void *event);
 
-/* Begins an operation: a fresh correlation id (16 bytes from the system) and the time now. No
-   client. */
+/* Begins an operation: a fresh correlation id (16 bytes from the system) and the time now. Needs no
+   client. [operations.c] */
 VIT_API vit_op vit_op_begin(void);
-/* Writes the correlation id as 36 characters and a NUL. NULL op: the nil UUID. */
+/* Writes the correlation id as 36 characters and a NUL. NULL op: the nil UUID. [operations.c] */
 VIT_API void vit_op_text(const vit_op *op, char out[37]);
 
 /* Builder: begin, add members, send. A wrong call marks the event, and vit_event_send says so.
    Not for two threads at once. Keys: [a-z0-9_.]{1,64}, no envelope name, none twice. NULL values
-   are left out. */
+   are left out. op may be NULL; vit_add_ms takes VIT_SINCE_OP. [own_events.c, test_events.c] */
 VIT_API void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op *op);
 VIT_API void vit_add_label(vit_event *e, const char *key, const char *value);
 VIT_API void vit_add_text(vit_event *e, const char *key, const char *value);
@@ -848,32 +855,35 @@ VIT_API void vit_add_int(vit_event *e, const char *key, int64_t value);
 VIT_API void vit_add_ms(vit_event *e, const char *key, int64_t value);
 VIT_API void vit_add_real(vit_event *e, const char *key, double value);
 VIT_API void vit_add_flag(vit_event *e, const char *key, bool value);
-/* Adds message, exception_type, traceback and error_hash; the event then is never sampled out. */
+/* Adds message, exception_type, traceback and error_hash (each text may be NULL); the event is then
+   an error event: never sampled out. [test_events.c] */
 VIT_API void vit_add_error(vit_event *e, const char *type, const char *message, const char *frame,
                            const char *trace);
-/* Records the event. The builder is spent: sending it again returns VIT_INVALID. */
+/* Records the event. The builder is spent: sending it again returns VIT_INVALID. [own_events.c] */
 VIT_API vit_status vit_event_send(vit_event *e);
 
 /* An error event under the name that error->event_name gives ("Error" by default). Rate 1. One that
    was recorded before in this session is counted instead (see the top): VIT_OK, below 100 ns where
-   type, message and frame have the same bytes. */
+   type, message and frame have the same bytes. NULL error: VIT_INVALID. [errors.c] */
 VIT_API vit_status vit_track_error(vit_client *t, const vit_error *error);
 /* Reports a failed operation and returns code, so that it can stand in a return:
        if (!file) return vit_fail(t, &op, "DataImportError", "data_import", errno);
    error_code is the name of an errno value (ENOENT) where code is one; on Windows also of a value
    of GetLastError (ERROR_SHARING_VIOLATION), which as HRESULT_FROM_WIN32(e) is told from an errno
-   of the same number; else the number. */
+   of the same number; else the number. event_name NULL: "Error"; op and feature may be NULL.
+   [errors.c] */
 VIT_API int vit_fail(vit_client *t, const vit_op *op, const char *event_name, const char *feature,
                      int code);
 
 /* Begins a session: its id (NULL: a new UUID; 64 bytes at most) goes into every event,
-   session.start is recorded, and sampling is decided anew. A session that is open ends first. */
+   session.start is recorded with launch_source (a LABEL, may be NULL), and sampling is decided
+   anew. A session that is open ends first. [errors.c] */
 VIT_API void vit_session_begin(vit_client *t, const char *session_id, const char *launch_source);
-/* Records session.end with its duration. Without a session it does nothing. */
+/* Records session.end with its duration. Without a session it does nothing. [errors.c] */
 VIT_API void vit_session_end(vit_client *t, vit_exit reason);
 /* True when a run that was found at vit_create crashed, the last if there are several. A run that
    was closed by force (killed, power lost) counts as crashed where it had no crash handler. False
-   without consent. */
+   without consent. [errors.c] */
 VIT_API bool vit_crashed_last_run(const vit_client *t);
 
 /* For the C++ part: the terminate and the Qt handler. */
@@ -886,52 +896,56 @@ VIT_API void        vit_hook_set_(int hook, vit_client *t, void (*previous_fn)(v
 VIT_API void        vit_uncaught_(vit_client *t, const char *type, const char *message);
 
 /* One message of a Qt message handler: type is a QtMsgType (0 debug, 1 warning, 2 critical, 3
-   fatal, 4 info). Critical and fatal ones become QtError events; category is not sent. UTF-8. */
+   fatal, 4 info). Critical and fatal ones become QtError events; category is not sent. Texts are
+   UTF-8. In C++ vit::install_qt_handler calls it. [inspector.c] */
 VIT_API void vit_qt_message(vit_client *t, int type, const char *file, int line,
                             const char *function, const char *category, const char *message);
 
 /* The user's decision; stored in the data folder with VITELEMETRY_CONSENT_VERSION. DENIED: when the
    call returns nothing more is handed to the transport, and what was waiting, the hwid and the salt
    are gone; works offline, and whatever the other gates say. GRANTED does not overrule a gate, and
-   is not stored while one refuses. */
+   is not stored while one refuses. [consent.c] */
 VIT_API void vit_set_consent(vit_client *t, vit_consent consent);
 /* The permission in force. why (may be NULL): the first gate that refuses, VIT_GATE_NONE when none
    does. When the system refuses only usage events or only error events, this is the user's consent
    all the same, and why is VIT_GATE_SYSTEM: the events that it refuses return VIT_DISABLED. NULL
-   client, and in a forked child that records nothing: DENIED, by none. */
+   client, and in a forked child that records nothing: DENIED, by none. [consent.c] */
 VIT_API vit_consent vit_get_consent(const vit_client *t, vit_gate *why);
 
 /* Goes into every later event: db_provider (a LABEL) and collection_name_hash (a HASH). NULL:
-   none. */
+   none. [inspector.c] */
 VIT_API void vit_set_context(vit_client *t, const char *provider, const char *collection);
-/* Share of this event's occurrences that is recorded, 0 to 1. Error events stay at 1. */
+/* Share of this event's occurrences that is recorded, 0 to 1; for 64 names at most. Error events
+   stay at 1. [own_events.c] */
 VIT_API void vit_set_rate(vit_client *t, const char *event_name, double rate);
-/* A live secret (key, password, collection name) of 4 to 128 bytes. As it is, with percent (RFC
-   3986) or JSON escapes (RFC 8259) for any of its bytes, or in base64 (RFC 4648, both alphabets) it
-   is replaced in TEXT, FRAME, TRACE and FILE; an event that would carry it elsewhere is dropped.
-   size 0: strlen. False: it is not watched (see log). */
+/* Watches a secret (key, password, collection name) of 4 to 128 bytes, 16 of them at most; a copy
+   is kept. As it is, with percent (RFC 3986) or JSON escapes (RFC 8259) for any of its bytes, or in
+   base64 (RFC 4648, both alphabets) it is replaced in TEXT, FRAME, TRACE and FILE; an event that
+   would carry it elsewhere is dropped. size 0: strlen. False: it is not watched (see log).
+   [test_canary.c] */
 VIT_API bool vit_register_secret(vit_client *t, const char *text, size_t size);
 
 /* Calls line_fn with each waiting event, as it would be sent, by VIT_WIRE_OTLP as by the others;
-   first those in the queue, oldest first, then those in the spool. Returns their number.
-   The lock is held: line_fn may track, but other calls from it do nothing. */
+   first those in the queue, oldest first, then those in the spool. json has no NUL and is valid
+   until line_fn returns. Returns their number. The lock is held: line_fn may track, but other calls
+   from it do nothing. [consent.c] */
 VIT_API size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, void *user),
                           void       *user);
-/* Forgets everything unsent, and the list of what was sent (options.audit). */
+/* Forgets everything unsent, and the list of what was sent (options.audit). [test_audit.c] */
 VIT_API void vit_purge(vit_client *t);
-/* vit_purge, then a new hwid and a new salt, stored where consent allows it. */
+/* vit_purge, then a new hwid and a new salt, stored where consent allows it. [test_consent.c] */
 VIT_API void vit_reset_identity(vit_client *t);
-/* Counters; those of different threads may be an event apart. NULL: zeros. */
+/* Counters; those of different threads may be an event apart. NULL: zeros. [offline.c] */
 VIT_API vit_stats vit_get_stats(const vit_client *t);
 
 /* Without a client: any thread, no state. */
 
 /* True for the share `rate` of all seeds: first 8 hex digits of sha256(seed + ":" + event_name)
    as an integer, divided by 0xFFFFFFFF, below rate. rate >= 1 always, rate <= 0 and NaN never;
-   NULL is "". */
+   NULL is "". [test_ids.c] */
 VIT_API bool vit_should_sample(const char *event_name, double rate, const char *seed);
-/* Groups like failures: 16 hex digits of sha256(type|frame|message), numbers, addresses and quoted
-   parts of the message replaced. NULL is "". */
+/* Groups like failures: 16 hex digits and a NUL, of sha256(type|frame|message), numbers, addresses
+   and quoted parts of the message replaced. NULL is "". [test_ids.c] */
 VIT_API void vit_error_hash(char out[17], const char *type, const char *message,
                             const char *top_frame);
 /* Replaces what names a person, a machine or a secret by a marker: [email] [ip] [mac] [host] [user]
@@ -940,17 +954,20 @@ VIT_API void vit_error_hash(char out[17], const char *type, const char *message,
    out (may be NULL when out_size is 0) gets what fits, cut at a character boundary and never inside
    a marker, and a NUL. Linear time, no memory; scrubbing twice changes nothing. Patterns only: what
    the client itself sends loses this machine's user, host and home and the registered secrets
-   too. */
+   too. [test_scrub.c] */
 VIT_API size_t vit_scrub(char *out, size_t out_size, const char *text, size_t text_size);
-/* SHA-256 (FIPS 180-4). */
+/* SHA-256 (FIPS 180-4). NULL data: of no bytes. [test_sha256.c] */
 VIT_API void vit_sha256(unsigned char digest[32], const void *data, size_t size);
-/* A random UUID, version 4 (RFC 9562), as 36 characters and a NUL. */
-VIT_API void        vit_uuid4(char out[37]);
+/* A random UUID, version 4 (RFC 9562), as 36 characters and a NUL. [test_ids.c] */
+VIT_API void vit_uuid4(char out[37]);
+/* VITELEMETRY_VERSION of the implementation that is linked. [inspector.c] */
 VIT_API const char *vit_version(void);
-VIT_API const char *vit_status_text(vit_status s); /* "VIT_OK" and so on; never NULL */
+/* "VIT_OK" and so on, "unknown" for any other number; never NULL. [test_events.c] */
+VIT_API const char *vit_status_text(vit_status s);
 
 /* The queue by itself: many producers, one consumer, records of 1 to record_max bytes over memory
-   of yours that is aligned to 64 bytes. Producers never wait and never make a system call. */
+   of yours that is aligned to 64 bytes. Producers never wait and never make a system call.
+   [queue.c, test_queue.c] */
 
 /* Bytes of memory for a capacity of that many bytes (rounded up to a power of two, 16 KiB to 1
    GiB). 0: capacity is 0 or too large. */
@@ -983,7 +1000,7 @@ VIT_API void vit_queue_release(vit_queue *q, size_t records);
 
 /* The transport by libcurl, defined with VITELEMETRY_CURL only. user: NULL, or the address of a
    void * that is NULL at first and keeps the handles with their connections; a NULL request frees
-   them. Looks at its cancellation every 20 ms. */
+   them. Looks at its cancellation every 20 ms. [curl.c] */
 #ifdef VITELEMETRY_CURL
 VIT_API vit_response vit_curl_send(const vit_request *request, void *user);
 #endif
@@ -993,15 +1010,16 @@ VIT_API vit_response vit_curl_send(const vit_request *request, void *user);
    most, the answer's headers what WinHTTP takes (64 KiB), and of its body 64 KiB are read. Ends
    within timeout_ms, and about 50 ms after a cancel; an answer that is not complete by then is
    none. user: NULL, or the address of a void * that is NULL at first and keeps the session with its
-   connections, for WinHttpCloseHandle; one request at a time. */
+   connections, for WinHttpCloseHandle; one request at a time. [tests/winhttp.c] */
 #ifdef VITELEMETRY_WINHTTP
 VIT_API vit_response vit_winhttp_send(const vit_request *request, void *user);
 #endif
 
-/* For transports: true when the answer is no longer wanted; give up soon and return any status. */
+/* For transports: true when the answer is no longer wanted; give up soon and return any status.
+   [http.c] */
 VIT_API bool vit_request_cancelled(const vit_request *request);
 /* Seconds from a Retry-After value (RFC 9110, 10.2.3): a number or an HTTP date, which is taken
-   relative to now_s (Unix time). NULL, malformed and past: 0. At most 24 h. */
+   relative to now_s (Unix time). NULL, malformed and past: 0. At most 24 h. [http.c] */
 VIT_API uint32_t vit_retry_after(const char *header_value, int64_t now_s);
 
 #ifdef __cplusplus
@@ -1343,7 +1361,7 @@ static inline void report_exception_(vit_client *t, const vit_op *op, const char
    message, the calling function, feature (may be NULL), and op's correlation id. Another language's
    exception has the type "foreign"; the end of a thread by pthread_cancel or pthread_exit is not
    reported. Any thread; takes a little memory for the type's name when it reports, and without it
-   reports the mangled name. NULL client, -fno-exceptions: calls f only. */
+   reports the mangled name. NULL client, -fno-exceptions: calls f only. [cpp17.cpp] */
 template <typename F>
 static inline auto report_exceptions(vit_client *t, const vit_op *op, const char *event_name,
                                      const char *feature, F &&f, const char *function = VIT_CALLER_)
@@ -1411,7 +1429,7 @@ static inline void operation_code_(char *out, size_t out_size, const char *code)
    fail() was called or an exception leaves the scope (before C++17 that is not seen in a destructor
    that runs because of another exception; nor is one of another language). event_name and feature
    must live as long; of error_code a copy is kept. Not for two threads at once. Never throws, takes
-   no memory. NULL client: records nothing. */
+   no memory. NULL client: records nothing. [cpp17.cpp] */
 class operation
 {
   public:
@@ -1477,7 +1495,7 @@ class operation
    any more, and the handler before is put back; do that before vit_destroy, and in the file that
    installed it. False: that one stands below a third handler, stays, and only passes on; do not
    unload the code. MSVC: std::terminate has a handler for each thread, so this holds for the
-   calling one. Not for two threads at once. */
+   calling one. Not for two threads at once. [cpp17.cpp] */
 static inline bool install_terminate_handler(vit_client *t)
 {
     void (*previous)() = nullptr;
@@ -1511,7 +1529,7 @@ static inline void on_qt_message_(QtMsgType type, const QMessageLogContext &cont
 /* Qt's critical and fatal messages become QtError events (vit_qt_message); every message goes on to
    the handler that was there before, Qt's own by default. File, line and function are there with
    QT_MESSAGELOGCONTEXT. A second call, NULL and what is returned: as for install_terminate_handler.
-   Not for two threads at once, nor while another writes its messages. */
+   Not for two threads at once, nor while another writes its messages. [qt_app.cpp] */
 static inline bool install_qt_handler(vit_client *t)
 {
     void (*previous)() = nullptr;

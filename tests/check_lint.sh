@@ -51,7 +51,9 @@ breaks 'two sections change places' 'sections stand' \
 breaks 'a section is gone' 'sections stand' '!/^   >>audit:/' 2
 breaks 'a section that is not known' 'sections stand' "$(added spool 'print "/* >>zebra: */";')"
 breaks 'a public function that no example and no test uses' 'public function' \
-    '/^VIT_API bool vit_pump/ { print "VIT_API void vit_unheard_of(void);" } { print }'
+    '/^VIT_API bool vit_pump/ { print "VIT_API void vit_unheard_of(void);" } { print }' 2
+breaks 'a comment that names a file without the call' 'in brackets' '{ sub(/\[pump\.c\]/, "[queue.c]") } { print }'
+breaks 'a comment that names no file' 'in brackets' '{ sub(/ \[pump\.c\]/, "") } { print }'
 breaks 'a forward declaration' 'no forward' "$(added spool 'print "static int vitp_spool_later(int n);";')"
 breaks 'a function of another section' "section's stem" \
     "$(added spool 'print "static int vitp_wire_misplaced(void) { return 0; }";')"

@@ -92,6 +92,15 @@ none "each public function is used in an example or a test" "$({ sed -n 's/^VIT_
     sed -n '/^namespace vit/,/^} .. namespace/s/^static inline [a-z]* \([a-z_]*[a-z]\)(.*/\1/p; s/^class \([a-z_]*\)$/\1/p' $H
 } | sort -u | tee $D/public | comm -23 - $D/words)"
 [ "$(grep -c . $D/public)" -gt 60 ]; check "$(grep -c . $D/public) public functions and classes" $?
+# and its comment, or that of its group, names one: [own_events.c, test_events.c]
+none "the files in brackets use the call" "$(awk '/^\/\* \[In brackets/ { on = 1; next } /^#if.*VITELEMETRY_DISABLE/ { on = 0 } /^#else .*VITELEMETRY_DISABLE/ { on = 1 }
+    /^#endif .* VITELEMETRY_H / { exit }
+    match($0, /\[[a-z0-9_+\/]+\.c[a-z0-9_+.\/, ]*\]( \*\/)?$/) { files = $0; gsub(/.*\[|\].*|,/, "", files) }
+    on && (/^VIT_API [^(]*[ *]vit_[a-z0-9_]*[a-z0-9]\(/ || /^static inline [a-z]+ [a-z_]*[a-z]\(/ || /^class [a-z_]+$/) {
+        name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name); print name, files }' $H |
+    while read -r name files; do
+        for f in $files; do cat "examples/$f" "tests/$f" "$f" 2>/dev/null; done | tr -c 'A-Za-z0-9_' '\n' | grep -qx "$name" || echo "$name: $files"
+    done)"
 
 # length of functions
 awk '/^[A-Za-z].*\)$/ || /^[A-Za-z].*,$/ { head = NR } /^\{/ { s = NR } /^\}$/ { if (s) print NR - s + 1, FILENAME ":" s; s = 0 }
