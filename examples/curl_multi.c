@@ -44,15 +44,18 @@ static vit_response multi_send(const vit_request *request, void *user)
     vit_response answer = { VIT_HTTP_PENDING, 0 };
     int          running = 0;
     long         status = 0;
+    curl_off_t   pause_s = 0; /* Retry-After */
     if (!x->multi) begin(x, request);
     curl_multi_perform(x->multi, &running);
     if (running && !vit_request_cancelled(request)) return answer;
     curl_easy_getinfo(x->post, CURLINFO_RESPONSE_CODE, &status); /* 0: no answer */
+    curl_easy_getinfo(x->post, CURLINFO_RETRY_AFTER, &pause_s);
     curl_multi_remove_handle(x->multi, x->post);
     curl_easy_cleanup(x->post);
     curl_multi_cleanup(x->multi);
     curl_slist_free_all(x->lines);
     memset(x, 0, sizeof *x);
     answer.http_status = (int)status;
+    answer.retry_after_s = (uint32_t)pause_s;
     return answer;
 }

@@ -38,7 +38,7 @@ void plugin_work(void)
 }
 
 /* 1: it may be unloaded. 0: a callback has not returned: the host calls again before it unloads the
-   code that the callback runs. Not in a destructor or DllMain, where no thread can be waited for.*/
+   code that the callback runs. Not in a destructor or DllMain, where no thread can be awaited. */
 int plugin_end(void)
 {
     if (telemetry && !vit_destroy(telemetry, 1000)) return 0;
