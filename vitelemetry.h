@@ -52,6 +52,8 @@ WHAT IT DOES
     scrubbed, without hwid, at most spool_bytes_max (of its usage events the oldest are dropped
     first, then errors) and spool_days_max old. Several processes may share it; each event is
     delivered by one. Nothing is flushed to the disk: a power loss may take the last seconds.
+    The data folder is options.data_dir, by default <client_type> in $XDG_STATE_HOME, else in
+    ~/.local/state; macOS: in ~/Library/Application Support; Windows: in %LOCALAPPDATA%.
 
         host threads -> allowed? sampled? -> typed record -> queue -> consumer -> JSON -> transport
                                                                          |         ^

@@ -12,6 +12,7 @@
 #include "http.c"
 
 static vit_client *telemetry;
+static int         users; /* a host that loads one file twice has one copy of it */
 
 /* What the host looks up, and nothing else. */
 #define EXPORT __attribute__((visibility("default")))
@@ -22,6 +23,7 @@ EXPORT int  plugin_end(void);
 int plugin_begin(const char *endpoint)
 {
     vit_options options = { 0 };
+    if (users++ > 0) return telemetry != NULL;
     options.endpoint = endpoint;
     options.client_type = "plugin-example";
     options.app_version = "0.9.0";
@@ -41,7 +43,10 @@ void plugin_work(void)
    code that the callback runs. Not in a destructor or DllMain, where no thread can be awaited. */
 int plugin_end(void)
 {
-    if (telemetry && !vit_destroy(telemetry, 1000)) return 0;
-    telemetry = NULL;
+    if (users == 1) {
+        if (!vit_destroy(telemetry, 1000)) return 0;
+        telemetry = NULL;
+    }
+    users--;
     return 1;
 }

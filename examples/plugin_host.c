@@ -1,5 +1,5 @@
 /* plugin_host.c: a program with telemetry of its own that loads a plugin which has another, uses it
-   and unloads it, twice: plugin_host PLUGIN [ENDPOINT]
+   and unloads it, alone and beside another use of the same file: plugin_host PLUGIN [ENDPOINT]
 
    Build: cc -std=c99 -I. examples/plugin_host.c examples/http.c -o plugin_host -pthread -ldl
    Run:   ./plugin_host ./plugin.so http://127.0.0.1:8080/api/v1/telemetry */
@@ -21,7 +21,7 @@ static function look_up(void *so, const char *name)
     return f;
 }
 
-static bool use(const char *path, const char *endpoint)
+static bool use(const char *path, const char *endpoint, int times)
 {
     void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     int (*begin)(const char *) = so ? (int (*)(const char *))look_up(so, "plugin_begin") : NULL;
@@ -29,6 +29,7 @@ static bool use(const char *path, const char *endpoint)
     int (*end)(void) = so ? (int (*)(void))look_up(so, "plugin_end") : NULL;
     if (!begin || !work || !end || !begin(endpoint)) return false;
     work();
+    if (times > 1 && !use(path, endpoint, times - 1)) return false;
     while (!end()) {} /* its code is in use until then */
     return dlclose(so) == 0;
 }
@@ -43,9 +44,9 @@ int main(int argc, char **argv)
     options.consent = VIT_CONSENT_GRANTED;
     options.transport.send_fn = http_send;
     t = vit_create(&options);
-    used = argc > 1 && use(argv[1], options.endpoint) && use(argv[1], options.endpoint);
+    used = argc > 1 && use(argv[1], options.endpoint, 1) && use(argv[1], options.endpoint, 2);
     vit_track_feature_toggled(
         t, &(vit_feature_toggled){ .feature_name = "plugins", .new_value = used });
-    puts(used ? "the plugin was used and unloaded twice" : "the plugin cannot be used");
+    puts(used ? "the plugin was used and unloaded three times" : "the plugin cannot be used");
     return vit_destroy(t, 2000) && used ? 0 : 1;
 }
