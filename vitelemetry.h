@@ -215,11 +215,12 @@ WHEN SOMETHING IS WRONG
     vit_get_consent, and look at vit_stats. A vit_client that is NULL was refused by vit_create.
     To see what would be sent, set VITELEMETRY_DEBUG=1 in the environment of a program that is built
     without NDEBUG: each request is written to stderr and goes nowhere, and the data folder is left
-    alone.
+    alone. Where consent is not given, or refused, there is none.
 
 MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
-    VITELEMETRY_STATIC          I  every function is static, for plugins and single files
+    VITELEMETRY_STATIC          I  every function is static: for a plugin or program whose calls are
+                                   in one file (a plugin of several: -fvisibility=hidden instead)
     VITELEMETRY_CURL            I  libcurl is the default transport
     VITELEMETRY_WINHTTP         I  WinHTTP is; Windows only, and not together with VITELEMETRY_CURL
     VITELEMETRY_NO_THREADS      I  no thread, no atomics: call vit_pump; all calls from one thread
