@@ -531,7 +531,7 @@ typedef struct vit_options {
     const char   *endpoint;        /* URL of the POST; ""; printable ASCII, 1 KiB at most */
     const char   *app_version;     /* "0.0.0"; printable ASCII, 64 bytes at most */
     const char   *client_type;     /* "vector-inspector"; [A-Za-z0-9_-][A-Za-z0-9_.-]{0,63} */
-    const char   *data_dir;        /* NULL: the user's state folder; "": memory only */
+    const char   *data_dir;        /* NULL: see the top; a folder, made if missing; "": none */
     const char   *group_salt;      /* none; project-wide, for GROUP members; 256 bytes at most */
     const char   *telemetry_key;   /* none; X-Telemetry-Key; printable ASCII, 256 bytes at most */
     vit_consent   consent;         /* UNKNOWN; the host's default where nothing is stored */
