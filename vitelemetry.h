@@ -187,7 +187,7 @@ KINDS: one word says type, wire form and privacy
     VIT_INT    int64_t       number
     VIT_REAL   double        number, shortest form that reads back the same; null when not finite
     VIT_FLAG   bool          true or false
-    VIT_MS     int64_t       milliseconds; VIT_SINCE_OP (-1): measured since the op began
+    VIT_MS     int64_t       milliseconds; VIT_SINCE_OP (-1): since the op began; 0 without an op
     VIT_UUID   const char *  a UUID's 36 characters
 
 YOUR OWN EVENTS
