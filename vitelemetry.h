@@ -215,7 +215,8 @@ WHEN SOMETHING IS WRONG
     vit_get_consent, and look at vit_stats. A vit_client that is NULL was refused by vit_create.
     To see what would be sent, set VITELEMETRY_DEBUG=1 in the environment of a program that is built
     without NDEBUG: each request is written to stderr and goes nowhere, and the data folder is left
-    alone. Where consent is not given, or refused, there is none.
+    alone. So is each log item, where there is no logger: without consent, for one, there is no
+    request.
 
 MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
@@ -2941,7 +2942,7 @@ static const char *vitp_os_error_name(int code)
 #if !defined(CLOCK_MONOTONIC) || !defined(O_NOFOLLOW) || !defined(MAP_ANONYMOUS) || \
     (defined(__linux__) && !defined(FALLOC_FL_KEEP_SIZE))
 #error \
-    "vitelemetry.h: include it before any system header where VITELEMETRY_IMPLEMENTATION is defined"
+    "vitelemetry.h: include it before any system header where VITELEMETRY_IMPLEMENTATION is defined; an earlier #include of it without that brings them, too"
 #endif
 
 #if defined(__TINYC__) && !defined(VITELEMETRY_NO_CRASH)
@@ -19066,8 +19067,11 @@ static bool vitp_client_is_valid(const vit_options *o)
 static bool vitp_client_is_plain(const char *url)
 {
     static const char *const here[] = { "127.0.0.1", "localhost", "[::1]" };
+    static const char        scheme[] = "http://";
     size_t                   i, n;
-    if (strncmp(url, "http://", 7) != 0) return false;
+    for (i = 0; i < sizeof scheme - 1u; i++)
+        if (vitp_text_lower(url[i]) != scheme[i]) return false;
+    if (memchr(url + 7, '@', strcspn(url + 7, "/?#"))) return true;
     for (i = 0; i < sizeof here / sizeof here[0]; i++) {
         n = strlen(here[i]);
         if (strncmp(url + 7, here[i], n) == 0 && (url[7 + n] == 0 || strchr(":/?", url[7 + n])))
@@ -19462,12 +19466,19 @@ static vit_response vitp_client_show(const vit_request *request, void *user)
     return answer;
 }
 
+static void vitp_client_say(vit_log_level level, vit_log_item item, const char *text, void *user)
+{
+    (void)level, (void)item, (void)user;
+    fprintf(stderr, "vitelemetry: VITELEMETRY_DEBUG: %s\n", text);
+}
+
 /* The developer's switch. Nothing is on the disk then, so that older events are neither shown nor
-   lost. */
+   lost. What would be logged is shown as well: most often why there is nothing to send. */
 static void vitp_client_debug(vit_options *o)
 {
     const char *value = vitp_os_env("VITELEMETRY_DEBUG");
     if (!value || !value[0] || strcmp(value, "0") == 0) return;
+    if (!o->logger.log_fn) o->logger.log_fn = vitp_client_say;
     o->transport.send_fn = vitp_client_show;
     o->transport.user = NULL;
     o->data_dir = "";
@@ -19486,9 +19497,9 @@ static vit_client *vitp_client_create(const vit_options *options)
               stderr);
         return NULL;
     }
+    vitp_client_debug(&o);
     if (!vitp_client_is_valid(&o)) return vitp_client_fail(&o, VIT_LOG_OPTION_INVALID);
     vitp_client_defaults(&o);
-    vitp_client_debug(&o);
     t = vitp_client_take_memory(&o);
     if (!t) return vitp_client_fail(&o, VIT_LOG_NO_MEMORY);
     vitp_client_take_options(t, &o);

@@ -58,7 +58,12 @@ no_file() { [ "$(files)" = 0 ] || { find $D/data; return 1; }; }
 no_consent() {
     VITELEMETRY_DEBUG=1 $D/program ask >$D/out 2>$D/err || return 1
     cat $D/out $D/err
-    [ ! -s $D/err ] && grep -qx 'delivered 0' $D/out
+    grep -q '^vitelemetry: VITELEMETRY_DEBUG: .*consent' $D/err && ! grep -q POST $D/err && grep -qx 'delivered 0' $D/out
+}
+switched_off() {
+    DO_NOT_TRACK=1 VITELEMETRY_DEBUG=1 $D/program >$D/out 2>$D/err || return 1
+    cat $D/out $D/err
+    grep -q '^vitelemetry: VITELEMETRY_DEBUG: telemetry is off' $D/err && ! grep -q POST $D/err
 }
 off() { # value
     VITELEMETRY_DEBUG=$1 $D/program >$D/out 2>$D/err || return 1
@@ -74,7 +79,8 @@ released() {
 
 check 'the request is shown, not sent, and counts as delivered' shown
 check 'nothing is written' no_file
-check 'without consent nothing is shown' no_consent
+check 'without consent no request is shown, but that it is missing' no_consent
+check 'that the environment refuses is shown, too' switched_off
 check 'VITELEMETRY_DEBUG=0 is none' off 0
 check 'an empty one is none' off ''
 check 'a program built with NDEBUG sends' released

@@ -649,6 +649,9 @@ static void test_plain_http(void **state)
         { "http://127.0.0.1", 0 },
         { "", 0 },
         { "http://127.0.0.1@example.com/", 1 },
+        { "http://localhost:x@example.com/", 1 },
+        { "http://localhost:1/a@b", 0 },
+        { "HTTP://example.com/x", 1 },
     };
     size_t i;
     (void)state;
