@@ -2942,8 +2942,8 @@ static const char *vitp_os_error_name(int code)
 #if !defined(CLOCK_MONOTONIC) || !defined(O_NOFOLLOW) || !defined(MAP_ANONYMOUS) || \
     (defined(__linux__) && !defined(FALLOC_FL_KEEP_SIZE))
 #error \
-    "vitelemetry.h: include it before any system header where VITELEMETRY_IMPLEMENTATION is defined" \
-    " (an earlier include of it without that brings them, too)"
+    "vitelemetry.h: include it before any system header where VITELEMETRY_IMPLEMENTATION is defined"
+#error "(an earlier include of vitelemetry.h without that macro brings system headers, too)"
 #endif
 
 #if defined(__TINYC__) && !defined(VITELEMETRY_NO_CRASH)
