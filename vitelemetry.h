@@ -4941,9 +4941,10 @@ static uint64_t vitp_id_mix(uint64_t x)
 static bool vitp_id_random(void *out, size_t size)
 {
     unsigned char *at = (unsigned char *)out;
-    uint64_t x = vitp_os_now_ns() ^ (uint64_t)(uintptr_t)&at ^ (uint64_t)vitp_os_process_id() << 40;
-    size_t   i;
+    uint64_t       x;
+    size_t         i;
     if (vitp_os_random(out, size)) return true;
+    x = vitp_os_now_ns() ^ (uint64_t)(uintptr_t)&at ^ (uint64_t)vitp_os_process_id() << 40;
     x ^= (uint64_t)vitp_os_wall_s() << 20 ^ (uint64_t)vitp_os_thread_id();
     for (i = 0; i < size; i++)
         at[i] = (unsigned char)(vitp_id_mix(x + i * 0x9e3779b97f4a7c15u) >> 32);
