@@ -1,5 +1,8 @@
 /* vitelemetry.h - v0.1.0 - product telemetry for desktop programs, tools and plugins, in one header
 
+This comment is the manual: what you need to write a program, and from WHAT IT DOES on what you can
+rely on.
+
 DO THIS
     In ONE C or C++ file, before any system header:
 
@@ -31,6 +34,66 @@ A COMPLETE PROGRAM
 
             vit_destroy(t, 2000);
         }
+
+KINDS: one word says type, wire form and privacy
+    VIT_LABEL  const char *  constant text, 64 bytes at most; scanned by the scrubber as well
+    VIT_TEXT   const char *  scrubbed, then cut to 1 KiB between characters, not in a marker
+    VIT_HASH   const char *  <member>_hash: 16 hex digits of sha256(value + the installation's salt)
+    VIT_GROUP  const char *  as HASH with options.group_salt: equal in all installations
+    VIT_ROW    const char *  as HASH, 12 hex digits
+    VIT_TRACE  const char *  nothing; under VIT_CONSENT_VERBOSE lines of `module:line`
+    VIT_FRAME  const char *  nothing; goes into error_hash
+    VIT_FILE   const char *  the file's name without its folders
+    VIT_INT    int64_t       number
+    VIT_REAL   double        number, shortest form that reads back the same; null when not finite
+    VIT_FLAG   bool          true or false
+    VIT_MS     int64_t       milliseconds; VIT_SINCE_OP (-1): since the op began; 0 without an op
+    VIT_UUID   const char *  a UUID's 36 characters
+
+YOUR OWN EVENTS
+        #define APP_FILE_OPENED(X) X(VIT_LABEL, format) X(VIT_INT, size_kb) X(VIT_MS, duration_ms)
+        VIT_EVENT_DECLARE(file_opened, APP_FILE_OPENED);                     in a header of yours
+        VIT_EVENT_DEFINE (file_opened, "file.opened", 1.0, APP_FILE_OPENED)  in one file
+        vit_track_file_opened(t, &(vit_file_opened){ .format = "csv", .size_kb = 12 });
+
+    or without a declaration, by a builder on your stack:
+
+        vit_event e;
+        vit_event_begin(&e, t, "file.opened", NULL);
+        vit_add_label(&e, "format", "csv");
+        vit_add_int(&e, "size_kb", 12);
+        vit_event_send(&e);
+
+ERRORS
+    Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
+    logged once an item through options.logger. A NULL client is valid in every call and makes it
+    do nothing.
+
+THREADS
+    vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any
+    time and never wait. The other calls may be called from any thread; they take a lock that is
+    never held while your callbacks run, except by vit_export, and by alloc_fn and free_fn while a
+    file of the spool or a large settings file of the system is read; and they read and write files
+    under it, so that a home folder on a network that hangs can hold up vit_flush and vit_destroy,
+    too. vit_create and vit_destroy bracket them all. A forked child records into its parent's queue
+    where crash_surviving is true, else nothing (VIT_DISABLED); all other calls do nothing in it (do
+    not fork in a signal handler that may interrupt a tracking call). Callbacks may track; vit_flush
+    from a callback returns false at once. A thread that is cancelled (pthread_cancel) in a call
+    ends behind it.
+
+WHEN SOMETHING IS WRONG
+    The compiler or the linker says      and that is
+    undefined reference to vit_create    no file of the program defines VITELEMETRY_IMPLEMENTATION
+    multiple definition of vit_two_...   two of them do
+    include it before any system header  the file that does has an #include above it
+    undefined reference to curl_...      VITELEMETRY_CURL, without -lcurl
+
+    Nothing arrives: set options.logger, which says why and what to do, once an item; ask
+    vit_get_consent, and look at vit_stats. A vit_client that is NULL was refused by vit_create.
+    To see what would be sent, set VITELEMETRY_DEBUG=1 in the environment of a program that is built
+    without NDEBUG: each request is written to stderr and goes nowhere, and the data folder is left
+    alone. So is each log item, where there is no logger: without consent, for one, there is no
+    request.
 
 WHAT IT DOES
     A host thread encodes an event into a lock-free queue and goes on: no allocation, no lock, no
@@ -120,18 +183,6 @@ CONSENT: any refusal wins, and vit_get_consent names the gate
     those of the catalogue's error rows (VIT_ROW_ERROR) and those with vit_add_error; the others are
     usage.
 
-THREADS
-    vit_track_*, vit_add_*, vit_event_send and vit_get_stats may be called from any thread at any
-    time and never wait. The other calls may be called from any thread; they take a lock that is
-    never held while your callbacks run, except by vit_export, and by alloc_fn and free_fn while a
-    file of the spool or a large settings file of the system is read; and they read and write files
-    under it, so that a home folder on a network that hangs can hold up vit_flush and vit_destroy,
-    too. vit_create and vit_destroy bracket them all. A forked child records into its parent's queue
-    where crash_surviving is true, else nothing (VIT_DISABLED); all other calls do nothing in it (do
-    not fork in a signal handler that may interrupt a tracking call). Callbacks may track; vit_flush
-    from a callback returns false at once. A thread that is cancelled (pthread_cancel) in a call
-    ends behind it.
-
 WHAT THE USER CAN READ
     All of it: vit_export shows what waits, byte for byte as it will be sent, and with options.audit
     each event that the server took (2xx) is appended as one line to sent.ndjson in the data folder,
@@ -169,54 +220,6 @@ SESSIONS, FAILURES AND CRASHES OF THE HOST
     module must then stay loaded. So plugins with crash handlers are ended and unloaded in the
     reverse order of their beginning, or not unloaded. One client of a process, and of a copy of
     this header, has the handler: the first that asks.
-
-ERRORS
-    Errors are values. Tracking returns a vit_status; every refusal is counted in vit_stats and
-    logged once an item through options.logger. A NULL client is valid in every call and makes it
-    do nothing.
-
-KINDS: one word says type, wire form and privacy
-    VIT_LABEL  const char *  constant text, 64 bytes at most; scanned by the scrubber as well
-    VIT_TEXT   const char *  scrubbed, then cut to 1 KiB between characters, not in a marker
-    VIT_HASH   const char *  <member>_hash: 16 hex digits of sha256(value + the installation's salt)
-    VIT_GROUP  const char *  as HASH with options.group_salt: equal in all installations
-    VIT_ROW    const char *  as HASH, 12 hex digits
-    VIT_TRACE  const char *  nothing; under VIT_CONSENT_VERBOSE lines of `module:line`
-    VIT_FRAME  const char *  nothing; goes into error_hash
-    VIT_FILE   const char *  the file's name without its folders
-    VIT_INT    int64_t       number
-    VIT_REAL   double        number, shortest form that reads back the same; null when not finite
-    VIT_FLAG   bool          true or false
-    VIT_MS     int64_t       milliseconds; VIT_SINCE_OP (-1): since the op began; 0 without an op
-    VIT_UUID   const char *  a UUID's 36 characters
-
-YOUR OWN EVENTS
-        #define APP_FILE_OPENED(X) X(VIT_LABEL, format) X(VIT_INT, size_kb) X(VIT_MS, duration_ms)
-        VIT_EVENT_DECLARE(file_opened, APP_FILE_OPENED);                     in a header of yours
-        VIT_EVENT_DEFINE (file_opened, "file.opened", 1.0, APP_FILE_OPENED)  in one file
-        vit_track_file_opened(t, &(vit_file_opened){ .format = "csv", .size_kb = 12 });
-
-    or without a declaration, by a builder on your stack:
-
-        vit_event e;
-        vit_event_begin(&e, t, "file.opened", NULL);
-        vit_add_label(&e, "format", "csv");
-        vit_add_int(&e, "size_kb", 12);
-        vit_event_send(&e);
-
-WHEN SOMETHING IS WRONG
-    The compiler or the linker says      and that is
-    undefined reference to vit_create    no file of the program defines VITELEMETRY_IMPLEMENTATION
-    multiple definition of vit_two_...   two of them do
-    include it before any system header  the file that does has an #include above it
-    undefined reference to curl_...      VITELEMETRY_CURL, without -lcurl
-
-    Nothing arrives: set options.logger, which says why and what to do, once an item; ask
-    vit_get_consent, and look at vit_stats. A vit_client that is NULL was refused by vit_create.
-    To see what would be sent, set VITELEMETRY_DEBUG=1 in the environment of a program that is built
-    without NDEBUG: each request is written to stderr and goes nowhere, and the data folder is left
-    alone. So is each log item, where there is no logger: without consent, for one, there is no
-    request.
 
 MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here

@@ -11,7 +11,7 @@ rm -rf $dir && mkdir -p $dir
 # the first C block of README.md that has a main
 awk '/^```c$/ { on = 1; text = ""; next } /^```$/ { if (on && text ~ /int main/) { printf "%s", text; exit } on = 0 }
      on { text = text $0 "\n" }' README.md >$dir/readme.c
-awk '/^A COMPLETE PROGRAM/ { on = 1; next } /^WHAT IT DOES/ { exit } on { sub(/^        /, ""); print }' vitelemetry.h |
+awk '/^A COMPLETE PROGRAM/ { on = 1; next } on && /^[A-Z]/ { exit } on { sub(/^        /, ""); print }' vitelemetry.h |
     sed '/./,$!d' | awk '{ line[NR] = $0 } /./ { last = NR } END { for (i = 1; i <= last; i++) print line[i] }' >$dir/head.c
 diff examples/hello.c $dir/readme.c; check "README.md has examples/hello.c" $?
 diff examples/hello.c $dir/head.c; check "the head comment has examples/hello.c" $?
