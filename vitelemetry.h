@@ -465,7 +465,8 @@ typedef enum vit_log_level {
       "the server refused an event for good and it was dropped: compare what vit_export shows "    \
       "with what the server takes")                                                                \
     X(SERVER_AWAY, INFO,                                                                           \
-      "no answer (status 0), or the server is busy: events wait and are tried again; if it stays " \
+      "no answer (status 0, or VIT_HTTP_PENDING without end), or the server is busy: events wait " \
+      "and are tried again; if it stays "                                                          \
       "so, see options.endpoint and what your transport returns")                                  \
     X(CALLBACK_BUSY, WARNING,                                                                      \
       "vit_destroy: the transport has not returned; call vit_destroy again")                       \
@@ -16325,6 +16326,7 @@ struct vit_client {
     uint32_t      purge_turn;  /* advances when what waits is forgotten */
     uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
     uint64_t      deadline_ns; /* of vit_destroy; 0: none */
+    uint64_t      handed_ns;   /* when the transport got the last request */
     bool          sending, hurry, halted, stopping;
     bool          pending;    /* the transport said "not yet": the body is its */
     bool          audit;      /* options.audit; constant */
@@ -18282,9 +18284,12 @@ static void vitp_worker_delivered(vit_client *t)
 static bool vitp_worker_answered(vit_client *t, vit_response answer)
 {
     vitp_outcome outcome = vitp_backoff_outcome(answer.http_status);
+    uint64_t     now_ns = vitp_os_now_ns();
     t->pending = outcome == VITP_OUTCOME_PENDING;
-    if (!t->pending && outcome != VITP_OUTCOME_DELIVERED)
-        vitp_backoff_count(&t->backoff, vitp_os_now_ns());
+    if (t->pending && now_ns - t->handed_ns > (uint64_t)t->timeout_ms * 2u * VITP_MS)
+        vitp_log_note(&t->recorder.log,
+                      VIT_LOG_SERVER_AWAY); /* the transport should have ended it */
+    if (!t->pending && outcome != VITP_OUTCOME_DELIVERED) vitp_backoff_count(&t->backoff, now_ns);
     switch (outcome) {
     case VITP_OUTCOME_DELIVERED: vitp_worker_delivered(t); return true;
     case VITP_OUTCOME_REJECTED: vitp_worker_rejected(t); return true;
@@ -18301,9 +18306,10 @@ static bool vitp_worker_answered(vit_client *t, vit_response answer)
     return false;
 }
 
-static void vitp_worker_count_request(vit_client *t)
+static void vitp_worker_count_request(vit_client *t, uint64_t now_ns)
 {
     if (t->pending) return;
+    t->handed_ns = now_ns;
     (void)VITP_ATOMIC_ADD_PTR(&t->requests, 1u);
     if (t->batch.attempts > 0) (void)VITP_ATOMIC_ADD_PTR(&t->retries, 1u);
     (void)VITP_ATOMIC_ADD_PTR(&t->bytes_sent, (uintptr_t)t->batch.size);
@@ -18347,7 +18353,7 @@ static bool vitp_worker_step(vit_client *t)
         return false;
     }
     vitp_worker_describe(t, &request, headers, now_ns);
-    vitp_worker_count_request(t);
+    vitp_worker_count_request(t, now_ns);
     turn = t->purge_turn;
     orphan = t->orphan;
     t->sending = true;

@@ -575,6 +575,38 @@ static void test_pending(void **state)
     }
 }
 
+/* "Not yet" for ever: longer than a request may take, which is told. */
+static vit_response always_pending(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { VIT_HTTP_PENDING, 0 };
+    (void)w, (void)r, (void)number;
+    return answer;
+}
+
+static void test_pending_for_ever(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.w.answer_fn = always_pending;
+    b.o.no_thread = true;
+    b.o.timeout_ms = 50;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    (void)vit_flush(t, 0);
+    assert_false(vit_pump(t));
+    assert_int_equal(logs_of(&b.l, VIT_LOG_SERVER_AWAY), 0);
+    sleep_ms(120);
+    assert_false(vit_pump(t));
+    assert_int_equal(logs_of(&b.l, VIT_LOG_SERVER_AWAY), 1);
+    assert_int_equal(vit_get_stats(t).queued, 1);
+    b.w.answer_fn = NULL;
+    assert_true(vit_flush(t, 20000));
+    assert_arrived(&b.w, 1, 1);
+    bench_end(&b, t);
+}
+
 /* ---- flush ----------------------------------------------------------------------------------- */
 
 static void test_flush_zero(void **state)
@@ -2194,6 +2226,7 @@ int main(void)
         cmocka_unit_test(test_poison),
         cmocka_unit_test(test_all_poison),
         cmocka_unit_test(test_pending),
+        cmocka_unit_test(test_pending_for_ever),
         cmocka_unit_test(test_flush_zero),
         cmocka_unit_test(test_flush_timeout),
         cmocka_unit_test(test_no_transport),
