@@ -466,8 +466,7 @@ typedef enum vit_log_level {
       "with what the server takes")                                                                \
     X(SERVER_AWAY, INFO,                                                                           \
       "no answer (status 0, or VIT_HTTP_PENDING without end), or the server is busy: events wait " \
-      "and are tried again; if it stays "                                                          \
-      "so, see options.endpoint and what your transport returns")                                  \
+      "and are tried again; if it stays so, see options.endpoint and what your transport returns") \
     X(CALLBACK_BUSY, WARNING,                                                                      \
       "vit_destroy: the transport has not returned; call vit_destroy again")                       \
     X(CRASH_NOT_BUILT, WARNING,                                                                    \

@@ -103,7 +103,7 @@ check 'consent is never set' told misuse consent \
     'nothing is sent until vit_set_consent or options.consent grants it' "$none"
 check 'there is no transport' told misuse transport \
     'no transport: set options.transport, or define VITELEMETRY_CURL or VITELEMETRY_WINHTTP; nothing is sent' "$none"
-away='no answer (status 0), or the server is busy: events wait and are tried again; if it stays so, see options.endpoint and what your transport returns'
+away='no answer (status 0, or VIT_HTTP_PENDING without end), or the server is busy: events wait and are tried again; if it stays so, see options.endpoint and what your transport returns'
 check 'the transport returns 0 for ever' told misuse zero "$away" "$some"
 check 'the server is always busy' told misuse 503 "$away" "$some"
 check 'the key is wrong' told misuse 401 \
