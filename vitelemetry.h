@@ -6724,7 +6724,8 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_sc
 }
 
 /* The first ':' of groups of hex digits. */
-static bool vitp_scrub_hex_groups(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_hex_groups(const vitp_scrub *s, size_t at,
+                                                vitp_scrub_span *span)
 {
     size_t start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
 
@@ -6858,7 +6859,8 @@ static bool vitp_scrub_is_noun(const vitp_scrub *s, size_t at)
 }
 
 /* The ':' of db-1:5432: a name with a digit or dash before, four or five digits behind it. */
-static bool vitp_scrub_with_port(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_with_port(const vitp_scrub *s, size_t at,
+                                               vitp_scrub_span *span)
 {
     const uint32_t set = VITP_SCRUB_ALNUM | VITP_SCRUB_SET(DASH);
     size_t         end = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(DIGIT), 6), start;
@@ -6885,7 +6887,7 @@ static bool vitp_scrub_with_port(const vitp_scrub *s, size_t at, vitp_scrub_span
 
 /* The ':' after a scheme: scheme://, scheme:\/\/ as JSON may have it, jdbc: and file:/. A slash is
    behind it, or a c before it. */
-static bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t rest = at + 1;
     size_t start, end;
@@ -7014,7 +7016,7 @@ static bool vitp_scrub_folders(const vitp_scrub *s, size_t start, size_t at, vit
 }
 
 /* The ':' of C:\ and C:/ (not of a://). */
-static bool vitp_scrub_drive(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_drive(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t first = vitp_scrub_run(s, at + 1, VITP_SCRUB_SLASHES, 3);
 
@@ -7025,7 +7027,7 @@ static bool vitp_scrub_drive(const vitp_scrub *s, size_t at, vitp_scrub_span *sp
 }
 
 /* The first letter behind a yen sign, which stands for a backslash: \Users\name. */
-static bool vitp_scrub_yen(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_yen(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t start = at - 2;
     size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SEGMENT, s->size);
@@ -7613,25 +7615,14 @@ static bool vitp_scrub_ends_name(const vitp_scrub *s, size_t end)
                          VITP_SCRUB_NAME | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(SLASH));
 }
 
-/* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
-static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
+/* The value behind the separator, of `width` bytes, of a name that ends at `end`. */
+static VITP_NOINLINE bool vitp_scrub_value_of(vitp_scrub *s, size_t end, size_t at, size_t width,
+                                              vitp_scrub_span *span)
 {
-    char   before = vitp_scrub_before(s, at);
     char   sign;
-    size_t end = before == '!' || before == '?' ? at - 1 : at;
     size_t name, value, blank;
     bool   loose;
 
-    if (before == '=' || before == ':' || end < s->floor + 2) return false;
-    if (vitp_scrub_marker(s, at + width)) return false; /* that is its value */
-    if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
-        end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
-        end = vitp_scrub_back(s, end,
-                              VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) |
-                                  VITP_SCRUB_SET(BRACE) | VITP_SCRUB_SET(PAREN),
-                              4);
-    }
-    if (!vitp_scrub_ends_name(s, end)) return false;
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
     if (!sign || (sign == '&' && end - name < 2)) return false;
@@ -7653,6 +7644,24 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
         return vitp_scrub_identity(s, value, sign, s->text[at] != ':' && value == blank, loose,
                                    span);
     return vitp_scrub_value_at(s, value, sign, loose, name, span);
+}
+
+/* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
+static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
+{
+    char   before = vitp_scrub_before(s, at);
+    size_t end = before == '!' || before == '?' ? at - 1 : at;
+
+    if (before == '=' || before == ':' || end < s->floor + 2) return false;
+    if (vitp_scrub_marker(s, at + width)) return false; /* that is its value */
+    if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
+        end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
+        end = vitp_scrub_back(s, end,
+                              VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) |
+                                  VITP_SCRUB_SET(BRACE) | VITP_SCRUB_SET(PAREN),
+                              4);
+    }
+    return vitp_scrub_ends_name(s, end) && vitp_scrub_value_of(s, end, at, width, span);
 }
 
 /* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
@@ -7900,7 +7909,7 @@ static size_t vitp_scrub_iban_length(const char country[2])
 
 /* Two capitals, two check digits, then letters and digits, with or without blanks after each
    four; modulo 97 it is 1. */
-static bool vitp_scrub_iban(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_iban(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t   length, count, i, end = at;
     char     text[35];
@@ -7926,7 +7935,7 @@ static bool vitp_scrub_iban(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 }
 
 /* The first digit of a number. */
-static bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     const uint32_t joins = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(SLASH) |
                            VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(PAREN);
@@ -8103,7 +8112,7 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
 }
 
 /* A prefix of vitp_scrub_tokens and enough of its alphabet. */
-static bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     unsigned letter = (unsigned)vitp_scrub_at(s, at) & 31u;
     size_t   i, body, end;
@@ -8158,7 +8167,7 @@ static bool vitp_scrub_shaped(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 }
 
 /* The ':' of a bot's token: 8 to 10 digits before it, AA and 33 letters behind it. */
-static bool vitp_scrub_bot(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_bot(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t start = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT), 11);
     size_t end;
@@ -8307,6 +8316,18 @@ static bool vitp_scrub_base64(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, VITP_SCRUB_SET(EQUAL), 2), "[b64]");
 }
 
+/* What a long run of token bytes may be where it is drawn at random. */
+static VITP_NOINLINE bool vitp_scrub_drawn(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    if (vitp_scrub_hex(s, at, span)) return true;
+    if (vitp_scrub_before(s, at) == '_') return false;
+    if (vitp_scrub_is(vitp_scrub_before(s, at),
+                      VITP_SCRUB_SLUG | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(PLUS)) &&
+        vitp_scrub_letters(s, at - 1) != at)
+        return false; /* inside of a run that was looked at */
+    return vitp_scrub_shaped(s, at, span) || vitp_scrub_base64(s, at, span);
+}
+
 /* What a run of token bytes may be as a whole. */
 static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -8317,14 +8338,8 @@ static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM)) return false;
     if (s->solid_end <= at) s->solid_end = vitp_scrub_run(s, at, VITP_SCRUB_SOLID, s->size);
     /* all but Azure's client secret need so much of it */
-    if (s->solid_end - at < VITP_SCRUB_BASE64_MIN && s->text[at + 4] != 'Q') return false;
-    if (vitp_scrub_hex(s, at, span)) return true;
-    if (vitp_scrub_before(s, at) == '_') return false;
-    if (vitp_scrub_is(vitp_scrub_before(s, at),
-                      VITP_SCRUB_SLUG | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(PLUS)) &&
-        vitp_scrub_letters(s, at - 1) != at)
-        return false; /* inside of a run that was looked at */
-    return vitp_scrub_shaped(s, at, span) || vitp_scrub_base64(s, at, span);
+    return (s->solid_end - at >= VITP_SCRUB_BASE64_MIN || s->text[at + 4] == 'Q') &&
+           vitp_scrub_drawn(s, at, span);
 }
 
 /* ---- known values ------------------------------------------------------------------------ */
@@ -8613,7 +8628,7 @@ static size_t vitp_scrub_opener_same(const vitp_scrub *s, size_t at, const char 
 }
 
 /* What the word that starts here says of what follows. */
-static bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     unsigned letter = (unsigned)s->text[at] & 31u;
     size_t   i, end, other = 1;
