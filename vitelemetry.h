@@ -5194,24 +5194,34 @@ enum {
     VITP_SCRUB_OTHER  /* ! # ^ */
 };
 
-static const uint8_t vitp_scrub_class[256] = {
-    0,  0,  0,  0,  0,  0,  0,  0,  0,  1,  2,  0,  0,  2,  0,  0,  /* 0x00 */
-    0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  /* 0x10 */
-    1,  31, 18, 31, 22, 21, 24, 19, 26, 26, 30, 13, 25, 10, 11, 14, /* ' ' */
-    3,  3,  3,  3,  3,  3,  3,  3,  3,  3,  16, 25, 29, 12, 29, 30, /* '0' */
-    17, 6,  6,  6,  6,  6,  6,  7,  7,  7,  7,  7,  7,  7,  7,  7,  /* '@' */
-    7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  27, 15, 28, 31, 9,  /* 'P' */
-    20, 4,  4,  4,  4,  4,  4,  5,  5,  5,  5,  5,  5,  5,  5,  5,  /* '`' */
-    5,  5,  5,  5,  5,  5,  5,  5,  5,  5,  5,  28, 30, 28, 23, 0,  /* 'p' */
-    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0x80 */
-    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0x90 */
-    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xa0 */
-    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xb0 */
-    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xc0 */
-    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xd0 */
-    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xe0 */
-    8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  /* 0xf0 */
-};
+/* The class of each byte, 16 in a row: for a table of them, and for one of their sets. */
+/* clang-format off */
+#define VITP_SCRUB_CLASSES(row) \
+    row( 0,  0,  0,  0,  0,  0,  0,  0,  0,  1,  2,  0,  0,  2,  0,  0) /* 0x00 */ \
+    row( 0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0) /* 0x10 */ \
+    row( 1, 31, 18, 31, 22, 21, 24, 19, 26, 26, 30, 13, 25, 10, 11, 14) /* ' ' */ \
+    row( 3,  3,  3,  3,  3,  3,  3,  3,  3,  3, 16, 25, 29, 12, 29, 30) /* '0' */ \
+    row(17,  6,  6,  6,  6,  6,  6,  7,  7,  7,  7,  7,  7,  7,  7,  7) /* '@' */ \
+    row( 7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7, 27, 15, 28, 31,  9) /* 'P' */ \
+    row(20,  4,  4,  4,  4,  4,  4,  5,  5,  5,  5,  5,  5,  5,  5,  5) /* '`' */ \
+    row( 5,  5,  5,  5,  5,  5,  5,  5,  5,  5,  5, 28, 30, 28, 23,  0) /* 'p' */ \
+    row( 8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8) /* 0x80 */ \
+    row( 8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8) /* 0x90 */ \
+    row( 8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8) /* 0xa0 */ \
+    row( 8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8) /* 0xb0 */ \
+    row( 8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8) /* 0xc0 */ \
+    row( 8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8) /* 0xd0 */ \
+    row( 8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8) /* 0xe0 */ \
+    row( 8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8) /* 0xf0 */
+/* clang-format on */
+#define VITP_SCRUB_NUMBERS(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \
+    a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p,
+#define VITP_SCRUB_BITS(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)                       \
+    1u << a, 1u << b, 1u << c, 1u << d, 1u << e, 1u << f, 1u << g, 1u << h, 1u << i, 1u << j, \
+        1u << k, 1u << l, 1u << m, 1u << n, 1u << o, 1u << p,
+
+static const uint8_t  vitp_scrub_class[256] = { VITP_SCRUB_CLASSES(VITP_SCRUB_NUMBERS) };
+static const uint32_t vitp_scrub_sets[256] = { VITP_SCRUB_CLASSES(VITP_SCRUB_BITS) };
 
 /* VITP_SCRUB_SET(DOT) is the set of the class VITP_SCRUB_DOT; sets are joined by |. */
 #define VITP_SCRUB_SET(name) (UINT32_C(1) << VITP_SCRUB_##name)
@@ -6304,10 +6314,7 @@ typedef struct vitp_scrub_sink {
 
 /* ---- bytes and runs ---------------------------------------------------------------------- */
 
-static uint32_t vitp_scrub_set_of(char c)
-{
-    return UINT32_C(1) << vitp_scrub_class[(unsigned char)c];
-}
+static uint32_t vitp_scrub_set_of(char c) { return vitp_scrub_sets[(unsigned char)c]; }
 
 static bool vitp_scrub_is(char c, uint32_t set) { return (vitp_scrub_set_of(c) & set) != 0; }
 
