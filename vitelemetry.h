@@ -8127,7 +8127,7 @@ static VITP_NOINLINE bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scr
     for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
         const vitp_scrub_token *t = &vitp_scrub_tokens[i];
 
-        if (t->prefix[1] != s->text[at + 1] || t->prefix[2] != s->text[at + 2]) continue;
+        if (memcmp(t->prefix, s->text + at, 2) != 0 || t->prefix[2] != s->text[at + 2]) continue;
         for (body = at; t->prefix[body - at] && t->prefix[body - at] == vitp_scrub_at(s, body);)
             body++;
         if (t->prefix[body - at]) continue;
@@ -8335,18 +8335,35 @@ static VITP_NOINLINE bool vitp_scrub_drawn(const vitp_scrub *s, size_t at, vitp_
     return vitp_scrub_shaped(s, at, span) || vitp_scrub_base64(s, at, span);
 }
 
+/* Do token bytes enough for any token stand here? */
+static VITP_INLINE bool vitp_scrub_is_run(vitp_scrub *s, size_t at)
+{
+    if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
+    return s->run_end - at >= VITP_SCRUB_TOKEN_MIN;
+}
+
+/* Enough for one without a prefix? All but Azure's client secret need so many that are no dots. */
+static VITP_INLINE bool vitp_scrub_may_be_drawn(vitp_scrub *s, size_t at)
+{
+    if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
+    if (s->solid_end <= at) s->solid_end = vitp_scrub_run(s, at, VITP_SCRUB_SOLID, s->size);
+    return (s->solid_end - at >= VITP_SCRUB_BASE64_MIN || s->text[at + 4] == 'Q') &&
+           !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM);
+}
+
+/* May a token begin here? */
+static VITP_NOINLINE bool vitp_scrub_asks_tokens(vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_is_run(s, at) &&
+           (vitp_scrub_may_be_token(s, at) || vitp_scrub_may_be_drawn(s, at));
+}
+
 /* What a run of token bytes may be as a whole. */
 static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    if (s->run_end <= at) s->run_end = vitp_scrub_run(s, at, VITP_SCRUB_TOKEN, s->size);
-    if (s->run_end - at < VITP_SCRUB_TOKEN_MIN) return false;
-    if (vitp_scrub_may_be_token(s, at) && vitp_scrub_prefixed(s, at, span)) return true;
-    if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
-    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM)) return false;
-    if (s->solid_end <= at) s->solid_end = vitp_scrub_run(s, at, VITP_SCRUB_SOLID, s->size);
-    /* all but Azure's client secret need so much of it */
-    return (s->solid_end - at >= VITP_SCRUB_BASE64_MIN || s->text[at + 4] == 'Q') &&
-           vitp_scrub_drawn(s, at, span);
+    return vitp_scrub_is_run(s, at) &&
+           ((vitp_scrub_may_be_token(s, at) && vitp_scrub_prefixed(s, at, span)) ||
+            (vitp_scrub_may_be_drawn(s, at) && vitp_scrub_drawn(s, at, span)));
 }
 
 /* ---- known values ------------------------------------------------------------------------ */
@@ -8839,7 +8856,7 @@ static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
 /* The end of a short word of letters that no matcher wants to see, or `at`. `last`: class of the
    byte before. */
-static VITP_INLINE size_t vitp_scrub_skip(const vitp_scrub *s, size_t at, uint32_t last)
+static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t last)
 {
     const uint8_t *first = s->values->first;
     size_t         end = at,
@@ -8847,16 +8864,17 @@ static VITP_INLINE size_t vitp_scrub_skip(const vitp_scrub *s, size_t at, uint32
 
     if (last & (VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(HIGH))) return at;
     if (s->text[at] == 'm' && !(last & VITP_SCRUB_SET(SPACE))) return at;
+    if (vitp_scrub_may_open(s, at)) return at;
     while (end < most && vitp_scrub_is(s->text[end], VITP_SCRUB_LETTER) &&
            !first[(unsigned char)s->text[end]])
         end++;
-    if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) || vitp_scrub_may_open(s, at))
-        return at;
-    return end;
+    if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_SET(DIGIT))) return at;
+    return vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) && vitp_scrub_asks_tokens(s, at) ? at
+                                                                                          : end;
 }
 
 /* The next byte that asks its matchers, or the text's size. */
-static size_t vitp_scrub_next(const vitp_scrub *s, size_t at)
+static size_t vitp_scrub_next(vitp_scrub *s, size_t at)
 {
     uint32_t last = vitp_scrub_set_of(vitp_scrub_before(s, at));
     size_t   end;
@@ -8910,7 +8928,7 @@ static void vitp_scrub_put(vitp_scrub_sink *sink, const char *text, size_t size,
 }
 
 /* The next byte that asks its matchers, or the text's size: often the byte itself. */
-static VITP_INLINE size_t vitp_scrub_seek(const vitp_scrub *s, size_t at)
+static VITP_INLINE size_t vitp_scrub_seek(vitp_scrub *s, size_t at)
 {
     return vitp_scrub_in(s, at, VITP_SCRUB_TRIGGER) ? at : vitp_scrub_next(s, at);
 }
