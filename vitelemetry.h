@@ -8795,8 +8795,8 @@ static bool vitp_scrub_ampersand(vitp_scrub *s, size_t at, vitp_scrub_span *span
     return vitp_scrub_starts(s, at, "&gt;") && vitp_scrub_element(s, at, 4, span);
 }
 
-/* Asks the matchers of the byte's class: by a table, so that a byte whose first look says no costs
-   little more than the call. */
+/* Asks the matchers of the class of a trigger, a letter or a digit: by a table, so that a byte whose
+   first look says no costs little more than the call. */
 static VITP_INLINE bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     static bool (*const ask[32])(vitp_scrub *, size_t, vitp_scrub_span *) = {
@@ -8833,9 +8833,7 @@ static VITP_INLINE bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_sp
         NULL, /* WILD */
         NULL, /* OTHER */
     };
-    unsigned set = vitp_scrub_class[(unsigned char)s->text[at]];
-
-    return ask[set] && ask[set](s, at, span);
+    return ask[vitp_scrub_class[(unsigned char)s->text[at]]](s, at, span);
 }
 
 /* The span of a trigger where values are known. Registered secrets first, then patterns, known
@@ -8846,7 +8844,10 @@ static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     size_t          i;
 
     if (vitp_scrub_known(s, at, VITP_SCRUB_STARTS_SECRET, span)) return true;
-    if (!vitp_scrub_match(s, at, span) && !vitp_scrub_known_word(s, at, span)) return false;
+    if (!(vitp_scrub_in(s, at, VITP_SCRUB_TRIGGER | VITP_SCRUB_ALNUM) &&
+          vitp_scrub_match(s, at, span)) &&
+        !vitp_scrub_known_word(s, at, span))
+        return false;
     /* a registered secret that begins in the span and ends after it goes with it */
     for (i = span->start; i < span->end; i++)
         if (vitp_scrub_known(s, i, VITP_SCRUB_STARTS_SECRET, &secret) && secret.end > span->end)
