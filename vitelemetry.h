@@ -5292,7 +5292,8 @@ static const char *const vitp_scrub_markers[] = {
     "[user]",  "[host]", "[card]", "[iban]", "[ssn]", "[phone]",  "[hex]",   "[b64]", "[id]",
 };
 
-/* Words in names of values, sorted by first letter; the rows say where each begins. Sign: + secret,
+/* Words in names of values, sorted by their first two letters; the rows say where each first one
+   begins. Sign: + secret,
    ? secret if the value has 8 bytes with a digit, # secret if digits, @ host, & user (after an
    option: a secret if it has a colon), ! header, - harmless (goes before a shorter word that it
    contains). _ is an optional separator, a dot is a word boundary (a change of case counts), a $
@@ -5307,8 +5308,8 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "?app_key",
     "?application_key",
     "!authorization.",
-    "+bind_pw",
     "+bearer$",
+    "+bind_pw",
     "-bucket_key",
     "-bypass",
     "+community_string",
@@ -5319,15 +5320,15 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+contrase",
     "+contribsys",
     "?credential",
-    "@.device_name$",
     "@.data_source$",
     "@dbhost$",
     "&dbuser$",
+    "@.device_name$",
     "?.dsn$",
     "-encompass",
     "@failover_partner$",
-    "@.fqdn$",
     "-foreign_key",
+    "@.fqdn$",
     "@.host$",
     "@.host_name$",
     "+identified_by",
@@ -5345,12 +5346,10 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "@network_address$",
     "@.node$",
     "@.node_name$",
-    "&.owner$",
     "#.otp",
     "-overpass",
+    "&.owner$",
     "-password_encryption",
-    "-public_key_token",
-    "+psk$",
     "+passw",
     "+passphrase",
     "+passcode",
@@ -5361,20 +5360,23 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+pass.",
     "+pasw",
     "+paswd",
-    "+pswd",
-    "+pwd",
-    "+.pw$",
+    "-partition_key",
     "&pguser$",
     "@pghost$",
     "#.pin.",
     "#.pin_code",
-    "-partition_key",
     "-primary_key",
+    "+psk$",
+    "+pswd",
+    "-public_key_token",
     "-public_key",
-    "&ruser$",
+    "+pwd",
+    "+.pw$",
     "+require_pass",
-    "+root_pw",
     "@.rhost$",
+    "+root_pw",
+    "&ruser$",
+    "?.sas$",
     "-schema_key",
     "-secretar",
     "+secret",
@@ -5382,23 +5384,22 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "@.server$",
     "@.server_name$",
     "?sessid",
+    "+senha",
     "?.sig$",
     "?signature",
-    "?.sas$",
     "-sort_key",
-    "+senha",
     "?sumo_logic_access_id",
     "-surpass",
     "-tokeniz",
     "-tokens",
     "?token",
     "-trespass",
-    "&.usr_name$",
     "&.u$",
+    "&.uid$",
+    "&.usr_name$",
     "&.user$",
     "&.user_name$",
     "&.user_id$",
-    "&.uid$",
     "&.usr$",
     "@.workstation$",
     "@.workstation_name$",
@@ -5950,7 +5951,6 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
    letter, ^ a secret if it has letters and digits. Sorted by first letter. */
 static const char vitp_scrub_openers[][36] = {
     "+account ",
-    "'account ",
     "@address associated with hostname: ",
     "@address information: ",
     "!apikey ",
@@ -6048,14 +6048,13 @@ static const char vitp_scrub_openers[][36] = {
     "@unknownhostexception: ",
     "*upstream ",
     "+user ",
-    "'user ",
     "'username ",
 };
 /* First row of each letter, then their number; and by first letter the second letters (c & 31), so
    that most words are left at once (a test compares both with the table). */
 static const uint8_t vitp_scrub_opener_rows[27] = {
-    0,  10, 15, 23, 25, 28, 32, 34,  39,  43,  43,  43,  48,  54,
-    59, 60, 74, 74, 83, 91, 93, 101, 101, 101, 101, 101, 101,
+    0,  9,  14, 22, 24, 27, 31, 33, 38, 42, 42, 42, 47, 53,
+    58, 59, 73, 73, 82, 90, 92, 99, 99, 99, 99, 99, 99,
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
     0x04290018, 0x02040222, 0x00008002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
@@ -6408,8 +6407,8 @@ static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
     return vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, at) && (s->text[at + 1] & 0x40);
 }
 
-/* The sign of the first row of the table with the word [at, end) and one of these signs, or 0.
-   rows: first row of each letter. */
+/* The sign of the first row of the sorted table with the word [at, end) and one of these signs, or
+   0. rows: first row of each letter. */
 static char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB_ROW],
                              const uint16_t *rows, size_t at, size_t end, const char *signs)
 {
@@ -6425,6 +6424,7 @@ static char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB
     for (i = rows[letter - 1]; i < rows[letter]; i++) {
         const char *word = table[i] + 1;
 
+        if (word[1] > second) break;
         if (word[1] != second || word[size - 1] != last || word[size]) continue;
         for (k = 2; k < size && vitp_scrub_folds(s->text[at + k], word[k]); k++) continue;
         if (k >= size && strchr(signs, word[-1])) return word[-1];
@@ -7111,12 +7111,12 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
     return i - at;
 }
 
-/* By first letter: the second letters (c & 31) of words of vitp_scrub_words, so that most places
-   are left at once. A test compares it with the table. */
+/* By first letter: the second bytes (c & 31) of words of vitp_scrub_words, so that most places are
+   left at once. A test compares it with the table. */
 static const uint32_t vitp_scrub_word_seconds[26] = {
     0x00210008, 0x02200220, 0x00048000, 0x00080026, 0x00004000, 0x00028002, 0x00000000,
     0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008020,
-    0x00d00000, 0x00ac0282, 0x00000000, 0x00208120, 0x0020822a, 0x00048000, 0xffffffff,
+    0x00d00000, 0x00ac0282, 0x00000000, 0x00208120, 0x0020822a, 0x00048000, 0x00080210,
     0x00000000, 0x00008000, 0x00000000, 0x00000000, 0x00000000,
 };
 
@@ -7124,19 +7124,23 @@ static const uint32_t vitp_scrub_word_seconds[26] = {
 static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
                             size_t *length)
 {
-    char     second = vitp_text_lower(vitp_scrub_at(s, at + 1));
-    unsigned letter, i;
+    unsigned letter = (unsigned)s->text[at] & 31u, i;
+    char     second = '$';
     bool     edge;
 
-    if (!vitp_scrub_may_begin(s, vitp_scrub_word_seconds, at)) return 0;
+    if (at + 1 < end && vitp_scrub_is(s->text[at + 1], VITP_SCRUB_LETTER))
+        second = vitp_text_lower(s->text[at + 1]);
+    if (!vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) ||
+        !(vitp_scrub_word_seconds[letter - 1] >> (second & 31) & 1u))
+        return 0;
     edge = vitp_scrub_edge(s, start, at, end);
-    letter = (unsigned)s->text[at] & 31u;
     for (i = vitp_scrub_words_rows[letter - 1]; i < vitp_scrub_words_rows[letter]; i++) {
         const char *word = vitp_scrub_words[i] + 1;
+        bool        whole = *word == '.';
 
-        if (*word == '.' && !edge) continue;
-        word += *word == '.';
-        if (word[1] != second && word[1] != '$') continue;
+        word += whole;
+        if (word[1] > second) break;
+        if (word[1] != second || (whole && !edge)) continue;
         *length = vitp_scrub_word_length(s, start, at, end, word);
         if (*length) return vitp_scrub_words[i][0];
     }
@@ -7906,39 +7910,36 @@ static size_t vitp_scrub_iban_length(const char country[2])
         "FO18FR27GB22GE22GI23GL18GR27GT28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20"
         "LU20LV21LY25MC27MD24ME22MK19MR27MT31MU30NL18NO15PK24PL28PS29PT25QA29RO24RS22SA24SC31SE24"
         "SI19SK24SM27ST25SV28TL23TN24TR26UA29VA22VG24XK20";
-    size_t i;
+    const char *row = lengths;
 
-    for (i = 0; i + 4 < sizeof lengths; i += 4)
-        if (memcmp(lengths + i, country, 2) == 0)
-            return (size_t)(lengths[i + 2] - '0') * 10 + (size_t)(lengths[i + 3] - '0');
-    return 0;
+    while (*row && *row < country[0]) row += 4;
+    while (*row == country[0] && row[1] != country[1]) row += 4;
+    return *row == country[0] ? (size_t)(row[2] - '0') * 10 + (size_t)(row[3] - '0') : 0;
 }
 
 /* Two capitals, two check digits, then letters and digits, with or without blanks after each
-   four; modulo 97 it is 1. */
+   four; modulo 97 it is 1, with the first four at its end. */
 static VITP_NOINLINE bool vitp_scrub_iban(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t   length, count, i, end = at;
-    char     text[35];
-    unsigned rest = 0;
+    size_t   length, count, end = at, i;
+    unsigned rest = 0, first = 0;
 
     if (vitp_scrub_run(s, at, VITP_SCRUB_UPPER, 3) != at + 2 ||
         vitp_scrub_run(s, at + 2, VITP_SCRUB_SET(DIGIT), 2) != at + 4)
         return false;
     length = vitp_scrub_iban_length(s->text + at);
     if (length) vitp_scrub_reads_on(s);
-    for (count = 0; count < length && vitp_scrub_in(s, end, VITP_SCRUB_ALNUM); end++) {
-        text[count++] = s->text[end];
-        if (count % 4 == 0 && count < length && vitp_scrub_at(s, end + 1) == ' ') end++;
-    }
+    for (count = 0; count < length && vitp_scrub_in(s, end, VITP_SCRUB_ALNUM); end++)
+        if (++count % 4 == 0 && count < length && vitp_scrub_at(s, end + 1) == ' ') end++;
     if (length == 0 || count < length || vitp_scrub_goes_on(s, end)) return false;
-    for (i = 0; i < length; i++) {
-        char c = vitp_text_lower(text[(i + 4) % length]);
+    for (i = at; i < end; i++) {
+        unsigned c = (unsigned char)vitp_text_lower(s->text[i]);
 
-        if (c >= '0' && c <= '9') rest = (rest * 10 + (unsigned)(c - '0')) % 97;
-        else rest = (rest * 100 + (unsigned)(c - 'a') + 10) % 97;
+        if (i == at + 4) first = rest, rest = 0;
+        if (c != ' ') rest = c <= '9' ? rest * 10 + c - '0' : rest * 100 + c - 'a' + 10;
+        if (i > at + 4) rest %= 97;
     }
-    return rest == 1 && vitp_scrub_claim(span, at, end, "[iban]");
+    return (rest * 1000000 + first) % 97 == 1 && vitp_scrub_claim(span, at, end, "[iban]");
 }
 
 /* The first digit of a number. */
@@ -8121,13 +8122,14 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
 /* A prefix of vitp_scrub_tokens and enough of its alphabet. */
 static VITP_NOINLINE bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    unsigned letter = (unsigned)vitp_scrub_at(s, at) & 31u;
-    size_t   i, body, end;
+    unsigned                letter = (unsigned)s->text[at] & 31u;
+    const vitp_scrub_token *t = vitp_scrub_tokens + vitp_scrub_token_rows[letter - 1];
+    const vitp_scrub_token *last = vitp_scrub_tokens + vitp_scrub_token_rows[letter];
+    size_t                  body, end;
 
-    for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
-        const vitp_scrub_token *t = &vitp_scrub_tokens[i];
-
-        if (memcmp(t->prefix, s->text + at, 2) != 0 || t->prefix[2] != s->text[at + 2]) continue;
+    while (t < last && memcmp(t->prefix, s->text + at, 2) != 0) t++;
+    for (; t < last && memcmp(t->prefix, s->text + at, 2) == 0; t++) {
+        if (t->prefix[2] != s->text[at + 2]) continue;
         for (body = at; t->prefix[body - at] && t->prefix[body - at] == vitp_scrub_at(s, body);)
             body++;
         if (t->prefix[body - at]) continue;
@@ -8662,7 +8664,10 @@ static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub
         const char *opener = vitp_scrub_openers[i] + 1;
 
         /* it differs where the one before it did */
-        if (opener[other] != c && opener[other]) continue;
+        if (opener[other] != c && opener[other]) {
+            if (opener[other] > c) break;
+            continue;
+        }
         end = vitp_scrub_opener_same(s, at, opener);
         if (opener[end]) {
             other = end;
@@ -8869,7 +8874,7 @@ static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t las
     while (end < most && vitp_scrub_is(s->text[end], VITP_SCRUB_LETTER) &&
            !first[(unsigned char)s->text[end]])
         end++;
-    if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_SET(DIGIT))) return at;
+    if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_ALNUM)) return at;
     return vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) && vitp_scrub_asks_tokens(s, at) ? at
                                                                                           : end;
 }
