@@ -5247,7 +5247,9 @@ static const uint32_t vitp_scrub_sets[256] = { VITP_SCRUB_CLASSES(VITP_SCRUB_BIT
      VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(PERCENT) | VITP_SCRUB_SET(TILDE) |              \
      VITP_SCRUB_SET(AMPERSAND) | VITP_SCRUB_SET(TICK) | VITP_SCRUB_SET(OTHER))
 #define VITP_SCRUB_LABEL (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(HIGH) | VITP_SCRUB_SET(DASH))
-#define VITP_SCRUB_URL   (~(VITP_SCRUB_BLANK | VITP_SCRUB_QUOTES | VITP_SCRUB_SET(ANGLE)))
+#define VITP_SCRUB_SCHEME \
+    (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH))
+#define VITP_SCRUB_URL (~(VITP_SCRUB_BLANK | VITP_SCRUB_QUOTES | VITP_SCRUB_SET(ANGLE)))
 /* Punctuation that ends a sentence rather than a URL or value. */
 #define VITP_SCRUB_TAIL                                                                         \
     (VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_BRACKETS | \
@@ -6899,9 +6901,7 @@ static VITP_NOINLINE bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_sc
     size_t rest = at + 1;
     size_t start, end;
 
-    start = vitp_scrub_back(
-        s, at, VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH),
-        26);
+    start = vitp_scrub_back(s, at, VITP_SCRUB_SCHEME, 26);
     while (start < at && !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER)) start++;
     if (at - start < 2) return false;
     if (vitp_scrub_starts(s, rest, "//")) rest += 2;
@@ -7051,14 +7051,13 @@ static VITP_NOINLINE bool vitp_scrub_yen(const vitp_scrub *s, size_t at, vitp_sc
 
 /* The first backslash of \\host\share (doubled: \\\\host\\share), \\?\ and \\.\, or of the one
    after %VARIABLE%. */
-static bool vitp_scrub_unc(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_unc(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t host, end, wide, start;
     char   before = vitp_scrub_before(s, at);
 
     if (before == '\\' || vitp_scrub_is(before, VITP_SCRUB_WORD)) return false;
     host = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 5);
-    end = vitp_scrub_run(s, host, VITP_SCRUB_NAME | VITP_SCRUB_SET(HIGH), 64);
     wide = (host - at) / 2;
     if (before == '%' && host - at <= 2) {
         start = vitp_scrub_back(s, at - 1, VITP_SCRUB_WORD, 24);
@@ -7066,6 +7065,7 @@ static bool vitp_scrub_unc(const vitp_scrub *s, size_t at, vitp_scrub_span *span
                vitp_scrub_folders(s, start - 1, host, span);
     }
     if (host - at != 2 && host - at != 4) return false;
+    end = vitp_scrub_run(s, host, VITP_SCRUB_NAME | VITP_SCRUB_SET(HIGH), 64);
     if (vitp_scrub_at(s, host) == '?') end = host + 1;
     else if (end - host < 2 && vitp_scrub_at(s, host) != '.') return false;
     if (vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3) != end + wide) return false;
@@ -7942,11 +7942,14 @@ static VITP_NOINLINE bool vitp_scrub_iban(vitp_scrub *s, size_t at, vitp_scrub_s
     return (rest * 1000000 + first) % 97 == 1 && vitp_scrub_claim(span, at, end, "[iban]");
 }
 
+/* What may stand between the parts of a number. */
+#define VITP_SCRUB_JOINS                                                                          \
+    (VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(DOT) | \
+     VITP_SCRUB_SET(PAREN))
+
 /* The first digit of a number. */
 static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    const uint32_t joins = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(SLASH) |
-                           VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(PAREN);
     size_t n = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 20) - at;
     char   next = vitp_scrub_at(s, at + n);
 
@@ -7957,7 +7960,8 @@ static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub
     if ((n == 4 || n >= 13) && vitp_scrub_card(s, at, span)) return true;
     if (((n == 3 && next == '-') || n == 9) && vitp_scrub_ssn(s, at, span)) return true;
     if (n == 15 && vitp_scrub_imei(s, at, span)) return true;
-    return (n >= 7 || (n >= 2 && vitp_scrub_is(next, joins))) && vitp_scrub_phone(s, at, span);
+    return (n >= 7 || (n >= 2 && vitp_scrub_is(next, VITP_SCRUB_JOINS))) &&
+           vitp_scrub_phone(s, at, span);
 }
 
 /* ---- secrets of commands and prose ------------------------------------------------------- */
@@ -8004,13 +8008,13 @@ static bool vitp_scrub_told_password(const vitp_scrub *s, size_t at, vitp_scrub_
 /* Does what follows end the sentence or go on as it does behind a name? */
 static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
 {
-    static const char *const words[] = { "from ",  "on ",       "at ",     "via ",        "to ",
-                                         "port ",  "in ",       "is ",     "has ",        "was ",
-                                         "failed", "closed",    "down",    "unreachable", "refused",
-                                         "by ",    "with ",     "using ",  "not ",        "does ",
-                                         "after ", "timed out", "cannot ", "could " };
-    size_t                   i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
-    char                     second = vitp_scrub_at(s, at + 1);
+    static const char words[][13] = { "from ",  "on ",       "at ",     "via ",        "to ",
+                                      "port ",  "in ",       "is ",     "has ",        "was ",
+                                      "failed", "closed",    "down",    "unreachable", "refused",
+                                      "by ",    "with ",     "using ",  "not ",        "does ",
+                                      "after ", "timed out", "cannot ", "could " };
+    size_t            i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
+    char              second = vitp_scrub_at(s, at + 1);
 
     if (at == end || at == s->size) return !vitp_scrub_marker(s, at);
     for (i = 0; i < sizeof words / sizeof *words; i++)
@@ -8054,14 +8058,16 @@ static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scr
 }
 
 /* The backslash of DOMAIN\user, where it is no escape of a letter and no path. */
-static bool vitp_scrub_domain_user(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_domain_user(const vitp_scrub *s, size_t at,
+                                                 vitp_scrub_span *span)
 {
     static const char escapes[] = "nrtbfvux0";
     size_t start = vitp_scrub_back(s, at, VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(DASH), 16);
-    size_t first = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
-    size_t end = vitp_scrub_name_end(s, first, VITP_SCRUB_MACHINE);
+    size_t first, end;
 
     if (at - start < 2 || vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)) return false;
+    first = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
+    end = vitp_scrub_name_end(s, first, VITP_SCRUB_MACHINE);
     if (vitp_scrub_starts(s, start, "HK") || first - at > 2 || end - first < 3) return false;
     if (first == at + 1 && memchr(escapes, s->text[first], sizeof escapes - 1) &&
         !(at - start == 9 && vitp_scrub_starts(s, start, "AUTHORITY")))
@@ -8721,7 +8727,7 @@ static bool vitp_scrub_colon(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     uint32_t set = vitp_scrub_set_of(next);
 
     if (before == ':') return false;
-    if ((set & VITP_SCRUB_SLASHES || before == 'c') &&
+    if ((set & VITP_SCRUB_SLASHES || before == 'c') && vitp_scrub_is(before, VITP_SCRUB_SCHEME) &&
         (vitp_scrub_url(s, at, span) || vitp_scrub_drive(s, at, span)))
         return true;
     if ((set & (VITP_SCRUB_HEX | VITP_SCRUB_SET(COLON))) && vitp_scrub_hex_groups(s, at, span))
@@ -8772,7 +8778,9 @@ static bool vitp_scrub_at_sign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
 static bool vitp_scrub_backslash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    return vitp_scrub_unc(s, at, span) || vitp_scrub_domain_user(s, at, span);
+    return vitp_scrub_unc(s, at, span) ||
+           (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(DASH)) &&
+            vitp_scrub_domain_user(s, at, span));
 }
 
 static bool vitp_scrub_dot(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -8879,6 +8887,18 @@ static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t las
                                                                                           : end;
 }
 
+/* The same of three digits at most. */
+static VITP_INLINE size_t vitp_scrub_skip_digits(vitp_scrub *s, size_t at)
+{
+    size_t   end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 4);
+    uint32_t next = vitp_scrub_set_of(vitp_scrub_at(s, end));
+
+    return end - at > 3 || next & (VITP_SCRUB_WORD | VITP_SCRUB_JOINS) || s->values->count ||
+                   vitp_scrub_asks_tokens(s, at)
+               ? at
+               : end;
+}
+
 /* The next byte that asks its matchers, or the text's size. */
 static size_t vitp_scrub_next(vitp_scrub *s, size_t at)
 {
@@ -8893,10 +8913,10 @@ static size_t vitp_scrub_next(vitp_scrub *s, size_t at)
             bool letter = (set & VITP_SCRUB_LETTER) != 0;
 
             if (!(last & (letter ? VITP_SCRUB_LETTER : VITP_SCRUB_ALNUM))) {
-                end = letter ? vitp_scrub_skip(s, at, last) : at;
+                end = letter ? vitp_scrub_skip(s, at, last) : vitp_scrub_skip_digits(s, at);
                 if (end == at) break;
                 at = end - 1;
-                last = VITP_SCRUB_LETTER;
+                last = set;
                 continue;
             }
         }
