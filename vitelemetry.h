@@ -7089,18 +7089,19 @@ static bool vitp_scrub_edge(const vitp_scrub *s, size_t start, size_t at, size_t
             vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER));
 }
 
-/* Length of the word (behind its first dot) if it stands at `at` of the name [start, end); or 0. */
+/* Length of the word (behind its first dot), whose first letter stands at `at` of the name
+   [start, end), if all of it does; or 0. */
 static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t at, size_t end,
                                      const char *word)
 {
     const uint32_t count = VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(UNDERSCORE);
-    size_t         i = at;
+    size_t         i = at + 1;
 
-    for (; *word; word++) {
+    for (word++; *word; word++) {
         char c = i < end ? s->text[i] : '\0';
 
         if (*word >= 'a') {
-            if (!vitp_scrub_folds(c, *word)) return 0;
+            if ((c | 0x20) != *word) return 0;
             i++;
             continue;
         }
@@ -7362,13 +7363,15 @@ static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size
     bool   digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
 
     if (at == end || vitp_scrub_has_marker(s, at, probe - 1)) return false;
+    if (sign == '?' && (!digit || end - at < 8)) return false;
+    if (sign == '#' && (!digits || end - at > 10)) return false;
+    if (digits && end - at < 4 && sign != '&') return false;
+    if (sign == '&' && !vitp_scrub_credentials(s, at, end)) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
     if (probe == end && vitp_scrub_listed(s, at, end, "0")) return false;
     if (!digit && probe == end && vitp_scrub_is_own_name(s, at, end)) return false;
-    if (sign == '&') return vitp_scrub_credentials(s, at, end);
-    if (sign == '#') return digits && end - at >= 4 && end - at <= 10;
-    if (digits && end - at < 4) return false;
-    if (sign == '?') return digit && end - at >= 8 && !vitp_scrub_is_member(s, at, probe);
+    if (sign == '&' || sign == '#') return true;
+    if (sign == '?') return !vitp_scrub_is_member(s, at, probe);
     if (!loose || (unsigned char)s->text[at] >= 0xF0u) return true; /* no letter of a language */
     if (vitp_scrub_is_member(s, at, probe)) return false;
     return digit || vitp_scrub_stands_alone(s, end) ||
@@ -8008,17 +8011,17 @@ static bool vitp_scrub_told_password(const vitp_scrub *s, size_t at, vitp_scrub_
 /* Does what follows end the sentence or go on as it does behind a name? */
 static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
 {
-    static const char words[][13] = { "from ",  "on ",       "at ",     "via ",        "to ",
-                                      "port ",  "in ",       "is ",     "has ",        "was ",
-                                      "failed", "closed",    "down",    "unreachable", "refused",
-                                      "by ",    "with ",     "using ",  "not ",        "does ",
-                                      "after ", "timed out", "cannot ", "could " };
+    static const char words[][13] = { "after ", "at ",     "by ",       "cannot ", "closed",
+                                      "could ", "does ",   "down",      "failed",  "from ",
+                                      "has ",   "in ",     "is ",       "not ",    "on ",
+                                      "port ",  "refused", "timed out", "to ",     "unreachable",
+                                      "using ", "via ",    "was ",      "with " };
     size_t            i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
-    char              second = vitp_scrub_at(s, at + 1);
+    char              c = vitp_scrub_at(s, at);
 
     if (at == end || at == s->size) return !vitp_scrub_marker(s, at);
-    for (i = 0; i < sizeof words / sizeof *words; i++)
-        if (words[i][1] == second && vitp_scrub_starts(s, at, words[i])) return true;
+    for (i = 0; i < sizeof words / sizeof *words && words[i][0] <= c; i++)
+        if (words[i][0] == c && vitp_scrub_starts(s, at, words[i])) return true;
     return vitp_scrub_in(s, at,
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN));
 }
@@ -8053,7 +8056,7 @@ static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scr
     digit = end - at > 3 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) &&
             vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(BACKSLASH));
     if (sign == '+' && (!digit || vitp_scrub_is_noun(s, at))) return false;
-    return vitp_scrub_is_account(s, at, end) && (digit || vitp_scrub_after_name(s, end)) &&
+    return (digit || vitp_scrub_after_name(s, end)) && vitp_scrub_is_account(s, at, end) &&
            vitp_scrub_claim(span, at, end, "[user]");
 }
 
@@ -8223,14 +8226,18 @@ static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at, bool hex)
 #define VITP_SCRUB_HEX_MIN    32u
 #define VITP_SCRUB_BASE64_MIN 20u
 
+static bool vitp_scrub_may_be_hex(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_in(s, at + 8, VITP_SCRUB_HEX) && vitp_scrub_in(s, at + 21, VITP_SCRUB_HEX);
+}
+
 /* 32 and more hexadecimal digits that no word before them calls a checksum. 0x and 40 of them are
    the address of a wallet. */
 static bool vitp_scrub_hex(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t digits, end, probe;
 
-    if (!vitp_scrub_in(s, at + 8, VITP_SCRUB_HEX) || !vitp_scrub_in(s, at + 21, VITP_SCRUB_HEX))
-        return false;
+    if (!vitp_scrub_may_be_hex(s, at)) return false;
     digits = vitp_scrub_starts(s, at, "0x") ? at + 2 : at;
     end = vitp_scrub_run(s, digits, VITP_SCRUB_HEX, s->size);
     probe = digits + VITP_SCRUB_HEX_MIN;
@@ -8335,12 +8342,8 @@ static bool vitp_scrub_base64(const vitp_scrub *s, size_t at, vitp_scrub_span *s
 static VITP_NOINLINE bool vitp_scrub_drawn(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     if (vitp_scrub_hex(s, at, span)) return true;
-    if (vitp_scrub_before(s, at) == '_') return false;
-    if (vitp_scrub_is(vitp_scrub_before(s, at),
-                      VITP_SCRUB_SLUG | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(PLUS)) &&
-        vitp_scrub_letters(s, at - 1) != at)
-        return false; /* inside of a run that was looked at */
-    return vitp_scrub_shaped(s, at, span) || vitp_scrub_base64(s, at, span);
+    return !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SOLID) &&
+           (vitp_scrub_shaped(s, at, span) || vitp_scrub_base64(s, at, span));
 }
 
 /* Do token bytes enough for any token stand here? */
@@ -8353,10 +8356,13 @@ static VITP_INLINE bool vitp_scrub_is_run(vitp_scrub *s, size_t at)
 /* Enough for one without a prefix? All but Azure's client secret need so many that are no dots. */
 static VITP_INLINE bool vitp_scrub_may_be_drawn(vitp_scrub *s, size_t at)
 {
-    if (s->run_end - at < VITP_SCRUB_BASE64_MIN) return false;
+    uint32_t before = vitp_scrub_set_of(vitp_scrub_before(s, at));
+
+    if (s->run_end - at < VITP_SCRUB_BASE64_MIN || before & VITP_SCRUB_ALNUM) return false;
+    /* inside of a run that was looked at */
+    if (before & VITP_SCRUB_SOLID && !vitp_scrub_may_be_hex(s, at)) return false;
     if (s->solid_end <= at) s->solid_end = vitp_scrub_run(s, at, VITP_SCRUB_SOLID, s->size);
-    return (s->solid_end - at >= VITP_SCRUB_BASE64_MIN || s->text[at + 4] == 'Q') &&
-           !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM);
+    return s->solid_end - at >= VITP_SCRUB_BASE64_MIN || s->text[at + 4] == 'Q';
 }
 
 /* May a token begin here? */
