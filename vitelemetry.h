@@ -5951,7 +5951,8 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
    a user if in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED
    BY are SQL), $ a program whose -p is a password, % the same if it stands directly behind the
    letter, ^ a secret if it has letters and digits. Sorted by first letter. */
-static const char vitp_scrub_openers[][36] = {
+#define VITP_SCRUB_OPENER_ROW 36u
+static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "+account ",
     "@address associated with hostname: ",
     "@address information: ",
@@ -6414,17 +6415,17 @@ static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
 static char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB_ROW],
                              const uint16_t *rows, size_t at, size_t end, const char *signs)
 {
-    unsigned letter, i;
-    size_t   size = end - at, k;
-    char     second, last;
+    const char(*row)[VITP_SCRUB_ROW], (*stop)[VITP_SCRUB_ROW];
+    size_t size = end - at, k;
+    char   second, last;
 
     if (size < 1 || size > VITP_SCRUB_ROW - 2 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
         return 0;
-    letter = (unsigned)s->text[at] & 31u;
+    rows += s->text[at] & 31;
     second = size > 1 ? vitp_text_lower(s->text[at + 1]) : '\0';
     last = vitp_text_lower(s->text[end - 1]);
-    for (i = rows[letter - 1]; i < rows[letter]; i++) {
-        const char *word = table[i] + 1;
+    for (row = table + rows[-1], stop = table + rows[0]; row < stop; row++) {
+        const char *word = *row + 1;
 
         if (word[1] > second) break;
         if (word[1] != second || word[size - 1] != last || word[size]) continue;
@@ -6503,12 +6504,13 @@ static size_t vitp_scrub_close(const vitp_scrub *s, size_t at, char quote, bool 
 }
 
 /* Where a run of letters starts as a reader sees it: after the n of \n and the m of a colour. */
-static size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
+static VITP_INLINE size_t vitp_scrub_letters(const vitp_scrub *s, size_t at)
 {
     char   c = s->text[at];
     size_t i;
 
-    if (vitp_scrub_before(s, at) == '\\') return c == 'n' || c == 'r' || c == 't' ? at + 1 : at;
+    if (c != 'n' && c != 'r' && c != 't' && c != 'm') return at;
+    if (vitp_scrub_before(s, at) == '\\') return c != 'm' ? at + 1 : at;
     if (c != 'm') return at;
     i = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12);
     return i < at && vitp_scrub_before(s, i) == '[' ? at + 1 : at;
@@ -7781,14 +7783,19 @@ static size_t vitp_scrub_grouped(const vitp_scrub *s, size_t at, unsigned *digit
     return *digits >= 13 && *digits <= 19 ? end : 0;
 }
 
-/* May a number stand between these? Not in identifiers, versions and other numbers. */
-static bool vitp_scrub_is_number(const vitp_scrub *s, size_t at, size_t end)
+/* May a number begin here? Not in identifiers, versions and other numbers. */
+static bool vitp_scrub_begins_number(const vitp_scrub *s, size_t at)
 {
     const uint32_t inside = VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) |
                             VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(HIGH);
     char before = vitp_scrub_before(s, at);
 
-    if (vitp_scrub_is(before, inside) && !(before == '.' && at - 1 == s->floor)) return false;
+    return !vitp_scrub_is(before, inside) || (before == '.' && at - 1 == s->floor);
+}
+
+/* May it end here? */
+static bool vitp_scrub_ends_number(const vitp_scrub *s, size_t end)
+{
     if (vitp_scrub_goes_on(s, end) || vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)))
         return false;
     return !vitp_scrub_in(s, end,
@@ -7802,7 +7809,7 @@ static bool vitp_scrub_card(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     size_t   end = vitp_scrub_grouped(s, at, &digits);
 
     if (vitp_scrub_at(s, at + 4) == ' ') vitp_scrub_reads_on(s);
-    if (!end || !vitp_scrub_is_number(s, at, end)) return false;
+    if (!end || !vitp_scrub_ends_number(s, end)) return false;
     for (i = 0; i < 4; i++) four = four * 10 + (unsigned)(s->text[at + i] - '0');
     if (digits == 19 && end - at == 19) return false; /* nanoseconds, or a key */
     return vitp_scrub_issued(four, digits) && vitp_scrub_luhn(s, at, end) &&
@@ -7850,14 +7857,14 @@ static bool vitp_scrub_ssn(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     if (vitp_scrub_starts(s, at, "000") || vitp_scrub_starts(s, at, "666") || s->text[at] == '9' ||
         vitp_scrub_starts(s, group, "00") || vitp_scrub_starts(s, serial, "0000"))
         return false;
-    return vitp_scrub_is_number(s, at, end) && vitp_scrub_claim(span, at, end, "[ssn]");
+    return vitp_scrub_ends_number(s, end) && vitp_scrub_claim(span, at, end, "[ssn]");
 }
 
 static bool vitp_scrub_imei(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 16);
 
-    return end - at == 15 && vitp_scrub_is_number(s, at, end) && vitp_scrub_luhn(s, at, end) &&
+    return end - at == 15 && vitp_scrub_ends_number(s, end) && vitp_scrub_luhn(s, at, end) &&
            vitp_scrub_called(s, at, "!") && vitp_scrub_claim(span, at, end, "[id]");
 }
 
@@ -7932,9 +7939,14 @@ static VITP_NOINLINE bool vitp_scrub_iban(vitp_scrub *s, size_t at, vitp_scrub_s
         return false;
     length = vitp_scrub_iban_length(s->text + at);
     if (length) vitp_scrub_reads_on(s);
-    for (count = 0; count < length && vitp_scrub_in(s, end, VITP_SCRUB_ALNUM); end++)
-        if (++count % 4 == 0 && count < length && vitp_scrub_at(s, end + 1) == ' ') end++;
-    if (length == 0 || count < length || vitp_scrub_goes_on(s, end)) return false;
+    for (count = 0; count < length; count += 4) {
+        size_t group = length - count < 4 ? length - count : 4;
+
+        end += count && vitp_scrub_at(s, end) == ' ';
+        if (vitp_scrub_run(s, end, VITP_SCRUB_ALNUM, group) != end + group) return false;
+        end += group;
+    }
+    if (length == 0 || vitp_scrub_goes_on(s, end)) return false;
     for (i = at; i < end; i++) {
         unsigned c = (unsigned char)vitp_text_lower(s->text[i]);
 
@@ -7953,16 +7965,20 @@ static VITP_NOINLINE bool vitp_scrub_iban(vitp_scrub *s, size_t at, vitp_scrub_s
 /* The first digit of a number. */
 static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t n = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 20) - at;
-    char   next = vitp_scrub_at(s, at + n);
+    size_t n;
+    char   next;
 
     if (vitp_scrub_before(s, at) == '.' &&
         vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_SET(DIGIT)))
         return false; /* inside of a number with dots */
+    n = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 20) - at;
+    next = vitp_scrub_at(s, at + n);
     if (next == '.' && n <= 3 && vitp_scrub_ipv4(s, at, span)) return true;
-    if ((n == 4 || n >= 13) && vitp_scrub_card(s, at, span)) return true;
-    if (((n == 3 && next == '-') || n == 9) && vitp_scrub_ssn(s, at, span)) return true;
-    if (n == 15 && vitp_scrub_imei(s, at, span)) return true;
+    if (vitp_scrub_begins_number(s, at) &&
+        (((n == 4 || n >= 13) && vitp_scrub_card(s, at, span)) ||
+         (((n == 3 && next == '-') || n == 9) && vitp_scrub_ssn(s, at, span)) ||
+         (n == 15 && vitp_scrub_imei(s, at, span))))
+        return true;
     return (n >= 7 || (n >= 2 && vitp_scrub_is(next, VITP_SCRUB_JOINS))) &&
            vitp_scrub_phone(s, at, span);
 }
@@ -8668,12 +8684,14 @@ static size_t vitp_scrub_opener_same(const vitp_scrub *s, size_t at, const char 
 /* What the word that starts here says of what follows. */
 static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    unsigned letter = (unsigned)s->text[at] & 31u;
-    size_t   i, end, other = 1;
-    char     c = vitp_text_lower(vitp_scrub_at(s, at + 1));
+    const uint8_t *rows = vitp_scrub_opener_rows + (s->text[at] & 31);
+    const char(*row)[VITP_SCRUB_OPENER_ROW] = vitp_scrub_openers + rows[-1];
+    const char(*stop)[VITP_SCRUB_OPENER_ROW] = vitp_scrub_openers + rows[0];
+    size_t end, other = 1;
+    char   c = vitp_text_lower(vitp_scrub_at(s, at + 1));
 
-    for (i = vitp_scrub_opener_rows[letter - 1]; i < vitp_scrub_opener_rows[letter]; i++) {
-        const char *opener = vitp_scrub_openers[i] + 1;
+    for (; row < stop; row++) {
+        const char *opener = *row + 1;
 
         /* it differs where the one before it did */
         if (opener[other] != c && opener[other]) {
