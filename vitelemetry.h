@@ -8916,11 +8916,10 @@ static VITP_INLINE size_t vitp_scrub_skip_digits(vitp_scrub *s, size_t at)
 {
     size_t   end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 4);
     uint32_t next = vitp_scrub_set_of(vitp_scrub_at(s, end));
+    uint32_t number = end == at + 1 ? VITP_SCRUB_SET(DOT) : VITP_SCRUB_WORD | VITP_SCRUB_JOINS;
 
-    return end - at > 3 || next & (VITP_SCRUB_WORD | VITP_SCRUB_JOINS) || s->values->count ||
-                   vitp_scrub_asks_tokens(s, at)
-               ? at
-               : end;
+    return end - at > 3 || next & number || s->values->count || vitp_scrub_asks_tokens(s, at) ? at
+                                                                                              : end;
 }
 
 /* The next byte that asks its matchers, or the text's size. */
