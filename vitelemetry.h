@@ -8672,39 +8672,29 @@ static bool vitp_scrub_element(vitp_scrub *s, size_t at, size_t width, vitp_scru
 
 /* ---- words that say what follows --------------------------------------------------------- */
 
-/* How many bytes of the opener stand at `at`, in whatever case. */
-static size_t vitp_scrub_opener_same(const vitp_scrub *s, size_t at, const char *opener)
-{
-    size_t n = 0;
-
-    while (opener[n] && vitp_scrub_folds(vitp_scrub_at(s, at + n), opener[n])) n++;
-    return n;
-}
-
 /* What the word that starts here says of what follows. */
 static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     const uint8_t *rows = vitp_scrub_opener_rows + (s->text[at] & 31);
     const char(*row)[VITP_SCRUB_OPENER_ROW] = vitp_scrub_openers + rows[-1];
     const char(*stop)[VITP_SCRUB_OPENER_ROW] = vitp_scrub_openers + rows[0];
-    size_t end, other = 1;
-    char   c = vitp_text_lower(vitp_scrub_at(s, at + 1));
+    const char *last = NULL;   /* the last row that was compared */
+    size_t      same = 1, end; /* with so many bytes of it the text begins */
+    char        c = vitp_text_lower(vitp_scrub_at(s, at + 1));
 
     for (; row < stop; row++) {
         const char *opener = *row + 1;
 
-        /* it differs where the one before it did */
-        if (opener[other] != c && opener[other]) {
-            if (opener[other] > c) break;
+        if (opener[same] != c && opener[same]) {
+            if (opener[same] > c) break;
             continue;
         }
-        end = vitp_scrub_opener_same(s, at, opener);
-        if (opener[end]) {
-            other = end;
-            c = vitp_text_lower(vitp_scrub_at(s, at + end));
-            continue;
-        }
-        end += at;
+        if (last && memcmp(opener, last, same) != 0) break;
+        while (opener[same] && vitp_scrub_folds(vitp_scrub_at(s, at + same), opener[same])) same++;
+        c = vitp_text_lower(vitp_scrub_at(s, at + same));
+        last = opener;
+        if (opener[same]) continue;
+        end = at + same;
         vitp_scrub_reads_on(s);
         if (opener[-1] == '$' || opener[-1] == '%') {
             s->line.command = s->line.seen = end;
