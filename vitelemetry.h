@@ -7128,22 +7128,22 @@ static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t
                             size_t *length)
 {
     unsigned letter = (unsigned)s->text[at] & 31u, i;
-    char     second = '$';
-    bool     edge;
+    char     second = '$', third;
 
     if (at + 1 < end && vitp_scrub_is(s->text[at + 1], VITP_SCRUB_LETTER))
         second = vitp_text_lower(s->text[at + 1]);
     if (!vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) ||
         !(vitp_scrub_word_seconds[letter - 1] >> (second & 31) & 1u))
         return 0;
-    edge = vitp_scrub_edge(s, start, at, end);
+    third = at + 2 < end ? vitp_text_lower(s->text[at + 2]) : '\0';
     for (i = vitp_scrub_words_rows[letter - 1]; i < vitp_scrub_words_rows[letter]; i++) {
         const char *word = vitp_scrub_words[i] + 1;
         bool        whole = *word == '.';
 
         word += whole;
         if (word[1] > second) break;
-        if (word[1] != second || (whole && !edge)) continue;
+        if (word[1] != second || (word[2] != third && word[2] >= 'a')) continue;
+        if (whole && !vitp_scrub_edge(s, start, at, end)) continue;
         *length = vitp_scrub_word_length(s, start, at, end, word);
         if (*length) return vitp_scrub_words[i][0];
     }
@@ -7258,8 +7258,7 @@ static bool vitp_scrub_is_object(const vitp_scrub *s, size_t at)
 static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
 {
     char   c = s->text[at];
-    size_t word = vitp_scrub_run(
-        s, at, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON), VITP_SCRUB_PROBE);
+    size_t word;
 
     if (c == '$' || c == '%') {
         word = vitp_scrub_run(s, at + 1, VITP_SCRUB_WORD, VITP_SCRUB_PROBE);
@@ -7274,6 +7273,8 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
         vitp_scrub_distinct(s, at, end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end) == 1)
         return true;
     if (vitp_scrub_is_object(s, at)) return true;
+    word = vitp_scrub_run(s, at, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON),
+                          VITP_SCRUB_PROBE);
     return word > at && word <= end && vitp_scrub_at(s, word) == '(' &&
            !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
 }
