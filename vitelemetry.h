@@ -6284,6 +6284,11 @@ typedef struct vitp_scrub_reach {
     size_t first, last;
 } vitp_scrub_reach;
 
+/* A part of the text that is known to hold none of some bytes. */
+typedef struct vitp_scrub_gap {
+    size_t start, end;
+} vitp_scrub_gap;
+
 /* The text and how far it is done. */
 typedef struct vitp_scrub {
     const char              *text;
@@ -6291,11 +6296,13 @@ typedef struct vitp_scrub {
     size_t                   size;  /* end of what may be read: the text's, or the next marker */
     bool                     more;  /* a marker stands there */
     size_t                   whole; /* the text's end: a registered secret is read across markers */
-    size_t                   run_end;          /* end of the run of token bytes seen last */
-    size_t                   solid_end;        /* the same of VITP_SCRUB_SOLID */
-    size_t                   dull;             /* before it no token with a short prefix begins */
-    size_t                   plain, plain_end; /* between them no digit and no = stands */
-    size_t                   trigger;          /* whose matchers are asked */
+    size_t                   run_end;   /* end of the run of token bytes seen last */
+    size_t                   solid_end; /* the same of VITP_SCRUB_SOLID */
+    size_t                   dull;      /* before it no token with a short prefix begins */
+    vitp_scrub_gap           plain;     /* without a digit or = */
+    vitp_scrub_gap           wordy;     /* without a digit */
+    vitp_scrub_gap           bare;      /* of VITP_SCRUB_BARE */
+    size_t                   trigger;   /* whose matchers are asked */
     vitp_scrub_reach         reach;
     vitp_scrub_line          line;
     const vitp_scrub_values *values;
@@ -6360,6 +6367,16 @@ static bool vitp_scrub_has(const vitp_scrub *s, size_t at, size_t end, uint32_t 
 {
     while (at < end && !vitp_scrub_is(s->text[at], set)) at++;
     return at < end;
+}
+
+/* The first byte of the set in [at, end), or `end`. What is known of it from before is not read
+   again. */
+static size_t vitp_scrub_until(const vitp_scrub *s, vitp_scrub_gap *known, uint32_t set, size_t at,
+                               size_t end)
+{
+    if (at < known->start || at > known->end) known->start = known->end = at;
+    while (known->end < end && !vitp_scrub_is(s->text[known->end], set)) known->end++;
+    return known->end < end ? known->end : end;
 }
 
 /* Different bytes (without the highest bit). */
@@ -7127,17 +7144,18 @@ static const uint32_t vitp_scrub_word_seconds[26] = {
 static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
                             size_t *length)
 {
-    unsigned letter = (unsigned)s->text[at] & 31u, i;
-    char     second = '$', third;
+    const uint16_t *rows = vitp_scrub_words_rows + (s->text[at] & 31);
+    const char(*row)[VITP_SCRUB_WORD_ROW], (*stop)[VITP_SCRUB_WORD_ROW];
+    char second = '$', third;
 
     if (at + 1 < end && vitp_scrub_is(s->text[at + 1], VITP_SCRUB_LETTER))
         second = vitp_text_lower(s->text[at + 1]);
     if (!vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) ||
-        !(vitp_scrub_word_seconds[letter - 1] >> (second & 31) & 1u))
+        !(vitp_scrub_word_seconds[(s->text[at] & 31) - 1] >> (second & 31) & 1u))
         return 0;
     third = at + 2 < end ? vitp_text_lower(s->text[at + 2]) : '\0';
-    for (i = vitp_scrub_words_rows[letter - 1]; i < vitp_scrub_words_rows[letter]; i++) {
-        const char *word = vitp_scrub_words[i] + 1;
+    for (row = vitp_scrub_words + rows[-1], stop = vitp_scrub_words + rows[0]; row < stop; row++) {
+        const char *word = *row + 1;
         bool        whole = *word == '.';
 
         word += whole;
@@ -7145,7 +7163,7 @@ static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t
         if (word[1] != second || (word[2] != third && word[2] >= 'a')) continue;
         if (whole && !vitp_scrub_edge(s, start, at, end)) continue;
         *length = vitp_scrub_word_length(s, start, at, end, word);
-        if (*length) return vitp_scrub_words[i][0];
+        if (*length) return **row;
     }
     return 0;
 }
@@ -7359,10 +7377,10 @@ static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
 
 /* Is [at, end) a value for a name of this sign? `loose`: what stands before it is found in prose
    too, so it must not look like a word of it. Reads VITP_SCRUB_PROBE bytes at most. */
-static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
+static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
 {
     size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
-    bool   digit = vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(DIGIT));
+    bool   digit = vitp_scrub_until(s, &s->wordy, VITP_SCRUB_SET(DIGIT), at, probe) < probe;
     bool   digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
 
     if (at == end || vitp_scrub_has_marker(s, at, probe - 1)) return false;
@@ -7384,12 +7402,12 @@ static bool vitp_scrub_is_value(const vitp_scrub *s, char sign, bool loose, size
 }
 
 /* End of a value without quotes: a bracket that begins no marker belongs to it. */
-static size_t vitp_scrub_bare_end(const vitp_scrub *s, size_t at, size_t most)
+static size_t vitp_scrub_bare_end(vitp_scrub *s, size_t at, size_t most)
 {
     size_t stop = most < s->size - at ? at + most : s->size;
 
     for (;; at++) {
-        at = vitp_scrub_run(s, at, VITP_SCRUB_BARE, stop - at);
+        at = vitp_scrub_until(s, &s->bare, ~VITP_SCRUB_BARE, at, stop);
         if (at == stop || vitp_scrub_marker(s, at)) return at;
         if (s->text[at] != '(' && s->text[at] != '[') return at;
     }
@@ -7406,22 +7424,11 @@ static size_t vitp_scrub_trim(const vitp_scrub *s, size_t at, size_t end)
 }
 
 /* Do sixteen bytes without a blank stand here, a digit among them? */
-static bool vitp_scrub_is_long(const vitp_scrub *s, size_t at)
+static bool vitp_scrub_is_long(vitp_scrub *s, size_t at)
 {
     size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE);
 
     return end - at >= 16 && vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
-}
-
-/* Does no digit and no = stand in [at, end)? What is known of that from the trigger before is not
-   read again. */
-static bool vitp_scrub_is_plain(vitp_scrub *s, size_t at, size_t end)
-{
-    if (at < s->plain || at > s->plain_end) s->plain = s->plain_end = at;
-    while (s->plain_end < end &&
-           !vitp_scrub_is(s->text[s->plain_end], VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL)))
-        s->plain_end++;
-    return s->plain_end >= end;
 }
 
 /* Claims the value of a header: up to `quote` or the end of the line. */
@@ -7431,7 +7438,8 @@ static bool vitp_scrub_header(vitp_scrub *s, size_t at, char quote, vitp_scrub_s
     size_t end = s->size - at < VITP_SCRUB_PROBE + 16 ? s->size : at + VITP_SCRUB_PROBE + 16;
 
     if (vitp_scrub_at(s, vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 12)) != ' ' &&
-        vitp_scrub_is_plain(s, at, end))
+        vitp_scrub_until(s, &s->plain, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL), at, end) ==
+            end)
         return false;
     end = vitp_scrub_run(s, at, VITP_SCRUB_ALNUM, VITP_SCRUB_PROBE);
     word = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 4);
@@ -8007,7 +8015,7 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
 }
 
 /* password hunter22: a word of six bytes with letters and digits. */
-static bool vitp_scrub_told_password(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static bool vitp_scrub_told_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
     size_t trimmed = vitp_scrub_trim(s, at, end);
@@ -8987,7 +8995,7 @@ static bool vitp_scrub_first(vitp_scrub *s, size_t at, vitp_scrub_span *ahead,
         if (!(known ? vitp_scrub_find(s, at, span) : vitp_scrub_match(s, at, span))) continue;
         if (span->start > at) {
             if (span->start < ahead->start) *ahead = *span;
-            if (!vitp_scrub_known_word(s, at, span)) continue;
+            if (!known || !vitp_scrub_known_word(s, at, span)) continue;
         }
         if (span->end <= ahead->start) return true;
         span->end = span->end > ahead->end ? span->end : ahead->end;
