@@ -704,6 +704,10 @@ static void token_index_fits_the_table(void **state)
             const char *prefix = vitp_scrub_tokens[i].prefix;
 
             if ((size_t)(prefix[0] & 31) != letter) fail_msg("row %u: %s", (unsigned)i, prefix);
+            /* rows of the same two letters stand together */
+            if (i > vitp_scrub_token_rows[letter - 1] &&
+                strncmp(vitp_scrub_tokens[i - 1].prefix, prefix, 2) > 0)
+                fail_msg("row %u: %s", (unsigned)i, prefix);
             for (j = 0; j < i; j++) {
                 const char *before = vitp_scrub_tokens[j].prefix;
 
@@ -735,6 +739,7 @@ static void openers_fit_their_index(void **state)
 
             assert_non_null(strchr("@*?&+'!$%^", word[0]));
             assert_int_equal(word[1], 'a' + (int)letter);
+            if (i && strcmp(vitp_scrub_openers[i - 1] + 1, word + 1) > 0) fail_msg("%s", word);
             openers[letter] |= UINT32_C(1) << (word[2] & 31);
         }
     assert_memory_equal(openers, vitp_scrub_opener_seconds, sizeof openers);
@@ -786,6 +791,10 @@ static void words_are_well_formed(void **state)
     size_t letter, i;
 
     (void)state;
+    for (i = 1; i < COUNT(vitp_scrub_lexicon); i++)
+        assert_true(strcmp(vitp_scrub_lexicon[i - 1] + 1, vitp_scrub_lexicon[i] + 1) <= 0);
+    for (i = 1; i < COUNT(vitp_scrub_labels); i++)
+        assert_true(strcmp(vitp_scrub_labels[i - 1] + 1, vitp_scrub_labels[i] + 1) <= 0);
     words_fit_their_rows(vitp_scrub_words[0], sizeof *vitp_scrub_words, vitp_scrub_words_rows,
                          COUNT(vitp_scrub_words), "+?#&!-@");
     words_fit_their_rows(vitp_scrub_lexicon[0], sizeof *vitp_scrub_lexicon,
@@ -796,11 +805,12 @@ static void words_are_well_formed(void **state)
         uint32_t seconds = 0;
 
         for (i = vitp_scrub_words_rows[letter]; i < vitp_scrub_words_rows[letter + 1]; i++) {
-            const char *word = vitp_scrub_words[i] + 1;
+            const char *word = vitp_scrub_word_of((unsigned)i);
 
-            word += *word == '.';
-            if (word[1] == '$') seconds = UINT32_MAX;
-            else seconds |= UINT32_C(1) << (word[1] & 31);
+            assert_true(word[1] == '$' || (word[1] >= 'a' && word[1] <= 'z'));
+            if (i > vitp_scrub_words_rows[letter])
+                assert_true(vitp_scrub_word_of((unsigned)i - 1)[1] <= word[1]);
+            seconds |= UINT32_C(1) << (word[1] & 31);
         }
         assert_int_equal(vitp_scrub_word_seconds[letter], seconds);
     }
