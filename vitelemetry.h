@@ -6738,7 +6738,7 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_sc
 
     if (at - start != 2 || vitp_scrub_at(s, at + 3) != separator || before == '-') return false;
     if (separator == '-' && vitp_scrub_is(before, VITP_SCRUB_WORD)) return false;
-    while (pairs < 8 && vitp_scrub_group(s, end, 2) == end + 2) {
+    while (vitp_scrub_group(s, end, 2) == end + 2) {
         pairs++;
         end += 2;
         if (pairs == 8 || vitp_scrub_at(s, end) != separator) break;
@@ -6746,7 +6746,7 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_sc
     }
     if (pairs < 6 || (pairs == 8 && vitp_scrub_more(s, end, separator))) return false;
     end = start + (pairs == 8 ? 23 : 17);
-    return !vitp_scrub_goes_on(s, end) && !vitp_scrub_starts(s, start, "00:00:00:00:00:00") &&
+    return !vitp_scrub_starts(s, start, "00:00:00:00:00:00") &&
            !vitp_scrub_starts(s, start, "ff:ff:ff:ff:ff:ff") &&
            vitp_scrub_claim(span, start, end, "[mac]");
 }
@@ -7854,20 +7854,20 @@ static bool vitp_scrub_called(const vitp_scrub *s, size_t at, const char *called
     return false;
 }
 
-/* ddd-dd-dddd, or nine digits that are called so. */
+/* Three digits and a dash of ddd-dd-dddd, or nine digits that are called so. */
 static bool vitp_scrub_ssn(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     const uint32_t digit = VITP_SCRUB_SET(DIGIT);
     size_t         end = vitp_scrub_run(s, at, digit, 10), group = at + 3, serial = at + 5;
 
-    if (end - at == 3 && vitp_scrub_at(s, end) == '-') {
+    if (end - at == 3) {
         group = at + 4;
         serial = at + 7;
         if (vitp_scrub_run(s, group, digit, 3) != at + 6 || vitp_scrub_at(s, at + 6) != '-' ||
             vitp_scrub_run(s, serial, digit, 5) != at + 11)
             return false;
         end = at + 11;
-    } else if (end - at != 9 || !vitp_scrub_called(s, at, "+")) {
+    } else if (!vitp_scrub_called(s, at, "+")) {
         return false;
     }
     if (vitp_scrub_starts(s, at, "000") || vitp_scrub_starts(s, at, "666") || s->text[at] == '9' ||
@@ -7876,11 +7876,12 @@ static bool vitp_scrub_ssn(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     return vitp_scrub_ends_number(s, end) && vitp_scrub_claim(span, at, end, "[ssn]");
 }
 
+/* Fifteen digits that are called so. */
 static bool vitp_scrub_imei(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 16);
+    size_t end = at + 15;
 
-    return end - at == 15 && vitp_scrub_ends_number(s, end) && vitp_scrub_luhn(s, at, end) &&
+    return vitp_scrub_ends_number(s, end) && vitp_scrub_luhn(s, at, end) &&
            vitp_scrub_called(s, at, "!") && vitp_scrub_claim(span, at, end, "[id]");
 }
 
