@@ -5947,8 +5947,8 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
 };
 
 /* What says of the word behind it that it names somebody, in whatever case. Sign: @ a host, * a
-   host if it has a digit or quotes, ? a host as Go names one, & a user, + one with a digit, '
-   a user if in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED
+   host if it has a digit or quotes, ? a host as Go names one, & a user, + one with a digit
+   or quotes, ' one in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED
    BY are SQL), $ a program whose -p is a password, % the same if it stands directly behind the
    letter, ^ a secret if it has letters and digits. Sorted by first letter. */
 #define VITP_SCRUB_OPENER_ROW 36u
@@ -6441,7 +6441,11 @@ static char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB
     rows += s->text[at] & 31;
     second = size > 1 ? vitp_text_lower(s->text[at + 1]) : '\0';
     last = vitp_text_lower(s->text[end - 1]);
-    for (row = table + rows[-1], stop = table + rows[0]; row < stop; row++) {
+    row = table + rows[-1];
+    stop = table + rows[0];
+    /* in steps to where the rows of the second letter are */
+    while (stop - row > 8 && row[8][2] < second) row += 8;
+    for (; row < stop; row++) {
         const char *word = *row + 1;
 
         if (word[1] > second) break;
