@@ -5947,10 +5947,10 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
 };
 
 /* What says of the word behind it that it names somebody, in whatever case. Sign: @ a host, * a
-   host if it has a digit or quotes, ? a host as Go names one, & a user, + one with a digit
-   or quotes, ' one in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and IDENTIFIED
-   BY are SQL), $ a program whose -p is a password, % the same if it stands directly behind the
-   letter, ^ a secret if it has letters and digits. Sorted by first letter. */
+   host if it has a digit or quotes, ? a host as Go names one, & a user, + one with a digit or
+   quotes, ' one in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and
+   IDENTIFIED BY are SQL), $ a program whose -p is a password, % the same if it stands directly
+   behind the letter, ^ a secret if it has letters and digits. Sorted. */
 #define VITP_SCRUB_OPENER_ROW 36u
 static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "+account ",
