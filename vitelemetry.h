@@ -6429,8 +6429,9 @@ static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
 
 /* The sign of the first row of the sorted table with the word [at, end) and one of these signs, or
    0. rows: first row of each letter. */
-static char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB_ROW],
-                             const uint16_t *rows, size_t at, size_t end, const char *signs)
+static VITP_NOINLINE char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB_ROW],
+                                           const uint16_t *rows, size_t at, size_t end,
+                                           const char *signs)
 {
     const char(*row)[VITP_SCRUB_ROW], (*stop)[VITP_SCRUB_ROW];
     size_t size = end - at, k;
@@ -6582,7 +6583,7 @@ static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_
 }
 
 /* The @ of user:password@tcp(host) and user:password@host:port, which are no addresses of mail. */
-static bool vitp_scrub_login(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_login(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t host = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL | VITP_SCRUB_SET(DOT), 64);
     size_t password, user;
