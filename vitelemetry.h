@@ -5295,11 +5295,10 @@ static const char *const vitp_scrub_markers[] = {
 };
 
 /* Words in names of values, sorted by their first two letters; the rows say where each first one
-   begins. Sign: + secret,
-   ? secret if the value has 8 bytes with a digit, # secret if digits, @ host, & user (after an
-   option: a secret if it has a colon), ! header, - harmless (goes before a shorter word that it
-   contains). _ is an optional separator, a dot is a word boundary (a change of case counts), a $
-   the end of the name (digits and _ may follow). */
+   begins. Sign: + secret, ? secret if the value has 8 bytes with a digit, # secret if digits,
+   @ host, & user (after an option: a secret if it has a colon), ! header, - harmless (goes before a
+   shorter word that it contains). _ is an optional separator, a dot is a word boundary (a change of
+   case counts), a $ the end of the name (digits and _ may follow). */
 #define VITP_SCRUB_WORD_ROW 22u
 static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "?access_key_id",
