@@ -22,8 +22,11 @@ static const vitp_scrub_value known[] = {
 
 static void encode_known(void)
 {
-    size_t i, k;
+    static bool done;
+    size_t      i, k;
 
+    if (done) return;
+    done = true;
     for (i = 0; i < 2; i++)
         for (k = 0; k < 3; k++)
             vitp_scrub_encode(&cores[i][k], known[3 + i].text, known[3 + i].size, k);
@@ -79,6 +82,7 @@ static size_t marker_at(const scrub_whole *t, size_t at)
 {
     size_t i;
 
+    if (t->bytes[at] != '[') return 0;
     for (i = 0; i < sizeof markers / sizeof *markers; i++) {
         size_t size = strlen(markers[i]);
 
@@ -153,7 +157,7 @@ static bool contains(const scrub_whole *t, const char *bytes, size_t size)
     size_t at;
 
     for (at = 0; at + size <= t->size; at++)
-        if (memcmp(t->bytes + at, bytes, size) == 0) return true;
+        if (t->bytes[at] == *bytes && memcmp(t->bytes + at, bytes, size) == 0) return true;
     return false;
 }
 
