@@ -13400,6 +13400,8 @@ static vitp_wire_result vitp_wire_begin(vitp_event_writer *w, vitp_schema_reader
     if (!vitp_wire_name(w, schema)) return VITP_WIRE_CORRUPT;
     if (w->whole) vitp_wire_take_origin(w);
     else vitp_wire_find_origin(w);
+    if (!w->corrupt && !vitp_wire_passes(w, w->app_version, strlen(w->app_version)))
+        return VITP_WIRE_SECRET; /* another run's */
     w->stencil = vitp_wire_stencil(w, *schema);
     return w->corrupt ? VITP_WIRE_CORRUPT : VITP_WIRE_WRITTEN;
 }
