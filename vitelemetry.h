@@ -900,6 +900,7 @@ enum {
 };
 VIT_API vit_client *vit_hook_client_(int hook, void (**previous_fn)(void));
 VIT_API void        vit_hook_set_(int hook, vit_client *t, void (*previous_fn)(void));
+VIT_API void        vit_hook_stays_(void (*handler_fn)(void));
 VIT_API void        vit_uncaught_(vit_client *t, const char *type, const char *message);
 
 /* One message of a Qt message handler: type is a QtMsgType (0 debug, 1 warning, 2 critical, 3
@@ -1511,6 +1512,7 @@ static inline bool install_terminate_handler(vit_client *t)
         bool on_top = std::get_terminate() == &on_terminate_;
         if (!t && on_top) std::set_terminate(previous);
         vit_hook_set_(VIT_HOOK_TERMINATE_, t, !t && on_top ? nullptr : previous);
+        if (!t && !on_top) vit_hook_stays_(&on_terminate_);
         return t || on_top;
     }
     if (!t) return true;
@@ -1550,6 +1552,7 @@ static inline bool install_qt_handler(vit_client *t)
     if (previous && was != &on_qt_message_) {
         qInstallMessageHandler(was);
         vit_hook_set_(VIT_HOOK_QT_, nullptr, previous);
+        vit_hook_stays_(reinterpret_cast<void (*)()>(&on_qt_message_));
         return false;
     }
     vit_hook_set_(VIT_HOOK_QT_, t, t ? reinterpret_cast<void (*)()>(was) : nullptr);
@@ -1799,6 +1802,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    vitp_os_pool                  a file in memory that outlives the process, and a lock on it that
                                  does not
    vitp_os_modules, _crash_begin what is loaded, and a hook that is called when the process crashes
+   vitp_os_keep_loaded           a module whose code may still be called is not unloaded
 
    Each call of the system that can fail, waits or holds something, and malloc and free, is written
    VITP_OS(name)(...): a test defines VITP_OS first to put functions of its own in their places
@@ -2815,14 +2819,14 @@ static bool vitp_os_crash_begin(vitp_os_crash_fn crash_fn, vitp_os_survived_fn s
     return true;
 }
 
-/* What was installed after ours stays, and ours with it, which passes on all. */
-static void vitp_os_crash_end(const void *user)
+/* What was installed after ours stays, and ours with it, which passes on all: true. */
+static bool vitp_os_crash_end(const void *user)
 {
     LPTOP_LEVEL_EXCEPTION_FILTER filter;
     vitp_os_abort_fn             on_abort;
     _purecall_handler            pure;
     _invalid_parameter_handler   invalid;
-    if (VITP_ATOMIC_LOAD_PTR(&vitp_os_hook.user) != (uintptr_t)user) return;
+    if (VITP_ATOMIC_LOAD_PTR(&vitp_os_hook.user) != (uintptr_t)user) return false;
     filter = SetUnhandledExceptionFilter(vitp_os_hook.previous);
     on_abort = signal(SIGABRT, vitp_os_hook.previous_abort);
     pure = _set_purecall_handler(vitp_os_hook.previous_pure);
@@ -2837,6 +2841,8 @@ static void vitp_os_crash_end(const void *user)
     if (vitp_os_hook.pure_installed) (void)_set_purecall_handler(pure);
     if (vitp_os_hook.invalid_installed) (void)_set_invalid_parameter_handler(invalid);
     VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_os_hook.user, (uintptr_t)0);
+    return vitp_os_hook.installed || vitp_os_hook.abort_installed || vitp_os_hook.pure_installed ||
+           vitp_os_hook.invalid_installed;
 }
 
 /* ---- what is loaded: the program itself first -------------------------------------------- */
@@ -2876,6 +2882,15 @@ static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
     return count;
 }
 #endif /* !VITELEMETRY_NO_CRASH */
+
+/* The module that has this address stays until the process ends. */
+static bool vitp_os_keep_loaded(uintptr_t at)
+{
+    HMODULE module;
+    return VITP_OS(GetModuleHandleExW)(GET_MODULE_HANDLE_EX_FLAG_PIN |
+                                           GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                                       (const wchar_t *)at, &module) != 0;
+}
 
 /* Of a value of GetLastError, or NULL. */
 /* clang-format off */
@@ -4271,19 +4286,22 @@ static bool vitp_os_crash_begin(vitp_os_crash_fn crash_fn, vitp_os_survived_fn s
     return true;
 }
 
-/* A handler that was installed after ours and calls it keeps ours, which passes on all. */
-static void vitp_os_crash_end(const void *user)
+/* A handler that was installed after ours and calls it keeps ours, which passes on all: true. */
+static bool vitp_os_crash_end(const void *user)
 {
+    bool     stays = false;
     uint32_t i;
-    if (VITP_ATOMIC_LOAD_PTR(&vitp_os_hook.user) != (uintptr_t)user) return;
+    if (VITP_ATOMIC_LOAD_PTR(&vitp_os_hook.user) != (uintptr_t)user) return false;
     for (i = 0; i < VITP_OS_SIGNAL_COUNT; i++) {
         int number = vitp_os_signals()[i].number;
         if (vitp_os_hook.installed[i] && vitp_os_is_hooked(number))
             vitp_os_hook.installed[i] =
                 VITP_OS(sigaction)(number, &vitp_os_hook.previous[i], NULL) != 0;
+        stays = stays || vitp_os_hook.installed[i];
     }
     vitp_os_stack_end();
     VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_os_hook.user, (uintptr_t)0);
+    return stays;
 }
 
 /* ---- what is loaded: the program itself first -------------------------------------------- */
@@ -4343,6 +4361,74 @@ static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
 #endif
 
 #endif /* !VITELEMETRY_NO_CRASH */
+
+/* ---- what is not unloaded ---------------------------------------------------------------- */
+
+#if defined(__GNUC__) && (defined(__ELF__) || defined(__APPLE__))
+#include <dlfcn.h>
+#endif
+#ifdef RTLD_NOLOAD
+
+#ifdef __APPLE__
+static const char *vitp_os_path_at(uintptr_t at)
+{
+    Dl_info module;
+    return VITP_OS(dladdr)((const void *)at, &module) ? module.dli_fname : NULL;
+}
+#else
+#include <link.h>
+
+typedef struct vitp_os_address {
+    uintptr_t at;
+    uint32_t before;  /* modules that do not have it */
+    const char *path; /* of the one that has it; NULL: the program */
+} vitp_os_address;
+
+static int vitp_os_find_path(struct dl_phdr_info *info, size_t size, void *user)
+{
+    vitp_os_address *address = (vitp_os_address *)user;
+    uintptr_t offset = address->at - (uintptr_t)info->dlpi_addr;
+    uint32_t i;
+    (void)size;
+    for (i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        if (p->p_type != PT_LOAD || offset - (uintptr_t)p->p_vaddr >= (uintptr_t)p->p_memsz)
+            continue;
+        if (address->before > 0) address->path = info->dlpi_name;
+        return 1;
+    }
+    address->before++;
+    return 0;
+}
+
+/* Of the module that has this address; NULL: none has, or the program, which stays anyway. */
+static const char *vitp_os_path_at(uintptr_t at)
+{
+    vitp_os_address address;
+    memset(&address, 0, sizeof address);
+    address.at = at;
+    (void)VITP_OS(dl_iterate_phdr)(vitp_os_find_path, &address);
+    return address.path;
+}
+#endif
+
+/* Older ones of libc have it in a library that may not be there. Only this name is weak: where the
+   host calls dlopen itself, that library is linked. */
+__attribute__((weakref("dlopen"))) static void *vitp_os_dlopen(const char *path, int how);
+
+/* The module that has this address stays until the process ends. False: it may go. */
+static bool vitp_os_keep_loaded(uintptr_t at)
+{
+    const char *path = vitp_os_dlopen ? vitp_os_path_at(at) : NULL;
+    return path && VITP_OS(vitp_os_dlopen)(path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
+}
+#else
+static bool vitp_os_keep_loaded(uintptr_t at)
+{
+    (void)at;
+    return false;
+}
+#endif
 
 #endif /* POSIX */
 
@@ -14934,11 +15020,6 @@ bool vit_request_cancelled(const vit_request *request)
 #endif
 #endif
 #include <curl/curl.h>
-#if LIBCURL_VERSION_NUM >= 0x075700 && defined(__GNUC__) && defined(__has_include) /* 7.87 */
-#if __has_include(<dlfcn.h>)
-#include <dlfcn.h>
-#endif
-#endif
 
 #define VITP_CURL_HEAD_MAX 65536u /* bytes of status lines, headers and trailers of one answer */
 #define VITP_CURL_BODY_MAX 65536u /* bytes of body that are waited for: the status is known */
@@ -15029,23 +15110,17 @@ static bool vitp_curl_headers(const vit_request *request, struct curl_slist **li
     return *list != NULL;
 }
 
-#ifdef RTLD_NOLOAD
-#pragma weak dladdr /* older ones of libc have them in a library that may not be there */
-#pragma weak dlopen
-
 /* A look-up that hangs is left behind, where libcurl would wait for it after the time is up. Its
    thread runs in libcurl, which therefore stays when the plugin that loaded it goes. */
 static void vitp_curl_leave_resolver(CURL *curl)
 {
-    const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
-    Dl_info                       library;
-    if (!dladdr || !dlopen || !dladdr(v, &library)) return;
-    if (!dlopen(library.dli_fname, RTLD_LAZY | RTLD_NOLOAD)) return; /* never closed */
-    (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
-}
+#if LIBCURL_VERSION_NUM >= 0x075700 /* 7.87 */
+    if (vitp_os_keep_loaded((uintptr_t)curl_version_info(CURLVERSION_NOW)))
+        (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
 #else
-static void vitp_curl_leave_resolver(CURL *curl) { (void)curl; }
+    (void)curl;
 #endif
+}
 
 /* The handle of all requests; NULL: no memory. */
 static CURL *vitp_curl_begin(void)
@@ -15364,15 +15439,12 @@ static bool vitp_winhttp_watch(HINTERNET handle, vitp_winhttp *w)
     return true;
 }
 
-/* A callback that is still to come finds its code: the module is not unloaded any more. */
+/* A callback that is still to come finds its code. */
 static void vitp_winhttp_close(HINTERNET handle, vitp_winhttp *w)
 {
-    HMODULE module;
     VITP_OS(WinHttpCloseHandle)(handle);
     if (WaitForSingleObject(w->closed, VITP_WINHTTP_CLOSE_MS) != WAIT_OBJECT_0)
-        (void)VITP_OS(GetModuleHandleExA)(GET_MODULE_HANDLE_EX_FLAG_PIN |
-                                              GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                                          (LPCSTR)(uintptr_t)vitp_winhttp_on_status, &module);
+        (void)vitp_os_keep_loaded((uintptr_t)vitp_winhttp_on_status);
 }
 
 /* ---- the exchange ------------------------------------------------------------------------ */
@@ -18715,7 +18787,7 @@ static void vitp_crash_begin(vit_client *t)
 {
     vitp_log_note(&t->recorder.log, VIT_LOG_CRASH_NOT_BUILT);
 }
-static void vitp_crash_end(vit_client *t) { (void)t; }
+static void vitp_crash_end(vit_client *t, bool ours) { (void)t, (void)ours; }
 #else
 
 #define VITP_CRASH_NULL_BYTES  65536u   /* members of a structure that is not there */
@@ -18833,7 +18905,13 @@ static void vitp_crash_begin(vit_client *t)
     else vitp_log_note(&t->recorder.log, VIT_LOG_CRASH_TAKEN);
 }
 
-static void vitp_crash_end(vit_client *t) { vitp_os_crash_end(t); }
+/* Where a handler calls ours that was installed after it, the plugin's code stays. Not for the
+   client of the process that we were forked from: another thread may have had the loader's lock. */
+static void vitp_crash_end(vit_client *t, bool ours)
+{
+    if (vitp_os_crash_end(t) && t->scene.only && ours)
+        (void)vitp_os_keep_loaded(vitp_os_own_code());
+}
 
 #endif /* !VITELEMETRY_NO_CRASH */
 
@@ -19064,14 +19142,17 @@ void vit_hook_set_(int hook, vit_client *t, void (*previous_fn)(void))
     VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_error_hooks[hook & 1].client, (uintptr_t)t);
 }
 
-/* The client goes: its handlers pass on what they get. */
+void vit_hook_stays_(void (*handler_fn)(void)) { (void)vitp_os_keep_loaded((uintptr_t)handler_fn); }
+
+/* The client goes: its handlers, which nobody has taken out, pass on what they get. */
 static void vitp_error_unhook(vit_client *t)
 {
     uintptr_t own = (uintptr_t)t;
     uint32_t  i;
     for (i = 0; i < 2; i++) {
         uintptr_t client = own;
-        (void)VITP_ATOMIC_CAS_PTR(&vitp_error_hooks[i].client, &client, (uintptr_t)0);
+        if (VITP_ATOMIC_CAS_PTR(&vitp_error_hooks[i].client, &client, (uintptr_t)0))
+            (void)vitp_os_keep_loaded((uintptr_t)vitp_error_unhook);
     }
 }
 
@@ -19520,7 +19601,7 @@ static void vitp_client_leave_pools(vit_client *t, bool ours)
 static void vitp_client_give_back(vit_client *t, bool locks)
 {
     vit_allocator allocator = t->allocator;
-    vitp_crash_end(t);
+    vitp_crash_end(t, locks);
     if (locks) vitp_error_unhook(t);
     if (locks) {
         vitp_os_wake_free(&t->recorder.wake);
