@@ -16,6 +16,7 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define ROUNDS     150u
@@ -544,6 +545,129 @@ static void test_auto(void **state)
     folder_remove(folder);
 }
 
+/* ---- a crash behind plugins with crash handlers, of which the second calls the first ---------- */
+
+typedef struct unloading {
+    bool handler; /* the host has one */
+    bool reverse; /* what was loaded last goes first */
+    bool both;    /* go; else the other lives on */
+    bool again;   /* the one that went first is loaded once more, and lives */
+} unloading;
+
+static void host_on_signal(int number)
+{
+    (void)number;
+    _exit(42);
+}
+
+static void unloading_host(const unloading *u)
+{
+    alarm(60);
+    (void)signal(SIGSEGV, u->handler ? host_on_signal : SIG_DFL);
+}
+
+static void unloading_crash(void)
+{
+    *(volatile int *)(volatile uintptr_t)0 = 1;
+    _exit(9);
+}
+
+/* Only a module whose handler is called by another's stays. That it does is seen by the host's
+   handler; where there is none, a crash in code that is gone ends as the first would have. */
+static void unloading_one(const unloading *u, loaded *l, vit_client *t, bool stays)
+{
+    bool there;
+    if (!l->p.destroy_fn(t, 1000)) _exit(2);
+    if (dlclose(l->handle) != 0) _exit(3);
+    there = maps_with(l->name) > 0;
+    if (there != stays && !(stays && u->handler)) _exit(stays ? 4 : 5);
+}
+
+static void unloading_child(const unloading *u, const char *folder, loaded *modules)
+{
+    vit_options o = tally_options(folder);
+    vit_client *t[2];
+    size_t      i, first = u->reverse ? 1 : 0;
+    unloading_host(u);
+    o.crash_handler = true;
+    for (i = 0; i < 2; i++) {
+        t[i] = modules[i].p.create_fn(&o);
+        if (!t[i]) _exit(1);
+    }
+    unloading_one(u, &modules[first], t[first], !u->reverse);
+    if (u->both) unloading_one(u, &modules[1 - first], t[1 - first], false);
+    if (u->again) {
+        load(&modules[first], modules[first].name);
+        if (!modules[first].p.create_fn(&o)) _exit(6);
+    }
+    unloading_crash();
+}
+
+static int unloading_status(const unloading *u, const char *folder, loaded *modules)
+{
+    int   status = 0;
+    pid_t pid;
+    fflush(NULL);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct rlimit none = { 0, 0 };
+        (void)setrlimit(RLIMIT_CORE, &none);
+        if (modules) unloading_child(u, folder, modules);
+        unloading_host(u);
+        unloading_crash();
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+/* In whatever order they go, a crash ends the program as if they had never been there. */
+static void test_unloaded_crash(void **state)
+{
+    static const char *const names[] = { "plugin_a.so", "plugin_b.so" };
+    char                     folder[64];
+    unsigned                 bits, i, n = 0;
+    bool                     outlives;
+    vit_options              o;
+    vit_client              *t;
+    (void)state;
+    folder_make(folder);
+    o = tally_options(folder);
+    t = vit_create(&o);
+    outlives = vit_get_stats(t).crash_surviving;
+    assert_true(vit_destroy(t, 1000));
+    if (!outlives) {
+        print_message("not run: without a queue that outlives its process there is no handler\n");
+        folder_remove(folder);
+        skip();
+    }
+    for (bits = 0; bits < 32; bits++) {
+        unloading u;
+        loaded    modules[2];
+        int       alone, status;
+        u.handler = bits & 1;
+        u.reverse = bits & 2;
+        u.both = bits & 4;
+        u.again = bits & 8;
+        for (i = 0; i < 2; i++) load(&modules[i], names[bits & 16 ? 1 - i : i]);
+        alone = unloading_status(&u, folder, NULL);
+        status = unloading_status(&u, folder, modules);
+        if (!SANITIZED && u.handler) assert_int_equal(WEXITSTATUS(alone), 42);
+        if (!SANITIZED && !u.handler) assert_int_equal(WTERMSIG(alone), SIGSEGV);
+        if (status != alone) {
+            print_message("host %s, %s goes first, %s, %s: status %x, not %x\n",
+                          u.handler ? "with a handler" : "without", modules[u.reverse].name,
+                          u.both ? "both go" : "the other lives on",
+                          u.again ? "it comes again" : "it stays away", (unsigned)status,
+                          (unsigned)alone);
+            n++;
+        }
+        for (i = 0; i < 2; i++) unload(&modules[i]);
+    }
+    assert_int_equal(n, 0);
+    folder_remove(folder);
+}
+
 /* ---- a plugin with libcurl, which goes with it ----------------------------------------------- */
 
 static uint32_t resolver_hanging, resolver_let_go;
@@ -672,6 +796,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_two, alarm_set),
         cmocka_unit_test_setup(test_takes_over, alarm_set),
         cmocka_unit_test_setup(test_auto, alarm_set),
+        cmocka_unit_test_setup(test_unloaded_crash, alarm_set),
         cmocka_unit_test_setup(test_early, alarm_set),
         cmocka_unit_test_setup(test_curl_unloaded, alarm_set),
     };
