@@ -216,10 +216,10 @@ SESSIONS, FAILURES AND CRASHES OF THE HOST
     vit_create, which gets a stack for signals (64 KiB) where it has none, and in threads that have
     their own. Where this header is compiled into a module that is not the program itself, such as
     a plugin, only crashes in that module's own code are recorded, and none by abort().
-    vit_destroy takes the handlers back, unless somebody has put his own on top, who calls ours: the
-    module must then stay loaded. So plugins with crash handlers are ended and unloaded in the
-    reverse order of their beginning, or not unloaded. One client of a process, and of a copy of
-    this header, has the handler: the first that asks.
+    vit_destroy takes the handlers back, unless somebody has put his own on top, who calls ours: a
+    plugin then stays in memory though it is unloaded (not where its own destructor or DllMain calls
+    vit_destroy). One client of a process, and of a copy of this header, has the handler: the first
+    that asks.
 
 MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
@@ -1501,9 +1501,9 @@ class operation
    one of another language, nothing is recorded; from a file with -fno-exceptions, without its
    message. One client of the program has it: a second call replaces that. NULL: nothing is recorded
    any more, and the handler before is put back; do that before vit_destroy, and in the file that
-   installed it. False: that one stands below a third handler, stays, and only passes on; do not
-   unload the code. MSVC: std::terminate has a handler for each thread, so this holds for the
-   calling one. Not for two threads at once. [cpp17.cpp] */
+   installed it. False: that one stands below a third handler, stays, and only passes on; so does a
+   plugin's code, which is then not unloaded. MSVC: std::terminate has a handler for each thread, so
+   this holds for the calling one. Not for two threads at once. [cpp17.cpp] */
 static inline bool install_terminate_handler(vit_client *t)
 {
     void (*previous)() = nullptr;
@@ -4364,10 +4364,15 @@ static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
 
 /* ---- what is not unloaded ---------------------------------------------------------------- */
 
-#if defined(__GNUC__) && (defined(__ELF__) || defined(__APPLE__))
+/* In a program there is nothing to keep, but for the libcurl that it may have. */
+#if defined(__GNUC__) && (defined(__ELF__) || defined(__APPLE__)) && \
+    ((defined(__PIC__) && !defined(__PIE__)) || defined(VITELEMETRY_CURL))
 #include <dlfcn.h>
-#endif
 #ifdef RTLD_NOLOAD
+#define VITP_OS_KEEPS_LOADED
+#endif
+#endif
+#ifdef VITP_OS_KEEPS_LOADED
 
 #ifdef __APPLE__
 static const char *vitp_os_path_at(uintptr_t at)
@@ -4414,7 +4419,7 @@ static const char *vitp_os_path_at(uintptr_t at)
 
 /* Older ones of libc have it in a library that may not be there. Only this name is weak: where the
    host calls dlopen itself, that library is linked. */
-__attribute__((weakref("dlopen"))) static void *vitp_os_dlopen(const char *path, int how);
+__attribute__((weakref("dlopen"), nothrow)) static void *vitp_os_dlopen(const char *path, int how);
 
 /* The module that has this address stays until the process ends. False: it may go. */
 static bool vitp_os_keep_loaded(uintptr_t at)
@@ -20336,6 +20341,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS_POOL_KEEPS_SPACE
 #undef VITP_OS_SIGNALS
 #undef VITP_OS_SIGNAL_COUNT
+#undef VITP_OS_KEEPS_LOADED
 #undef VITP_TEXT_BAD
 #undef VITP_TEXT_EACH
 #undef VITP_TEXT_HEX_ROW

@@ -104,6 +104,63 @@ int main(int argc, char **argv)
 }
 END
 
+cat >"$D/hooked.cpp" <<'END'
+#define VITELEMETRY_STATIC
+#define VITELEMETRY_IMPLEMENTATION
+#include "vitelemetry.h"
+static vit_client *t;
+extern "C" void begin()
+{
+    vit_options options = vit_options();
+    options.data_dir = "";
+    options.consent = VIT_CONSENT_GRANTED;
+    options.allow_in_ci = true;
+    t = vit_create(&options);
+    vit::install_terminate_handler(t);
+}
+/* 1: it was taken out; 0: it stays; 2: nobody asked */
+extern "C" int end(bool ask)
+{
+    int out = ask ? vit::install_terminate_handler(nullptr) : 2;
+    return vit_destroy(t, 0) ? out : -1;
+}
+END
+cat >"$D/unhook.cpp" <<'END'
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <exception>
+#include <unistd.h>
+static std::terminate_handler below;
+static void first() { _exit(42); }
+static void on_top() { below(); }
+static bool mapped(const char *name)
+{
+    char line[4096];
+    bool found = false;
+    FILE *f = std::fopen("/proc/self/maps", "r");
+    while (f && std::fgets(line, sizeof line, f)) found = found || std::strstr(line, name);
+    if (f) std::fclose(f);
+    return found;
+}
+int main(int, char **argv) /* plugin, what end() answers */
+{
+    int want = std::atoi(argv[2]);
+    void *so = dlopen(argv[1], RTLD_NOW);
+    if (!so) return 1;
+    void (*begin)() = reinterpret_cast<void (*)()>(dlsym(so, "begin"));
+    int (*end)(bool) = reinterpret_cast<int (*)(bool)>(dlsym(so, "end"));
+    std::set_terminate(first);
+    begin();
+    below = std::get_terminate();
+    if (want == 0) std::set_terminate(on_top);
+    if (end(want != 2) != want || dlclose(so)) return 2;
+    if (want == 1 && mapped("hooked")) return 3;
+    std::terminate();
+}
+END
+
 # no symbol of which a process has one only, and none that another file's could stand for
 symbols() {
     cxx -fPIC "$@" -c "$D/user.cpp" -o "$D/user.o" && cxx -shared "$D/user.o" -o "$D/user.so" || return 1
@@ -117,6 +174,14 @@ unloads() {
     plugin -O0 && ! nm "$D/plugin_-O0.so" | grep ' u ' && plugin -O2 && ! nm "$D/plugin_-O2.so" | grep ' u ' &&
         "$cc" "$D/load.c" -o "$D/load" -ldl && "$D/load" "$D/plugin_-O0.so" && "$D/load" "$D/plugin_-O2.so" &&
         "$D/load" "$D/plugin_-O0.so" "$D/plugin_-O2.so"
+}
+# std::terminate behind a plugin that had its handler and is unloaded: the host's handler ends it
+unhooks() {
+    cxx -fPIC -shared "$D/hooked.cpp" -o "$D/hooked.so" -pthread && cxx "$D/unhook.cpp" -o "$D/unhook" -ldl || return 1
+    for want in 1 0 2; do
+        timeout 60 "$D/unhook" "$PWD/$D/hooked.so" $want
+        [ $? = 42 ] || { echo "$want"; return 1; }
+    done
 }
 # static: nothing is global, however little the compiler inlines
 static_local() {
@@ -152,6 +217,7 @@ for pair in gcc:g++ clang:clang++ clang-19:clang++-19; do
         for o in -O0 -O2; do check "$cxx -std=$std $o: symbols" symbols $o; done
         check "$cxx -std=$std: static, no global symbol" static_local
         check "$cxx -std=$std: a plugin is unloaded" unloads
+        check "$cxx -std=$std: a plugin that had the terminate handler is unloaded" unhooks
         check "$cxx -std=$std -O2: disabled, no symbol" off_nothing
     done
 done

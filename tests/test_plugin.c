@@ -545,7 +545,7 @@ static void test_auto(void **state)
     folder_remove(folder);
 }
 
-/* ---- a crash behind plugins with crash handlers, of which the second calls the first ---------- */
+/* ---- a crash behind plugins whose crash handlers call each other ----------------------------- */
 
 typedef struct unloading {
     bool handler; /* the host has one */

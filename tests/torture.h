@@ -166,6 +166,9 @@ void torture_dies(void *client);
 #define TORTURE_gethostname(out, size) TORTURE_INT(gethostname, out, size)
 #define TORTURE_getentropy(out, size)  TORTURE_INT(getentropy, out, size)
 #define TORTURE_dl_iterate_phdr        dl_iterate_phdr
+#define TORTURE_dladdr(at, out)        (TORTURE_FAILS(dladdr) ? 0 : dladdr(at, out))
+#define TORTURE_vitp_os_dlopen(path, how) \
+    (TORTURE_FAILS(dlopen) ? NULL : vitp_os_dlopen(path, how))
 /* getrandom and membarrier fail; a futex only sleeps and wakes */
 #define TORTURE_syscall(number, ...) \
     ((number) != SYS_futex && TORTURE_FAILS(syscall) ? -1L : syscall(number, __VA_ARGS__))
