@@ -568,7 +568,7 @@ static void unloading_host(const unloading *u)
 
 static void unloading_crash(void)
 {
-    *(volatile int *)(volatile uintptr_t)0 = 1;
+    *(volatile int *)(uintptr_t)64 = 1; /* 0 would be found before by a sanitizer */
     _exit(9);
 }
 
@@ -652,8 +652,8 @@ static void test_unloaded_crash(void **state)
         for (i = 0; i < 2; i++) load(&modules[i], names[bits & 16 ? 1 - i : i]);
         alone = unloading_status(&u, folder, NULL);
         status = unloading_status(&u, folder, modules);
-        if (!SANITIZED && u.handler) assert_int_equal(WEXITSTATUS(alone), 42);
-        if (!SANITIZED && !u.handler) assert_int_equal(WTERMSIG(alone), SIGSEGV);
+        if (u.handler) assert_int_equal(WEXITSTATUS(alone), 42);
+        if (!u.handler) assert_int_equal(WTERMSIG(alone), SIGSEGV);
         if (status != alone) {
             print_message("host %s, %s goes first, %s, %s: status %x, not %x\n",
                           u.handler ? "with a handler" : "without", modules[u.reverse].name,
