@@ -2244,6 +2244,24 @@ static void test_stencil_then_secret(void **state)
     end(t);
 }
 
+/* The version that stands in a pool is another run's, or anything. */
+static void test_version_is_a_secret(void **state)
+{
+    vit_client *t = client();
+    char       *version = t->own.ledger->writer.app_version;
+    taken       r, out;
+    (void)state;
+    snprintf(version, VITP_LABEL_MAX, "1-of-it-2");
+    assert_true(rows[0].full(t, NULL) <= VIT_TRUNCATED);
+    take_last(t, &r);
+    assert_int_equal(wired(t, VITP_SHAPE_JSON, false, r.bytes, r.size, &out), VITP_WIRE_WRITTEN);
+    assert_true(vit_register_secret(t, "of-it", 0));
+    assert_int_equal(wired(t, VITP_SHAPE_JSON, false, r.bytes, r.size, &out), VITP_WIRE_SECRET);
+    snprintf(version, VITP_LABEL_MAX, "1.2");
+    assert_int_equal(wired(t, VITP_SHAPE_JSON, false, r.bytes, r.size, &out), VITP_WIRE_WRITTEN);
+    end(t);
+}
+
 /* A buffer of any size; and members at the limits of their kinds. */
 static void test_both_ways_room(void **state)
 {
@@ -2671,6 +2689,7 @@ int main(void)
         cmocka_unit_test(test_both_ways_room),
         cmocka_unit_test(test_both_ways_kinds),
         cmocka_unit_test(test_stencil_then_secret),
+        cmocka_unit_test(test_version_is_a_secret),
         cmocka_unit_test(test_stencil_of_two),
     };
     environment_clear();
