@@ -12720,8 +12720,9 @@ typedef struct vitp_event_writer {
     uint32_t             name_size;
     const char          *session_id, *provider, *collection_hash; /* "": none */
     /* what they may point to; not set beforehand */
-    char made_up[VITP_NAME_MAX * 2u], own_version[VITP_LABEL_MAX + 1u], own_collection[17];
+    char made_up[VITP_NAME_MAX * 2u], own_version[VITP_LABEL_MAX + 1u];
     char own_session[VITP_LABEL_SCRUBBED_MAX + 1u], own_provider[VITP_LABEL_SCRUBBED_MAX + 1u];
+    char own_collection[VITP_LABEL_SCRUBBED_MAX + 1u];
 } vitp_event_writer;
 
 enum {
