@@ -7634,6 +7634,7 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
         if (end == s->size) end = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(LINE), s->size);
         if (sign == '&' && vitp_scrub_at(s, end) == quote && vitp_scrub_at(s, end + 1) == ':')
             return vitp_scrub_two_parts(s, at, end, span);
+        if (sign == '&' && vitp_scrub_marker(s, end)) return false; /* as credentials has it */
         while (end > at && s->text[end - 1] == '\\') end--;
         return vitp_scrub_is_value(s, sign, loose, at, end) &&
                vitp_scrub_claim(span, at, end, "[secret]");
