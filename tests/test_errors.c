@@ -870,7 +870,7 @@ static void test_told_under_one_key(void **state)
         wire_forget(&b.w);
         b.w.otherwise.http_status = 201;
         t = bench_client(&b);
-        assert_true(vit_flush(t, 100000));
+        assert_true(vit_flush(t, WAIT_MS));
         assert_int_equal(b.w.count, 1);
         assert_string_equal(b.w.calls[0].key, key);
         end(t);
@@ -929,7 +929,7 @@ static int start_and_tell(bench *b)
     vit_client *t = vit_create(&b->o);
     int         told;
     if (!t) return 99;
-    (void)vit_flush(t, 1000);
+    (void)vit_flush(t, WAIT_MS / 20);
     told = (int)times_of(&b->w, "session.end");
     (void)vit_destroy(t, 0);
     return told;
@@ -986,7 +986,7 @@ static void test_fatal_refused(void **state)
     assert_int_equal(fail_with(t, "no room"), VIT_QUEUE_FULL);
     vit_qt_message(t, 3, "main.cpp", 1, "main", NULL, "it is over");
     assert_int_equal(t->own.ledger->run.fatal_ms, 0);
-    assert_true(vit_flush(t, 100000));
+    assert_true(vit_flush(t, WAIT_MS));
     vit_qt_message(t, 3, "main.cpp", 1, "main", NULL, "it is over");
     assert_int_not_equal(t->own.ledger->run.fatal_ms, 0);
     end(t);
