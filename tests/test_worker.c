@@ -1720,6 +1720,8 @@ static size_t requests_in_debug(const char *value, char *shown, size_t capacity)
     int         saved_stderr = dup(2);
     assert_true(file && saved_stderr >= 0);
     bench_make(&b);
+    b.o.logger.log_fn = NULL;
+    b.o.endpoint = "http://example.com/"; /* which is an item of the log */
     setenv("VITELEMETRY_DEBUG", value, 1);
     dup2(fileno(file), 2);
     t = vit_create(&b.o);
@@ -1741,7 +1743,7 @@ static size_t requests_in_debug(const char *value, char *shown, size_t capacity)
     return requests;
 }
 
-/* The request in place of the transport. */
+/* The request in place of the transport, and the log. */
 static void test_debug(void **state)
 {
     char shown[4096];
@@ -1749,6 +1751,7 @@ static void test_debug(void **state)
     assert_int_equal(requests_in_debug("1", shown, sizeof shown), 0);
     assert_non_null(strstr(shown, "VITELEMETRY_DEBUG: not sent: POST "));
     assert_non_null(strstr(shown, "\"event_name\":\"feature.toggled\""));
+    assert_non_null(strstr(shown, "VITELEMETRY_DEBUG: the endpoint "));
     assert_int_equal(requests_in_debug("0", shown, sizeof shown), 1);
     assert_string_equal(shown, "");
 }
