@@ -5307,9 +5307,12 @@ enum {
 /* clang-format on */
 #define VITP_SCRUB_NUMBERS(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \
     a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p,
-#define VITP_SCRUB_BITS(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)                       \
-    1u << a, 1u << b, 1u << c, 1u << d, 1u << e, 1u << f, 1u << g, 1u << h, 1u << i, 1u << j, \
-        1u << k, 1u << l, 1u << m, 1u << n, 1u << o, 1u << p,
+#define VITP_SCRUB_BIT(number) (UINT32_C(1) << (number))
+#define VITP_SCRUB_BITS(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)                            \
+    VITP_SCRUB_BIT(a), VITP_SCRUB_BIT(b), VITP_SCRUB_BIT(c), VITP_SCRUB_BIT(d), VITP_SCRUB_BIT(e), \
+        VITP_SCRUB_BIT(f), VITP_SCRUB_BIT(g), VITP_SCRUB_BIT(h), VITP_SCRUB_BIT(i),                \
+        VITP_SCRUB_BIT(j), VITP_SCRUB_BIT(k), VITP_SCRUB_BIT(l), VITP_SCRUB_BIT(m),                \
+        VITP_SCRUB_BIT(n), VITP_SCRUB_BIT(o), VITP_SCRUB_BIT(p),
 
 static const uint8_t  vitp_scrub_class[256] = { VITP_SCRUB_CLASSES(VITP_SCRUB_NUMBERS) };
 static const uint32_t vitp_scrub_sets[256] = { VITP_SCRUB_CLASSES(VITP_SCRUB_BITS) };
@@ -20355,6 +20358,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS_HAS_SHA256
 #undef VITP_SCRUB_CLASSES
 #undef VITP_SCRUB_NUMBERS
+#undef VITP_SCRUB_BIT
 #undef VITP_SCRUB_BITS
 #undef VITP_SCRUB_SET
 #undef VITP_SCRUB_LOWER
