@@ -12669,7 +12669,7 @@ typedef struct vitp_stencil {
     bool     closed;         /* by closing, for events of: */
     uint8_t  seed_kind;
     uint32_t context, closing_size;
-    double   rate;
+    uint64_t rate; /* the bits of the double */
     uint8_t  kinds[VITP_STENCIL_MEMBERS];
     uint16_t ends[VITP_STENCIL_MEMBERS]; /* of each key, in text */
     char     text[VITP_STENCIL_BYTES + VITP_WIRE_POURED];
@@ -13124,7 +13124,7 @@ static void vitp_wire_close_stencil(const vitp_event_writer *w, size_t mark)
     memcpy(s->closing, text, size);
     s->closing_size = (uint32_t)size;
     s->context = w->head.context;
-    s->rate = w->head.rate;
+    memcpy(&s->rate, &w->head.rate, sizeof s->rate);
     s->seed_kind = w->head.seed_kind;
 }
 
@@ -13231,9 +13231,11 @@ static bool vitp_wire_fits(const vitp_stencil *s, const vitp_record_head *head,
                            const vitp_wire_job *job)
 {
     const unsigned own = VITP_RECORD_CORRELATED;
+    uint64_t       rate;
+    memcpy(&rate, &head->rate, sizeof rate);
     return s->type == head->type + 1u && s->most && s->closed && !(head->flags & ~own) &&
-           s->context == head->context && s->seed_kind == head->seed_kind &&
-           memcmp(&s->rate, &head->rate, sizeof s->rate) == 0 && head->time_ns != 0 &&
+           s->context == head->context && s->seed_kind == head->seed_kind && s->rate == rate &&
+           head->time_ns != 0 &&
            head->identity == (uint16_t)VITP_ATOMIC_LOAD(&job->ledger->identity) &&
            job->now_ns - head->time_ns < VITP_DELAY_MIN_S * UINT64_C(1000000000);
 }
