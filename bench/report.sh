@@ -89,7 +89,7 @@ cat $B/events.tsv $B/codec.tsv $B/idle.tsv $B/size.tsv 2>/dev/null | awk -F'\t' 
         line("sampled out; without consent, ns", num("refused", "sampled out") "; " num("refused", "without consent"))
         p = "sustained, 1 thread"
         other(p, "snprintf + mutex + fwrite", "snprintf"); other(p, "RapidJSON + mutex + fwrite", "RapidJSON"); other(p, "spdlog, async", "spdlog"); other(p, "LTTng-UST, session on", "LTTng-UST (binary)")
-        line("sustained to text, M events/s", num(p, "vitelemetry"))
+        line("sustained to text, M events/s (in requests of 1,000)", num(p, "vitelemetry") " (" num(p, "vitelemetry, 4 MiB") ")")
         p = "JSON of an event"
         other(p, "RapidJSON", "RapidJSON", "%.0f"); other(p, "RapidJSON, validating", "validating as ours", "%.0f"); other(p, "Jansson", "Jansson", "%.0f")
         line("JSON of an event, ns", num(p, "vitelemetry", "%.0f"))
