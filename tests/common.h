@@ -106,7 +106,7 @@ TEST_FN void assert_hex(const char *json, size_t size)
 TEST_FN size_t count_of(const char *text, const char *part)
 {
     size_t n = 0;
-    for (; (text = strstr(text, part)) != NULL; text += strlen(part)) n++;
+    for (; *part && (text = strstr(text, part)) != NULL; text += strlen(part)) n++;
     return n;
 }
 

@@ -1653,6 +1653,7 @@ static void test_unsaved_identity(void **state)
     signal(SIGXFSZ, SIG_IGN);
     t = bench_client(&b);
     snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
+    assert_true(hwid[0]);
     limit(RLIMIT_FSIZE, 0);
     unlink_fails = true; /* the old file stays */
     vit_reset_identity(t);
