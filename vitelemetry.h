@@ -142,10 +142,10 @@ DELIVERY
 
 WHAT LEAVES YOUR MACHINE
     One JSON object an event: hwid (a random UUID of this installation, never derived from
-    hardware), event_name, app_version, client_type, and metadata: the members of the event as the
-    table of kinds below says, correlation_id, session_id, what was set by vit_set_context,
-    sampling_rate, sampling_seed_type and sampling_version where the rate is below 1, and delay_s
-    where the event waited for more than a minute (OTLP has its time in place of that).
+    hardware), event_name, app_version, client_type, and metadata: the members of the event as KINDS
+    says, correlation_id, session_id, what was set by vit_set_context, sampling_rate,
+    sampling_seed_type and sampling_version where the rate is below 1, and delay_s where the event
+    waited for more than a minute (OTLP has its time in place of that).
     Free text is scrubbed of addresses, paths, names and secrets before it enters the queue.
     Identifiers leave as salted hashes. Before consent is granted nothing leaves, and nothing but
     a refusal is written to disk. The request's headers are Content-Type, Idempotency-Key (a hash of
@@ -5238,7 +5238,8 @@ void vit_error_hash(char out[17], const char *type, const char *message, const c
    What a matcher looks at and does not claim is bounded or ends at the next trigger of its kind,
    so time is linear in the text. Markers in the text are copied as they are and nothing reads
    across one, so scrubbing twice changes nothing. A marker has 8 bytes at most: the output is no
-   longer than the text and 8 a span.
+   longer than the text and 8 a span. Matchers that few triggers need are not inlined
+   (VITP_NOINLINE): all would pay for their registers and frames.
 
    Names are known by their place (host=x, for user x, could not resolve host x) and by their form
    (x.example.com); a run of letters and digits without either by how often small letters, capitals
@@ -12645,7 +12646,8 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
    lock.
    ============================================================================================ */
 
-#define VITP_WIRE_POURED 16u /* bytes that are copied at a time, behind the end as well */
+/* Bytes that are copied at a time, behind the end as well. It divides VITP_LABEL_MAX. */
+#define VITP_WIRE_POURED 16u
 
 typedef struct vitp_label {
     uint8_t size, plain; /* plain: as JSON it is itself */
@@ -13226,7 +13228,7 @@ static VITP_INLINE char *vitp_wire_pour(char *out, const char *from, size_t size
     return out + size;
 }
 
-/* What an event of the type is if it may be written by the stencil as it is. */
+/* May an event with this head be written by the stencil? */
 static bool vitp_wire_fits(const vitp_stencil *s, const vitp_record_head *head,
                            const vitp_wire_job *job)
 {
@@ -13324,7 +13326,7 @@ static bool vitp_wire_quickly(vitp_wire *wire, const vitp_wire_job *job, vitp_js
     }
     if (at != end) return false;
     if (head.flags & VITP_RECORD_CORRELATED) {
-        out = vitp_wire_pour(out, id_key + comma, 19u - comma);
+        out = vitp_wire_pour(out, id_key + comma, strlen(id_key) - comma);
         vitp_text_uuid(out, head.correlation_id);
         out[36] = '"';
         out += 37;
@@ -18471,9 +18473,9 @@ static bool vitp_worker_answered(vit_client *t, vit_response answer)
     vitp_outcome outcome = vitp_backoff_outcome(answer.http_status);
     uint64_t     now_ns = vitp_os_now_ns();
     t->pending = outcome == VITP_OUTCOME_PENDING;
+    /* the transport should have ended it by now */
     if (t->pending && now_ns - t->handed_ns > (uint64_t)t->timeout_ms * 2u * VITP_MS)
-        vitp_log_note(&t->recorder.log,
-                      VIT_LOG_SERVER_AWAY); /* the transport should have ended it */
+        vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_AWAY);
     if (!t->pending && outcome != VITP_OUTCOME_DELIVERED) vitp_backoff_count(&t->backoff, now_ns);
     switch (outcome) {
     case VITP_OUTCOME_DELIVERED: vitp_worker_delivered(t); return true;

@@ -103,6 +103,7 @@ TEST_FN void assert_hex(const char *json, size_t size)
     assert_true(is_hex(text, size));
 }
 
+/* How often the part stands in the text; an empty one never does. */
 TEST_FN size_t count_of(const char *text, const char *part)
 {
     size_t n = 0;
