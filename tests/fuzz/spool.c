@@ -1,7 +1,8 @@
 /* spool.c: the reader of the spool on any file, and on one that is whole but for what it says: of
    every other input the checks are repaired, so that what is behind them is reached. What is built
    of it is JSON in each form, whatever the server answers; a request that got no answer is repeated
-   as it was; each record is counted once; and the end comes soon.
+   as it was; each record is counted once; a head that cannot be right hides none; and the end comes
+   soon.
 
    An input: what to do, the server's answers in 8 bytes, the file. */
 
@@ -66,6 +67,22 @@ static void spool_put(vitp_spool *s, const uint8_t *data, size_t size)
     memcpy(s->in.file.path, SPOOL_NAME, sizeof SPOOL_NAME);
 }
 
+/* A head whose positions cannot be right, before a record that is whole and not of another machine. */
+static bool spool_is_hidden(const unsigned char *bytes, size_t size, size_t cap)
+{
+    vitp_spool_head  head;
+    vitp_spool_frame frame;
+    vitp_spool_batch batch;
+    size_t           at = sizeof head;
+    if (size < sizeof head) return false;
+    memcpy(&head, bytes, sizeof head);
+    if (vitp_spool_head_is_foreign(&head)) return false;
+    if (head.begin >= sizeof head && head.begin <= head.end && head.end <= size) return false;
+    if (size > cap) size = cap;
+    if (vitp_spool_batch_at((const char *)bytes, at, size, &batch)) at += sizeof batch;
+    return vitp_spool_record_at((const char *)bytes, at, size, &frame) != NULL;
+}
+
 static void spool_check_balance(const vit_client *t)
 {
     demand(t->spool.records == 0, "nothing waits");
@@ -122,12 +139,15 @@ static void fuzz_spool(const uint8_t *data, size_t size)
     unsigned    what = fuzz_u8(&f);
     uint64_t    answers = fuzz_u64(&f);
     vitp_spool *s;
+    bool        hidden;
     spool_client(what);
     s = &fuzz_client->spool;
     spool_put(s, f.at, f.left);
     if (what & SPOOL_REPAIR) spool_repair(spool_room, fuzz_disk.size, (what & SPOOL_MARK) != 0);
     s->folder = FUZZ_FOLDER;
+    hidden = spool_is_hidden(spool_room, fuzz_disk.size, (size_t)s->cap);
     if (vitp_spool_take(s)) {
+        demand(!hidden || s->in.records > 0, "a head that cannot be right hides nothing");
         s->folder = ""; /* no other file is looked for */
         if (s->in.records == 0) vitp_spool_finish_in(s);
         spool_deliver(fuzz_client, answers);
@@ -186,12 +206,13 @@ static void spool_write_batch(spool_pen *pen, size_t most)
     memcpy(pen->out + at, &batch, sizeof batch);
 }
 
-/* Two batches, in each form, with and without repair. */
+/* Two batches, in each form, with and without repair; then with a begin beyond the end, and an end
+   beyond the file. */
 static size_t seed_spool(unsigned number, uint8_t *out, size_t room)
 {
     spool_pen       pen = { NULL, 9, 0, 0 };
     vitp_spool_head head;
-    if (number >= 8) return 0;
+    if (number >= 12) return 0;
     spool_client(0);
     fuzz_client_record(fuzz_client);
     pen.out = out;
@@ -204,6 +225,8 @@ static size_t seed_spool(unsigned number, uint8_t *out, size_t room)
     spool_write_batch(&pen, 3);
     spool_write_batch(&pen, (size_t)-1);
     head.end = pen.size - 9u;
+    if (number >= 8 && number < 10) head.begin = head.end + 1u;
+    if (number >= 10) head.end++;
     head.check = vitp_spool_crc(0, &head, offsetof(vitp_spool_head, check));
     memcpy(out + 9, &head, sizeof head);
     return pen.size;
