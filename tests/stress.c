@@ -13,11 +13,20 @@
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32 /* the header has brought <windows.h> */
+typedef HANDLE thread;
+#define THREAD_MAIN DWORD WINAPI
+#define give_way()  ((void)SwitchToThread())
+#else
+#include <pthread.h>
+#include <sched.h>
+typedef pthread_t thread;
+#define THREAD_MAIN void *
+#define give_way()  ((void)sched_yield())
+#endif
 
 #define PRODUCERS_MAX 80u /* more than there are slots */
 #define SIZE_MAX_     200u
@@ -63,7 +72,7 @@ static bool push(producer *p, const unsigned char *record, uint32_t size)
     return p->random % 64u != 1u;
 }
 
-static void *produce(void *producer_)
+static THREAD_MAIN produce(void *producer_)
 {
     producer     *p = (producer *)producer_;
     unsigned char record[SIZE_MAX_ + 1u];
@@ -71,10 +80,29 @@ static void *produce(void *producer_)
     for (n = 0; n < p->records; n++) {
         uint32_t size = make(p->number, n, record);
         for (tries = 0; !push(p, record, size); tries++)
-            if (tries > 4) (void)sched_yield();
+            if (tries > 4) give_way();
         p->sum += mix(p->number ^ n) ^ size;
     }
-    return NULL;
+    return 0;
+}
+
+static bool begin(thread *t, producer *p)
+{
+#ifdef _WIN32
+    return (*t = CreateThread(NULL, 0, produce, p, 0, NULL)) != NULL;
+#else
+    return pthread_create(t, NULL, produce, p) == 0;
+#endif
+}
+
+static void end(thread t)
+{
+#ifdef _WIN32
+    WaitForSingleObject(t, INFINITE);
+    CloseHandle(t);
+#else
+    pthread_join(t, NULL);
+#endif
 }
 
 static bool check(const void *record, uint32_t size, void *user)
@@ -118,7 +146,7 @@ static void consume(vit_queue *q, consumer *c, uint64_t records)
             got = vit_queue_peek(q, check, c, 1u + random % 1000u);
             vit_queue_release(q, got);
         }
-        if (got < 32u || random % 4096u == 0) (void)sched_yield();
+        if (got < 32u || random % 4096u == 0) give_way();
     }
 }
 
@@ -126,7 +154,7 @@ static void consume(vit_queue *q, consumer *c, uint64_t records)
 static uint64_t play(uint32_t producers, uint32_t each, size_t capacity)
 {
     static producer players[PRODUCERS_MAX];
-    pthread_t       ids[PRODUCERS_MAX];
+    thread          threads[PRODUCERS_MAX];
     consumer        c;
     size_t          bytes = vit_queue_bytes(capacity);
     char           *memory = (char *)malloc(bytes + 64u);
@@ -142,11 +170,11 @@ static uint64_t play(uint32_t producers, uint32_t each, size_t capacity)
         players[i].records = each;
         players[i].random = i * 7919u + each;
         players[i].sum = 0;
-        if (!q || pthread_create(&ids[i], NULL, produce, &players[i]) != 0) return 1;
+        if (!q || !begin(&threads[i], &players[i])) return 1;
     }
     consume(q, &c, (uint64_t)producers * each);
     for (i = 0; i < producers; i++) {
-        pthread_join(ids[i], NULL);
+        end(threads[i]);
         sum += players[i].sum;
     }
     c.wrong += sum != c.sum;

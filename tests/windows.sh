@@ -2,7 +2,8 @@
 # Windows by mingw-w64 and wine: every form of the header without a warning for 64 and 32 bits, C and
 # C++, and the whole API by wine (tests/matrix.sh has those cells); then a process that is killed,
 # files and processes, the transport by WinHTTP, and the registry's refusals. wine has 64 bits here,
-# so what has 32 is built and linked only.
+# so what has 32 is built and linked only. The same programs once more as cl compiles them
+# (tests/msvc.sh).
 # What a program prints is looked at, not what it ends with: a program that wine cannot run ends with 0.
 # QUICK=1: two forms of the header instead of ten, no https and no registry.
 set -u
@@ -39,7 +40,7 @@ build() { # compiler with its options, program, source, switches
 
 timeout 300 wine wineboot -i >$D/wine.log 2>&1
 
-ONLY=windows sh tests/matrix.sh >$D/matrix.log
+ONLY='windows msvc' sh tests/matrix.sh >$D/matrix.log
 grep -v ' passed, ' $D/matrix.log
 line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' $D/matrix.log) # says so where no cell was there
 p=${line%% passed*} f=${line#*, } f=${f%% failed*}
@@ -56,6 +57,21 @@ for machine in x86_64 i686; do
         mv -f $D/$t.exe $D/$t-$machine.exe 2>/dev/null
     done
 done
+
+cl=
+if has clang-19 && has lld-link-19 && [ -d /usr/include/wine/wine ]; then
+    cl=cl
+    for t in survive gate windows winhttp torture_live stress; do
+        # shellcheck disable=SC2046
+        if tests/msvc.sh x86_64 -U__clang__ $W -Wno-cast-qual -Wno-unused-function -std=c11 -O2 -I. tests/$t.c -o $D/$t-cl.exe >$D/log 2>&1; then
+            pass "cl: $t.c builds without a warning"
+        else
+            fail "cl: $t.c builds" $D/log
+        fi
+    done
+else
+    echo 'skip cl: needs clang-19, lld-19 and libwine-dev'
+fi
 
 # a host that names the transport by WinHTTP, and is disabled
 printf '%s\n' '#include "vitelemetry.h"' 'int main(void)' '{' '    vit_options o = { .endpoint = "x" };' \
@@ -84,7 +100,8 @@ counted() { # name, program and arguments: one that prints `N passed, N failed`
 
 # how it ended, what its session's end says, the crash that is told and its message
 ended() {
-    windows $D/survive-x86_64.exe $D/data/"$1" "$1" >$D/out
+    rm -rf $D/data/"$1"
+    windows $D/survive-$machine.exe $D/data/"$1" "$1" >$D/out
     case $1 in
     die) n=0 && [ ! -s $D/out ] ;;
     repair) n=0 && [ "$(cat $D/out)" = 'host repair' ] ;;
@@ -94,29 +111,31 @@ ended() {
     if [ $? = 0 ] && ls $D/data/"$1"/*.pool >/dev/null 2>&1; then pass "$1: what the host does, and a pool is left"; else
         fail "$1: what the host does, and a pool is left" $D/out
     fi
-    windows $D/survive-x86_64.exe $D/data/"$1" next >$D/out
+    windows $D/survive-$machine.exe $D/data/"$1" next >$D/out
     all=$((4 + n))
     if [ "$(grep -c "\"app_version\":\"$1\".*\"session_id\":\"first\"" $D/out)" = $all ] && [ "$(wc -l <$D/out)" = $all ]; then
         pass "$1: the next one delivers its $all events"
     else fail "$1: the next one delivers its $all events" $D/out; fi
     if grep '"session.end"' $D/out | grep -q "\"exit_reason\":\"$2\""; then pass "$1: $2"; else fail "$1: $2" $D/out; fi
     [ $n = 0 ] || if grep '"UncaughtException"' $D/out | grep -q "$3"; then pass "$1: $3"; else fail "$1: $3" $D/out; fi
-    windows $D/survive-x86_64.exe $D/data/"$1" next >$D/out
+    windows $D/survive-$machine.exe $D/data/"$1" next >$D/out
     if [ ! -s $D/out ]; then pass "$1: and nothing twice"; else fail "$1: and nothing twice" $D/out; fi
 }
 
-survives() {
-    echo "== processes that are killed, and that crash"
+survives() { # machine
+    machine=$1
+    echo "== processes that are killed, and that crash: $machine"
+    rm -rf $D/data/left
     ended die forced_close
     ended null crash '"message":"null address","exception_type":"EXCEPTION_ACCESS_VIOLATION"'
     ended stack crash '"message":"stack address","exception_type":"EXCEPTION_STACK_OVERFLOW"'
     ended abort crash '"exception_type":"SIGABRT"'
     ended repair forced_close
-    windows $D/survive-x86_64.exe $D/data/left leave >$D/out
+    windows $D/survive-$machine.exe $D/data/left leave >$D/out
     if [ ! -s $D/out ] && ls $D/data/left/*.spool >/dev/null 2>&1; then pass 'one that ends without a server leaves a spool'; else
         fail 'one that ends without a server leaves a spool' $D/out
     fi
-    windows $D/survive-x86_64.exe $D/data/left next >$D/out
+    windows $D/survive-$machine.exe $D/data/left next >$D/out
     n=$(grep -c '"app_version":"leave".*"session_id":"first"' $D/out)
     if [ "$n" = 3 ] && ! ls $D/data/left/*.spool >/dev/null 2>&1; then pass 'which the next one delivers'; else
         fail "which the next one delivers: $n" $D/out
@@ -197,10 +216,14 @@ registry() {
     done
 }
 
-survives
-counted 'files and processes' $D/windows-x86_64.exe $D/data/files
-counted 'failing calls' $D/torture_live-x86_64.exe $D/data/failing ${QUICK:+31}
-counted 'WinHTTP' $D/winhttp-x86_64.exe
+for machine in x86_64 $cl; do
+    rm -rf $D/data/files $D/data/failing
+    survives $machine
+    counted "files and processes: $machine" $D/windows-$machine.exe $D/data/files
+    counted "failing calls: $machine" $D/torture_live-$machine.exe $D/data/failing ${QUICK:+31}
+    counted "WinHTTP: $machine" $D/winhttp-$machine.exe
+done
+[ -z "$cl" ] || counted 'the queue under load: cl' $D/stress-cl.exe 5000000
 [ -n "${QUICK:-}" ] || arranged
 [ -n "${QUICK:-}" ] || registry
 wineserver -k 2>/dev/null
