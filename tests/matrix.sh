@@ -236,13 +236,14 @@ cells_systems() {
         for s in '' NO_THREADS NO_FILES NO_CRASH OS_SETTINGS STATIC; do
             cell smoke $how "zig cc -target $m -std=c99 -O1${s:+ -DVITELEMETRY_$s}"
         done
-        for std in c++11 c++20; do cell smoke $how "zig c++ -target $m -std=$std -O1"; done
+        # not linked: its C++ library would be built for each
+        for std in c++11 c++20; do cell smoke - "zig c++ -target $m -std=$std -O1 -c"; done
     done
 }
 
 # ---- one cell ------------------------------------------------------------------------------------
 
-source_for() { # program, compiler: sets file
+source_for() { # program, compiler and flags: sets file
     case $1:$2 in
     smoke:*++*) file=$D/smoke.cpp ;;
     smoke:*) file=tests/smoke.c ;;
@@ -268,10 +269,10 @@ END
     command -v "$compiler" >/dev/null 2>&1 || { echo "absent|$compiler" >"$out.result"; return; }
     case $flags in *CURL* | *WINHTTP*) case $compiler in *mingw* | *msvc.sh) libraries=-lwinhttp ;; *) libraries="$libraries -lcurl" ;; esac ;; esac
     case $program$libraries in smoke*-lcurl) [ ! -f $D/no-curl ] || { echo "absent|libcurl" >"$out.result"; return; } ;; esac
-    source_for "$program" "$compiler"
-    case $compiler in
-    tcc) warnings=-Wall ;;
-    *msvc.sh) warnings="$W -Wno-cast-qual -Wno-unused-function" ;; # cl has neither
+    source_for "$program" "$flags"
+    case $flags in
+    tcc*) warnings=-Wall ;;
+    *msvc.sh*) warnings="$W -Wno-cast-qual -Wno-unused-function" ;; # cl has neither
     *++*) warnings=$W ;;
     *) warnings="$W -Wstrict-prototypes" ;;
     esac

@@ -67,7 +67,7 @@ static void spool_put(vitp_spool *s, const uint8_t *data, size_t size)
     memcpy(s->in.file.path, SPOOL_NAME, sizeof SPOOL_NAME);
 }
 
-/* A head whose positions cannot be right, before a record that is whole and not of another machine. */
+/* A head whose positions cannot be right, before a whole record, and none of another machine. */
 static bool spool_is_hidden(const unsigned char *bytes, size_t size, size_t cap)
 {
     vitp_spool_head  head;
