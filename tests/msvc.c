@@ -1,4 +1,4 @@
-/* msvc.c: how a program begins that tests/msvc.sh links without Microsoft's start files, on x86-64. */
+/* msvc.c: how a program begins on x86-64 that tests/msvc.sh links without Microsoft's start files. */
 
 int     main(int argc, char **argv);
 void    exit(int code);
