@@ -1,4 +1,4 @@
-/* msvc.c: how a program begins on x86-64 that tests/msvc.sh links without Microsoft's start files. */
+/* msvc.c: the start of a program that tests/msvc.sh links without Microsoft's files (x86-64). */
 
 int     main(int argc, char **argv);
 void    exit(int code);
