@@ -14192,6 +14192,14 @@ static bool vitp_spool_is_empty(const vitp_spool *s)
     return !s->folder[0] || VITP_ATOMIC_LOAD(&s->alone) != 0;
 }
 
+/* Somebody else had what waits when the folder was looked into: for good, or to measure it. */
+static bool vitp_spool_is_held_up(const vitp_spool *s)
+{
+    return VITP_ATOMIC_LOAD_PTR(&s->records) > 0 && vitp_spool_is_empty(s);
+}
+
+static void vitp_spool_look_again(vitp_spool *s) { VITP_ATOMIC_STORE(&s->alone, 0u); }
+
 /* What a request may carry: a batch, or what is left of one. */
 typedef struct vitp_spool_unit {
     uint64_t begin; /* of its records */
@@ -14589,6 +14597,12 @@ static bool vitp_spool_is_empty(const vitp_spool *s)
     (void)s;
     return true;
 }
+static bool vitp_spool_is_held_up(const vitp_spool *s)
+{
+    (void)s;
+    return false;
+}
+static void vitp_spool_look_again(vitp_spool *s) { (void)s; }
 #endif
 
 /* ============================================================================================
@@ -16553,7 +16567,8 @@ struct vit_client {
     vitp_os_pool  marker;     /* of this run, where its ledger does not outlive it */
     uint64_t      marked_ns;  /* when it was last written */
     uint64_t      repeats_ns; /* when errors that came again are told next; 0: none did */
-    uint64_t      save_ns;    /* the spool could not be written: not before this time again */
+    uint64_t      look_ns; /* when the spool is looked into for what another process had; 0: none */
+    uint64_t      save_ns; /* the spool could not be written: not before this time again */
     uint64_t      reported_accepted, reported_dropped, reported_full; /* by telemetry.report */
     uint64_t      report_ns;    /* not before this time again */
     vitp_settings said;         /* unsaved: by the file when ours could not be saved */
@@ -18243,12 +18258,23 @@ static void vitp_worker_tell_repeats(vit_client *t, uint64_t now_ns)
     vitp_repeat_tell(&t->recorder);
 }
 
+/* For what another process has: it may be let go, and nobody tells of that. */
+static void vitp_worker_look_again(vit_client *t, uint64_t now_ns)
+{
+    bool held_up = vitp_spool_is_held_up(&t->spool);
+    if (held_up && t->look_ns == 0) t->look_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+    if (held_up && now_ns < t->look_ns) return;
+    if (held_up) vitp_spool_look_again(&t->spool);
+    t->look_ns = 0;
+}
+
 /* Under the lock: is there something to send, and may it leave now? */
 static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
 {
     if (t->sending || t->stopping) return false;
     vitp_worker_live(t, now_ns);
     vitp_worker_tell_repeats(t, now_ns);
+    vitp_worker_look_again(t, now_ns);
     if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD))
         vitp_worker_purge(t, VIT_DROP_CONSENT); /* what a producer was about to commit */
     if (t->orphan) return true;
@@ -18641,8 +18667,7 @@ static bool vitp_worker_is_idle(vit_client *t)
     uint64_t oldest_ns;
     if (t->pending || t->orphan || t->later || t->adopted.queue || t->repeats_ns) return false;
     if (VITP_ATOMIC_LOAD(&t->own.ledger->repeat_some)) return false;
-    if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) > 0 && !vitp_spool_is_empty(&t->spool))
-        return false;
+    if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) > 0) return false;
     return vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) == 0;
 }
 
@@ -18757,7 +18782,7 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, bool look, ui
     if (may) t->hurry = true;
 #ifndef VITELEMETRY_NO_FILES
     if (may && look) {
-        VITP_ATOMIC_STORE(&t->spool.alone, 0u);
+        vitp_spool_look_again(&t->spool);
         if (!t->sending) (void)vitp_spool_open(&t->spool);
     }
 #endif
@@ -18766,10 +18791,12 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, bool look, ui
     return may;
 }
 
+#define VITP_WORKER_LOOK 8u /* turns of 5 to 20 ms between two looks for what another process had */
+
 /* Waits until what was accepted before is gone. once: gives up when a request has failed. */
 static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
 {
-    uint32_t  failures = 0, turn = VITP_ATOMIC_LOAD(&t->progress_turn);
+    uint32_t  failures = 0, turns = 0, turn = VITP_ATOMIC_LOAD(&t->progress_turn);
     bool      look = !once && vitp_os_now_ns() < deadline_ns, may;
     uintptr_t target;
     vitp_repeat_tell(&t->recorder);
@@ -18777,6 +18804,8 @@ static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
     target = vitp_worker_target(t);
     while (may && !vitp_worker_is_done(t, target) && vitp_os_now_ns() < deadline_ns) {
         vitp_worker_wait(t, deadline_ns, turn);
+        if (look && ++turns % VITP_WORKER_LOOK == 0 && vitp_spool_is_held_up(&t->spool))
+            (void)vitp_worker_hurry(t, 0, true, &failures);
         if (!vitp_worker_enter(t)) return false;
         turn = VITP_ATOMIC_LOAD(&t->progress_turn);
         may = vitp_worker_may_send(t) && !(once && t->backoff.failures > failures);
@@ -20554,6 +20583,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_WORKER_REPORT_NS
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_WORKER_LATER_MS
+#undef VITP_WORKER_LOOK
 #undef VITP_CRASH_NULL_BYTES
 #undef VITP_CRASH_BELOW_STACK
 #undef VITP_CRASH_ABOVE_STACK

@@ -1334,6 +1334,73 @@ static void test_key_after_purge(void **state)
     bench_free(&b);
 }
 
+/* Another process holds the only file for a moment. */
+typedef struct holder {
+    int      file;
+    uint32_t over; /* 1: the test has what it waits for */
+} holder;
+
+static void *hold_for_a_moment(void *holder_)
+{
+    holder  *h = (holder *)holder_;
+    unsigned i;
+    sleep_ms(60);
+    (void)flock(h->file, LOCK_UN);
+    for (i = 0; i < 1000 && !__atomic_load_n(&h->over, __ATOMIC_SEQ_CST); i++) sleep_ms(5);
+    if (i == 1000) pass(1000 * SECOND); /* nothing looked again: the wait ends here */
+    return NULL;
+}
+
+/* A file that another process had when the folder was looked into is delivered when it lets go: by
+   who waits in vit_flush, and in the course of time. */
+static void test_held_for_a_moment(void **state)
+{
+    bench       b;
+    vit_client *t;
+    files       f;
+    holder      h;
+    pthread_t   thread;
+    unsigned    round;
+    bool        done = true;
+    (void)state;
+    for (round = 0; round < 2; round++) {
+        bench_make(&b);
+        b.w.otherwise.http_status = 503;
+        b.w.otherwise.retry_after_s = 30;
+        t = bench_client(&b);
+        track_many(t, 0, 5);
+        pump_later(t);
+        pump_later(t);
+        assert_int_equal(vit_get_stats(t).spooled, 5);
+        vitp_spool_retire(&t->spool, &t->spool.out[0]);
+        b.w.otherwise.http_status = 201;
+        b.w.otherwise.retry_after_s = 0;
+        pass(40 * SECOND);
+        f = files_of(&b);
+        assert_int_equal(f.count, 1);
+        memset(&h, 0, sizeof h);
+        h.file = open(f.path[0], O_RDWR | O_CLOEXEC);
+        assert_int_equal(flock(h.file, LOCK_EX | LOCK_NB), 0);
+        if (round == 0) {
+            assert_int_equal(pthread_create(&thread, NULL, hold_for_a_moment, &h), 0);
+            done = vit_flush(t, 100000);
+            __atomic_store_n(&h.over, 1u, __ATOMIC_SEQ_CST);
+            pthread_join(thread, NULL);
+        } else {
+            pump_for(t, 120);
+            assert_int_equal(vit_get_stats(t).spooled, 5);
+            (void)flock(h.file, LOCK_UN);
+            pump_for(t, 2000);
+        }
+        close(h.file);
+        assert_true(done);
+        assert_int_equal(vit_get_stats(t).spooled, 0);
+        assert_each(&b.w, "\"f%u\"", 5, 1);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* A file that another process takes, by a new name, while the folder is searched for a batch. */
 typedef struct taking {
     vit_client *client;
@@ -1711,6 +1778,7 @@ int main(void)
         cmocka_unit_test(test_folder_held),
         cmocka_unit_test(test_locked),
         cmocka_unit_test(test_key_after_purge),
+        cmocka_unit_test(test_held_for_a_moment),
         cmocka_unit_test(test_found_while_taken),
         cmocka_unit_test(test_parts_of_the_killed),
         cmocka_unit_test(test_grown_labels),
