@@ -4689,14 +4689,27 @@ static void vitp_text_hex(char *out, const unsigned char *bytes, size_t count)
     out[2 * count] = 0;
 }
 
+static VITP_INLINE void vitp_text_hex_two(char *out, const unsigned char *bytes)
+{
+    vitp_text_hex_byte(out, bytes[0]);
+    vitp_text_hex_byte(out + 2, bytes[1]);
+}
+
 /* The 36 characters of a UUID (RFC 9562, 4). */
 static void vitp_text_uuid(char out[37], const unsigned char id[16])
 {
-    static const unsigned char places[16] = { 0,  2,  4,  6,  9,  11, 14, 16,
-                                              19, 21, 24, 26, 28, 30, 32, 34 };
-    size_t                     i;
-    for (i = 0; i < 16; i++) vitp_text_hex_byte(out + places[i], id[i]);
-    out[8] = out[13] = out[18] = out[23] = '-';
+    vitp_text_hex_two(out, id);
+    vitp_text_hex_two(out + 4, id + 2);
+    out[8] = '-';
+    vitp_text_hex_two(out + 9, id + 4);
+    out[13] = '-';
+    vitp_text_hex_two(out + 14, id + 6);
+    out[18] = '-';
+    vitp_text_hex_two(out + 19, id + 8);
+    out[23] = '-';
+    vitp_text_hex_two(out + 24, id + 10);
+    vitp_text_hex_two(out + 28, id + 12);
+    vitp_text_hex_two(out + 32, id + 14);
     out[36] = 0;
 }
 
@@ -5085,7 +5098,7 @@ static void vitp_id_next(vitp_id_source *s, unsigned char id[16])
     if (!VITP_ATOMIC_LOAD_ACQUIRE(&s->seeded)) vitp_id_seed(s);
     n = (uint64_t)VITP_ATOMIC_ADD_PTR(&s->count, 1u) * 0x9e3779b97f4a7c15u;
     half[0] = vitp_id_mix(s->key[0] + n);
-    half[1] = vitp_id_mix(s->key[1] ^ (half[0] >> 7) ^ n);
+    half[1] = vitp_id_mix(s->key[1] ^ n);
     memcpy(id, half, 16);
     vitp_id_stamp(id);
 }
