@@ -221,7 +221,7 @@ cells_msvc() {
         [ $m != x86_64 ] || how=wine
         for s in '' NO_THREADS NO_FILES NO_CRASH OS_SETTINGS WINHTTP STATIC; do
             for as in '-U__clang__' ''; do
-                case ${QUICK:-}:$m:$s:$as in 1:x86_64:*:-* | 1:*::-*) ;; 1:*) continue ;; esac
+                case ${QUICK:-}:$m:$s:$as in 1:x86_64:WINHTTP:-* | 1:*::-*) ;; 1:*) continue ;; esac
                 cell smoke $how "tests/msvc.sh $m -std=c11 -O1${s:+ -DVITELEMETRY_$s}${as:+ $as}"
             done
         done
@@ -243,7 +243,7 @@ cells_systems() {
 
 # ---- one cell ------------------------------------------------------------------------------------
 
-source_for() { # program, compiler and flags: sets file
+source_for() { # program, compiler or c++: sets file
     case $1:$2 in
     smoke:*++*) file=$D/smoke.cpp ;;
     smoke:*) file=tests/smoke.c ;;
@@ -269,10 +269,11 @@ END
     command -v "$compiler" >/dev/null 2>&1 || { echo "absent|$compiler" >"$out.result"; return; }
     case $flags in *CURL* | *WINHTTP*) case $compiler in *mingw* | *msvc.sh) libraries=-lwinhttp ;; *) libraries="$libraries -lcurl" ;; esac ;; esac
     case $program$libraries in smoke*-lcurl) [ ! -f $D/no-curl ] || { echo "absent|libcurl" >"$out.result"; return; } ;; esac
-    source_for "$program" "$flags"
-    case $flags in
-    tcc*) warnings=-Wall ;;
-    *msvc.sh*) warnings="$W -Wno-cast-qual -Wno-unused-function" ;; # cl has neither
+    case $flags in *-std=c++*) language=c++ ;; *) language=$compiler ;; esac
+    source_for "$program" "$language"
+    case $language in
+    tcc) warnings=-Wall ;;
+    *msvc.sh) warnings="$W -Wno-cast-qual -Wno-unused-function" ;; # cl has neither
     *++*) warnings=$W ;;
     *) warnings="$W -Wstrict-prototypes" ;;
     esac

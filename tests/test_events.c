@@ -2170,11 +2170,11 @@ static void test_both_ways(void **state)
     size_t      i;
     (void)state;
     for (i = 0; i < COUNT_OF(rows) * 4u; i++) {
-        size_t row = i / 4u;
-        if (i % 4u == 0) vit_set_rate(t, rows[row].name, 1.0);
+        size_t k = i / 4u;
+        if (i % 4u == 0) vit_set_rate(t, rows[k].name, 1.0);
         if (i % 4u == 2) vit_session_begin(t, "s-1", NULL), vit_set_context(t, "qdrant", "papers");
         vit_purge(t);
-        assert_true((i % 2u ? rows[row].empty : rows[row].full)(t, i % 4u ? &op : NULL) <=
+        assert_true((i % 2u ? rows[k].empty : rows[k].full)(t, i % 4u ? &op : NULL) <=
                     VIT_TRUNCATED);
         take_last(t, &r);
         for (at = 0; at < 3; at++) assert_both_ways(t, &r, VITP_EVENT_JSON_MAX);
