@@ -1710,8 +1710,8 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 #elif defined(_MSC_VER) && !defined(__clang__)
 /* clang-format off */
 #include <intrin.h>
-#define VITP_ATOMIC_LOAD(p)      ((uint32_t) * (const volatile uint32_t *)(p))
-#define VITP_ATOMIC_LOAD_PTR(p)  ((uintptr_t) * (const volatile uintptr_t *)(p))
+#define VITP_ATOMIC_LOAD(p)         ((uint32_t) * (const volatile uint32_t *)(p))
+#define VITP_ATOMIC_LOAD_PTR(p)     ((uintptr_t) * (const volatile uintptr_t *)(p))
 #define VITP_ATOMIC_STORE(p, v)     ((void)(*(volatile uint32_t *)(p) = (v)))
 #define VITP_ATOMIC_STORE_PTR(p, v) ((void)(*(volatile uintptr_t *)(p) = (v)))
 #if defined(_M_IX86) || (defined(_M_X64) && !defined(_M_ARM64EC))
@@ -1728,8 +1728,8 @@ static VITP_INLINE uintptr_t vitp_atomic_load_ptr_acquire(const volatile uintptr
     _ReadWriteBarrier();
     return v;
 }
-#define VITP_ATOMIC_LOAD_ACQUIRE(p)     vitp_atomic_load_acquire(p)
-#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p) vitp_atomic_load_ptr_acquire(p)
+#define VITP_ATOMIC_LOAD_ACQUIRE(p)         vitp_atomic_load_acquire(p)
+#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p)     vitp_atomic_load_ptr_acquire(p)
 #define VITP_ATOMIC_STORE_RELEASE(p, v)     (_ReadWriteBarrier(), VITP_ATOMIC_STORE(p, v))
 #define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) (_ReadWriteBarrier(), VITP_ATOMIC_STORE_PTR(p, v))
 #else
@@ -4351,7 +4351,7 @@ static int vitp_os_add_module(struct dl_phdr_info *info, size_t size, void *user
     uint32_t i;
     (void)size;
     memset(m, 0, sizeof *m);
-    for (i = 0; i < info->dlpi_phnum; i++) {
+    for (i = 0; i < info->dlpi_phnum; i++) { /* no pointer to an entry: OpenBSD has no ElfW */
         uintptr_t begin = (uintptr_t)info->dlpi_addr + (uintptr_t)info->dlpi_phdr[i].p_vaddr;
         uintptr_t end = begin + (uintptr_t)info->dlpi_phdr[i].p_memsz;
         if (info->dlpi_phdr[i].p_type != PT_LOAD || !(info->dlpi_phdr[i].p_flags & PF_X)) continue;
@@ -18274,11 +18274,14 @@ static void vitp_worker_tell_repeats(vit_client *t, uint64_t now_ns)
 /* For what another process has: it may be let go, and nobody tells of that. */
 static void vitp_worker_look_again(vit_client *t, uint64_t now_ns)
 {
-    bool held_up = vitp_spool_is_held_up(&t->spool);
-    if (held_up && t->look_ns == 0) t->look_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
-    if (held_up && now_ns < t->look_ns) return;
-    if (held_up) vitp_spool_look_again(&t->spool);
+    if (!vitp_spool_is_held_up(&t->spool)) {
+        t->look_ns = 0;
+        return;
+    }
+    if (t->look_ns == 0) t->look_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+    if (now_ns < t->look_ns) return;
     t->look_ns = 0;
+    vitp_spool_look_again(&t->spool);
 }
 
 /* Under the lock: is there something to send, and may it leave now? */

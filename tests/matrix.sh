@@ -265,7 +265,11 @@ END
     case $name in *-Weverything*) name=$(echo "$name" | sed 's/ -Wno-[^ ]*//g') ;; esac
     [ -z "$how" ] || [ "$how" = - ] || name="$name (${how%% *})"
     result() { echo "$1|$name" >"$out.result"; }
-    case $compiler in *msvc.sh) [ -d /usr/include/wine/wine ] || compiler=libwine-dev ;; esac
+    case $compiler in *msvc.sh)
+        [ -d /usr/include/wine/wine ] || compiler=libwine-dev
+        command -v lld-link-19 >/dev/null 2>&1 || compiler=lld-link-19
+        ;;
+    esac
     command -v "$compiler" >/dev/null 2>&1 || { echo "absent|$compiler" >"$out.result"; return; }
     case $flags in *CURL* | *WINHTTP*) case $compiler in *mingw* | *msvc.sh) libraries=-lwinhttp ;; *) libraries="$libraries -lcurl" ;; esac ;; esac
     case $program$libraries in smoke*-lcurl) [ ! -f $D/no-curl ] || { echo "absent|libcurl" >"$out.result"; return; } ;; esac

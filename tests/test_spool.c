@@ -1153,19 +1153,28 @@ static void test_folder_removed(void **state)
     bench_free(&b);
 }
 
-/* A client that may not send does not keep its processor busy for what lies on the disk. */
-static void test_rests(void **state)
+/* A client with five events on the disk, as its server answers so. */
+static vit_client *bench_spooled(bench *b, vit_response answer)
 {
-    bench       b;
     vit_client *t;
-    (void)state;
-    bench_make(&b);
-    b.w.otherwise.http_status = 403;
-    t = bench_client(&b);
+    bench_make(b);
+    b->w.otherwise = answer;
+    t = bench_client(b);
     track_many(t, 0, 5);
     pump_later(t);
     pump_later(t);
     assert_int_equal(vit_get_stats(t).spooled, 5);
+    return t;
+}
+
+/* A client that may not send does not keep its processor busy for what lies on the disk. */
+static void test_rests(void **state)
+{
+    const vit_response forbidden = { 403, 0 };
+    bench              b;
+    vit_client        *t;
+    (void)state;
+    t = bench_spooled(&b, forbidden);
     assert_int_equal(vitp_worker_rest_ms(t), b.o.flush_ms);
     online(&b);
     t = again(&b, t);
@@ -1355,26 +1364,19 @@ static void *hold_for_a_moment(void *holder_)
    who waits in vit_flush, and in the course of time. */
 static void test_held_for_a_moment(void **state)
 {
-    bench       b;
-    vit_client *t;
-    files       f;
-    holder      h;
-    pthread_t   thread;
-    unsigned    round;
-    bool        done = true;
+    const vit_response busy = { 503, 30 }, created = { 201, 0 };
+    bench              b;
+    vit_client        *t;
+    files              f;
+    holder             h;
+    pthread_t          thread;
+    unsigned           round;
+    bool               done = true;
     (void)state;
     for (round = 0; round < 2; round++) {
-        bench_make(&b);
-        b.w.otherwise.http_status = 503;
-        b.w.otherwise.retry_after_s = 30;
-        t = bench_client(&b);
-        track_many(t, 0, 5);
-        pump_later(t);
-        pump_later(t);
-        assert_int_equal(vit_get_stats(t).spooled, 5);
+        t = bench_spooled(&b, busy);
         vitp_spool_retire(&t->spool, &t->spool.out[0]);
-        b.w.otherwise.http_status = 201;
-        b.w.otherwise.retry_after_s = 0;
+        b.w.otherwise = created;
         pass(40 * SECOND);
         f = files_of(&b);
         assert_int_equal(f.count, 1);

@@ -62,8 +62,9 @@ cl=
 if has clang-19 && has lld-link-19 && [ -d /usr/include/wine/wine ]; then
     cl=cl
     for t in survive gate windows winhttp torture_live stress; do
-        # shellcheck disable=SC2046
-        if tests/msvc.sh x86_64 -U__clang__ $W -Wno-cast-qual -Wno-unused-function -std=c11 -O2 -I. tests/$t.c -o $D/$t-cl.exe >$D/log 2>&1; then
+        # shellcheck disable=SC2086
+        if tests/msvc.sh x86_64 -U__clang__ $W -Wno-cast-qual -Wno-unused-function -std=c11 -O2 -I. \
+            tests/$t.c -o $D/$t-cl.exe >$D/log 2>&1; then
             pass "cl: $t.c builds without a warning"
         else
             fail "cl: $t.c builds" $D/log
