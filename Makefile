@@ -92,12 +92,12 @@ size-note: ## the same, and a line of it for this version in bench/results/size.
 	@CC="$(CC)" sh bench/size.sh note
 
 asan: deps ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) -j2 --no-print-directory B=$(B)/asan CFLAGS="-O1 -g $(SAN)" TFLAGS="-O1 -g $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
+	@$(MAKE) -j2 --no-print-directory B=$(B)/asan CFLAGS="-O1 -g1 $(SAN)" TFLAGS="-O1 -g1 $(SAN)" $(UNIT:%=$(B)/asan/tests/test_%) $(B)/asan/examples/collector
 	@COLLECTOR=$(B)/asan/examples/collector sh tests/run.sh $(UNIT:%=$(B)/asan/tests/test_%)
 
 TSAN_UNIT = queue pool ids worker errors sampling consent gates audit plugin
 tsan: deps ## the threaded tests under ThreadSanitizer
-	@$(MAKE) -j2 --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread" TFLAGS="-O1 -g -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
+	@$(MAKE) -j2 --no-print-directory B=$(B)/tsan CFLAGS="-O1 -g1 -fsanitize=thread" TFLAGS="-O1 -g1 -fsanitize=thread" $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 	@sh tests/run.sh $(TSAN_UNIT:%=$(B)/tsan/tests/test_%)
 
 explore: ## the queue, and the protocols of clients and processes, in all interleavings of small scenarios, and planted bugs (DEPTH raises the bound)
@@ -159,12 +159,12 @@ sanitizers-planted: deps deps-check deps-msan deps-memcheck ## each sanitizer mu
 	@sh tests/plant_sanitizers.sh
 
 MSAN_UNIT = json sha256 ids events sampling audit spool errors
-msan: deps deps-msan ## the unit tests under MemorySanitizer
-	@mkdir -p $(B)/msan; for t in $(MSAN_UNIT); do \
-	    clang-19 -std=c99 -O1 -g -w -fsanitize=memory -fsanitize-memory-track-origins=2 -fno-sanitize-recover=all \
+msan: deps deps-msan ## the unit tests under MemorySanitizer, in a folder of their own
+	@mkdir -p $(B)/msan; ln -sfn "$$PWD/tests" $(B)/msan/tests; for t in $(MSAN_UNIT); do \
+	    clang-19 -std=c99 -O1 -g1 -w -fsanitize=memory -fsanitize-memory-track-origins=2 -fno-sanitize-recover=all \
 	        $(ETC) -Dsyscall=msan_syscall -I. tests/test_$$t.c tests/msan.c -o $(B)/msan/test_$$t -lcmocka -pthread -lm || exit 1; \
 	done
-	@sh tests/run.sh $(MSAN_UNIT:%=$(B)/msan/test_%)
+	@cd $(B)/msan && sh tests/run.sh $(MSAN_UNIT:%=./test_%)
 
 MEMCHECK_UNIT = events ids audit sampling
 memcheck: deps deps-memcheck $(MEMCHECK_UNIT:%=$(B)/tests/test_%) ## some of the unit tests under valgrind

@@ -1625,9 +1625,12 @@ static inline bool install_qt_handler(vit_client *t)
 #define VITP_POOL_OLD_S   2592000 /* 30 days: a pool that cannot be read is removed */
 #define VITP_POOL_MAX     67108864u /* bytes of a pool that is taken over */
 #define VITP_SETTINGS_MAX 4096u     /* bytes of the settings file that are accepted */
-#define VITP_HOLD_MS      80u /* how long another process's hold on the settings is waited for */
-#define VITP_HOLD_GRANT_MS \
-    2000u /* and where a consent is written anew, which might undo a refusal */
+#ifndef VITP_HOLD_MS
+#define VITP_HOLD_MS 80u /* how long another process's hold on the settings is waited for */
+#endif
+#ifndef VITP_HOLD_GRANT_MS
+#define VITP_HOLD_GRANT_MS 2000u /* and where a consent is written anew: not without it */
+#endif
 #define VITP_HINT_MAX  4194304u /* bytes of a desktop's database of settings */
 #define VITP_MS        1000000u /* nanoseconds */
 #define VITP_CANCEL_MS 40u      /* how long vit_destroy waits for a cancelled transport */
@@ -2379,7 +2382,8 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
 }
 
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
-   write it anew; not for long: one that hangs must not stop us. */
+   write it anew; not for long: one that hangs must not stop us. 0: there are no locks here; else
+   where it is not held, another has it. */
 static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 {
     char     name[64];
@@ -3667,16 +3671,22 @@ static bool vitp_os_state_folder(char *out, size_t size)
 
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
    write it anew; not for long: one that hangs must not stop us. A lock on the folder itself, so
-   that no file is made. */
+   that no file is made. 0: there are no locks here; else where it is not held, another has it. */
 static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 {
     int folder = VITP_OS(open)(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int turns = (int)ms;
     *held = false;
     if (folder < 0) return 0;
-    while (!(*held = VITP_OS(flock)(folder, LOCK_EX | LOCK_NB) == 0) && errno == EWOULDBLOCK &&
-           turns-- > 0)
+    while (VITP_OS(flock)(folder, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) {
+            (void)VITP_OS(close)(folder);
+            return 0;
+        }
+        if (turns-- == 0) return (intptr_t)folder + 1;
         vitp_os_sleep(1);
+    }
+    *held = true;
     return (intptr_t)folder + 1;
 }
 
@@ -16516,6 +16526,9 @@ typedef struct vitp_crash_scene {
     uint32_t       module_count;
     uint32_t       only;   /* index of the module whose crashes are told, + 1; 0: all are */
     uintptr_t      thread; /* in the handler; 0: none */
+    struct {
+        uintptr_t thread, stack;  /* of the handler, which calls the host's */
+    } handlers[VITP_CRASHES_MAX]; /* by number of the record */
 } vitp_crash_scene;
 #endif
 
@@ -16584,8 +16597,10 @@ struct vit_client {
     uint64_t      save_ns; /* the spool could not be written: not before this time again */
     uint64_t      reported_accepted, reported_dropped, reported_full; /* by telemetry.report */
     uint64_t      report_ns;    /* not before this time again */
+    vitp_settings heard;        /* what the file said when we decided last */
     vitp_settings said;         /* unsaved: by the file when ours could not be saved */
     intptr_t      hold;         /* of vitp_os_hold_folder */
+    bool          protested;    /* see vitp_worker_protest */
     uint32_t      holds;        /* nested */
     int           cancel_state; /* of the thread that holds lock */
     bool          held;         /* no other process has it */
@@ -16769,25 +16784,6 @@ static void vitp_worker_erase(vit_client *t) { (void)t; }
 static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t, (void)folder; }
 #else
 
-/* Between the two no other process changes the settings: what it decided is not lost between our
-   reading and our writing. */
-static void vitp_worker_hold_for(vit_client *t, uint32_t ms)
-{
-    if (t->holds++ > 0) return;
-    t->held = false;
-    if (t->settings_folder[0]) t->hold = vitp_os_hold_folder(t->settings_folder, ms, &t->held);
-}
-
-static void vitp_worker_hold(vit_client *t) { vitp_worker_hold_for(t, VITP_HOLD_MS); }
-
-static void vitp_worker_release(vit_client *t)
-{
-    if (--t->holds > 0) return;
-    vitp_os_release_folder(t->hold);
-    t->hold = 0;
-    t->held = false;
-}
-
 /* True: there are settings, or something in their place that cannot be read, which refuses. */
 static bool vitp_worker_load(vit_client *t, vitp_settings *s)
 {
@@ -16810,6 +16806,74 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     if (s->unreadable) vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
     return true;
 }
+
+/* A refusal does not wait for another process that holds the settings and may be about to write
+   what it read before: it leaves this file, and then writes them all the same. Whoever holds them,
+   or does so next, makes sure of it. */
+static bool vitp_worker_protest_path(const vit_client *t, char out[VITP_POOL_PATH_MAX])
+{
+    return snprintf(out, VITP_POOL_PATH_MAX, "%s/telemetry.refused", t->settings_folder) <
+           (int)VITP_POOL_PATH_MAX;
+}
+
+static void vitp_worker_protest(vit_client *t)
+{
+    char             path[VITP_POOL_PATH_MAX];
+    vitp_os_appender file;
+    t->protested = vitp_worker_protest_path(t, path) && vitp_os_append_open(&file, path);
+    if (t->protested) (void)vitp_os_append_close(&file, path, NULL);
+}
+
+static void vitp_worker_heed(vit_client *t)
+{
+    char          path[VITP_POOL_PATH_MAX], text[VITP_SETTINGS_MAX];
+    vitp_settings s;
+    size_t        size;
+    if (!t->held || !vitp_worker_protest_path(t, path) ||
+        vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK)
+        return;
+    (void)vitp_worker_load(t, &s);
+    if (s.later) return;
+    s.has_consent = true;
+    s.consent = VIT_CONSENT_DENIED;
+    s.has_hwid = s.has_salt = false;
+    if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&s, text), false))
+        vitp_os_remove_file(path);
+    else vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+}
+
+/* Between the two no other process changes the settings: what it decided is not lost between our
+   reading and our writing. */
+static void vitp_worker_hold_for(vit_client *t, uint32_t ms)
+{
+    if (t->holds++ > 0) return;
+    t->held = false;
+    if (t->settings_folder[0]) t->hold = vitp_os_hold_folder(t->settings_folder, ms, &t->held);
+    vitp_worker_heed(t);
+}
+
+static void vitp_worker_hold(vit_client *t) { vitp_worker_hold_for(t, VITP_HOLD_MS); }
+
+static void vitp_worker_let_go(vit_client *t)
+{
+    vitp_worker_heed(t);
+    vitp_os_release_folder(t->hold);
+    t->hold = 0;
+    t->held = false;
+}
+
+static void vitp_worker_release(vit_client *t)
+{
+    if (--t->holds > 0) return;
+    vitp_worker_let_go(t);
+    if (!t->protested) return;
+    t->protested = false;
+    t->hold = vitp_os_hold_folder(t->settings_folder, 0, &t->held); /* it may be free by now */
+    vitp_worker_let_go(t);
+}
+
+/* Another process holds the settings: only a refusal may be written. */
+static bool vitp_worker_is_kept_out(const vit_client *t) { return t->hold != 0 && !t->held; }
 
 /* The file of a server's Retry-After. False: there is no folder. */
 static bool vitp_worker_wait_path(const vit_client *t, char out[VITP_POOL_PATH_MAX])
@@ -16858,14 +16922,20 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings said, ours;
+    bool          refuses;
     if (!t->settings_path[0]) return true;
     memset(&said, 0, sizeof said);
     if (!only_new && vitp_worker_load(t, &said) && !said.later)
         t->settings.off = said.off; /* the user's */
     ours = t->settings;
+    refuses = ours.has_consent && ours.consent == VIT_CONSENT_DENIED;
     if (t->consent < VIT_CONSENT_GRANTED) ours.has_hwid = ours.has_salt = false;
     if (said.later && t->consent != VIT_CONSENT_DENIED) { /* there may be a refusal in it */
         vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
+        return true;
+    }
+    if (vitp_worker_is_kept_out(t) && !only_new && !refuses) { /* or there is about to be */
+        vitp_worker_not_saved(t, &t->heard, VIT_LOG_SETTINGS_NOT_SAVED);
         return true;
     }
     if (!vitp_os_make_folder(t->settings_folder)) {
@@ -16874,13 +16944,14 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
     }
     vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
     t->unsaved = false;
+    if (refuses && vitp_worker_is_kept_out(t)) vitp_worker_protest(t);
     if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&ours, text), only_new))
         return true;
     if (only_new && vitp_worker_load(t, &said)) {
         vitp_worker_yield(t, &said);
         return false;
     }
-    if (ours.consent == VIT_CONSENT_DENIED && said.consent >= VIT_CONSENT_GRANTED) {
+    if (refuses && said.consent >= VIT_CONSENT_GRANTED) {
         vitp_os_remove_file(t->settings_path); /* no grant is left that was withdrawn */
         memset(&said, 0, sizeof said);
     }
@@ -16903,15 +16974,17 @@ static void vitp_worker_remove_identity(vit_client *t)
 {
     char          text[VITP_SETTINGS_MAX];
     vitp_settings kept;
+    bool          refuses;
     if (!vitp_os_is_private(t->settings_folder)) return; /* what is in it is not ours */
     vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
     if (kept.unreadable) kept.off = true; /* it refuses, and goes on to do so */
-    if ((kept.off || kept.has_consent) &&
+    refuses = kept.off || (kept.has_consent && kept.consent == VIT_CONSENT_DENIED);
+    if ((refuses || (kept.has_consent && !vitp_worker_is_kept_out(t))) &&
         vitp_os_write_file(t->settings_path, text, vitp_settings_print(&kept, text), false))
         return;
-    if (kept.off || kept.consent == VIT_CONSENT_DENIED)
+    if (refuses || vitp_worker_is_kept_out(t))
         vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
     else vitp_os_remove_file(t->settings_path);
 }
@@ -17756,6 +17829,7 @@ static bool vitp_worker_recheck(vit_client *t)
     t->later = now.later || t->inputs.admin == VITP_ANSWER_LATER;
     if (t->inputs.admin == VITP_ANSWER_LATER) t->inputs.admin = admin;
     if (!now.later && t->settings_path[0]) {
+        t->heard = now;
         t->settings.off = now.off;
         vitp_worker_take_setting(t, &now);
         if (!t->unsaved) vitp_worker_adopt_identity(t, &now);
@@ -18916,6 +18990,23 @@ static bool vitp_crash_claim(vitp_crash *crash, uint64_t now_ns)
     return VITP_ATOMIC_CAS(&crash->state, &state, (uint32_t)VITP_CRASH_BUSY);
 }
 
+/* A crash in the host's handler of one that is noted, or an abort() there: the first is the cause.
+   The stack tells it from a crash after a siglongjmp out of the handler. */
+static bool vitp_crash_is_nested(const vit_client *t, const vitp_os_fault *fault)
+{
+    const vitp_run *run = &t->own.ledger->run;
+    uintptr_t       self = VITP_OS_THREAD_POINTER();
+    uint32_t        i;
+    for (i = 0; i < VITP_CRASHES_MAX; i++) {
+        uintptr_t stack = t->scene.handlers[i].stack;
+        if (VITP_ATOMIC_LOAD_ACQUIRE(&run->crashes[i].state) == VITP_CRASH_THERE &&
+            t->scene.handlers[i].thread == self && fault->stack != 0 && fault->stack < stack &&
+            stack - fault->stack < VITP_CRASH_ABOVE_STACK)
+            return true;
+    }
+    return false;
+}
+
 /* True: this thread is alone in the handler. False: it crashed in it, or another one did. */
 static bool vitp_crash_enter(vitp_crash_scene *scene)
 {
@@ -18939,6 +19030,8 @@ static uint32_t vitp_crash_record(vit_client *t, const vitp_os_fault *fault,
     while (i < VITP_CRASHES_MAX && !vitp_crash_claim(&run->crashes[i], now_ns)) i++;
     if (i == VITP_CRASHES_MAX) return 0;
     crash = &run->crashes[i];
+    t->scene.handlers[i].thread = VITP_OS_THREAD_POINTER();
+    t->scene.handlers[i].stack = (uintptr_t)(const void *)&crash;
     crash->time_ns = now_ns;
     crash->touched = vitp_crash_touched(fault);
     crash->context = VITP_ATOMIC_LOAD(&t->own.ledger->context);
@@ -18961,7 +19054,7 @@ static uint32_t vitp_crash_write(const vitp_os_fault *fault, void *client)
         (t->scene.only && module != &t->scene.modules[t->scene.only - 1u]) ||
         !vitp_crash_enter(&t->scene))
         return 0;
-    noted = vitp_crash_record(t, fault, module);
+    noted = vitp_crash_is_nested(t, fault) ? 0 : vitp_crash_record(t, fault, module);
     VITP_ATOMIC_STORE_PTR(&t->scene.thread, (uintptr_t)0);
     return noted;
 }
@@ -19591,6 +19684,7 @@ static void vitp_client_learn_machine(vitp_recorder *r)
 static bool vitp_client_consent(vit_client *t, const vit_options *o)
 {
     bool stored = vitp_worker_load(t, &t->settings);
+    t->heard = t->settings;
     t->inputs.host_default = o->consent;
     t->inputs.allow_in_ci = o->allow_in_ci;
     if (vitp_consent_ci(vitp_os_env)) t->inputs.ci = VITP_ANSWER_REFUSES;
@@ -19911,9 +20005,10 @@ void vit_set_consent(vit_client *t, vit_consent consent)
     if (!t || (uint32_t)consent > (uint32_t)VIT_CONSENT_VERBOSE || !vitp_worker_enter(t)) return;
     if (consent == VIT_CONSENT_DENIED) vitp_client_withdraw(t);
     s = &t->settings;
-    vitp_worker_hold(t);
+    vitp_worker_hold_for(t, consent == VIT_CONSENT_DENIED ? VITP_HOLD_MS : VITP_HOLD_GRANT_MS);
     stored = vitp_worker_load(t, &now);
     if (!now.later) s->off = now.off;
+    t->heard = now;
     if (!t->unsaved || !vitp_settings_same(&now, &t->said)) vitp_worker_adopt_identity(t, &now);
     s->unreadable = s->outdated = false;
     s->has_consent = consent != VIT_CONSENT_UNKNOWN;

@@ -40,10 +40,10 @@ steps() {
     if group sanitizers; then
         step 'AddressSanitizer, UndefinedBehaviorSanitizer' $MAKE asan
         step 'ThreadSanitizer' $MAKE tsan
-        step 'MemorySanitizer' $MAKE msan
         step 'sanitizers find what is planted' env QUICK=1 $MAKE sanitizers-planted
     fi
     step 'explorer of the protocols' sh tests/explore_protocols.sh
+    step 'MemorySanitizer' $MAKE msan
     step 'Windows' env QUICK=1 $MAKE windows
     step 'compilers, standards, switches and machines' env QUICK=1 $MAKE matrix
     step 'explorer of the queue' sh tests/explore.sh
@@ -56,7 +56,7 @@ steps() {
     step 'crashed, again and again' $MAKE crashes N=150
     step 'what the crash handler calls' $MAKE crash-handler
     step 'killed while they share a spool' $MAKE chaos N=125
-    step 'the queue under load' $MAKE stress RECORDS=50000000
+    step 'the queue under load' $MAKE stress RECORDS=30000000
     step 'forked and unloaded, again and again' $MAKE rounds
     step 'everything now and then' $MAKE soak MINUTES=0.5
     step 'examples' $MAKE examples

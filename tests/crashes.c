@@ -491,8 +491,11 @@ static void handle(int number)
     }
     switch (handler_before.end) {
     case END_EXIT: _exit(77);
-    case END_CRASH: crash_null_read(); break;
-    case END_ABORT: abort();
+    case END_CRASH:
+        sleep_us(12000); /* more than a tick of the clock: it is no second crash all the same */
+        crash_null_read();
+        break;
+    case END_ABORT: sleep_us(12000); abort();
     case END_RETURN: return;
     default: (void)signal(number, SIG_DFL); break;
     }

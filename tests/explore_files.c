@@ -21,6 +21,8 @@
 #ifndef EXPLORE_HEADER
 #define EXPLORE_HEADER "../vitelemetry.h"
 #endif
+#define VITP_HOLD_MS       1u
+#define VITP_HOLD_GRANT_MS 1u
 #define VITP_TYPES_MAX    4u
 #define VITP_CONTEXTS_MAX 4u
 #define VITP_QUEUE_SLOTS  4u
@@ -38,6 +40,8 @@
      S        vit_session_begin
      P        vit_pump as long as there is something to do
      N G      vit_set_consent: denied, granted
+     R        vit_reset_identity; where it is called time passes at once, so that nobody waits long
+              enough for another who holds the settings
      d        vit_destroy, without time
      K        is killed
      w        wait until all processes before it are over
@@ -69,6 +73,7 @@ static const scenario scenarios[] = {
     { "spool, two write", { "C|ad", "Cbd" }, 0, true, true, { 1, 0, 0 } },
     { "another refuses", { "Ca|PbPd", "CN" }, 0, false, false, { 1, 0, 0 } },
     { "another refuses and grants", { "Ca|PbPd", "CNGd" }, 0, false, false, { 1, 0, 0 } },
+    { "a refusal beside new identities", { "CG|RR", "CN" }, 0, false, false, { 2, 0, 0 } },
     { "two first starts", { "|CaPd", "CbPd" }, 0, false, false, { 1, 0, 0 } },
 };
 
@@ -241,6 +246,14 @@ X_OURS static void set_consent(vit_consent consent)
     now.refused = consent == VIT_CONSENT_DENIED;
 }
 
+/* What waits is forgotten. */
+X_OURS static void reset_identity(void)
+{
+    w_event(&now.calls_hash, true);
+    now.turned = true;
+    vit_reset_identity(now.clients[x.self]);
+}
+
 X_OURS static void killed(uint32_t process)
 {
     now.killed = true;
@@ -284,6 +297,7 @@ X_OURS static void call(char what)
     else if (what == 'S') vit_session_begin(now.clients[x.self], "session", NULL);
     else if (what == 'N' || what == 'G')
         set_consent(what == 'N' ? VIT_CONSENT_DENIED : VIT_CONSENT_GRANTED);
+    else if (what == 'R') reset_identity();
     else if (what == 'w') x_wait(are_before_over);
     else if (what == 't') w_nanosleep(&(struct timespec){ 60, 0 });
     else if (what == 'K') w_process_ends(x.self);
@@ -304,6 +318,15 @@ X_OURS static void body(uint32_t self)
     now.over[self] = true;
 }
 
+X_OURS static bool is_refusal_stored(void)
+{
+    char   text[VITP_SETTINGS_MAX];
+    size_t size = 0;
+    (void)vitp_os_read_file("/data/telemetry.conf", VITP_OS_MINE, text, sizeof text - 1u, &size);
+    text[size] = 0;
+    return strstr(text, "consent = denied") != NULL;
+}
+
 X_OURS static void check_end(void)
 {
     uint32_t i;
@@ -311,6 +334,7 @@ X_OURS static void check_end(void)
     for (i = 0; i < x.threads; i++)
         if (!w.s.dead[i]) w_process_ends(i);
     w.s.now_ns += 4000u * W_SECOND; /* what the spool is spread over */
+    if (now.refused && !is_refusal_stored()) x_fail("a refusal is lost");
     create();
     for (i = 0; i < 3u; i++) call('P');
     (void)vit_destroy(now.clients[x.self], 0);
@@ -345,6 +369,7 @@ static void prepare(const scenario *s)
     w_memory_fn = take;
     w_gone_fn = give;
     w_plain = s->plain;
+    w_hasty = strchr(s->calls[0], 'R') != NULL;
     for (x.self = 0; x.self < X_THREADS; x.self++) w.process_of[x.self] = x.self;
     x.running = false;
     x.self = 0;

@@ -104,6 +104,9 @@ plant 'a repeat under another key' 2 files '3' "$(change vitp_stock_resume 's->a
 plant 'an orphan is deleted before it is delivered' 2 files '4 5' "$(change vitp_worker_put_down 'if (remove)' 'if (true)')"
 plant 'a spool file is read by two' 2 files '10' "$(change vitp_spool_open_next '== VITP_OS_FOUND_OURS' '!= VITP_OS_FOUND_REFUSED')"
 plant 'the refusal of another is not looked at' 2 files '13' "$(change vitp_worker_prepare '!vitp_worker_recheck(t)' 'false')"
+plant 'a refusal amid writing is not heeded' 1 files '15' "$(drop vitp_worker_let_go 'vitp_worker_heed')"
+plant 'a refusal while kept out is not heard' 2 files '15' "$(change vitp_worker_write '&t->heard' '\&said')"
+plant 'a grant is written without the lock' 2 files '15' "$(change vitp_worker_write 'vitp_worker_is_kept_out(t) \&\& !only_new' 'false')"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -28,8 +28,19 @@ static int late_link(const char *from, const char *to)
 
 static int late_unlink(const char *path) { return unlink_fails ? -1 : unlink(path); }
 
+/* Called once, right before the rename_turn-th file from now takes its place. */
+static unsigned rename_turn;
+static void (*rename_fn)(void);
+
+static int late_rename(const char *from, const char *to)
+{
+    if (rename_turn > 0 && --rename_turn == 0) rename_fn();
+    return rename(from, to);
+}
+
 #define link   late_link
 #define unlink late_unlink
+#define rename late_rename
 
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_OS_SETTINGS
@@ -1294,7 +1305,74 @@ static void test_refusal_is_not_lost(void **state)
     }
 }
 
-/* A process that hangs while it holds the settings does not stop the user's refusal. */
+static vit_client *refuser;
+
+static void refuse(void) { vit_set_consent(refuser, VIT_CONSENT_DENIED); }
+
+static const char *protest(const bench *b)
+{
+    static char path[PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/telemetry.refused", b->folder);
+    return path;
+}
+
+/* A refusal does not wait for another process that is about to write what it read before, and is
+   not undone by it: a new identity is two files that take their places. */
+static void test_refusal_amid_writing(void **state)
+{
+    unsigned turn;
+    (void)state;
+    for (turn = 1; turn <= 2; turn++) {
+        bench       b;
+        vit_client *t;
+        fixtures_make(&b);
+        t = bench_client(&b);
+        vit_set_consent(t, VIT_CONSENT_GRANTED);
+        refuser = bench_client(&b);
+        rename_fn = refuse;
+        rename_turn = turn;
+        vit_reset_identity(t);
+        assert_int_equal(rename_turn, 0);
+        assert_string_equal(setting_of(b.path, "consent"), "denied");
+        assert_string_equal(setting_of(b.path, "hwid"), "");
+        assert_false(file_exists(protest(&b)));
+        (void)track(t, "a");
+        assert_false(vit_flush(t, 1000));
+        assert_int_equal(wire_count(&b.w), 0);
+        assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
+        end(refuser);
+        end(t);
+        fixtures_free(&b);
+    }
+}
+
+/* Nothing but a refusal is written while another process holds the settings. */
+static void test_grant_waits(void **state)
+{
+    bench       b;
+    vit_client *t;
+    intptr_t    hold;
+    bool        held;
+    (void)state;
+    fixtures_make(&b);
+    b.o.consent = VIT_CONSENT_UNKNOWN;
+    t = bench_client(&b);
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
+    assert_true(hold != 0 && held);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_string_equal(setting_of(b.path, "consent"), "denied");
+    assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_NOT_SAVED), 1);
+    assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+    vitp_os_release_folder(hold);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_string_equal(setting_of(b.path, "consent"), "granted");
+    end(t);
+    fixtures_free(&b);
+}
+
+/* A process that hangs while it holds the settings does not stop the user's refusal, and what says
+   so to that process is gone with the next that looks. */
 static void test_hold_is_not_for_ever(void **state)
 {
     bench       b;
@@ -1311,8 +1389,12 @@ static void test_hold_is_not_for_ever(void **state)
     vit_set_consent(t, VIT_CONSENT_DENIED);
     assert_true(now_ms() - begin_ms < 10000);
     assert_string_equal(setting_of(b.path, "consent"), "denied");
+    assert_true(file_exists(protest(&b)));
     vitp_os_release_folder(hold);
     end(t);
+    end(bench_client(&b));
+    assert_false(file_exists(protest(&b)));
+    assert_string_equal(setting_of(b.path, "consent"), "denied");
     fixtures_free(&b);
 }
 
@@ -1777,6 +1859,8 @@ int main(void)
         cmocka_unit_test(test_denied_by_another_process),
         cmocka_unit_test(test_undecided_by_another_process),
         cmocka_unit_test(test_refusal_is_not_lost),
+        cmocka_unit_test(test_refusal_amid_writing),
+        cmocka_unit_test(test_grant_waits),
         cmocka_unit_test(test_hold_is_not_for_ever),
         cmocka_unit_test(test_withdrawal_does_not_wait),
         cmocka_unit_test(test_refusal_at_once),

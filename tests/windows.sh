@@ -15,6 +15,7 @@ rm -rf $D/data $D/tls
 unset DISPLAY DO_NOT_TRACK VI_NO_TELEMETRY VITELEMETRY_OPTOUT VECTOR_INSPECTOR_TELEMETRY_OPTOUT
 WINEPREFIX=$PWD/$D/wine WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe,winemenubuilder.exe=d'
 export WINEPREFIX WINEDEBUG WINEDLLOVERRIDES
+export LC_ALL=C.UTF-8 # else wine has no name for a file with letters beyond ASCII
 
 pass() { passed=$((passed + 1)); printf 'ok   %s\n' "$1"; }
 fail() { # name, what to show
