@@ -3679,7 +3679,7 @@ static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
     *held = false;
     if (folder < 0) return 0;
     while (VITP_OS(flock)(folder, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
             (void)VITP_OS(close)(folder);
             return 0;
         }
@@ -3780,7 +3780,8 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
         (void)VITP_OS(unlink)(temporary);
         return ok;
     }
-    ok = ok && VITP_OS(rename)(temporary, path) == 0; /* also where the file system has no links */
+    if (only_new) ok = ok && vitp_os_put_file(path, "", 0); /* a file system without links */
+    ok = ok && VITP_OS(rename)(temporary, path) == 0;
     if (!ok) (void)VITP_OS(unlink)(temporary);
     return ok;
 }
@@ -16601,6 +16602,7 @@ struct vit_client {
     vitp_settings said;         /* unsaved: by the file when ours could not be saved */
     intptr_t      hold;         /* of vitp_os_hold_folder */
     bool          protested;    /* see vitp_worker_protest */
+    bool          heeded;       /* another process refused while we held the settings */
     uint32_t      holds;        /* nested */
     int           cancel_state; /* of the thread that holds lock */
     bool          held;         /* no other process has it */
@@ -16785,7 +16787,7 @@ static void vitp_worker_find_folder(vit_client *t, const char *folder) { (void)t
 #else
 
 /* True: there are settings, or something in their place that cannot be read, which refuses. */
-static bool vitp_worker_load(vit_client *t, vitp_settings *s)
+static bool vitp_worker_load_file(vit_client *t, vitp_settings *s)
 {
     char         text[VITP_SETTINGS_MAX];
     size_t       size = 0;
@@ -16807,39 +16809,64 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     return true;
 }
 
-/* A refusal does not wait for another process that holds the settings and may be about to write
-   what it read before: it leaves this file, and then writes them all the same. Whoever holds them,
-   or does so next, makes sure of it. */
-static bool vitp_worker_protest_path(const vit_client *t, char out[VITP_POOL_PATH_MAX])
+/* A refusal that could not be written, or did not wait for another process that holds the settings
+   and may be about to write what it read before, is a file of its own as well. It counts as one in
+   the settings does, and becomes one when their holder lets go of them, or the next one comes. */
+static vitp_os_read vitp_worker_protest_read(const vit_client *t, char path[VITP_POOL_PATH_MAX])
 {
-    return snprintf(out, VITP_POOL_PATH_MAX, "%s/telemetry.refused", t->settings_folder) <
-           (int)VITP_POOL_PATH_MAX;
+    char   byte[1];
+    size_t size;
+    if (!t->settings_path[0] || snprintf(path, VITP_POOL_PATH_MAX, "%s/telemetry.refused",
+                                         t->settings_folder) >= (int)VITP_POOL_PATH_MAX)
+        return VITP_OS_READ_ABSENT;
+    return vitp_os_read_file(path, VITP_OS_MINE, byte, sizeof byte, &size);
+}
+
+static bool vitp_worker_load(vit_client *t, vitp_settings *s)
+{
+    char         path[VITP_POOL_PATH_MAX];
+    vitp_os_read how;
+    bool         there = vitp_worker_load_file(t, s);
+    if (s->unreadable) return true;
+    how = vitp_worker_protest_read(t, path);
+    if (how == VITP_OS_READ_LATER) s->unreadable = s->later = true;
+    if (how != VITP_OS_READ_OK) return there || s->later;
+    s->has_consent = true;
+    s->consent = VIT_CONSENT_DENIED;
+    return true;
 }
 
 static void vitp_worker_protest(vit_client *t)
 {
     char             path[VITP_POOL_PATH_MAX];
     vitp_os_appender file;
-    t->protested = vitp_worker_protest_path(t, path) && vitp_os_append_open(&file, path);
-    if (t->protested) (void)vitp_os_append_close(&file, path, NULL);
+    if (vitp_worker_protest_read(t, path) == VITP_OS_READ_ABSENT &&
+        vitp_os_append_open(&file, path))
+        (void)vitp_os_append_close(&file, path, NULL);
+    t->protested = true;
 }
 
-static void vitp_worker_heed(vit_client *t)
+/* Another process holds the settings: only a refusal may be written. */
+static bool vitp_worker_is_kept_out(const vit_client *t) { return t->hold != 0 && !t->held; }
+
+/* True: there was a refusal to be heeded. */
+
+static bool vitp_worker_heed(vit_client *t)
 {
     char          path[VITP_POOL_PATH_MAX], text[VITP_SETTINGS_MAX];
     vitp_settings s;
-    size_t        size;
-    if (!t->held || !vitp_worker_protest_path(t, path) ||
-        vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK)
-        return;
-    (void)vitp_worker_load(t, &s);
-    if (s.later) return;
+    if (vitp_worker_is_kept_out(t) || vitp_worker_protest_read(t, path) != VITP_OS_READ_OK ||
+        !vitp_os_is_private(t->settings_folder)) /* what is in it is not ours */
+        return false;
+    (void)vitp_worker_load_file(t, &s);
+    if (s.later) return true;
     s.has_consent = true;
     s.consent = VIT_CONSENT_DENIED;
     s.has_hwid = s.has_salt = false;
     if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&s, text), false))
         vitp_os_remove_file(path);
     else vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+    return true;
 }
 
 /* Between the two no other process changes the settings: what it decided is not lost between our
@@ -16849,14 +16876,14 @@ static void vitp_worker_hold_for(vit_client *t, uint32_t ms)
     if (t->holds++ > 0) return;
     t->held = false;
     if (t->settings_folder[0]) t->hold = vitp_os_hold_folder(t->settings_folder, ms, &t->held);
-    vitp_worker_heed(t);
+    (void)vitp_worker_heed(t);
 }
 
 static void vitp_worker_hold(vit_client *t) { vitp_worker_hold_for(t, VITP_HOLD_MS); }
 
 static void vitp_worker_let_go(vit_client *t)
 {
-    vitp_worker_heed(t);
+    if (vitp_worker_heed(t)) t->heeded = true;
     vitp_os_release_folder(t->hold);
     t->hold = 0;
     t->held = false;
@@ -16871,9 +16898,6 @@ static void vitp_worker_release(vit_client *t)
     t->hold = vitp_os_hold_folder(t->settings_folder, 0, &t->held); /* it may be free by now */
     vitp_worker_let_go(t);
 }
-
-/* Another process holds the settings: only a refusal may be written. */
-static bool vitp_worker_is_kept_out(const vit_client *t) { return t->hold != 0 && !t->held; }
 
 /* The file of a server's Retry-After. False: there is no folder. */
 static bool vitp_worker_wait_path(const vit_client *t, char out[VITP_POOL_PATH_MAX])
@@ -16898,6 +16922,14 @@ static bool vitp_worker_sweep_one(const char *folder, const char *name, void *us
         snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path)
         vitp_os_remove_file(path);
     return true;
+}
+
+/* Not beside a process that holds the settings: of one in another container it cannot be told
+   whether it is gone. */
+static void vitp_worker_sweep(vit_client *t)
+{
+    if (!vitp_worker_is_kept_out(t))
+        vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
 }
 
 /* The file is not what was decided: until it says something else than now, it is not heard. */
@@ -16942,7 +16974,7 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
         vitp_worker_not_saved(t, &said, VIT_LOG_NO_DATA_FOLDER);
         return true;
     }
-    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
+    vitp_worker_sweep(t);
     t->unsaved = false;
     if (refuses && vitp_worker_is_kept_out(t)) vitp_worker_protest(t);
     if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&ours, text), only_new))
@@ -16955,6 +16987,7 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
         vitp_os_remove_file(t->settings_path); /* no grant is left that was withdrawn */
         memset(&said, 0, sizeof said);
     }
+    if (refuses) vitp_worker_protest(t); /* on a full disk an empty file has room */
     vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
     return true;
 }
@@ -16976,7 +17009,7 @@ static void vitp_worker_remove_identity(vit_client *t)
     vitp_settings kept;
     bool          refuses;
     if (!vitp_os_is_private(t->settings_folder)) return; /* what is in it is not ours */
-    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
+    vitp_worker_sweep(t);
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
     if (kept.unreadable) kept.off = true; /* it refuses, and goes on to do so */
@@ -16999,8 +17032,9 @@ static void vitp_worker_erase(vit_client *t)
 /* folder: options.data_dir. */
 static void vitp_worker_find_folder(vit_client *t, const char *folder)
 {
-    char base[VITP_PATH_MAX];
-    int  n;
+    char   base[VITP_PATH_MAX];
+    size_t size;
+    int    n;
     if (folder) {
         n = snprintf(t->settings_folder, sizeof t->settings_folder, "%s", folder);
     } else {
@@ -17016,6 +17050,8 @@ static void vitp_worker_find_folder(vit_client *t, const char *folder)
         vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
         return;
     }
+    for (size = strlen(t->settings_folder); size > 1 && t->settings_folder[size - 1] == '/'; size--)
+        t->settings_folder[size - 1] = 0; /* one folder has one name */
     (void)snprintf(t->settings_path, sizeof t->settings_path, "%s/telemetry.conf",
                    t->settings_folder);
 }
@@ -17425,6 +17461,15 @@ static void vitp_teller_judge(vitp_teller *teller)
     teller->age_ns = since_s < VITP_DELAY_MAX_S ? since_s * 1000000000u : 0;
 }
 
+/* The settings refuse by now. */
+static bool vitp_worker_is_silenced(vit_client *t)
+{
+    vitp_settings now;
+    (void)vitp_worker_load(t, &now);
+    return !now.later &&
+           (now.off || now.unreadable || (now.has_consent && now.consent < VIT_CONSENT_GRANTED));
+}
+
 /* Tells how a run ended that did not do so in order. file: with its ledger, or NULL. False: it is
    left to vitp_teller_push. */
 static bool vitp_worker_tell_run(vit_client *t, vitp_teller *teller, vitp_marker *m,
@@ -17447,7 +17492,7 @@ static bool vitp_worker_tell_run(vit_client *t, vitp_teller *teller, vitp_marker
     if (!t->batch.stock) memset(&t->batch, 0, sizeof t->batch);
     vitp_spool_let_go(&t->spool);
     t->spool.polite = true; /* no event gives way to these */
-    saved = t->held && vitp_teller_save(teller);
+    saved = vitp_worker_is_silenced(t) || (t->held && vitp_teller_save(teller));
     t->spool.polite = false;
     vitp_worker_release(t);
     return saved;
@@ -17836,6 +17881,13 @@ static bool vitp_worker_recheck(vit_client *t)
     }
     vitp_worker_decide(t);
     return !t->later;
+}
+
+/* Behind a release: what was written while another process refused goes. */
+static void vitp_worker_obey(vit_client *t)
+{
+    if (t->heeded) (void)vitp_worker_recheck(t);
+    t->heeded = false;
 }
 
 /* The system refuses its kind by now. */
@@ -18309,6 +18361,7 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
         vitp_worker_save_own(t, now_ns, until_ns, all);
     }
     vitp_worker_release(t);
+    vitp_worker_obey(t);
     if (VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]) != full)
         vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_FULL);
 }
@@ -18524,7 +18577,7 @@ static bool vitp_worker_list_held(vit_client *t, size_t size)
 {
     uint32_t turn = t->purge_turn;
     char    *lines;
-    if (!vitp_worker_recheck(t)) return false;
+    if (vitp_worker_is_kept_out(t) || !vitp_worker_recheck(t)) return false;
     if (t->consent < VIT_CONSENT_GRANTED || turn != t->purge_turn) return true;
     lines = vitp_audit_lines(t->body, &size, strlen(vitp_wire_form_of(t->form)->open));
     return vitp_audit_append(t->settings_folder, lines, size);
@@ -18538,6 +18591,7 @@ static void vitp_worker_list(vit_client *t, size_t size)
     vitp_worker_hold(t);
     if (!vitp_worker_list_held(t, size)) vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
     vitp_worker_release(t);
+    vitp_worker_obey(t);
 }
 #endif
 
@@ -19932,10 +19986,19 @@ static bool vitp_client_stop(vit_client *t)
 
 #define VITP_CLIENT_KEEP_MS 47u /* how long after timeout_ms that may take */
 
+/* A refusal that could not be written, or an identity that could not be erased. */
+static void vitp_client_refuse_again(vit_client *t)
+{
+    if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED) return;
+    if (t->unsaved && t->settings.consent == VIT_CONSENT_DENIED) (void)vitp_worker_store(t, false);
+    vitp_worker_erase(t);
+}
+
 /* What was not delivered goes into the spool. */
 static void vitp_client_keep(vit_client *t, uint64_t until_ns)
 {
     if (!vitp_worker_enter(t)) return;
+    vitp_client_refuse_again(t);
     vitp_worker_save_until(t, until_ns, true);
     vitp_worker_leave(t);
 }

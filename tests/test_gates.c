@@ -4,7 +4,9 @@
    Build:   cc -std=c99 -I. tests/test_gates.c -o build/tests/test_gates -lcmocka -pthread */
 
 #define _GNU_SOURCE 1
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,10 +15,15 @@
 /* Another process that is faster: it stores this right before a file gets its name. */
 static const char *link_text;
 static bool        unlink_fails;
+static bool        no_links; /* as FAT has none */
 
 static int late_link(const char *from, const char *to)
 {
     const char *text = link_text;
+    if (no_links) {
+        errno = EPERM;
+        return -1;
+    }
     int         file = text ? open(to, O_WRONLY | O_CREAT | O_EXCL, 0600) : -1;
     link_text = NULL;
     if (file >= 0) {
@@ -28,19 +35,40 @@ static int late_link(const char *from, const char *to)
 
 static int late_unlink(const char *path) { return unlink_fails ? -1 : unlink(path); }
 
-/* Called once, right before the rename_turn-th file from now takes its place. */
+/* Called once, right before the rename_turn-th file from now takes its place. Behind that this
+   process is killed. */
 static unsigned rename_turn;
 static void (*rename_fn)(void);
+static bool rename_kills;
 
 static int late_rename(const char *from, const char *to)
 {
-    if (rename_turn > 0 && --rename_turn == 0) rename_fn();
-    return rename(from, to);
+    bool now = rename_turn > 0 && --rename_turn == 0;
+    int  result;
+    if (now) rename_fn();
+    result = rename(from, to);
+    if (now && rename_kills) (void)raise(SIGKILL);
+    return result;
+}
+
+/* And right before a file or folder with this end of its name is opened. */
+static const char *open_name;
+static unsigned    open_turn;
+static void (*open_fn)(void);
+
+static int late_open(const char *path, int flags, ...)
+{
+    size_t n = strlen(path), end = open_name ? strlen(open_name) : 0;
+    if (end > 0 && n >= end && strcmp(path + n - end, open_name) == 0 && open_turn > 0 &&
+        --open_turn == 0)
+        open_fn();
+    return open(path, flags, 0600);
 }
 
 #define link   late_link
 #define unlink late_unlink
 #define rename late_rename
+#define open   late_open
 
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_OS_SETTINGS
@@ -49,13 +77,13 @@ static int late_rename(const char *from, const char *to)
 #define VITP_OS_ADMIN               geteuid()
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
+#undef open
 
 #include "common.h"
 
 #include "bench.h"
 
 #include <dirent.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -1181,6 +1209,20 @@ static int deny_in_child(void *argument)
     return vit_destroy(t, 20000) ? 0 : 2;
 }
 
+/* It is killed amid a session, with an event that waits. */
+static int session_and_die(void *argument)
+{
+    vit_options o = *(vit_options *)argument;
+    vit_client *t;
+    memset(&o.logger, 0, sizeof o.logger);
+    o.no_thread = true;
+    t = vit_create(&o);
+    if (!t) return 1;
+    vit_session_begin(t, NULL, NULL);
+    (void)raise(SIGKILL);
+    return 2;
+}
+
 static int undecide_in_child(void *argument)
 {
     vit_client *t = vit_create((vit_options *)argument);
@@ -1346,6 +1388,154 @@ static void test_refusal_amid_writing(void **state)
     }
 }
 
+static int reset_and_die(void *argument)
+{
+    vit_options *o = (vit_options *)argument;
+    vit_client  *t = vit_create(o);
+    refuser = vit_create(o);
+    if (!t || !refuser) return 1;
+    rename_fn = refuse;
+    rename_turn = 2;
+    rename_kills = true;
+    vit_reset_identity(t);
+    return 2;
+}
+
+/* The same where the other process is killed right behind its writing: the refusal is what counts,
+   for whoever looks, and then it is in the settings. */
+static void test_refusal_amid_a_death(void **state)
+{
+    bench       b;
+    vit_client *t;
+    vit_options o;
+    (void)state;
+    fixtures_make(&b);
+    t = bench_client(&b);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    o = b.o;
+    memset(&o.logger, 0, sizeof o.logger);
+    assert_int_equal(in_child(reset_and_die, &o), 255);
+    assert_string_equal(setting_of(b.path, "consent"), "granted");
+    assert_true(file_exists(protest(&b)));
+    (void)track(t, "a");
+    assert_false(vit_flush(t, 1000));
+    assert_int_equal(wire_count(&b.w), 0);
+    assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
+    assert_string_equal(setting_of(b.path, "consent"), "denied");
+    assert_false(file_exists(protest(&b)));
+    end(t);
+    fixtures_free(&b);
+}
+
+/* What a process writes of events while another one refuses goes with the refusal: its spool, its
+   list of what was sent, the end of a run before. */
+static void test_refusal_amid_events(void **state)
+{
+    unsigned which;
+    (void)state;
+    for (which = 0; which < 3; which++) {
+        bench       b;
+        vit_client *t;
+        fixtures_make(&b);
+        b.o.no_thread = true;
+        b.o.audit = true;
+        if (which == 0) b.w.otherwise.http_status = 503;
+        refuser = bench_client(&b);
+        if (which == 2) assert_int_equal(in_child(session_and_die, &b.o), 255);
+        open_name = which == 1 ? "sent.ndjson" : strrchr(b.folder, '/');
+        open_fn = rename_fn = refuse;
+        open_turn = which;
+        t = bench_client(&b);
+        (void)track(t, "a");
+        if (which > 0) sleep_ms(60);
+        while (which > 0 && vit_pump(t)) {}
+        rename_turn = which == 0;
+        end(t);
+        assert_int_equal(rename_turn + open_turn, 0);
+        end(refuser);
+        assert_string_equal(setting_of(b.path, "consent"), "denied");
+        assert_int_equal(files_in(b.folder), 1);
+        open_name = NULL;
+        fixtures_free(&b);
+    }
+}
+
+/* A second name for the folder changes nothing: what a killed process left goes with a refusal. */
+static void test_refusal_in_a_folder_with_slashes(void **state)
+{
+    bench b;
+    char  with_slashes[80], made[80], run[PATH_MAX + 32];
+    (void)state;
+    fixtures_make(&b);
+    snprintf(made, sizeof made, "%s/run", b.folder);
+    assert_int_equal(mkdir(made, 0700), 0);
+    assert_non_null(realpath(made, run));
+    setenv("XDG_RUNTIME_DIR", run, 1);
+    assert_int_equal(in_child(session_and_die, &b.o), 255);
+    snprintf(with_slashes, sizeof with_slashes, "%s//", b.folder);
+    b.o.data_dir = with_slashes;
+    assert_int_equal(in_child(deny_in_child, &b.o), 0);
+    snprintf(run + strlen(run), 32, "/vitelemetry");
+    assert_int_equal(files_in(run), 0);
+    setenv("XDG_RUNTIME_DIR", folder_run(), 1);
+    fixtures_free(&b);
+}
+
+static bench *newcomers;
+
+static void refuse_first(void)
+{
+    vit_options o = newcomers->o;
+    memset(&o.logger, 0, sizeof o.logger);
+    no_links = false;
+    (void)in_child(deny_in_child, &o);
+    no_links = true;
+}
+
+/* A first start does not write over what another one decided, also where there are no links. */
+static void test_refusal_before_the_first_write(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    fixtures_make(&b);
+    newcomers = &b;
+    no_links = true;
+    open_name = ".conf";
+    open_turn = 2; /* it has read that there is none, and is about to make one */
+    open_fn = refuse_first;
+    t = bench_client(&b);
+    assert_int_equal(open_turn, 0);
+    no_links = false;
+    open_name = NULL;
+    assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
+    assert_string_equal(setting_of(b.path, "consent"), "denied");
+    end(t);
+    fixtures_free(&b);
+}
+
+/* A host that refuses erases the identity when another process has had the settings for too long,
+   too. */
+static void test_erased_in_the_end(void **state)
+{
+    bench       b;
+    vit_client *t;
+    intptr_t    hold;
+    bool        held;
+    (void)state;
+    fixtures_make(&b);
+    end(bench_client(&b));
+    assert_int_equal(strlen(setting_of(b.path, "hwid")), 36);
+    hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
+    assert_true(hold != 0 && held);
+    b.o.consent = VIT_CONSENT_DENIED;
+    t = bench_client(&b);
+    vitp_os_release_folder(hold);
+    end(t);
+    assert_int_equal(access(b.path, F_OK), -1);
+    fixtures_free(&b);
+}
+
 /* Nothing but a refusal is written while another process holds the settings. */
 static void test_grant_waits(void **state)
 {
@@ -1367,6 +1557,30 @@ static void test_grant_waits(void **state)
     vitp_os_release_folder(hold);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     assert_string_equal(setting_of(b.path, "consent"), "granted");
+    end(t);
+    fixtures_free(&b);
+}
+
+/* Nor is the list of what was sent, which the other may be about to remove. */
+static void test_list_waits(void **state)
+{
+    bench       b;
+    vit_client *t;
+    char        list[128];
+    intptr_t    hold;
+    bool        held;
+    (void)state;
+    fixtures_make(&b);
+    b.o.audit = true;
+    t = bench_client(&b);
+    hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
+    assert_true(hold != 0 && held);
+    assert_int_equal(track(t, "a"), VIT_OK);
+    assert_true(vit_flush(t, 5000));
+    vitp_os_release_folder(hold);
+    snprintf(list, sizeof list, "%s/sent.ndjson", b.folder);
+    assert_false(file_exists(list));
+    assert_int_equal(logs_of(&b.l, VIT_LOG_AUDIT_NOT_WRITTEN), 1);
     end(t);
     fixtures_free(&b);
 }
@@ -1568,7 +1782,27 @@ static void test_no_descriptor(void **state)
     }
 }
 
-/* A refusal that cannot be stored: no grant is left that the next start would go by. */
+/* A refusal that cannot be written is one for the next start all the same: on a full disk there is
+   room for an empty file, and without descriptors it is tried again. */
+static void test_refusal_without_descriptors(void **state)
+{
+    rlim_t      files = limit_of(RLIMIT_NOFILE);
+    bench       b;
+    vit_client *t;
+    (void)state;
+    fixtures_make(&b);
+    t = bench_client(&b);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    limit(RLIMIT_NOFILE, 0);
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    limit(RLIMIT_NOFILE, files);
+    end(t);
+    assert_client(&b, 0, VIT_GATE_CONSENT);
+    assert_string_equal(setting_of(b.path, "consent"), "denied");
+    assert_string_equal(setting_of(b.path, "hwid"), "");
+    fixtures_free(&b);
+}
+
 static void test_refusal_on_a_full_disk(void **state)
 {
     rlim_t      bytes = limit_of(RLIMIT_FSIZE);
@@ -1589,7 +1823,8 @@ static void test_refusal_on_a_full_disk(void **state)
     assert_int_equal(access(b.path, F_OK), -1);
     end(t);
     t = bench_client(&b);
-    assert_gate(t, VIT_CONSENT_UNKNOWN, VIT_GATE_CONSENT);
+    assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
+    assert_string_equal(setting_of(b.path, "consent"), "denied");
     end(t);
     fixtures_free(&b);
 }
@@ -1778,6 +2013,7 @@ static void test_settings_in_a_foreign_folder(void **state)
         if (i == 1 && geteuid() != 0) break;
         fixtures_make(&b);
         file_write(b.path, text, sizeof text - 1, 0600);
+        file_write(protest(&b), "", 0, 0600);
         if (i == 0) assert_int_equal(chmod(b.folder, 0777), 0);
         if (i == 1) assert_int_equal(chown(b.folder, 65534, 65534), 0);
         t = bench_client(&b);
@@ -1860,11 +2096,18 @@ int main(void)
         cmocka_unit_test(test_undecided_by_another_process),
         cmocka_unit_test(test_refusal_is_not_lost),
         cmocka_unit_test(test_refusal_amid_writing),
+        cmocka_unit_test(test_refusal_amid_a_death),
+        cmocka_unit_test(test_refusal_amid_events),
+        cmocka_unit_test(test_refusal_in_a_folder_with_slashes),
+        cmocka_unit_test(test_refusal_before_the_first_write),
+        cmocka_unit_test(test_erased_in_the_end),
         cmocka_unit_test(test_grant_waits),
+        cmocka_unit_test(test_list_waits),
         cmocka_unit_test(test_hold_is_not_for_ever),
         cmocka_unit_test(test_withdrawal_does_not_wait),
         cmocka_unit_test(test_refusal_at_once),
         cmocka_unit_test(test_no_descriptor),
+        cmocka_unit_test(test_refusal_without_descriptors),
         cmocka_unit_test(test_refusal_on_a_full_disk),
         cmocka_unit_test(test_unsaved_grant),
         cmocka_unit_test(test_faster_process),
