@@ -13709,7 +13709,6 @@ typedef struct vitp_spool {
     uint32_t          closed_count;
     uint32_t          alone;            /* 1: nothing more is to be read; read by all */
     bool              tried;            /* what is read next was sent in this run */
-    bool              refused;          /* and is halved: the server did not take it */
     uint64_t          batches, batched; /* written or read in this run, and their records */
     uint32_t          begun_s;          /* in the name of the last file that was begun */
     bool              all;              /* for one call: of vitp_spool_forget */
@@ -14151,7 +14150,6 @@ static void vitp_spool_close_in(vitp_spool *s)
 {
     if (s->bytes) s->allocator.free_fn(s->bytes, s->allocator.user);
     s->bytes = NULL;
-    s->refused = false;
     vitp_os_pool_unlock(&s->in.file);
     memset(&s->in, 0, sizeof s->in);
 }
@@ -14286,7 +14284,7 @@ static void vitp_spool_release(vitp_spool *s, uint64_t end, uint32_t records)
     s->in.records -= records < s->in.records ? records : s->in.records;
     s->at = s->in.head.begin = end;
     s->in.head.under_way = 0;
-    s->tried = s->refused = false;
+    s->tried = false;
     if (s->in.records == 0) vitp_spool_finish_in(s);
     else (void)vitp_spool_write_head(&s->in);
 }
@@ -18113,11 +18111,11 @@ static bool vitp_batch_fill_spooled(vitp_batch_builder *b, const vitp_spool_unit
     return !more && batch->records == u->records;
 }
 
-/* What may have been received is repeated as it was, also where batches are smaller by now, unless
-   the server refused it. */
+/* What may have been received is repeated as it was, also where batches are smaller by now. Of what
+   the server refused, under_way says how much is tried next. */
 static size_t vitp_batch_limit_spooled(const vit_client *t, const vitp_spool_unit *u)
 {
-    bool again = (u->records > 0 || t->spool.in.head.under_way > 0) && !t->spool.refused;
+    bool again = u->records > 0 || t->spool.in.head.under_way > 0;
     return again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
 }
 
@@ -18547,7 +18545,8 @@ static void vitp_worker_failed(vit_client *t, uint32_t retry_after_s)
 /* A batch that the server refuses for good is halved until the one bad event is alone. Behind it
    the next is not expected sooner than the last two came. Before a batch of the spool goes in
    parts, a pool whose process was killed when it had just spooled it is looked for: as long as the
-   batch is there, the pool is not sent under other keys. */
+   batch is there, the pool is not sent under other keys. How much of it goes next is written down:
+   its file may be let go before. */
 static void vitp_worker_rejected(vit_client *t)
 {
     if (t->batch.events > 1) {
@@ -18556,7 +18555,7 @@ static void vitp_worker_rejected(vit_client *t)
         t->batch.ready = false;
         if (t->batch.stock) vitp_stock_abandon(t->batch.stock);
 #ifndef VITELEMETRY_NO_FILES
-        else t->spool.refused = true, t->alone = false;
+        else vitp_spool_note_part(&t->spool, t->batch_limit), t->alone = false;
 #endif
         return;
     }

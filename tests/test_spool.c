@@ -765,6 +765,43 @@ static void test_poison(void **state)
     }
 }
 
+/* A batch of the spool that the server refused is halved on also where its file is let go between
+   two requests, because something is put into the spool meanwhile. */
+static void test_poison_let_go(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    char        name[24];
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.batch_events = 16;
+    b.w.answer_fn = poison;
+    b.w.user = (void *)(uintptr_t) "\"f5\"";
+    b.o.transport.send_fn = NULL;
+    t = bench_client(&b);
+    track_many(t, 0, 16);
+    b.o.transport.send_fn = wire_send;
+    t = again(&b, t);
+    for (i = 0; i < 16; i++) {
+        t->backoff.until_ns = 0;
+        (void)vit_pump(t);
+        assert_int_equal(wire_count(&b.w), i + 1u);
+        t->backoff.until_ns = passed_ns + SECOND;
+        assert_int_equal(track(t, "later"), VIT_OK);
+        pass(SECOND / 10u);
+        pump(t);
+    }
+    for (i = 0; i < 16; i++) {
+        snprintf(name, sizeof name, "\"f%u\"", i);
+        assert_int_equal(wire_times(&b.w, name), i == 5 ? 0 : 1);
+    }
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 1);
+    end(t);
+    bench_free(&b);
+}
+
 /* ---- a disk that is not as it should be ------------------------------------------------------ */
 
 /* A spool of a few events under one head, whose file the test then changes. */
@@ -1764,6 +1801,7 @@ int main(void)
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_pending),
         cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_poison_let_go),
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_flips),
         cmocka_unit_test(test_foreign_bytes),
