@@ -18068,6 +18068,11 @@ static bool vitp_batch_build_spooled(vit_client *t)
     (void)t;
     return false;
 }
+static bool vitp_worker_may_save(const vit_client *t, uint64_t now_ns)
+{
+    (void)t, (void)now_ns;
+    return false;
+}
 static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
 {
     (void)t, (void)until_ns, (void)all;
@@ -18280,6 +18285,13 @@ static bool vitp_worker_save_batch(vit_client *t, vitp_stock *stock, uint64_t no
     return true;
 }
 
+/* What waits may go into the spool now, as far as it is known before the folder is looked at. */
+static bool vitp_worker_may_save(const vit_client *t, uint64_t now_ns)
+{
+    return t->settings_folder[0] && !t->unsaved && now_ns >= t->save_ns &&
+           (VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND);
+}
+
 /* The oldest record of the queue has waited as long as one may, or there is no more room. */
 static bool vitp_worker_must_save(vit_client *t, uint64_t now_ns)
 {
@@ -18342,6 +18354,7 @@ static void vitp_worker_save_own(vit_client *t, uint64_t now_ns, uint64_t until_
 static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
 {
     bool      last = all && !VITP_ATOMIC_LOAD(&t->recorder.outlives); /* or it is lost */
+    bool      may, measured;
     uintptr_t full = VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]);
     uint64_t  now_ns = vitp_os_now_ns();
     if (!t->settings_folder[0] || (!all && (t->sending || t->pending))) return;
@@ -18350,10 +18363,12 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
     (void)vitp_os_make_folder(t->settings_folder); /* it is what the lock lies on */
     vitp_worker_hold_for(t, all ? vitp_worker_hold_ms(t, now_ns, until_ns) : VITP_SAVE_HOLD_MS);
     vitp_worker_close_spool(t);
-    if (!t->held) t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
     if (!t->held && !last) vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_NOT_WRITTEN);
-    if ((t->held || last) && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED &&
-        !t->unsaved && vitp_spool_measure(&t->spool)) {
+    may = (t->held || last) && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED &&
+          !t->unsaved;
+    measured = may && vitp_spool_measure(&t->spool);
+    if (!t->held || measured != may) t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+    if (measured) {
         while (t->held && vitp_os_now_ns() < until_ns && vitp_worker_adopt(t) &&
                vitp_worker_save_adopted(t, now_ns)) {}
         vitp_worker_save_own(t, now_ns, until_ns, all);
@@ -18840,6 +18855,15 @@ static uint32_t vitp_worker_nap_ms(const vit_client *t)
                                                                     : VITP_LIFE_MS;
 }
 
+/* What fills the queue may leave it now: to the server, or into the spool. */
+static bool vitp_worker_has_way(const vit_client *t)
+{
+    uint64_t now_ns = vitp_os_now_ns();
+    if (t->pending || t->later) return false;
+    return vitp_worker_may_save(t, now_ns) ||
+           (vitp_worker_may_send(t) && vitp_backoff_is_due(&t->backoff, now_ns, t->hurry));
+}
+
 /* Sleeps until there may be something to do. False: the client is being destroyed. A queue that
    fills up wakes it, unless that would be of no use; when nothing came for a flush interval, the
    next event does. */
@@ -18853,8 +18877,7 @@ static bool vitp_worker_rest(vit_client *t)
     quiet = vitp_worker_is_idle(t);
     if (quiet && t->quiet && (VITP_OS_WAKE_SHARED || !VITP_ATOMIC_LOAD(&t->recorder.outlives)))
         sleep = VITP_SLEEP_DEEP;
-    else if (vitp_worker_may_send(t) && !t->pending && t->backoff.failures == 0)
-        sleep = VITP_SLEEP_LIGHT;
+    else if (vitp_worker_has_way(t)) sleep = VITP_SLEEP_LIGHT;
     t->quiet = quiet;
     if (going && sleep != VITP_SLEEP_NONE) {
         sleep = vitp_worker_lie_down(t, sleep);

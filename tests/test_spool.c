@@ -1222,6 +1222,72 @@ static void test_rests(void **state)
     bench_free(&b);
 }
 
+#ifdef __linux__ /* where a wake-up that nobody took can be seen */
+
+static void fill(vit_client *t)
+{
+    unsigned i;
+    for (i = 0; !vitp_queue_is_filling(t->recorder.queue); i++) track_many(t, i, 1);
+}
+
+/* The consumer lies down to sleep: it takes the wake-up that came before. */
+static bool sleeps(vit_client *t)
+{
+    vitp_os_wake_set(&t->recorder.wake);
+    (void)vitp_worker_rest(t);
+    if (VITP_ATOMIC_LOAD(t->recorder.wake.set) == 0) return true;
+    vitp_os_wake_wait(&t->recorder.wake, 0);
+    return false;
+}
+
+/* A queue that fills up keeps the consumer awake only where it can be emptied: not while what was
+   refused, or a server's wait, holds requests back; nor where a file that may refuse cannot be
+   read; unless the spool can take it. */
+static void test_filling(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.o.queue_bytes = 65536;
+    b.o.flush_ms = 1000;
+    t = bench_client(&b);
+    if (t->recorder.queue->no_barrier) { /* it does not look once more */
+        end(t);
+        bench_free(&b);
+        skip();
+    }
+    pump(t);
+    fill(t);
+    assert_false(sleeps(t)); /* to the server */
+    t->later = true;
+    assert_true(sleeps(t));
+    t->later = false;
+    t->pending = true;
+    assert_true(sleeps(t));
+    t->pending = false;
+    t->backoff.debt_ns = passed_ns + DAY; /* of what was refused */
+    assert_int_equal(t->backoff.failures, 0);
+    assert_false(sleeps(t)); /* into the spool */
+    t->save_ns = passed_ns + SECOND;
+    assert_true(sleeps(t));
+    t->backoff.debt_ns = 0;
+    vitp_backoff_obey(&t->backoff, 3600, passed_ns, 0);
+    assert_true(sleeps(t));
+    t->save_ns = 0;
+    assert_false(sleeps(t));
+    t->halted = true;
+    assert_false(sleeps(t));
+    t->unsaved = true;
+    assert_true(sleeps(t));
+    t->unsaved = false;
+    pump(t);
+    assert_true(vit_get_stats(t).spooled > 0);
+    end(t);
+    bench_free(&b);
+}
+#endif
+
 /* Where nothing can be written events wait in the queue, and go out later. */
 static void test_read_only(void **state)
 {
@@ -1813,6 +1879,9 @@ int main(void)
         cmocka_unit_test(test_no_file),
         cmocka_unit_test(test_folder_removed),
         cmocka_unit_test(test_rests),
+#ifdef __linux__
+        cmocka_unit_test(test_filling),
+#endif
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_two_clients),
         cmocka_unit_test(test_folder_held),

@@ -1380,6 +1380,32 @@ static void test_wakes(void **state)
     bench_end(&b, t);
 }
 
+/* The same where the server has ended delivery: the queue goes into the spool. */
+static void test_wakes_to_save(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    char        folder[64];
+    (void)state;
+    folder_make(folder);
+    bench_make(&b);
+    b.o.no_thread = false;
+    b.o.data_dir = folder;
+    b.o.flush_ms = 600000;
+    b.o.queue_bytes = 65536;
+    b.w.otherwise.http_status = 401;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    (void)vit_flush(t, 0);
+    WAIT_FOR(wire_count(&b.w) == 1);
+    vitp_os_sleep(50); /* it sleeps again: else it sees by itself what comes */
+    for (i = 1; !vitp_queue_is_filling(t->recorder.queue); i++) track_many(t, i, 1);
+    WAIT_FOR(vit_get_stats(t).spooled > 0);
+    bench_end(&b, t);
+    folder_remove(folder);
+}
+
 /* ---- fork ------------------------------------------------------------------------------------ */
 
 static int child_of(bench *b, vit_client *t)
@@ -2249,6 +2275,7 @@ int main(void)
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_threads_deliver),
         cmocka_unit_test(test_wakes),
+        cmocka_unit_test(test_wakes_to_save),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_fork_in_flight),
         cmocka_unit_test(test_fork_in_transport),
