@@ -18043,7 +18043,8 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     b.job = vitp_stock_job(stock, vitp_wire_form_of(t->form)->shape, now_ns);
     b.most = stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records
                                                            : (size_t)-1; /* a retry: as it was */
-    b.limit = stock->again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
+    /* also where batches are smaller by now */
+    b.limit = b.most != (size_t)-1 && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     (void)vitp_stock_peek(stock, vitp_batch_add, &b);
     if (stock->again && t->batch.records != stock->ledger->batch_records) {
         vitp_stock_abandon(stock); /* it does not fit this client's requests */
@@ -18054,7 +18055,8 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
         return false;
     }
     if (t->batch.events == 0 && stock == &t->own) t->hurry = false;
-    b.full = b.full || stock != &t->own || vitp_queue_is_filling(t->recorder.queue);
+    b.full = b.full || t->batch.records == b.most || stock != &t->own ||
+             vitp_queue_is_filling(t->recorder.queue);
     if (!b.full && !t->hurry && now_ns < b.first_ns + (uint64_t)t->flush_ms * VITP_MS) return false;
     if (t->batch.events == 0) return false;
     vitp_batch_close(t, &b);
@@ -18213,7 +18215,7 @@ static bool vitp_worker_begin_save(vit_client *t, vitp_stock *stock, vitp_saver 
 {
     vitp_batch *b = &t->batch;
     bool        known = stock->ledger->batch_state == VITP_BATCH_SENT; /* it stays as it was */
-    bool        ready = known && b->ready && b->stock == stock;
+    bool        ready = known && b->ready && b->stock == stock && b->turn == t->body_turn;
     memset(saver, 0, sizeof *saver);
     saver->client = t;
     saver->most = known ? stock->ledger->batch_records : t->batch_limit;

@@ -1446,6 +1446,67 @@ static void test_key_after_purge(void **state)
     bench_free(&b);
 }
 
+/* Nor does it where it could not be put into the spool at once. */
+static void test_key_after_purge_and_failure(void **state)
+{
+    bench       b;
+    vit_client *t;
+    uint32_t    cap;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    t = bench_client(&b);
+    cap = t->spool.cap;
+    t->spool.cap = 0; /* the disk is full */
+    assert_int_equal(track(t, "forgotten"), VIT_OK);
+    pump_later(t);
+    assert_int_equal(wire_count(&b.w), 1);
+    t->backoff.until_ns = passed_ns + 3600 * SECOND;
+    vit_purge(t);
+    assert_int_equal(track(t, "new"), VIT_OK);
+    pump_later(t);
+    assert_int_equal(vit_get_stats(t).spooled, 0);
+    t->spool.cap = cap;
+    pump_later(t);
+    assert_int_equal(vit_get_stats(t).spooled, 1);
+    online(&b);
+    t->backoff.until_ns = 0;
+    pump(t);
+    assert_int_equal(wire_times(&b.w, "\"new\""), 1);
+    assert_string_not_equal(b.w.calls[1].key, b.w.calls[0].key);
+    end(t);
+    bench_free(&b);
+}
+
+/* A request that may have been received is repeated as it was, also where batches are smaller
+   meanwhile, because the server refused one of the spool, and its body has to be made anew. */
+static void test_same_request(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.batch_events = 8;
+    b.o.flush_ms = 60000;
+    t = bench_client(&b);
+    track_many(t, 0, 8);
+    pump(t);
+    assert_int_equal(wire_count(&b.w), 1);
+    t->batch_limit = 4;
+    assert_true(vit_register_secret(t, "a-secret", 0));
+    online(&b);
+    t->backoff.until_ns = 0;
+    (void)vit_pump(t);
+    assert_int_equal(wire_count(&b.w), 2);
+    assert_string_equal(b.w.calls[1].key, b.w.calls[0].key);
+    assert_int_equal(wire_events(&b.w), 8);
+    end(t);
+    bench_free(&b);
+}
+
 /* Another process holds the only file for a moment. */
 typedef struct holder {
     int      file;
@@ -1887,6 +1948,8 @@ int main(void)
         cmocka_unit_test(test_folder_held),
         cmocka_unit_test(test_locked),
         cmocka_unit_test(test_key_after_purge),
+        cmocka_unit_test(test_key_after_purge_and_failure),
+        cmocka_unit_test(test_same_request),
         cmocka_unit_test(test_held_for_a_moment),
         cmocka_unit_test(test_found_while_taken),
         cmocka_unit_test(test_parts_of_the_killed),
