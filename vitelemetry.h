@@ -1904,6 +1904,7 @@ typedef struct vitp_os_fault {
     uintptr_t   at;      /* the instruction; 0: not known */
     uintptr_t   touched; /* what it touched */
     uintptr_t   stack;   /* the stack pointer; 0: not known */
+    uintptr_t   frame;   /* an address above the frames of the handler, on its stack */
     bool        memory;  /* it touched memory that it may not */
     bool        aborted; /* by abort() */
 } vitp_os_fault;
@@ -2758,6 +2759,7 @@ static LONG WINAPI vitp_os_on_exception(EXCEPTION_POINTERS *info)
     memset(&fault, 0, sizeof fault);
     fault.type = vitp_os_exception_name(r->ExceptionCode);
     fault.at = (uintptr_t)r->ExceptionAddress;
+    fault.frame = (uintptr_t)info->ContextRecord; /* the system puts it on the thread's stack */
 #if defined(_M_X64) || defined(__x86_64__)
     fault.stack = (uintptr_t)info->ContextRecord->Rsp;
 #elif defined(_M_IX86) || defined(__i386__)
@@ -2779,19 +2781,20 @@ static LONG WINAPI vitp_os_on_exception(EXCEPTION_POINTERS *info)
     return answer;
 }
 
-/* One that the C library reports. */
-static uint32_t vitp_os_tell_library(const char *type, bool aborted)
+/* One that the C library reports. frame: something in the frame of its handler. */
+static uint32_t vitp_os_tell_library(const char *type, bool aborted, const void *frame)
 {
     vitp_os_fault fault;
     memset(&fault, 0, sizeof fault);
     fault.type = type;
     fault.aborted = aborted;
+    fault.stack = fault.frame = (uintptr_t)frame;
     return vitp_os_tell_crash(&fault);
 }
 
 static void __cdecl vitp_os_on_abort(int number)
 {
-    uint32_t noted = vitp_os_tell_library("SIGABRT", true);
+    uint32_t noted = vitp_os_tell_library("SIGABRT", true, &number);
     if (vitp_os_hook.previous_abort == SIG_DFL || vitp_os_hook.previous_abort == SIG_IGN ||
         vitp_os_hook.previous_abort == SIG_ERR)
         return; /* abort() goes on */
@@ -2801,7 +2804,8 @@ static void __cdecl vitp_os_on_abort(int number)
 
 static void __cdecl vitp_os_on_pure_call(void)
 {
-    (void)vitp_os_tell_library("PureCall", false);
+    char here = 0;
+    (void)vitp_os_tell_library("PureCall", false, &here);
     if (!vitp_os_hook.previous_pure) abort();
     vitp_os_hook.previous_pure(); /* when it returns, the library ends the program */
 }
@@ -2809,7 +2813,7 @@ static void __cdecl vitp_os_on_pure_call(void)
 static void __cdecl vitp_os_on_invalid(const wchar_t *expression, const wchar_t *function,
                                        const wchar_t *file, unsigned line, uintptr_t reserved)
 {
-    uint32_t noted = vitp_os_tell_library("InvalidParameter", false);
+    uint32_t noted = vitp_os_tell_library("InvalidParameter", false, &line);
     if (vitp_os_hook.previous_invalid) {
         vitp_os_hook.previous_invalid(expression, function, file, line, reserved);
         if (noted) vitp_os_survived(noted);
@@ -4173,6 +4177,7 @@ static uint32_t vitp_os_tell_crash(int number, const siginfo_t *info, const void
     if (!user) return 0;
     fault.type = vitp_os_signals()[vitp_os_signal_index(number)].name;
     fault.at = fault.stack = 0;
+    fault.frame = (uintptr_t)context; /* the system puts it above the handler's frames */
     vitp_os_registers(context, &fault);
     fault.memory = info->si_code > 0 && (number == SIGSEGV || number == SIGBUS);
     fault.touched = fault.memory ? (uintptr_t)info->si_addr : 0;
@@ -16526,7 +16531,7 @@ typedef struct vitp_crash_scene {
     uint32_t       only;   /* index of the module whose crashes are told, + 1; 0: all are */
     uintptr_t      thread; /* in the handler; 0: none */
     struct {
-        uintptr_t thread, stack;  /* of the handler, which calls the host's */
+        uintptr_t thread, frame;  /* of the handler, which calls the host's */
     } handlers[VITP_CRASHES_MAX]; /* by number of the record */
 } vitp_crash_scene;
 #endif
@@ -19069,17 +19074,19 @@ static bool vitp_crash_claim(vitp_crash *crash, uint64_t now_ns)
 }
 
 /* A crash in the host's handler of one that is noted, or an abort() there: the first is the cause.
-   The stack tells it from a crash after a siglongjmp out of the handler. */
-static bool vitp_crash_is_nested(const vit_client *t, const vitp_os_fault *fault)
+   The stack tells it from a crash after a siglongjmp out of the handler, unless that is deeper on
+   it: then the first stands for both, as long as it would be told. */
+static bool vitp_crash_is_nested(const vit_client *t, const vitp_os_fault *fault, uint64_t now_ns)
 {
-    const vitp_run *run = &t->own.ledger->run;
-    uintptr_t       self = VITP_OS_THREAD_POINTER();
-    uint32_t        i;
+    const vitp_crash *crashes = t->own.ledger->run.crashes;
+    uintptr_t         self = VITP_OS_THREAD_POINTER();
+    uint32_t          i;
     for (i = 0; i < VITP_CRASHES_MAX; i++) {
-        uintptr_t stack = t->scene.handlers[i].stack;
-        if (VITP_ATOMIC_LOAD_ACQUIRE(&run->crashes[i].state) == VITP_CRASH_THERE &&
-            t->scene.handlers[i].thread == self && fault->stack != 0 && fault->stack < stack &&
-            stack - fault->stack < VITP_CRASH_ABOVE_STACK)
+        uintptr_t frame = t->scene.handlers[i].frame;
+        if (VITP_ATOMIC_LOAD_ACQUIRE(&crashes[i].state) == VITP_CRASH_THERE &&
+            now_ns <= crashes[i].time_ns + VITP_CRASH_SURVIVED_NS &&
+            t->scene.handlers[i].thread == self && fault->stack != 0 && fault->stack < frame &&
+            frame - fault->stack < VITP_CRASH_ABOVE_STACK)
             return true;
     }
     return false;
@@ -19099,17 +19106,16 @@ static bool vitp_crash_enter(vitp_crash_scene *scene)
 
 /* The first touch of the ledger. The number of the record, 0: none. */
 static uint32_t vitp_crash_record(vit_client *t, const vitp_os_fault *fault,
-                                  const vitp_os_module *module)
+                                  const vitp_os_module *module, uint64_t now_ns)
 {
     vitp_run   *run = &t->own.ledger->run;
     vitp_crash *crash;
-    uint64_t    now_ns = vitp_os_coarse_ns();
     uint32_t    fatal_ms = VITP_ATOMIC_LOAD(&run->fatal_ms), i = 0;
     while (i < VITP_CRASHES_MAX && !vitp_crash_claim(&run->crashes[i], now_ns)) i++;
     if (i == VITP_CRASHES_MAX) return 0;
     crash = &run->crashes[i];
     t->scene.handlers[i].thread = VITP_OS_THREAD_POINTER();
-    t->scene.handlers[i].stack = (uintptr_t)(const void *)&crash;
+    t->scene.handlers[i].frame = fault->frame;
     crash->time_ns = now_ns;
     crash->touched = vitp_crash_touched(fault);
     crash->context = VITP_ATOMIC_LOAD(&t->own.ledger->context);
@@ -19127,12 +19133,14 @@ static uint32_t vitp_crash_write(const vitp_os_fault *fault, void *client)
 {
     vit_client           *t = (vit_client *)client;
     const vitp_os_module *module = vitp_crash_module(&t->scene, fault->at);
+    uint64_t              now_ns = vitp_os_coarse_ns();
     uint32_t              noted;
     if (vitp_os_page_forked(&t->recorder.page) || !VITP_ATOMIC_LOAD(&t->recorder.outlives) ||
         (t->scene.only && module != &t->scene.modules[t->scene.only - 1u]) ||
         !vitp_crash_enter(&t->scene))
         return 0;
-    noted = vitp_crash_is_nested(t, fault) ? 0 : vitp_crash_record(t, fault, module);
+    noted =
+        vitp_crash_is_nested(t, fault, now_ns) ? 0 : vitp_crash_record(t, fault, module, now_ns);
     VITP_ATOMIC_STORE_PTR(&t->scene.thread, (uintptr_t)0);
     return noted;
 }

@@ -228,6 +228,32 @@ static void test_write(void **state)
     bench_free(&b);
 }
 
+/* A crash in the host's handler is no record of its own: the frames of that lie below the signal's.
+   One that was survived long ago hides nothing, however deep on the stack the next one is. */
+static void test_nested(void **state)
+{
+    vitp_os_fault fault;
+    bench         b;
+    vit_client   *t = client_of(&b, &fault);
+    uint32_t      i;
+    (void)state;
+    fault.stack = 0x7000000;
+    fault.frame = 0x7000000 - 1024;
+    if (vit_get_stats(t).crash_surviving) {
+        assert_int_equal(vitp_crash_write(&fault, t), 1);
+        fault.stack = 0x7000000 - 1025;
+        assert_int_equal(vitp_crash_write(&fault, t), 0);
+        fault.stack = 0x7000000 - 1024; /* it was left by siglongjmp */
+        assert_int_equal(vitp_crash_write(&fault, t), 2);
+        fault.stack = 0x7000000 - 1025;
+        pass(VITP_CRASH_SURVIVED_NS + SECOND);
+        assert_int_equal(vitp_crash_write(&fault, t), 1);
+        for (i = 1; i <= 2; i++) vitp_crash_withdraw(i, t);
+    }
+    (void)vit_destroy(t, 0);
+    bench_free(&b);
+}
+
 /* abort() right behind an error that ends the process is told by that; one that comes late is not,
    nor another signal. */
 static void test_told(void **state)
@@ -492,7 +518,8 @@ int main(void)
         cmocka_unit_test(test_hooks),        cmocka_unit_test(test_no_modules),
         cmocka_unit_test(test_module),       cmocka_unit_test(test_comes_again),
         cmocka_unit_test(test_goes_on),      cmocka_unit_test(test_no_action),
-        cmocka_unit_test(test_many_modules), cmocka_unit_test(test_no_stack)
+        cmocka_unit_test(test_many_modules), cmocka_unit_test(test_no_stack),
+        cmocka_unit_test(test_nested),
     };
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);
