@@ -10519,6 +10519,14 @@ static uintptr_t vitp_queue_pushed(const vit_queue *q)
     return noted + ((int32_t)waiting > 0 ? waiting : 0u);
 }
 
+/* Records that were committed so far. Where there is no room to note more of them, also those that
+   were pushed. */
+static uintptr_t vitp_queue_committed(vit_queue *q)
+{
+    vitp_queue_look(q, (size_t)-1);
+    return q->segment_count < q->segment_max ? q->noted : vitp_queue_pushed(q);
+}
+
 /* Empties the chunks that are sealed and released, and makes them free. Between the stores released
    and word are of two generations, by which recovery knows that nothing is in the chunk. */
 static void vitp_queue_recycle(vit_queue *q)
@@ -10651,6 +10659,29 @@ size_t vit_queue_peek(vit_queue *q,
                                  record_fn, user, most, &count))
             break;
     return count;
+}
+
+/* Shows, in any order, the records that a peek at all of them did not: there was no room to note
+   them, or they wait for an earlier one of their thread. */
+static void vitp_queue_peek_rest(const vit_queue *q, vitp_record_fn record_fn, void *user)
+{
+    uint32_t i, at, what, all = q->hole_count + q->active_count;
+    for (i = 0; i < all; i++) {
+        const vitp_hole *h = i < q->hole_count ? &q->holes[i] : NULL;
+        uint32_t         index = h ? h->index : q->active[i - q->hole_count];
+        vitp_chunk      *c = vitp_pool_chunk(q->pool, index);
+        uint32_t         word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word);
+        uint32_t         end = h ? h->at + h->need : VITP_WORD_BYTES(word);
+        for (at = h ? h->at : q->cursors[index].noted; at < end;
+             at += vitp_queue_need(VITP_HEAD_SIZE(what))) {
+            vitp_head *head = vitp_queue_head(c, at);
+            what = VITP_ATOMIC_LOAD_ACQUIRE(&head->what);
+            if (what == 0) break;
+            if (!(word & VITP_WORD_SHARED)) what |= VITP_HEAD_DONE;
+            if ((what & VITP_HEAD_DONE) && !(what & VITP_HEAD_SKIP))
+                (void)record_fn(head + 1, VITP_HEAD_SIZE(what), user);
+        }
+    }
 }
 
 /* The end of the first `records` of a segment. */
@@ -18347,8 +18378,7 @@ static void vitp_worker_save_own(vit_client *t, uint64_t now_ns, uint64_t until_
 {
     bool      may_stop = !all || VITP_ATOMIC_LOAD(&t->recorder.outlives);
     uintptr_t target;
-    vitp_queue_look(t->recorder.queue, (size_t)-1);
-    target = t->recorder.queue->noted;
+    target = vitp_queue_committed(t->recorder.queue);
     while ((intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - target) < 0 &&
            !(may_stop && vitp_os_now_ns() >= until_ns) &&
            vitp_worker_save_batch(t, &t->own, now_ns)) {}
@@ -18778,8 +18808,7 @@ static uintptr_t vitp_worker_target(vit_client *t)
 {
     uintptr_t target = 0;
     if (!vitp_worker_enter(t)) return 0;
-    vitp_queue_look(t->recorder.queue, (size_t)-1);
-    target = t->recorder.queue->noted;
+    target = vitp_queue_committed(t->recorder.queue);
     vitp_worker_leave(t);
     return target;
 }
@@ -18974,7 +19003,7 @@ static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
     uintptr_t target;
     vitp_repeat_tell(&t->recorder);
     may = vitp_worker_hurry(t, once ? deadline_ns : 0, look, &failures);
-    target = vitp_worker_target(t);
+    target = may ? vitp_worker_target(t) : 0;
     while (may && !vitp_worker_is_done(t, target) && vitp_os_now_ns() < deadline_ns) {
         vitp_worker_wait(t, deadline_ns, turn);
         if (look && ++turns % VITP_WORKER_LOOK == 0 && vitp_spool_is_held_up(&t->spool))
@@ -20211,6 +20240,7 @@ size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, 
         if (!stock->queue) continue;
         e.job = vitp_stock_job(stock, VITP_SHAPE_JSON, vitp_os_now_ns());
         (void)vit_queue_peek(stock->queue, vitp_client_export_one, &e, (size_t)-1);
+        vitp_queue_peek_rest(stock->queue, vitp_client_export_one, &e);
     }
     vitp_client_export_spool(t, &e);
     vitp_worker_leave(t);

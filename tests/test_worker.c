@@ -628,6 +628,46 @@ static void test_flush_zero(void **state)
     bench_end(&b, t);
 }
 
+static void *track_other(void *client)
+{
+    (void)track((vit_client *)client, "other");
+    return NULL;
+}
+
+static void no_line(const char *json, size_t size, void *user)
+{
+    (void)json, (void)size, (void)user;
+}
+
+/* Two threads record in turn, and after each event somebody looks: more pieces than are noted. */
+static void test_flush_scattered(void **state)
+{
+    enum { TURNS = 200 };
+    bench       b;
+    vit_client *t;
+    pthread_t   other;
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    b.o.flush_ms = 600000;
+    t = bench_client(&b);
+    for (i = 0; i < TURNS; i++) {
+        track_many(t, i, 1);
+        (void)vit_flush(t, 0);
+        assert_int_equal(pthread_create(&other, NULL, track_other, t), 0);
+        pthread_join(other, NULL);
+        (void)vit_flush(t, 0);
+    }
+    assert_int_equal(vit_get_stats(t).queued, 2 * TURNS);
+    assert_true(t->recorder.queue->segment_count == t->recorder.queue->segment_max);
+    assert_int_equal(vit_export(t, no_line, NULL), 2 * TURNS);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(vit_get_stats(t).queued, 0);
+    assert_arrived(&b.w, TURNS, 1);
+    assert_int_equal(wire_times(&b.w, "\"other\""), TURNS);
+    bench_end(&b, t);
+}
+
 static void test_flush_timeout(void **state)
 {
     unsigned threads;
@@ -2258,6 +2298,7 @@ int main(void)
         cmocka_unit_test(test_pending_for_ever),
         cmocka_unit_test(test_flush_zero),
         cmocka_unit_test(test_flush_timeout),
+        cmocka_unit_test(test_flush_scattered),
         cmocka_unit_test(test_no_transport),
         cmocka_unit_test(test_plain_http),
         cmocka_unit_test(test_inside_transport),
