@@ -928,9 +928,10 @@ VIT_API void vit_set_context(vit_client *t, const char *provider, const char *co
 VIT_API void vit_set_rate(vit_client *t, const char *event_name, double rate);
 /* Watches a secret (key, password, collection name) of 4 to 128 bytes, 16 of them at most; a copy
    is kept. As it is, with percent (RFC 3986) or JSON escapes (RFC 8259) for any of its bytes, or in
-   base64 (RFC 4648, both alphabets) it is replaced in TEXT, FRAME, TRACE and FILE; an event that
-   would carry it elsewhere is dropped. size 0: strlen. False: it is not watched (see log).
-   [test_canary.c] */
+   base64 (RFC 4648, both alphabets) it is replaced in TEXT, FRAME and FILE, and the lines of a TRACE
+   that have it are left out; an event that would carry it elsewhere, in an identifier (UUID,
+   vit_op), too, is dropped. Numbers are not looked at: one that is a count looks the same. size 0:
+   strlen. False: it is not watched (see log). [test_canary.c] */
 VIT_API bool vit_register_secret(vit_client *t, const char *text, size_t size);
 
 /* Calls line_fn with each waiting event, as it would be sent, by VIT_WIRE_OTLP as by the others;
@@ -8583,6 +8584,12 @@ static void vitp_scrub_encode(vitp_scrub_core *core, const char *text, size_t si
     }
 }
 
+/* What stands for itself where it could also begin an escape. */
+enum {
+    VITP_SCRUB_RAW_PERCENT = 1,
+    VITP_SCRUB_RAW_BACKSLASH = 2
+};
+
 static uint32_t vitp_scrub_code_unit(const char *hex)
 {
     uint32_t code = 0, i;
@@ -8624,8 +8631,11 @@ static size_t vitp_scrub_unescape(const char *text, size_t size, unsigned char o
     return used;
 }
 
-/* How many bytes of the text are the value, in whatever spelling; 0: it does not stand here. */
-static size_t vitp_scrub_spelled(const char *text, size_t size, const vitp_scrub_value *v)
+/* How many bytes of the text are the value; 0: it does not stand here. Where the value itself has
+   %25 or two backslashes, the text may have them as they are or mean one byte by them: raw says of
+   which they are taken as they are (VITP_SCRUB_RAW_*), *met is added what could be either. */
+static size_t vitp_scrub_spelled_as(const char *text, size_t size, const vitp_scrub_value *v,
+                                    unsigned raw, unsigned *met)
 {
     unsigned char c[4];
     uint32_t      bytes, done = 0, i;
@@ -8641,11 +8651,29 @@ static size_t vitp_scrub_spelled(const char *text, size_t size, const vitp_scrub
         if (!same) { /* the escape itself, or + for a blank */
             if (text[at] != v->text[done] && !(text[at] == '+' && v->text[done] == ' ')) return 0;
             length = bytes = 1;
+        } else if (length > 1 && text[at] == v->text[done]) {
+            unsigned either = text[at] == '%' ? VITP_SCRUB_RAW_PERCENT : VITP_SCRUB_RAW_BACKSLASH;
+
+            *met |= either;
+            if (raw & either) length = 1;
         }
         at += length;
         done += bytes;
     }
     return done == v->size ? at : 0;
+}
+
+/* The same in whatever spelling. Who spelled it escaped all percent signs, or none, and all
+   backslashes, or none: at most four readings, and one where nothing could be either. */
+static size_t vitp_scrub_spelled(const char *text, size_t size, const vitp_scrub_value *v)
+{
+    const unsigned both = VITP_SCRUB_RAW_PERCENT | VITP_SCRUB_RAW_BACKSLASH;
+    unsigned       met = 0, raw;
+    size_t         found = vitp_scrub_spelled_as(text, size, v, 0, &met);
+
+    for (raw = 1; raw <= both && !found; raw++)
+        if ((raw & met) == raw) found = vitp_scrub_spelled_as(text, size, v, raw, &met);
+    return found;
 }
 
 /* The same of a secret, which may be in base64 (*encoded). */
@@ -11723,7 +11751,7 @@ static void vitp_record_trace(vitp_encoder *e, const char *text)
     for (; left > 0 && count < VITP_TRACE_LINES_MAX; text += line, left -= line) {
         const char *end = (const char *)memchr(text, '\n', left);
         line = end ? (size_t)(end - text) + 1 : left;
-        size = vitp_record_frame(text, line, frame);
+        size = vitp_record_has_secret(e, text, line) ? 0 : vitp_record_frame(text, line, frame);
         if (size == 0 || used + size + 1 > VITP_TEXT_MAX) continue;
         if (used) frames[used++] = '\n';
         memcpy(frames + used, frame, size);
@@ -12916,6 +12944,35 @@ static bool vitp_wire_passes(vitp_event_writer *w, const char *text, size_t size
     return !w->secret;
 }
 
+/* Does this text of hex digits and dashes hold the secret, in small letters or capitals? */
+static bool vitp_wire_spells(const char *text, size_t size, const vitp_scrub_value *v)
+{
+    size_t at, n;
+    for (at = 0; at + v->size <= size; at++) {
+        for (n = 0; n < v->size && text[at + n] == vitp_text_lower(v->text[n]);) n++;
+        if (n == v->size) return true;
+    }
+    return false;
+}
+
+/* The same gate for an identifier, with its dashes or, as OTLP's traceId, without. The 16 bytes do
+   not tell how the host spelled it. */
+static bool vitp_wire_id_passes(const vitp_wire *wire, const unsigned char id[16])
+{
+    const vitp_secret_store *store = &wire->recorder->secrets;
+    char                     text[37], hex[33];
+    uint32_t                 i;
+    if (store->secrets == 0) return true;
+    vitp_text_uuid(text, id);
+    vitp_text_hex(hex, id, 16);
+    for (i = 0; i < store->count; i++) {
+        const vitp_scrub_value *v = &store->values[i];
+        if (!v->whole_word && (vitp_wire_spells(text, 36, v) || vitp_wire_spells(hex, 32, v)))
+            return false;
+    }
+    return true;
+}
+
 /* A name that a caller made up: a known word in it gives way to its marker without brackets, which
    a name may hold. Returns its size in out. */
 static uint32_t vitp_wire_made_up(vitp_event_writer *w, const char *name, uint32_t size,
@@ -13039,6 +13096,7 @@ static void vitp_wire_uuid(vitp_event_writer *w, const char *name, uint32_t name
     const unsigned char *p = vitp_wire_take(w, 1);
     char                 text[37];
     if (!p || !*p || !vitp_wire_take(w, 16)) return;
+    if (!vitp_wire_id_passes(w->wire, p + 1)) w->secret = true;
     vitp_text_uuid(text, p + 1);
     vitp_wire_key(w, VIT_UUID, name, name_size);
     if (!vitp_wire_copy(w, p, 17)) vitp_wire_value(w, text, 36, true);
@@ -13324,7 +13382,8 @@ static bool vitp_wire_fits(const vitp_stencil *s, const vitp_record_head *head,
 }
 
 /* The value of a member, behind its key, which is poured if there is a value. Returns the end of
-   what was written, or NULL: something is wrong, or a label is not known to be clean. */
+   what was written, or NULL: something is wrong, a label is not known to be clean, or an identifier
+   is not. */
 static VITP_INLINE char *vitp_wire_pour_member(vitp_wire *wire, vit_kind kind, char *out,
                                                const char *key, size_t key_size,
                                                const unsigned char **at, const unsigned char *end)
@@ -13369,6 +13428,7 @@ static VITP_INLINE char *vitp_wire_pour_member(vitp_wire *wire, vit_kind kind, c
     if (end == p || (*p && end - p <= size)) return NULL;
     *at = *p ? p + 1 + size : p + 1;
     if (!*p) return out;
+    if (kind == VIT_UUID && !vitp_wire_id_passes(wire, p + 1)) return NULL;
     out = vitp_wire_pour(out, key, key_size);
     *out++ = '"';
     if (kind == VIT_UUID) vitp_text_uuid(out, p + 1), out += 36;
@@ -13407,6 +13467,7 @@ static bool vitp_wire_quickly(vitp_wire *wire, const vitp_wire_job *job, vitp_js
     }
     if (at != end) return false;
     if (head.flags & VITP_RECORD_CORRELATED) {
+        if (!vitp_wire_id_passes(wire, head.correlation_id)) return false;
         out = vitp_wire_pour(out, id_key + comma, strlen(id_key) - comma);
         vitp_text_uuid(out, head.correlation_id);
         out[36] = '"';
@@ -13581,10 +13642,14 @@ static vitp_wire_result vitp_wire_begin(vitp_event_writer *w, vitp_schema_reader
     if (!vitp_wire_name(w, schema)) return VITP_WIRE_CORRUPT;
     if (w->whole) vitp_wire_take_origin(w);
     else vitp_wire_find_origin(w);
-    if (!w->corrupt && !vitp_wire_passes(w, w->app_version, strlen(w->app_version)))
+    if (w->corrupt) return VITP_WIRE_CORRUPT;
+    if (!vitp_wire_passes(w, w->app_version, strlen(w->app_version)))
         return VITP_WIRE_SECRET; /* another run's */
+    if ((w->head.flags & VITP_RECORD_CORRELATED) &&
+        !vitp_wire_id_passes(w->wire, w->head.correlation_id))
+        return VITP_WIRE_SECRET;
     w->stencil = vitp_wire_stencil(w, *schema);
-    return w->corrupt ? VITP_WIRE_CORRUPT : VITP_WIRE_WRITTEN;
+    return VITP_WIRE_WRITTEN;
 }
 
 static void vitp_wire_write(vitp_event_writer *w, vitp_schema_reader *schema)

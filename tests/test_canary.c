@@ -825,6 +825,106 @@ static void test_options(void **state)
     wire_free(&w);
 }
 
+/* ---- identifiers, and what is cut off ---------------------------------------------------------- */
+
+#define CANARY_ID(X) X(VIT_UUID, request_id)
+VIT_EVENT_DECLARE(canary_id, CANARY_ID);
+VIT_EVENT_DEFINE(canary_id, "canary.id", 1.0, CANARY_ID)
+
+#define ID_TEXT "123e4567-e89b-12d3-a456-426614174000"
+
+/* How the host may have written the identifier that it registers. */
+static const char *const id_secrets[] = { ID_TEXT, "123E4567-E89B-12D3-A456-426614174000",
+                                          "123e4567e89b12d3a456426614174000",
+                                          "E89B-12d3-A456" };
+
+/* 0: a member that the caller adds; 1: of a declared event; 2: of the op; 3: of the op, and the
+   member correlation_id is another. */
+static void plant_id(vit_client *t, unsigned way, const char *id)
+{
+    vit_op    op;
+    vit_event e;
+    if (way == 1) {
+        assert_int_equal(vit_track_canary_id(t, &(vit_canary_id){ .request_id = id }), VIT_OK);
+        return;
+    }
+    memset(&op, 0, sizeof op);
+    assert_true(vitp_text_parse_uuid(op.correlation_id, id));
+    vit_event_begin(&e, t, "canary.op", way == 0 ? NULL : &op);
+    if (way != 2)
+        vit_add_uuid(&e, way == 0 ? "request_id" : "correlation_id",
+                     way == 0 ? id : "00000000-0000-4000-8000-000000000000");
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+}
+
+/* An identifier is a secret's spelling in whatever form it leaves, by the stencil of its event, too,
+   and from the spool. */
+static void test_identifiers(void **state)
+{
+    unsigned i, way, by;
+    (void)state;
+    for (i = 0; i < COUNT_OF(id_secrets) * 4 * 4 * 2; i++) {
+        bool        spooled = i % 2;
+        wire        w;
+        vit_options o;
+        vit_client *t;
+        way = i / 2 % 4;
+        by = i / 8 % 4;
+        wire_init(&w);
+        o = options_of(&w, NULL);
+        o.data_dir = folder;
+        o.wire = (vit_wire)by;
+        t = vit_create(&o);
+        plant_id(t, way, "00000000-e89b-12d3-9456-426614174000"); /* cuts the stencil */
+        assert_true(vit_flush(t, 5000));
+        assert_int_equal(vit_get_stats(t).delivered, 1);
+        assert_true(vit_register_secret(t, id_secrets[i / 32], 0));
+        plant_id(t, way, "00000000-e89b-12d3-9456-426614174000"); /* cuts it anew */
+        plant_id(t, way, ID_TEXT);
+        plant_id(t, way, "00000000-e89b-12d3-9456-426614174000");
+        if (spooled) { /* what is written there has passed the gate */
+            assert_true(vit_destroy(t, 0));
+            t = vit_create(&o);
+        }
+        assert_true(vit_flush(t, 5000));
+        assert_int_equal(vit_get_stats(t).delivered, spooled ? 2 : 3);
+        if (!spooled) assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_SECRET], 1);
+        assert_true(vit_destroy(t, 1000));
+        assert_int_equal(wire_times(&w, "123e4567"), 0);
+        wire_free(&w);
+        folder_remove(folder);
+        folder_make(folder);
+    }
+}
+
+/* The folders are cut off a frame, and with them a part of the secret: the rest would not be known
+   any more. */
+static void test_trace_folders(void **state)
+{
+    wire        w;
+    vit_options o;
+    vit_client *t;
+    vit_event   e;
+    (void)state;
+    wire_init(&w);
+    o = options_of(&w, NULL);
+    o.consent = VIT_CONSENT_VERBOSE;
+    t = vit_create(&o);
+    assert_true(vit_register_secret(t, "Zqacme Corp/zqfalcon.py", 0));
+    vit_event_begin(&e, t, "canary.trace", NULL);
+    vit_add_error(&e, "T", "m", "f",
+                  "File \"/srv/a.py\", line 3, in f\n"
+                  "File \"/home/x/Zqacme Corp/zqfalcon.py\", line 12, in f\n"
+                  "File \"/home/x/Zqacme%20Corp%2Fzqfalcon.py\", line 13, in f\n"
+                  "/srv/b.c:7\n");
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_true(vit_flush(t, 5000));
+    assert_true(wire_times(&w, "a.py:3\\nb.c:7\"") > 0);
+    assert_int_equal(wire_times(&w, "zqfalcon"), 0);
+    assert_true(vit_destroy(t, 1000));
+    wire_free(&w);
+}
+
 /* ---- two installations ----------------------------------------------------------------------- */
 
 static const char *line_of_installation(const char *data_dir)
@@ -891,6 +991,8 @@ int main(void)
         TEST(test_refused),
         TEST(test_late),
         TEST(test_options),
+        TEST(test_identifiers),
+        TEST(test_trace_folders),
         TEST(test_two_installations),
     };
     return cmocka_run_group_tests(tests, add_sites, NULL);

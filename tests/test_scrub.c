@@ -1086,6 +1086,45 @@ static void knows_values_in_any_spelling(void **state)
         }
 }
 
+/* A secret that holds what could be an escape of % or of a backslash: who wrote the text escaped
+   each of them, or none, beside other bytes that are escaped. */
+static void knows_escapes_in_secrets(void **state)
+{
+    static vitp_scrub_core  encoded[4][3];
+    static vitp_scrub_value list[] = {
+        {"kq\"w%25x9m", 0, "[secret]", false, encoded[0]},
+        {"C:\\\\srv x%25", 0, "[secret]", false, encoded[1]},
+        {"%25%25%25 7zq", 0, "[secret]", false, encoded[2]},
+        {"\\u005czq 8/%2525", 0, "[secret]", false, encoded[3]},
+    };
+    static const scrub_case cases[] = {
+        {"v=kq\\\"w%25x9m.", "v=[secret]."}, /* JSON leaves %25 */
+        {"v=kq%22w%2525x9m.", "v=[secret]."},
+        {"v=kq\\u0022w\\u002525x9m.", "v=[secret]."},
+        {"v=kq\\\"w%26x9m.", "v=kq\\\"w%26x9m."},
+        {"v=C:\\\\srv%20x%25.", "v=[secret]."}, /* and who escapes for URLs a backslash */
+        {"v=C:\\\\srv%20x%2525.", "v=[secret]."},
+        {"v=C:\\\\\\\\srv\\u0020x%25.", "v=[secret]."},
+        {"v=C:%5C%5csrv+x%2525.", "v=[secret]."},
+        {"v=%25%25%25%207zq.", "v=[secret]."},
+        {"v=%2525%2525%2525+7zq.", "v=[secret]."},
+        {"v=\\u005czq 8\\/%2525.", "v=[secret]."},
+        {"v=\\\\u005czq 8\\/%2525.", "v=[secret]."},
+        {"v=\\\\u005czq%208/%252525.", "v=[secret]."},
+    };
+    vitp_scrub_values values;
+    size_t            i, k;
+
+    (void)state;
+    for (i = 0; i < COUNT(list); i++) {
+        list[i].size = (uint32_t)strlen(list[i].text);
+        for (k = 0; k < 3; k++)
+            vitp_scrub_encode(&encoded[i][k], list[i].text, list[i].size, k);
+    }
+    vitp_scrub_values_init(&values, list, COUNT(list));
+    for (i = 0; i < COUNT(cases); i++) expect(cases[i].text, cases[i].scrubbed, &values);
+}
+
 /* ---- the same again */
 
 static uint64_t seed;
@@ -1225,6 +1264,7 @@ int main(void)
         cmocka_unit_test(replaces_known_values),
         cmocka_unit_test(takes_the_longest_value),
         cmocka_unit_test(knows_values_in_any_spelling),
+        cmocka_unit_test(knows_escapes_in_secrets),
         cmocka_unit_test(scrubbing_twice_changes_nothing),
         cmocka_unit_test(hostile_text_is_only_slow_to_type),
     };
