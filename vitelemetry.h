@@ -184,12 +184,13 @@ CONSENT: any refusal wins, and vit_get_consent names the gate
     usage.
 
 WHAT THE USER CAN READ
-    All of it: vit_export shows what waits, byte for byte as it will be sent, and with options.audit
-    each event that the server took (2xx) is appended as one line to sent.ndjson in the data folder,
-    0600, as it left. A full file (256 KiB) becomes sent.1.ndjson, so that the last 256 to 512 KiB
-    are there. vit_purge, vit_reset_identity and a refusal remove both, also those of an earlier
-    run. Nothing is listed without consent or without a data folder. examples/privacy.c prints what
-    the catalogue can send at all, and who refuses.
+    All of it: vit_export shows what waits, byte for byte as it will be sent (with VIT_WIRE_OTLP the
+    same names and values, but as VIT_WIRE_EVENT would send them), and with options.audit each event
+    that the server took (2xx) is appended as one line to sent.ndjson in the data folder, 0600, as
+    it left (of OTLP each request). A full file (256 KiB) becomes sent.1.ndjson, so that the last
+    256 to 512 KiB are there. vit_purge, vit_reset_identity and a refusal remove both, also those of
+    an earlier run. Nothing is listed without consent or without a data folder. examples/privacy.c
+    prints what the catalogue can send at all, and who refuses.
 
 SESSIONS, FAILURES AND CRASHES OF THE HOST
     vit_session_begin and _end record session.start and session.end. A run that does not end by
@@ -934,10 +935,10 @@ VIT_API void vit_set_rate(vit_client *t, const char *event_name, double rate);
    strlen. False: it is not watched (see log). [test_canary.c] */
 VIT_API bool vit_register_secret(vit_client *t, const char *text, size_t size);
 
-/* Calls line_fn with each waiting event, as it would be sent, by VIT_WIRE_OTLP as by the others;
-   first those in the queue, oldest first, then those in the spool. json has no NUL and is valid
-   until line_fn returns. Returns their number. The lock is held: line_fn may track, but other calls
-   from it do nothing. [consent.c] */
+/* Calls line_fn with each waiting event as it would be sent: those in the queue, oldest first, then
+   those in the spool. With VIT_WIRE_OTLP, too, as VIT_WIRE_EVENT would send it, by the same names
+   and values. json has no NUL and is valid until line_fn returns. Returns their number. The lock is
+   held: line_fn may track, but other calls from it do nothing. [consent.c] */
 VIT_API size_t vit_export(vit_client *t, void (*line_fn)(const char *json, size_t size, void *user),
                           void       *user);
 /* Forgets everything unsent, and the list of what was sent (options.audit). [test_audit.c] */
@@ -12791,7 +12792,8 @@ typedef struct vitp_wire {
     vitp_recorder *recorder;
     char           hwid[37];
     const char    *client_type;
-    vitp_label     clean[VITP_LABEL_CACHE]; /* labels in which the scrubber found nothing */
+    char           version[VITP_LABEL_MAX + 1u]; /* of the resource that is open (OTLP) */
+    vitp_label     clean[VITP_LABEL_CACHE];      /* labels in which the scrubber found nothing */
     vitp_stencil   stencils[VITP_STENCILS];
 } vitp_wire;
 
@@ -13493,10 +13495,19 @@ static void vitp_wire_attribute(vitp_event_writer *w, const char *before, const 
     VITP_JSON_LITERAL(w->json, "}}");
 }
 
-/* What the records of one request have in common: program, installation, library. */
-static void vitp_wire_resource(vitp_event_writer *w)
+/* Does the event need a resource of its own? Records of another run, and what is told of one, may
+   be of another version than those before them in the request. */
+static bool vitp_wire_needs_resource(const vitp_event_writer *w, bool first)
 {
-    VITP_JSON_LITERAL(w->json, "{\"resourceLogs\":[{\"resource\":{\"attributes\":[");
+    return w->job->shape == VITP_SHAPE_OTLP &&
+           (first || strcmp(w->wire->version, w->app_version) != 0);
+}
+
+/* What the records behind it have in common: program, installation, library. */
+static void vitp_wire_resource(vitp_event_writer *w, bool first)
+{
+    vitp_json_text(w->json, first ? "{\"resourceLogs\":[" : "]}]},");
+    VITP_JSON_LITERAL(w->json, "{\"resource\":{\"attributes\":[");
     vitp_wire_attribute(w, "", "service.name", w->wire->client_type);
     vitp_wire_attribute(w, ",", "service.version", w->app_version);
     vitp_wire_attribute(w, ",", "service.instance.id", w->wire->hwid);
@@ -13674,6 +13685,7 @@ static vitp_wire_result vitp_wire_event(vitp_wire *wire, const vitp_wire_job *jo
     vitp_schema_reader schema;
     vitp_wire_result   result;
     vitp_event_writer  w;
+    bool               opens;
     if (vitp_wire_quickly(wire, job, json, separator, (const unsigned char *)record, size))
         return VITP_WIRE_WRITTEN;
     memset(&w, 0, offsetof(vitp_event_writer, made_up));
@@ -13685,10 +13697,14 @@ static vitp_wire_result vitp_wire_event(vitp_wire *wire, const vitp_wire_job *jo
     w.first = true;
     result = vitp_wire_begin(&w, &schema);
     if (result != VITP_WIRE_WRITTEN) return result;
-    if (mark > 0) vitp_json_text(json, separator);
-    else if (job->shape == VITP_SHAPE_OTLP) vitp_wire_resource(&w);
+    opens = vitp_wire_needs_resource(&w, mark == 0);
+    if (opens) vitp_wire_resource(&w, mark == 0);
+    else if (mark > 0) vitp_json_text(json, separator);
     vitp_wire_write(&w, &schema);
-    if (!json->full && !w.corrupt && !w.secret) return VITP_WIRE_WRITTEN;
+    if (!json->full && !w.corrupt && !w.secret) {
+        if (opens) (void)vitp_text_copy(wire->version, sizeof wire->version, w.app_version);
+        return VITP_WIRE_WRITTEN;
+    }
     json->size = mark;
     if (w.corrupt || w.secret) json->full = false;
     return w.corrupt ? VITP_WIRE_CORRUPT : w.secret ? VITP_WIRE_SECRET : VITP_WIRE_FULL;

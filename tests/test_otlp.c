@@ -1422,7 +1422,7 @@ static void killed(bench *b, const char *version, unsigned first, unsigned count
     assert_true(WIFSIGNALED(status));
 }
 
-/* Each record with the version that recorded it, no request with two. */
+/* Each record with the version that recorded it, no resource with two. */
 static void test_other_version(void **state)
 {
     unsigned way;
@@ -1464,9 +1464,72 @@ static void test_other_version(void **state)
                 assert_string_equal(all.r[i].version, n < 5 ? "0.9.0" : n < 10 ? "0.9.1" : "2.0.0");
                 if (n < 10) assert_true(all.r[i].time_ns <= wall_ns - 3600u * SECOND);
             }
-            old += a && strcmp(a->text, "session-of-the-killed") == 0;
+            if (a && strcmp(a->text, "session-of-the-killed") == 0) { /* its end is told here */
+                assert_true(strncmp(all.r[i].version, "0.9.", 4) == 0);
+                old++;
+            }
         }
         assert_int_equal(old, 14);
+        records_free(&all);
+        end(t);
+        bench_free(&b);
+    }
+}
+
+/* Tells of a run of another version, as of one that was killed, among this one's events. */
+static void tell(vit_client *t, const char *version, const char *session)
+{
+    static vitp_marker m;
+    vitp_teller        teller;
+    memset(&m, 0, sizeof m);
+    memset(&teller, 0, sizeof teller);
+    snprintf(m.writer.app_version, sizeof m.writer.app_version, "%s", version);
+    snprintf(m.context.session_id, sizeof m.context.session_id, "%s", session);
+    teller.client = t;
+    teller.marker = &m;
+    vitp_teller_session(&teller);
+    assert_int_equal(teller.count, 1);
+}
+
+/* One request with several versions: a resource begins where the version is another one, also
+   behind an event that was begun and taken back. */
+static void test_versions_in_one_request(void **state)
+{
+    static const struct {
+        const char *events; /* a letter is one of that version; a capital is stopped by the gate */
+        size_t      resources;
+    } cases[] = { { "a", 1 },      { "ab", 2 },      { "ba", 2 },       { "aabbaac", 4 },
+                  { "aBa", 1 },    { "aBb", 2 },     { "abBAa", 3 },    { "Bab", 2 },
+                  { "bAbAa", 2 },  { "aBcCba", 4 },  { "abcabcabc", 9 }, { "BA", 0 } };
+    size_t i, k, n;
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        bench       b;
+        vit_client *t;
+        records     all;
+        char        version[2] = "";
+        const char *p;
+        bench_otlp(&b);
+        b.o.app_version = "a";
+        t = bench_client(&b);
+        assert_true(vit_register_secret(t, "swordfish", 0));
+        for (p = cases[i].events, n = 0; *p; p++) {
+            version[0] = (char)(*p | 0x20);
+            if (*p == 'a') assert_int_equal(track(t, "own"), VIT_OK);
+            else tell(t, version, *p == version[0] ? "another" : "swordfish");
+            n += *p == version[0];
+        }
+        assert_true(vit_flush(t, 1000));
+        assert_int_equal(wire_count(&b.w), n > 0);
+        all = decode_all(&b.w);
+        assert_int_equal(all.count, n);
+        for (p = cases[i].events, k = 0; *p; p++)
+            if (*p & 0x20) {
+                version[0] = *p;
+                assert_string_equal(all.r[k++].version, version);
+            }
+        assert_int_equal(wire_times(&b.w, "\"service.version\""), cases[i].resources);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_SECRET], strlen(cases[i].events) - n);
         records_free(&all);
         end(t);
         bench_free(&b);
@@ -1795,6 +1858,7 @@ int main(void)
         cmocka_unit_test(test_batches_by_bytes),
         cmocka_unit_test(test_widest),
         cmocka_unit_test(test_other_version),
+        cmocka_unit_test(test_versions_in_one_request),
         cmocka_unit_test(test_repeated),
         cmocka_unit_test(test_partial_success),
         cmocka_unit_test(test_huge_reply),
