@@ -28,7 +28,7 @@ What it keeps, all of it in the folder of --dir (0700, files 0600):
 A 201 means that the operating system has the event, not that the disk has: a killed collector
 loses nothing, a power cut may cost the last seconds. daily.ndjson is written every 30 s and at the
 end; each line says how much of the day's file it covers (`raw_bytes`), and the next start counts
-the rest.
+the rest. Where a line of it cannot be read, the days that have a file are counted anew.
 
 How often each error_hash came is counted anew at the start, from the raw events that are there.
 
@@ -73,11 +73,15 @@ To test its parts, define COLLECTOR_NO_MAIN and include this file. Everything up
 #define FIELD_MAX 255           /* of a header field whose text is kept: 400 */
 #define NAME_MAX_SIZE 64        /* event_name, client_type, db_type, in bytes */
 #define DEPTH_MAX 64            /* of nested arrays and objects */
+#define MS_MAX 1e15             /* a duration above it is none: 1e999 has no finite value */
 #define CONN_MAX 1024           /* fewer where the limit on open files is lower */
 #define KEYS_MAX 4096           /* idempotency keys remembered */
 #define BLOCK_SIZE (64u << 10)  /* read at once, and sent at once of a long answer */
 #ifndef LINGER_MS
 #define LINGER_MS 2000          /* how long a refused client may go on sending before the close */
+#endif
+#ifndef TURN_LINES
+#define TURN_LINES 1000         /* of files, read for one client before the others have their turn */
 #endif
 #define FLUSH_MS 30000          /* daily.ndjson */
 #define RETIRE_MS 3600000       /* look for files past their time */
@@ -546,7 +550,7 @@ static int envelope_find(const decoded *key)
 static void event_note(event *e, const decoded *key, const json_item *v)
 {
     bool duration = key_is(key, "latency_ms") || key_is(key, "duration_ms");
-    if (v->kind == '0' && v->number >= 0 && duration && e->duration_ms < 0)
+    if (v->kind == '0' && v->number >= 0 && v->number <= MS_MAX && duration && e->duration_ms < 0)
         e->duration_ms = v->number;
     if (v->kind == '0' && key_is(key, "sampling_rate") && v->number >= 1e-6 && v->number <= 1)
         e->sampling_rate = v->number;
@@ -882,6 +886,16 @@ static bool table_count(table *t, long day, const event *e, uint64_t raw_bytes)
     return true;
 }
 
+/* table_forget: all of a day. */
+static void table_forget(table *t, long day)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->count; i++)
+        if (t->rows[i]->day == day) free(t->rows[i]);
+        else t->rows[kept++] = t->rows[i];
+    t->count = kept;
+}
+
 static void row_merge(row *into, const row *from)
 {
     into->count += from->count;
@@ -959,8 +973,9 @@ static void row_read_member(row *r, const decoded *key, const json_item *v)
     uint64_t n = count_of(v);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (key_is(key, counts[i].name)) memcpy((char *)r + counts[i].offset, &n, sizeof n);
-    if (v->kind == '0' && key_is(key, "estimated_total")) r->estimated = v->number;
-    if (v->kind == '0' && key_is(key, "max_ms")) r->max_ms = v->number;
+    if (v->kind == '0' && key_is(key, "estimated_total") && v->number < 1e300)
+        r->estimated = v->number;
+    if (v->kind == '0' && key_is(key, "max_ms") && v->number <= MS_MAX) r->max_ms = v->number;
     if (v->kind != '"') return;
     if (key_is(key, "day") && !day_parse(v->string.text, &r->day)) r->day = 0;
     if (key_is(key, "event_name")) memcpy(r->event, v->string.text, sizeof r->event);
@@ -1646,23 +1661,26 @@ static bool store_flush(store *s)
     return good;
 }
 
-static void store_load(store *s)
+/* store_load: reads daily.ndjson. False when a line of it is left out. */
+static bool store_load(store *s)
 {
     reader in;
     row *r = malloc(sizeof *r);
     size_t size;
+    bool whole = true;
     if (!r || !reader_open(&in, s->dir_fd, "daily.ndjson")) {
         free(r);
-        return;
+        return true;
     }
     while ((size = reader_line(&in)) > 0) {
         bool good = row_read(in.line, size, r);
         row *into = good ? table_row(&s->rows, r->day, r->event, r->db_type) : NULL;
         if (into) row_merge(into, r), into->raw_bytes = r->raw_bytes;
-        else complain("daily.ndjson has a line that", "is left out", EINVAL);
+        else complain("daily.ndjson has a line that", "is left out", EINVAL), whole = false;
     }
     free(r);
     reader_close(&in);
+    return whole;
 }
 
 /* store_covered: how much of a day's raw file the aggregates know; never more than there is. */
@@ -1676,6 +1694,13 @@ static uint64_t store_covered(store *s, long day, uint64_t size)
         if (r->raw_bytes > covered) covered = r->raw_bytes;
     }
     return covered;
+}
+
+/* store_recount: what was counted of these days counts no more, their raw files do. */
+static void store_recount(store *s, const days *list)
+{
+    for (size_t i = 0; i < list->count; i++) table_forget(&s->rows, list->day[i]);
+    s->dirty = true;
 }
 
 /* store_replay: counts what a killed collector stored after its last flush. */
@@ -1778,8 +1803,9 @@ static bool store_open(store *s, const char *path, long today)
         complain("cannot lock (another collector uses it?) folder", path, errno);
         return store_close(s), false;
     }
-    store_load(s);
+    bool whole = store_load(s);
     if (!days_list(&list, s->dir_fd)) complain("cannot read folder", path, errno);
+    if (!whole) store_recount(s, &list);
     for (size_t i = 0; i < list.count; i++) store_replay(s, list.day[i]);
     store_retire(s, today);
     for (size_t i = 0; i < list.count; i++) store_remember(s, list.day[i]);
@@ -1796,6 +1822,9 @@ typedef struct listing {
     size_t next;                    /* of list                    */
     reader in;                      /* in.file NULL: none is open */
     uint64_t skip, left;            /* lines                      */
+    uint64_t found;                 /* by listing_newest          */
+    bool counts;                    /* listing_newest is not done */
+    unsigned turn;                  /* lines that may be read now */
     char name[NAME_MAX_SIZE + 1];   /* "": every event            */
 } listing;
 
@@ -1815,36 +1844,44 @@ static bool listing_open(listing *l, int dir_fd, long day)
     return reader_open(&l->in, dir_fd, name);
 }
 
-/* listing_match: the next line of the open file that is asked for; 0 at its end. */
+/* listing_match: the next line of the open file that is asked for; 0 at its end, and when the turn
+   is over. */
 static size_t listing_match(listing *l)
 {
     event e;
     size_t size;
-    while ((size = reader_event(&l->in, &e)) > 0)
+    while (l->turn > 0 && (size = reader_line(&l->in)) > 0) {
+        l->turn--;
+        if (!stored_read(l->in.line, size, &e)) continue;
         if (!l->name[0] || strcmp(e.name, l->name) == 0) return size;
+    }
     return 0;
 }
 
-/* listing_newest: goes back through the files until they have `limit` lines. */
-static void listing_newest(listing *l, int dir_fd, uint64_t limit)
+/* listing_newest: goes back through the files until they have the lines that are asked for. False
+   when the turn is over before. */
+static bool listing_newest(listing *l, int dir_fd)
 {
-    uint64_t found = 0;
-    l->left = limit;
-    for (l->next = l->list.count; l->next > 0 && found < limit;) {
-        if (!listing_open(l, dir_fd, l->list.day[--l->next])) continue;
-        while (listing_match(l)) found++;
+    while (l->counts) {
+        while (l->in.file && listing_match(l)) l->found++;
+        if (l->turn == 0) return false;
+        l->counts = l->next > 0 && l->found < l->left;
+        if (l->counts) listing_open(l, dir_fd, l->list.day[--l->next]);
+        else reader_close(&l->in);
     }
-    l->skip = found > limit ? found - limit : 0;
-    reader_close(&l->in);
+    if (l->found > l->left) l->skip = l->found - l->left;
+    return true;
 }
 
+/* listing_line: 0 at the end, and when the turn is over. */
 static size_t listing_line(listing *l, int dir_fd)
 {
+    if (l->counts && !listing_newest(l, dir_fd)) return 0;
     while (l->left > 0) {
         size_t size = l->in.file ? listing_match(l) : 0;
         if (size > 0 && l->skip > 0) l->skip--;
         else if (size > 0) return l->left--, size;
-        else if (l->next >= l->list.count) return 0;
+        else if (l->turn == 0 || l->next >= l->list.count) return 0;
         else listing_open(l, dir_fd, l->list.day[l->next++]);
     }
     return 0;
@@ -1858,7 +1895,10 @@ static listing *listing_new(int dir_fd, const char *name, size_t name_size, bool
     memcpy(l->name, name, name_size);
     l->left = UINT64_MAX;
     if (!days_list(&l->list, dir_fd)) return listing_free(l), NULL;
-    if (limited) listing_newest(l, dir_fd, limit);
+    if (!limited) return l;
+    l->left = limit;
+    l->counts = true;
+    l->next = l->list.count;
     return l;
 }
 
@@ -2528,21 +2568,24 @@ static bool conn_send(conn *c)
     return true;
 }
 
-/* conn_fill: the next block of a long answer; false when there is no more. */
+/* conn_fill: the next block of a long answer, which is empty while what is asked for is not found;
+   false when there is no more. */
 static bool conn_fill(server *s, conn *c)
 {
     text block = {NULL, 0, 0, false};
     size_t size;
     if (!c->list) return false;
+    c->list->turn = TURN_LINES;
+    c->deadline_ms = s->now_ms + s->opt.timeout_ms;
     while (block.size < BLOCK_SIZE && (size = listing_line(c->list, s->store.dir_fd)) > 0)
         text_add(&block, c->list->in.line, size);
+    if (block.size == 0 && c->list->turn == 0) return true;
     if (block.size == 0) listing_free(c->list), c->list = NULL;
     if (!c->head.old) text_printf(&c->out, "%zx\r\n", block.size);
     text_add(&c->out, block.data, block.size);
     if (!c->head.old) text_puts(&c->out, "\r\n");
     if (block.failed || c->out.failed) c->state = CONN_DEAD;
     text_free(&block);
-    c->deadline_ms = s->now_ms + s->opt.timeout_ms;
     return true;
 }
 

@@ -20,6 +20,7 @@ static void *test_calloc_(size_t n, size_t size) { return fails_now() ? NULL : c
 #define calloc test_calloc_
 #define COLLECTOR_NO_MAIN
 #define ROWS_DAY_MAX 8
+#define TURN_LINES 7
 #define LIVE_MAX 2
 #define BEAT_MS 600
 #define LINGER_MS 600000        /* so that only a shutdown can end a refused connection in time */
@@ -155,6 +156,9 @@ static void test_event_is_noted(void **state)
     assert_int_equal(b.events[0].success, 0);
     assert_true(b.events[0].duration_ms > 12.4 && b.events[0].duration_ms < 12.6);
     assert_true(b.events[0].sampling_rate > 0.049 && b.events[0].sampling_rate < 0.051);
+    batch_free(&b);
+    assert_true(batch_of(EVENT_OF("a", "{\"latency_ms\":1e999,\"duration_ms\":1e15}"), false, &b, &f));
+    assert_true(b.events[0].duration_ms > 9e14);    /* no statistics can say what is infinite */
     batch_free(&b);
     assert_true(batch_of(EVENT, false, &b, &f));
     assert_int_equal(b.events[0].success, -1);
@@ -788,6 +792,42 @@ static void test_store_counts_after_a_shorter_file(void **state)
     store_begin(&s, 20000);
     assert_int_equal(store_total(&s), 3);
     store_close(&s);
+}
+
+/* A line of daily.ndjson that cannot be read takes no counts with it where there is a raw file. */
+static void test_store_counts_after_a_bad_line(void **state)
+{
+    static const char *const bad[] = {"\"max_ms\":inf", "\"max_ms\":1e999", "\"max_ms\""};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        char daily[4096];
+        store s;
+        store_begin(&s, 20001);
+        store_put(&s, 20000, EVENT_OF("old", "{}"));
+        store_put(&s, 20001, EVENT "\n" EVENT_OF("q", "{\"latency_ms\":5}") "\n" EVENT);
+        assert_true(store_flush(&s));
+        store_close(&s);
+        assert_int_equal(unlink(raw_path(20000)), 0);   /* of it only the aggregates remain */
+        snprintf(daily, sizeof daily, "%s", slurp(path_of("daily.ndjson")));
+        char *at = strstr(daily, "\"max_ms\":5,");
+        assert_non_null(at);
+        at[0] = 0;
+        char changed[4096];
+        snprintf(changed, sizeof changed, "%s%s%s", daily, bad[i], at + 10);
+        plant(path_of("daily.ndjson"), changed);
+        for (int again = 0; again < 2; again++) {
+            store_begin(&s, 20001);
+            assert_int_equal(store_total(&s), 4);
+            text stats = {NULL, 0, 0, false};
+            assert_true(stats_write(&stats, &s.rows));
+            assert_true(json_whole(stats.data, stats.size, NULL));
+            text_free(&stats);
+            store_close(&s);
+        }
+        assert_null(strstr(slurp(path_of("daily.ndjson")), "inf"));
+        assert_int_equal(unlink(raw_path(20001)), 0);
+        assert_int_equal(unlink(path_of("daily.ndjson")), 0);
+    }
 }
 
 /* A disk that is full in the middle of a batch: none of it stays. */
@@ -1607,6 +1647,33 @@ static void test_server_long_listing(void **state)
     server_stop();
 }
 
+/* Who asks for what is rare lets others have their turn while the files are read. */
+static void test_server_rare_listing(void **state)
+{
+    static const char *const targets[] = {"/events?event=rare", "/events?event=rare&limit=5"};
+    (void)state;
+    FILE *file = fopen(raw_path(today()), "w");
+    for (size_t i = 0; i < 200000; i++) fputs(STORED, file);
+    fputs(EVENT_OF("rare", "{},\"created_at\":\"" STAMP "\"") "\n", file);
+    fclose(file);
+    server_start(NULL);
+    for (size_t i = 0; i < COUNT_OF(targets); i++) {
+        char request[128], line[256];
+        int fd = dial();
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", targets[i]);
+        say(fd, request);
+        do hear_line(fd, line, sizeof line); while (strcmp(line, "\r\n") != 0);
+        assert_int_equal(get("/health"), 200);
+        assert_int_equal(recv(fd, line, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+        memset(&got, 0, sizeof got);
+        hear_chunks(fd);
+        assert_int_equal(lines_of(got.body), 1);
+        assert_non_null(strstr(got.body, "\"rare\""));
+        close(fd);
+    }
+    server_stop();
+}
+
 #define STATS_EVENT(ms, ok) EVENT_OF("query.executed", \
     "{\"db_type\":\"d\",\"latency_ms\":" ms ",\"success\":" ok ",\"sampling_rate\":0.5}")
 
@@ -1999,6 +2066,7 @@ int main(void)
         PURE(test_rate), PURE(test_live_frames),
         PURE(test_names_of_this_machine), PURE(test_keys_are_forgotten_in_order),
         DISK(test_store_counts_survive), DISK(test_store_counts_after_a_shorter_file),
+        DISK(test_store_counts_after_a_bad_line),
         DISK(test_store_undoes_half_a_batch), DISK(test_store_passes_over_a_cut_line),
         DISK(test_store_retires), DISK(test_store_remembers), DISK(test_store_modes),
         DISK(test_store_refuses_links_and_folders), DISK(test_server_body_forms),
@@ -2011,7 +2079,8 @@ int main(void)
         DISK(test_server_delays),
         DISK(test_server_timeouts), DISK(test_server_many_connections),
         DISK(test_server_few_descriptors), DISK(test_server_events_filters),
-        DISK(test_server_long_listing), DISK(test_server_stats_survive),
+        DISK(test_server_long_listing), DISK(test_server_rare_listing),
+        DISK(test_server_stats_survive),
         DISK(test_server_live), DISK(test_server_live_slow_reader), DISK(test_server_live_limits),
         DISK(test_server_retention_at_start), DISK(test_server_disk_errors),
         DISK(test_server_folder_is_locked), DISK(test_server_signals),
