@@ -18286,15 +18286,19 @@ typedef struct vitp_saver {
     bool          errors, failed;
 } vitp_saver;
 
+#define VITP_SAVER_RECORD 144u /* bytes that a record takes there, and not in the queue: about */
+#define VITP_SAVER_PARTS  8u   /* of the cap: a batch takes one, so that few others give way */
+
 static bool vitp_worker_choose(const void *record, uint32_t size, void *user)
 {
     vitp_saver      *saver = (vitp_saver *)user;
     vitp_record_head head;
-    if (saver->records == saver->most || (saver->records > 0 && saver->bytes < size)) return false;
+    size_t           bytes = size + VITP_SAVER_RECORD;
+    if (saver->records == saver->most || (saver->records > 0 && saver->bytes < bytes)) return false;
     if (saver->records == 0) saver->first = record;
     if (size >= sizeof head) memcpy(&head, record, sizeof head);
     if (size >= sizeof head && (head.flags & VITP_RECORD_ERROR)) saver->errors = true;
-    saver->bytes -= size < saver->bytes ? size : saver->bytes;
+    saver->bytes -= bytes < saver->bytes ? bytes : saver->bytes;
     saver->last = record;
     saver->records++;
     return true;
@@ -18326,18 +18330,42 @@ static bool vitp_worker_save_record(const void *record, uint32_t size, void *use
     return true;
 }
 
+/* What was sent stays as it was. But for a batch of more than half of the cap all others would give
+   way, and in the end it might find no room: it goes in parts, under keys of their own. */
+static bool vitp_worker_choose_sent(vit_client *t, vitp_stock *stock, vitp_saver *saver)
+{
+    if (stock->ledger->batch_state != VITP_BATCH_SENT) return false;
+    saver->most = stock->ledger->batch_records;
+    saver->bytes = t->spool.cap / 2u;
+    (void)vitp_stock_peek(stock, vitp_worker_choose, saver);
+    if (saver->records == saver->most) return true;
+    vitp_stock_abandon(stock);
+    if (t->batch.stock == stock) t->batch.ready = false;
+    return false;
+}
+
+static void vitp_worker_choose_new(vit_client *t, vitp_stock *stock, vitp_saver *saver)
+{
+    size_t part = t->spool.cap / VITP_SAVER_PARTS;
+    saver->records = 0;
+    saver->errors = false;
+    saver->most = t->batch_limit;
+    saver->bytes = t->body_capacity / 2u;
+    if (saver->bytes > part) saver->bytes = part;
+    (void)vitp_stock_peek(stock, vitp_worker_choose, saver);
+}
+
 /* The records that are saved next, and their key. False: there are none. */
 static bool vitp_worker_begin_save(vit_client *t, vitp_stock *stock, vitp_saver *saver,
                                    char key[33])
 {
     vitp_batch *b = &t->batch;
-    bool        known = stock->ledger->batch_state == VITP_BATCH_SENT; /* it stays as it was */
-    bool        ready = known && b->ready && b->stock == stock && b->turn == t->body_turn;
+    bool        ready;
     memset(saver, 0, sizeof *saver);
     saver->client = t;
-    saver->most = known ? stock->ledger->batch_records : t->batch_limit;
-    saver->bytes = known ? (size_t)-1 : t->body_capacity / 2u;
-    (void)vitp_stock_peek(stock, vitp_worker_choose, saver);
+    ready = vitp_worker_choose_sent(t, stock, saver) && b->ready && b->stock == stock &&
+            b->turn == t->body_turn;
+    if (stock->ledger->batch_state != VITP_BATCH_SENT) vitp_worker_choose_new(t, stock, saver);
     if (saver->records == 0) return false;
     if (ready) memcpy(key, b->key, 33);
     else vitp_batch_write_down(t, stock, saver->first, saver->last, saver->records, key);

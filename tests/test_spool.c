@@ -428,6 +428,64 @@ static void test_cap(void **state)
     }
 }
 
+/* Events with 1400 bytes of text twice. */
+static void track_large(vit_client *t, unsigned count)
+{
+    char     text[1401];
+    unsigned i;
+    for (i = 0; i < 1400; i++) text[i] = i % 9u == 8 ? ' ' : 'a';
+    text[1400] = 0;
+    for (i = 0; i < count; i++) {
+        vit_event e;
+        vit_event_begin(&e, t, "large", NULL);
+        vit_add_text(&e, "one", text);
+        vit_add_text(&e, "two", text);
+        assert_true(vit_event_send(&e) <= VIT_TRUNCATED);
+    }
+}
+
+/* Events that are no batch's worth of the cap find room, and take no more than they need: also
+   where they were sent together before. */
+static void test_batch_and_cap(void **state)
+{
+    unsigned sent;
+    (void)state;
+    for (sent = 0; sent < 2; sent++) {
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        offline(&b);
+        b.o.wire = VIT_WIRE_NDJSON;
+        b.o.spool_bytes_max = 100000;
+        b.o.flush_ms = 5000;
+        t = bench_client(&b);
+        t->backoff.until_ns = passed_ns + DAY;
+        track_many(t, 0, 50);
+        pass(5 * SECOND);
+        pump(t);
+        assert_int_equal(vit_get_stats(t).spooled, 50);
+        track_large(t, 99);
+        if (sent) {
+            t->backoff.until_ns = 0;
+            t->backoff.spool_ns = passed_ns + DAY;
+            pass(5 * SECOND);
+            pump(t);
+            assert_int_equal(wire_count(&b.w), 1);
+            assert_true(b.w.calls[0].size > b.o.spool_bytes_max);
+            t->backoff.until_ns = passed_ns + DAY;
+        }
+        pass(5 * SECOND);
+        pump_for(t, 20);
+        assert_int_equal(vit_get_stats(t).queued, 0);
+        assert_balanced(t);
+        if (files_of(&b).bytes > b.o.spool_bytes_max || files_of(&b).bytes < 70000)
+            fail_msg("%lu bytes", (unsigned long)files_of(&b).bytes);
+        assert_true(vit_get_stats(t).spooled > 24);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* Files that are begun in one second are delivered in the order of their events. */
 static void test_order_in_a_second(void **state)
 {
@@ -1918,6 +1976,7 @@ int main(void)
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_other_identity),
         cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_batch_and_cap),
         cmocka_unit_test(test_order_in_a_second),
         cmocka_unit_test(test_full_of_errors),
         cmocka_unit_test(test_age),
