@@ -15010,7 +15010,7 @@ static void vitp_backoff_fail(vitp_backoff *b, uint32_t retry_after_s, uint64_t 
     b->extra_ns = 0;
     b->until_ns = now_ns + wait_ms * VITP_MS;
     if (retry_after_s > 0) vitp_backoff_obey(b, retry_after_s, now_ns, random);
-    if (b->failures < 32u) b->failures++;
+    if (b->failures < 0xFFFFFFFFu) b->failures++;
 }
 
 /* When the next request may go. hurry: somebody waits for it. */
@@ -19104,7 +19104,14 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, bool look, ui
 
 #define VITP_WORKER_LOOK 8u /* turns of 5 to 20 ms between two looks for what another process had */
 
-/* Waits until what was accepted before is gone. once: gives up when a request has failed. */
+/* No request may start before that time. Under the lock. */
+static bool vitp_worker_is_held_back(const vit_client *t, uint64_t until_ns)
+{
+    return !t->sending && !t->pending && vitp_backoff_next_ns(&t->backoff, true) >= until_ns;
+}
+
+/* Waits until what was accepted before is gone. once: gives up when a request has failed, or none
+   may start in time. */
 static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
 {
     uint32_t  failures = 0, turns = 0, turn = VITP_ATOMIC_LOAD(&t->progress_turn);
@@ -19119,7 +19126,9 @@ static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
             (void)vitp_worker_hurry(t, 0, true, &failures);
         if (!vitp_worker_enter(t)) return false;
         turn = VITP_ATOMIC_LOAD(&t->progress_turn);
-        may = vitp_worker_may_send(t) && !(once && t->backoff.failures > failures);
+        may = vitp_worker_may_send(t) && !(once && t->backoff.failures > failures) &&
+              !(once && vitp_worker_is_held_back(t, deadline_ns));
+        failures = t->backoff.failures;
         vitp_worker_leave(t);
     }
     if (!may || !vitp_worker_is_done(t, target) || !vitp_worker_enter(t)) return false;

@@ -139,6 +139,7 @@ static void test_many_failures(void **state)
     (void)state;
     for (i = 0; i < 100000; i++) vitp_backoff_fail(&b, 0, now, 899999);
     assert_true(b.until_ns == now + 899999u * (uint64_t)MS);
+    assert_int_equal(b.failures, 100000); /* one more is seen by whoever waits */
 }
 
 static void test_server_wins(void **state)

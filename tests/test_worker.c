@@ -1070,6 +1070,30 @@ static void test_destroy_delivers(void **state)
     }
 }
 
+/* Where the server has been away for long one more request fails, and where it said when it will be
+   back there is none: nobody waits in vain for the end of the timeout. */
+static void test_destroy_away(void **state)
+{
+    unsigned by_server;
+    (void)state;
+    for (by_server = 0; by_server < 2; by_server++) {
+        bench       b;
+        vit_client *t;
+        unsigned    i;
+        uint64_t    begin_ms = now_ms();
+        bench_make(&b);
+        b.w.otherwise.http_status = 503;
+        t = bench_client(&b);
+        for (i = 0; i < 100; i++)
+            vitp_backoff_fail(&t->backoff, by_server ? 3600 : 0, vitp_os_now_ns(), UINT64_MAX);
+        assert_int_equal(track(t, "f0"), VIT_OK);
+        assert_true(vit_destroy(t, 60000));
+        assert_true(now_ms() - begin_ms < 30000);
+        assert_int_equal(wire_count(&b.w), by_server ? 0 : 1);
+        wire_free(&b.w);
+    }
+}
+
 /* ---- queue full ------------------------------------------------------------------------------ */
 
 static void test_queue_full(void **state)
@@ -2309,6 +2333,7 @@ int main(void)
         cmocka_unit_test(test_destroy_stubborn),
         cmocka_unit_test(test_destroy_stubborn_keeps),
         cmocka_unit_test(test_destroy_delivers),
+        cmocka_unit_test(test_destroy_away),
         cmocka_unit_test(test_queue_full),
         cmocka_unit_test(test_queue_wraps),
         cmocka_unit_test(test_corrupt),
