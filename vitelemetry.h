@@ -4490,6 +4490,7 @@ typedef struct vitp_log {
     vit_logger logger;
     uint32_t   noted[2], told[2]; /* bit sets of items; any thread */
     uintptr_t  teller;            /* thread that is in log_fn, 0: none */
+    uintptr_t  quiet;             /* thread that records under the client's lock: tells later */
 } vitp_log;
 
 typedef struct vitp_log_line {
@@ -4545,6 +4546,8 @@ static bool vitp_log_tell_fresh(vitp_log *log)
 /* One thread at a time tells; what others note meanwhile it tells as well. */
 static void vitp_log_tell(vitp_log *log)
 {
+    uintptr_t quiet = VITP_ATOMIC_LOAD_PTR(&log->quiet);
+    if (quiet != 0 && quiet == vitp_os_thread_id()) return;
     while ((vitp_log_fresh(log, 0) | vitp_log_fresh(log, 1)) && vitp_log_tell_fresh(log)) {}
 }
 
@@ -12677,6 +12680,7 @@ static void vitp_repeat_tell(vitp_recorder *r)
         found.hash[0] = VITP_ATOMIC_LOAD(&repeat->hash[0]); /* without its count the place may be */
         found.hash[1] = VITP_ATOMIC_LOAD(&repeat->hash[1]); /* another's at once */
         count = VITP_ATOMIC_EXCHANGE(&repeat->count, 0u);
+        if (count == 0) continue; /* another thread tells it */
         vitp_draft_begin(&d, r, "error.repeated", VITP_RECORD_ERROR, NULL);
         vitp_record_add_repeat(&d, &found, count);
         if (vitp_draft_push(&d)) continue;
@@ -19329,26 +19333,42 @@ static void vitp_crash_end(vit_client *t, bool ours)
    >>session: sessions and context
    ============================================================================================ */
 
-void vit_session_end(vit_client *t, vit_exit reason)
+/* A session ends, and begins, under the client's lock: of two that end it at once one records that,
+   and none is begun in between. log_fn is called behind it. */
+static bool vitp_session_enter(vit_client *t)
+{
+    if (!t || !vitp_worker_enter(t)) return false;
+    VITP_ATOMIC_STORE_PTR(&t->recorder.log.quiet, vitp_os_thread_id());
+    return true;
+}
+
+static void vitp_session_leave(vit_client *t)
+{
+    VITP_ATOMIC_STORE_PTR(&t->recorder.log.quiet, (uintptr_t)0);
+    vitp_worker_leave(t);
+}
+
+static void vitp_session_close(vit_client *t, vit_exit reason)
 {
     static const char *const reasons[] = { "normal", "crash", "forced_close" };
     vit_session_ended        event = { 0, 0, 0, 0 };
-    bool                     open;
-    if (!t || !vitp_worker_enter(t)) return;
-    open = t->context.session_id[0] != 0;
+    if (!t->context.session_id[0]) return;
     event.exit_reason = reasons[(uint32_t)reason < 3u ? (uint32_t)reason : 0u];
     event.duration_ms = (int64_t)((vitp_os_now_ns() - t->own.ledger->run.session_ns) / VITP_MS);
-    vitp_worker_leave(t);
-    if (!open) return;
     vitp_repeat_tell(&t->recorder);
     (void)vit_track_session_ended(t, &event);
-    if (!vitp_worker_enter(t)) return;
     t->context.session_id[0] = 0;
     t->own.ledger->run.session_ns = 0;
     vitp_worker_use_context(t);
     vitp_worker_reseed(t);
     vitp_repeat_renew(t->own.ledger);
-    vitp_worker_leave(t);
+}
+
+void vit_session_end(vit_client *t, vit_exit reason)
+{
+    if (!vitp_session_enter(t)) return;
+    vitp_session_close(t, reason);
+    vitp_session_leave(t);
 }
 
 /* A text that events carry. One that is too long is scrubbed before it is cut, as a label is. */
@@ -19366,19 +19386,18 @@ static void vitp_session_text(vit_client *t, char out[VITP_LABEL_MAX + 1u], cons
 void vit_session_begin(vit_client *t, const char *session_id, const char *launch_source)
 {
     vit_session_start event = { 0, 0, 0 };
-    if (!t) return;
-    vit_session_end(t, VIT_EXIT_NORMAL);
+    if (!vitp_session_enter(t)) return;
+    vitp_session_close(t, VIT_EXIT_NORMAL);
     event.launch_source = launch_source;
     vitp_repeat_tell(&t->recorder);
-    if (!vitp_worker_enter(t)) return;
     vitp_repeat_renew(t->own.ledger);
     vitp_session_text(t, t->context.session_id, session_id);
     if (!t->context.session_id[0]) vit_uuid4(t->context.session_id);
     t->own.ledger->run.session_ns = vitp_os_now_ns();
     vitp_worker_use_context(t);
     vitp_worker_reseed(t);
-    vitp_worker_leave(t);
     (void)vit_track_session_start(t, &event);
+    vitp_session_leave(t);
 }
 
 bool vit_crashed_last_run(const vit_client *t) { return t && t->crashed; }

@@ -718,6 +718,48 @@ static void test_tell(void **state)
     assert_told(1, "\"occurrences\":3");
 }
 
+static void tell_first(void)
+{
+    l->repeat_some = 1;
+    vitp_repeat_tell(r);
+}
+
+/* Two tell at once: the second has nothing left to tell. */
+static void test_tell_twice(void **state)
+{
+    (void)state;
+    assert_int_equal(vit_track_error(t, &failure), VIT_OK);
+    assert_int_equal(vit_track_error(t, &failure), VIT_OK);
+    before("exchange", "&repeat->count", 0, tell_first);
+    vitp_repeat_tell(r);
+    assert_met();
+    assert_int_equal(vit_get_stats(t).accepted, 2);
+    assert_told(1, "\"occurrences\":1");
+}
+
+static void end_session(void) { vit_session_end(t, VIT_EXIT_NORMAL); }
+static void begin_session(void) { vit_session_begin(t, "another", NULL); }
+
+/* Two end a session at once, or one begins another meanwhile: it ends once, and as what it was. */
+static void test_session_end(void **state)
+{
+    lines    all;
+    unsigned i;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        vit_session_begin(t, "one", NULL);
+        vit_purge(t);
+        before("load", "&r->permission", 0, i == 0 ? end_session : begin_session);
+        vit_session_end(t, VIT_EXIT_NORMAL);
+        assert_met();
+        all = lines_of(t);
+        assert_int_equal(all.count, 1);
+        assert_json(all.text[0], "event_name", "\"session.end\"");
+        assert_json(all.text[0], "metadata/session_id", "\"one\"");
+        lines_free(&all);
+    }
+}
+
 /* Last words that find no room in the queue: it is known that some are missing. */
 static void test_last_words(void **state)
 {
@@ -814,6 +856,8 @@ int main(void)
                                                CLIENT(test_alike),
                                                CLIENT(test_place_of_before),
                                                CLIENT(test_tell),
+                                               CLIENT(test_tell_twice),
+                                               CLIENT(test_session_end),
                                                CLIENT(test_last_words),
                                                CLIENT(test_old_words),
                                                CLIENT(test_rest),

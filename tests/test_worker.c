@@ -837,6 +837,34 @@ static void test_inside_export(void **state)
     bench_end(&b, inside);
 }
 
+static int log_locked; /* -1: nothing was told */
+static void log_lock(vit_log_level level, vit_log_item item, const char *text, void *user)
+{
+    (void)level, (void)item, (void)text, (void)user;
+    if (inside) log_locked = VITP_ATOMIC_LOAD_PTR(&inside->lock_owner) != 0;
+}
+
+/* A session ends under the client's lock; what comes of that is told behind it, for the logger may
+   wait for a thread that waits for the client. */
+static void test_log_of_session(void **state)
+{
+    bench b;
+    (void)state;
+    bench_make(&b);
+    b.o.logger.log_fn = log_lock;
+    b.o.queue_bytes = 1;
+    inside = bench_client(&b);
+    vit_session_begin(inside, "s", NULL);
+    while (vit_queue_push_important(inside->recorder.queue, "x", 1)) {}
+    log_locked = -1;
+    vit_session_end(inside, VIT_EXIT_NORMAL);
+    assert_int_equal(log_locked, 0);
+    vit_queue_release(inside->recorder.queue, (size_t)-1);
+    assert_true(vit_destroy(inside, 0));
+    inside = NULL;
+    wire_free(&b.w);
+}
+
 /* The logger calls the client: nothing waits for itself, nothing recurses without end. */
 static void log_inside(vit_log_level level, vit_log_item item, const char *text, void *user)
 {
@@ -2327,6 +2355,7 @@ int main(void)
         cmocka_unit_test(test_plain_http),
         cmocka_unit_test(test_inside_transport),
         cmocka_unit_test(test_inside_export),
+        cmocka_unit_test(test_log_of_session),
         cmocka_unit_test(test_inside_log),
         cmocka_unit_test(test_inside_log_of_thread),
         cmocka_unit_test(test_destroy_obedient),
