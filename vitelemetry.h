@@ -5073,6 +5073,7 @@ typedef struct vitp_id_source {
     uint32_t  alive;  /* 1; 0: wiped by a fork */
     uint32_t  seeded; /* 1 while key is valid */
     uint32_t  weak;   /* 1: the system gave no random bytes */
+    uint32_t  owner;  /* process that seeded it after a fork that wiped nothing, else 0 */
     uint64_t  key[2];
     uintptr_t count;
 } vitp_id_source;
@@ -5111,6 +5112,17 @@ static void vitp_id_stamp(unsigned char id[16])
 {
     id[6] = (unsigned char)((id[6] & 0x0Fu) | 0x40u);
     id[8] = (unsigned char)((id[8] & 0x3Fu) | 0x80u);
+}
+
+/* In a forked child. What was not wiped is the key of its parent, which goes on with it. */
+static void vitp_id_own(vitp_id_source *s)
+{
+    uint32_t process;
+    if (!s->alive) return;
+    process = vitp_os_process_id();
+    if (VITP_ATOMIC_LOAD(&s->owner) == process) return;
+    vitp_id_seed(s);
+    VITP_ATOMIC_STORE(&s->owner, process);
 }
 
 static void vitp_id_next(vitp_id_source *s, unsigned char id[16])
@@ -11746,12 +11758,13 @@ static size_t vitp_record_frame(const char *line, size_t size, char out[VITP_LAB
 static void vitp_record_trace(vitp_encoder *e, const char *text)
 {
     char     frames[VITP_TEXT_MAX + 1u], frame[VITP_LABEL_MAX + 16u];
-    size_t   left = vitp_record_readable(e, text), line, size, used = 0;
+    size_t   left, line, size, used = 0;
     uint32_t count = 0;
     if (!text || !(VITP_ATOMIC_LOAD(&e->recorder->permission) & VITP_MAY_TRACE)) {
         vitp_record_put_text(e, NULL, 0);
         return;
     }
+    left = vitp_record_readable(e, text);
     for (; left > 0 && count < VITP_TRACE_LINES_MAX; text += line, left -= line) {
         const char *end = (const char *)memchr(text, '\n', left);
         line = end ? (size_t)(end - text) + 1 : left;
@@ -11830,6 +11843,7 @@ static void vitp_record_at_line(vitp_encoder *e)
     int64_t              line = 0;
     int                  size = 0;
     if (value && kind == VIT_INT) memcpy(&line, value, 8);
+    if (file_size > VITP_LABEL_MAX) file_size = VITP_LABEL_MAX; /* it is a text, not a label */
     if (file_size)
         size = snprintf(frame, sizeof frame, "%.*s:%ld", (int)file_size, file, (long)line);
     vitp_record_error_hash(e, frame, size > 0 ? (size_t)size : 0, true);
@@ -12042,6 +12056,16 @@ static VITP_INLINE vitp_choice vitp_sample(const vitp_recorder *r, uint32_t *cac
 
 /* ---- types: slots for the schemas that were used ----------------------------------------- */
 
+/* What would get this machine's value is of the kind that this has. */
+static bool vitp_type_fits_machine(const vit_member *m)
+{
+    if (strcmp(m->name, "os") == 0 || strcmp(m->name, "cpu_arch") == 0)
+        return m->kind == VIT_LABEL || m->kind == VIT_TEXT;
+    if (strcmp(m->name, "cpu_count") == 0 || strcmp(m->name, "ram_gb") == 0)
+        return m->kind == VIT_INT;
+    return true;
+}
+
 /* Every key is well-formed and there once. */
 static bool vitp_type_is_valid(const vit_schema *schema)
 {
@@ -12054,6 +12078,7 @@ static bool vitp_type_is_valid(const vit_schema *schema)
         if (m->kind < VIT_LABEL || m->kind > VIT_UUID) return false;
         if (!vitp_ledger_key(key, m->kind, m->name)) return false;
         if ((schema->flags & VIT_ROW_AT_LINE) && strcmp(key, "error_hash") == 0) return false;
+        if ((schema->flags & VIT_ROW_MACHINE) && !vitp_type_fits_machine(m)) return false;
         for (k = 0; k < i; k++)
             if (vitp_ledger_key(other, schema->members[k].kind, schema->members[k].name) &&
                 strcmp(key, other) == 0)
@@ -12193,6 +12218,12 @@ static VITP_INLINE bool vitp_record_allowed(const vitp_recorder *r, uint32_t kin
 {
     if (VITP_UNLIKELY(vitp_os_page_forked(&r->page))) return vitp_record_allowed_in_child(r, kind);
     return (VITP_ATOMIC_LOAD(&r->permission) & kind) != 0;
+}
+
+static VITP_INLINE void vitp_record_id(const vitp_recorder *r, unsigned char id[16])
+{
+    if (VITP_UNLIKELY(vitp_os_page_forked(&r->page))) vitp_id_own(r->ids);
+    vitp_id_next(r->ids, id);
 }
 
 /* id: correlation id, or NULL. name_size: of a name behind the head, or 0. */
@@ -12347,10 +12378,10 @@ static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_sche
     bool          make_id = !from.op && (schema->flags & VIT_ROW_CORRELATED);
     uint32_t      bound;
     if (!type) return vitp_record_refuse(r, VIT_INVALID);
-    if (make_id && r->sampling == VIT_SAMPLE_FLOW) vitp_id_next(r->ids, own_id), from.id = own_id;
+    if (make_id && r->sampling == VIT_SAMPLE_FLOW) vitp_record_id(r, own_id), from.id = own_id;
     if (!error) from.choice = vitp_sample(r, &type->verdict, schema->name, schema->rate, from.id);
     if (!from.choice.keep) return vitp_record_refuse(r, VIT_SAMPLED_OUT);
-    if (make_id && !from.id) vitp_id_next(r->ids, own_id), from.id = own_id;
+    if (make_id && !from.id) vitp_record_id(r, own_id), from.id = own_id;
     from.type = (uint32_t)(type - r->types);
     bound = error ? 0 : VITP_ATOMIC_LOAD_ACQUIRE(&type->bound);
     if (bound && !vitp_os_page_forked(&r->page)) place = vitp_queue_begin(r->queue, bound);
@@ -12750,7 +12781,7 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
     }
     if (!(type = vitp_type_of(r, schema))) return vitp_record_refuse(r, VIT_INVALID);
     from.type = (uint32_t)(type - r->types);
-    if (!from.id) vitp_id_next(r->ids, own_id), from.id = own_id;
+    if (!from.id) vitp_record_id(r, own_id), from.id = own_id;
     vitp_record_encode(&e, &from, memory, sizeof memory);
     return vitp_repeat_record(&e, print->labels, seen);
 }
@@ -19503,7 +19534,7 @@ static void vitp_error_fill(const vitp_recorder *r, const vit_error *error, vit_
     event->traceback = error->trace;
     event->top_frame = error->frame;
     vitp_print_begin(print, r);
-    vitp_print_text(print, error->event_name, VITP_NAME_MAX + 1u);
+    vitp_print_text(print, error->event_name ? error->event_name : "Error", VITP_NAME_MAX + 1u);
     vitp_print_text(print, error->code, VITP_TEXT_READ_MAX);
     vitp_print_text(print, error->function, VITP_TEXT_READ_MAX);
     vitp_print_text(print, error->feature, VITP_TEXT_READ_MAX);
@@ -20672,7 +20703,7 @@ static vit_status vitp_event_choose(vitp_event *v)
     memcpy(&head, v->data, sizeof head);
     if (row && (row->flags & VIT_ROW_ERROR)) head.flags |= VITP_RECORD_ERROR;
     if (row && (row->flags & VIT_ROW_CORRELATED) && !v->has_op) {
-        vitp_id_next(r->ids, head.correlation_id);
+        vitp_record_id(r, head.correlation_id);
         head.flags |= VITP_RECORD_CORRELATED;
     }
     if (head.flags & VITP_RECORD_ERROR) {

@@ -14,6 +14,7 @@ static _Bool in_plain_memory; /* where the queue lies */
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 /* ---- what is sent ---------------------------------------------------------------------------- */
@@ -147,10 +148,13 @@ static void test_same_hash(void **state)
         e.frame = i == 7 ? "a.c:parse" : NULL;
         assert_int_equal(vit_track_error(t, &e), VIT_OK);
     }
+    e = error_make("IOError", "line 2 of 'x' is bad");
+    e.event_name = "Error"; /* as it is without */
+    assert_int_equal(vit_track_error(t, &e), VIT_OK);
     assert_true(vit_flush(t, 1000));
     assert_int_equal(times_of(&b.w, "Error"), 1 + 2 + 1 + 1 + 1);
     assert_int_equal(times_of(&b.w, "DataImportError"), 1);
-    assert_int_equal(repeats_of(&b.w), 9 + 2);
+    assert_int_equal(repeats_of(&b.w), 9 + 3);
     end(t);
     bench_free(&b);
 }
@@ -280,6 +284,45 @@ static void test_child(void **state)
     end(t);
     bench_free(&b);
 }
+
+#if defined(MADV_KEEPONFORK)
+/* Children get ids of their own where the system wipes no memory for them. */
+static void test_ids_of_children(void **state)
+{
+    bench         b;
+    vit_client   *t;
+    vitp_os_page *page;
+    int           status = 0;
+    char          message[16], id[64];
+    size_t        i;
+    pid_t         child;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    page = &t->recorder.page;
+    if (madvise(page->memory, page->size, MADV_KEEPONFORK) == 0) {
+        page->owner = vitp_os_process_id();
+        for (i = 0; i < 4; i++) {
+            snprintf(message, sizeof message, "error of %c", (int)('a' + i));
+            child = i < 3 ? fork() : 0;
+            assert_true(child >= 0);
+            if (i == 3) assert_int_equal(fail_with(t, message), VIT_OK);
+            else if (child == 0) _exit(fail_with(t, message) != VIT_OK);
+            else assert_int_equal(waitpid(child, &status, 0), child);
+            assert_int_equal(status, 0);
+        }
+        assert_true(vit_flush(t, 1000));
+        assert_int_equal(times_of(&b.w, "Error"), 4);
+        for (i = 0; i < 4; i++) {
+            snprintf(id, sizeof id, "%s", text_of(body_of(&b.w, "Error", i), "correlation_id"));
+            assert_int_equal(strlen(id), 36);
+            assert_int_equal(wire_times(&b.w, id), 1);
+        }
+    }
+    end(t);
+    bench_free(&b);
+}
+#endif
 
 /* More different failures than are counted: the others are recorded each time. */
 static void test_many_different(void **state)
@@ -1029,6 +1072,9 @@ int main(void)
         cmocka_unit_test(test_told_by_queue),  cmocka_unit_test(test_told_under_one_key),
         cmocka_unit_test(test_marker_hostile), cmocka_unit_test(test_told_by_one),
         cmocka_unit_test(test_fatal_refused),  cmocka_unit_test(test_ended_in_order),
+#if defined(MADV_KEEPONFORK)
+        cmocka_unit_test(test_ids_of_children),
+#endif
     };
     environment_clear();
     setenv("XDG_RUNTIME_DIR", folder_run(), 1);

@@ -1372,7 +1372,7 @@ static void test_trace(void **state)
 {
     vit_client            *t = client_verbose();
     vit_uncaught_exception event;
-    char                   trace[4000];
+    char                   trace[6000];
     const char            *value;
     size_t                 n = 0, i;
     (void)state;
@@ -1400,6 +1400,11 @@ static void test_trace(void **state)
     event.traceback = TRACE;
     assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_OK);
     assert_json(line_of(t), "metadata/traceback", "");
+    memset(trace, 'x', sizeof trace - 1u); /* nothing is cut of what is not wanted */
+    trace[sizeof trace - 1u] = 0;
+    event.traceback = trace;
+    event.message = "another";
+    assert_int_equal(vit_track_uncaught_exception(t, &event), VIT_OK);
     end(t);
 }
 
@@ -1768,6 +1773,68 @@ static void test_own_at_line(void **state)
         assert_json(line_of(t), "metadata/error_hash", want);
     }
     assert_int_equal(vit_track_schema(t, &schemas[4], &n), VIT_INVALID); /* two hashes */
+    end(t);
+}
+
+/* A file that is a text: its first 64 bytes are in the frame. */
+static void test_own_file_text(void **state)
+{
+    typedef struct {
+        const vit_op *op;
+        const char   *message, *file;
+        int64_t       line;
+    } placed;
+    static const vit_member members[] = { { "message", VIT_TEXT, offsetof(placed, message) },
+                                          { "file", VIT_TEXT, offsetof(placed, file) },
+                                          { "line", VIT_INT, offsetof(placed, line) } };
+    static const vit_schema schema = { "own.text", 1.0, members, 3, VIT_ROW_AT_LINE };
+    vit_client             *t = client();
+    placed                  p = { NULL, "broke", NULL, 7 };
+    char                    file[601], want[20] = "\"";
+    size_t                  i;
+    (void)state;
+    for (i = 0; i < 600; i++) file[i] = "word, "[i % 6u];
+    file[600] = 0;
+    p.file = file;
+    assert_int_equal(vit_track_schema(t, &schema, &p), VIT_OK);
+    snprintf(file + 64, sizeof file - 64, ":7");
+    vit_error_hash(want + 1, "own.text", "broke", file);
+    strcat(want, "\"");
+    assert_json(line_of(t), "metadata/error_hash", want);
+    end(t);
+}
+
+/* This machine's values are labels and integers: members of other kinds cannot have them. */
+static void test_own_machine(void **state)
+{
+    typedef struct {
+        const vit_op *op;
+        const char   *os;
+        int64_t       cpu_count;
+        double        ram_gb;
+    } machine;
+    static const vit_member right[] = { { "os", VIT_TEXT, offsetof(machine, os) },
+                                        { "cpu_count", VIT_INT, offsetof(machine, cpu_count) } };
+    static const vit_member wrong[][1] = { { { "ram_gb", VIT_REAL, offsetof(machine, ram_gb) } },
+                                           { { "cpu_count", VIT_LABEL, offsetof(machine, os) } },
+                                           { { "cpu_arch", VIT_UUID, offsetof(machine, os) } },
+                                           { { "os", VIT_INT, offsetof(machine, cpu_count) } } };
+    static vit_schema       schema = { "own.right", 1.0, right, 2, VIT_ROW_MACHINE };
+    static vit_schema       schemas[COUNT_OF(wrong)];
+    vit_client             *t = client();
+    machine                 m;
+    size_t                  i;
+    (void)state;
+    memset(&m, 0, sizeof m);
+    assert_int_equal(vit_track_schema(t, &schema, &m), VIT_OK);
+    assert_true(strlen(json_at(line_of(t), "metadata/os")) > 2);
+    for (i = 0; i < COUNT_OF(wrong); i++) {
+        schemas[i] = schema;
+        schemas[i].name = "own.wrong";
+        schemas[i].members = wrong[i];
+        schemas[i].member_count = 1;
+        assert_int_equal(vit_track_schema(t, &schemas[i], &m), VIT_INVALID);
+    }
     end(t);
 }
 
@@ -2671,6 +2738,8 @@ int main(void)
         cmocka_unit_test(test_types_full),
         cmocka_unit_test(test_own_error_hash),
         cmocka_unit_test(test_own_at_line),
+        cmocka_unit_test(test_own_file_text),
+        cmocka_unit_test(test_own_machine),
         cmocka_unit_test(test_schemas_full),
         cmocka_unit_test(test_flow_without_id),
         cmocka_unit_test(test_own_rare),
