@@ -17970,8 +17970,11 @@ static void vitp_worker_disown_file(vit_client *t)
 /* Decides anew and makes it so: permission first, so that no record comes after the purge. */
 static void vitp_worker_decide(vit_client *t)
 {
+    bool     denied = t->consent == VIT_CONSENT_DENIED;
     uint32_t may;
     t->consent = vitp_consent_decide(&t->inputs, &t->gate, &may);
+    if (denied && t->consent != VIT_CONSENT_DENIED) /* what calls recorded that had begun before */
+        vitp_worker_purge(t, VIT_DROP_CONSENT);
     if (may != VITP_ATOMIC_LOAD(&t->recorder.permission)) t->body_turn++;
     VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, may);
     VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, may);

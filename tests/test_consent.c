@@ -560,6 +560,31 @@ static void test_denied_elsewhere(void **state)
 
 /* ---- purge and identity ---------------------------------------------------------------------- */
 
+/* A call that had begun before a refusal puts its event in behind it: a later grant does not send
+   it. */
+static void test_denied_amid(void **state)
+{
+    bench               b;
+    vit_client         *t;
+    vit_feature_toggled event;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    vit_set_consent(t, VIT_CONSENT_DENIED);
+    memset(&event, 0, sizeof event);
+    event.feature_name = "late";
+    assert_int_equal(
+        vitp_record_event(&t->recorder, vit_schema_feature_toggled(), &event), VIT_OK);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_int_equal(vit_get_stats(t).queued, 0);
+    track_many(t, 0, 1);
+    assert_true(vit_flush(t, 20000));
+    assert_each(&b.w, "\"f%u\"", 1, 1);
+    assert_int_equal(wire_times(&b.w, "\"late\""), 0);
+    end(t);
+    bench_free(&b);
+}
+
 static void test_purge(void **state)
 {
     bench       b;
@@ -1346,6 +1371,7 @@ int main(void)
         cmocka_unit_test(test_switched_off_while_running),
         cmocka_unit_test(test_switch_survives),
         cmocka_unit_test(test_denied_elsewhere),
+        cmocka_unit_test(test_denied_amid),
         cmocka_unit_test(test_purge),
         cmocka_unit_test(test_reset_identity),
         cmocka_unit_test(test_one_identity),
