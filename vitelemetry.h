@@ -16730,6 +16730,7 @@ struct vit_client {
     uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
     uint64_t      deadline_ns; /* of vit_destroy; 0: none */
     uint64_t      handed_ns;   /* when the transport got the last request */
+    uintptr_t     hurry_end;   /* of released, when hurry is over */
     bool          sending, hurry, halted, stopping;
     bool          pending;    /* the transport said "not yet": the body is its */
     bool          audit;      /* options.audit; constant */
@@ -18187,6 +18188,13 @@ static void vitp_batch_close(vit_client *t, vitp_batch_builder *b)
     t->batch.turn = t->body_turn;
 }
 
+/* What somebody waited for is gone: what came meanwhile waits for a full batch again. */
+static bool vitp_batch_ends_hurry(const vit_client *t)
+{
+    return t->batch.events == 0 ||
+           (intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - t->hurry_end) >= 0;
+}
+
 /* Puts the oldest records of a stock into the body. True: there is a batch to send now: it is
    full, its first event has waited for flush_ms or for a new process, or somebody is in a hurry. */
 static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
@@ -18209,7 +18217,7 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
         vitp_batch_finish(t, &t->delivered); /* by none */
         return false;
     }
-    if (t->batch.events == 0 && stock == &t->own) t->hurry = false;
+    if (stock == &t->own && vitp_batch_ends_hurry(t)) t->hurry = false;
     b.full = b.full || t->batch.records == b.most || stock != &t->own ||
              vitp_queue_is_filling(t->recorder.queue);
     if (!b.full && !t->hurry && now_ns < b.first_ns + (uint64_t)t->flush_ms * VITP_MS) return false;
@@ -18955,7 +18963,7 @@ static uintptr_t vitp_worker_target(vit_client *t)
 {
     uintptr_t target = 0;
     if (!vitp_worker_enter(t)) return 0;
-    target = vitp_queue_committed(t->recorder.queue);
+    if (vitp_worker_may_send(t)) target = vitp_queue_committed(t->recorder.queue);
     vitp_worker_leave(t);
     return target;
 }
@@ -19128,7 +19136,10 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, bool look, ui
     may = vitp_worker_may_send(t);
     *failures = t->backoff.failures;
     t->deadline_ns = deadline_ns;
-    if (may) t->hurry = true;
+    if (may) {
+        t->hurry_end = vitp_queue_committed(t->recorder.queue);
+        t->hurry = true;
+    }
 #ifndef VITELEMETRY_NO_FILES
     if (may && look) {
         vitp_spool_look_again(&t->spool);
@@ -19156,8 +19167,8 @@ static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
     bool      look = !once && vitp_os_now_ns() < deadline_ns, may;
     uintptr_t target;
     vitp_repeat_tell(&t->recorder);
+    target = vitp_worker_target(t);
     may = vitp_worker_hurry(t, once ? deadline_ns : 0, look, &failures);
-    target = may ? vitp_worker_target(t) : 0;
     while (may && !vitp_worker_is_done(t, target) && vitp_os_now_ns() < deadline_ns) {
         vitp_worker_wait(t, deadline_ns, turn);
         if (look && ++turns % VITP_WORKER_LOOK == 0 && vitp_spool_is_held_up(&t->spool))

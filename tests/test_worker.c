@@ -668,6 +668,31 @@ static void test_flush_scattered(void **state)
     bench_end(&b, t);
 }
 
+/* It is for what was accepted before: what comes later waits for a full batch, or for flush_ms. */
+static void test_flush_ends(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.flush_ms = 600000;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    assert_false(vit_flush(t, 0));
+    track_many(t, 1, 1);
+    for (i = 2; i < 10; i++) {
+        (void)vit_pump(t);
+        track_many(t, i, 1); /* they keep coming */
+    }
+    assert_int_equal(wire_count(&b.w), 1);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 2);
+    assert_arrived(&b.w, 10, 1);
+    bench_end(&b, t);
+}
+
 static void test_flush_timeout(void **state)
 {
     unsigned threads;
@@ -2386,6 +2411,7 @@ int main(void)
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_null_request),
         cmocka_unit_test(test_1000_rounds),
+        cmocka_unit_test(test_flush_ends),
         cmocka_unit_test(test_two_clients),
         cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_idle),
