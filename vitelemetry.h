@@ -18625,6 +18625,7 @@ static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
     vitp_worker_look_again(t, now_ns);
     if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD))
         vitp_worker_purge(t, VIT_DROP_CONSENT); /* what a producer was about to commit */
+    if (t->later && !vitp_worker_recheck(t)) return t->orphan; /* also where nothing waits */
     if (t->orphan) return true;
     if (!vitp_worker_may_send(t) ||
         (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))) {
@@ -18996,10 +18997,19 @@ static uint64_t vitp_worker_ms_to_next(vit_client *t, uint64_t now_ns)
     return spool_ms < ms ? spool_ms : ms;
 }
 
-/* How long there is nothing to do, at most flush_ms. */
+/* How long it sleeps at most. That a crash was survived is known by its being seen alive. */
+static uint32_t vitp_worker_nap_ms(const vit_client *t)
+{
+    uint64_t survived_ms = VITP_CRASH_SURVIVED_NS / 2u / VITP_MS;
+    return t->own.ledger->run.handler && survived_ms < VITP_LIFE_MS ? (uint32_t)survived_ms
+                                                                    : VITP_LIFE_MS;
+}
+
+/* How long there is nothing to do, at most flush_ms or a nap. */
 static uint32_t vitp_worker_rest_ms(vit_client *t)
 {
-    uint64_t now_ns = vitp_os_now_ns(), ms;
+    uint64_t now_ns = vitp_os_now_ns(), ms, most_ms = vitp_worker_nap_ms(t);
+    if (most_ms > t->flush_ms) most_ms = t->flush_ms;
     if (t->pending) ms = VITP_WORKER_PENDING_MS;
     else if (t->later) ms = VITP_WORKER_LATER_MS;
     else if (!vitp_worker_may_send(t)) ms = t->flush_ms;
@@ -19007,7 +19017,7 @@ static uint32_t vitp_worker_rest_ms(vit_client *t)
         ms = vitp_worker_ms_until(vitp_backoff_next_ns(&t->backoff, t->hurry), now_ns);
     else if (t->adopted.queue) ms = 1;
     else ms = vitp_worker_ms_to_next(t, now_ns);
-    return (uint32_t)(ms < t->flush_ms ? ms : t->flush_ms);
+    return (uint32_t)(ms < most_ms ? ms : most_ms);
 }
 
 /* Nothing is queued, and nothing waits. */
@@ -19035,15 +19045,6 @@ static uint32_t vitp_worker_lie_down(vit_client *t, uint32_t sleep)
     }
     VITP_ATOMIC_STORE(&r->ledger->sleep, sleep);
     return sleep;
-}
-
-/* How long it sleeps where nothing happens. That a crash was survived is known by its being seen
-   alive. */
-static uint32_t vitp_worker_nap_ms(const vit_client *t)
-{
-    uint64_t survived_ms = VITP_CRASH_SURVIVED_NS / 2u / VITP_MS;
-    return t->own.ledger->run.handler && survived_ms < VITP_LIFE_MS ? (uint32_t)survived_ms
-                                                                    : VITP_LIFE_MS;
 }
 
 /* What fills the queue may leave it now: to the server, or into the spool. */

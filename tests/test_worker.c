@@ -2353,6 +2353,41 @@ static void test_idle_child(void **state)
     bench_end(&b, t);
 }
 
+/* Whatever flush_ms is, it is seen alive as often as the manual says: with the handler of crashes
+   what survived one is known by that. */
+static void test_idle_alive(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.o.flush_ms = 3600000;
+    t = bench_client(&b);
+    assert_int_equal(vitp_worker_rest_ms(t), VITP_LIFE_MS);
+    t->own.ledger->run.handler = true;
+    assert_int_equal(vitp_worker_rest_ms(t), VITP_CRASH_SURVIVED_NS / 2u / VITP_MS);
+    t->own.ledger->run.handler = false;
+    bench_end(&b, t);
+}
+
+/* A file that could not be read just now is looked at again also where nothing waits to be sent:
+   until then it sleeps for a moment only. */
+static void test_idle_later(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    t->later = true;
+    (void)vit_pump(t);
+    assert_false(t->later);
+    t->later = t->halted = true;
+    (void)vit_pump(t);
+    assert_false(t->later);
+    bench_end(&b, t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -2374,6 +2409,7 @@ int main(void)
         cmocka_unit_test(test_pending),
         cmocka_unit_test(test_pending_for_ever),
         cmocka_unit_test(test_flush_zero),
+        cmocka_unit_test(test_flush_ends),
         cmocka_unit_test(test_flush_timeout),
         cmocka_unit_test(test_flush_scattered),
         cmocka_unit_test(test_no_transport),
@@ -2411,12 +2447,13 @@ int main(void)
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_null_request),
         cmocka_unit_test(test_1000_rounds),
-        cmocka_unit_test(test_flush_ends),
         cmocka_unit_test(test_two_clients),
         cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_idle_repeats),
         cmocka_unit_test(test_idle_child),
+        cmocka_unit_test(test_idle_alive),
+        cmocka_unit_test(test_idle_later),
     };
     environment_clear();
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
