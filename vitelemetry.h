@@ -18233,11 +18233,6 @@ static bool vitp_batch_build_spooled(vit_client *t)
     (void)t;
     return false;
 }
-static bool vitp_worker_may_save(const vit_client *t, uint64_t now_ns)
-{
-    (void)t, (void)now_ns;
-    return false;
-}
 static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
 {
     (void)t, (void)until_ns, (void)all;
@@ -18476,13 +18471,6 @@ static bool vitp_worker_save_batch(vit_client *t, vitp_stock *stock, uint64_t no
     }
     vitp_worker_end_save(t, stock, &saver, records);
     return true;
-}
-
-/* What waits may go into the spool now, as far as it is known before the folder is looked at. */
-static bool vitp_worker_may_save(const vit_client *t, uint64_t now_ns)
-{
-    return t->settings_folder[0] && !t->unsaved && now_ns >= t->save_ns &&
-           (VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND);
 }
 
 /* The oldest record of the queue has waited as long as one may, or there is no more room. */
@@ -19045,6 +19033,18 @@ static uint32_t vitp_worker_lie_down(vit_client *t, uint32_t sleep)
     }
     VITP_ATOMIC_STORE(&r->ledger->sleep, sleep);
     return sleep;
+}
+
+/* What waits may go into the spool now, as far as it is known before the folder is looked at. */
+static bool vitp_worker_may_save(const vit_client *t, uint64_t now_ns)
+{
+#ifdef VITELEMETRY_NO_FILES
+    (void)t, (void)now_ns;
+    return false;
+#else
+    return t->settings_folder[0] && !t->unsaved && now_ns >= t->save_ns &&
+           (VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_SEND);
+#endif
 }
 
 /* What fills the queue may leave it now: to the server, or into the spool. */
@@ -20994,6 +20994,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_MODULES_MAX
 #undef VITP_LIFE_MS
 #undef VITP_MARKER_NS
+#undef VITP_SAVER_RECORD
+#undef VITP_SAVER_PARTS
 #undef VITP_WORKER_DROPS
 #undef VITP_SAVE_HOLD_MS
 #undef VITP_SAVE_LAST_HOLD_MS
