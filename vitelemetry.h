@@ -18952,7 +18952,8 @@ static uintptr_t vitp_worker_target(vit_client *t)
 {
     uintptr_t target = 0;
     if (!vitp_worker_enter(t)) return 0;
-    if (vitp_worker_may_send(t)) target = vitp_queue_committed(t->recorder.queue);
+    target = vitp_worker_may_send(t) ? vitp_queue_committed(t->recorder.queue)
+                                     : vitp_queue_pushed(t->recorder.queue);
     vitp_worker_leave(t);
     return target;
 }
