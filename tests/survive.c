@@ -5,6 +5,7 @@
           survive FOLDER null      the same, and touches a null pointer
           survive FOLDER stack     and overflows its stack
           survive FOLDER abort     and calls abort()
+          survive FOLDER filter    touches a null pointer, and a filter of its own calls abort()
           survive FOLDER repair    a filter of its own repairs a fault; then it kills itself
           survive FOLDER leave     records three events and ends
           survive FOLDER next      prints what it delivers
@@ -61,6 +62,15 @@ static LONG WINAPI host_filter(EXCEPTION_POINTERS *info)
     return EXCEPTION_CONTINUE_SEARCH;
 }
 
+/* Ends the program itself, more than a tick of the clock later: it is no second crash. */
+static LONG WINAPI host_abort(EXCEPTION_POINTERS *info)
+{
+    (void)info;
+    host_says("host filter\n");
+    Sleep(40);
+    abort();
+}
+
 /* Makes room where the fault was. */
 static LONG WINAPI host_repair(EXCEPTION_POINTERS *info)
 {
@@ -73,8 +83,9 @@ static LONG WINAPI host_repair(EXCEPTION_POINTERS *info)
 
 static void host_begin(const char *how)
 {
-    if (strcmp(how, "repair") != 0) (void)SetUnhandledExceptionFilter(host_filter);
-    else (void)SetUnhandledExceptionFilter(host_repair);
+    if (strcmp(how, "repair") == 0) (void)SetUnhandledExceptionFilter(host_repair);
+    else if (strcmp(how, "filter") == 0) (void)SetUnhandledExceptionFilter(host_abort);
+    else (void)SetUnhandledExceptionFilter(host_filter);
     if (strcmp(how, "repair") == 0)
         target = (int *)VirtualAlloc(NULL, 4096, MEM_RESERVE | MEM_COMMIT, PAGE_NOACCESS);
 }
@@ -89,8 +100,9 @@ static void host_begin(const char *how)
 static void come_to_an_end(const char *how)
 {
     char none[1] = { 0 };
-    if (strcmp(how, "null") == 0) target = (int *)(uintptr_t)8;
-    if (strcmp(how, "null") == 0 || strcmp(how, "repair") == 0) *target = 1;
+    bool touches = strcmp(how, "null") == 0 || strcmp(how, "filter") == 0;
+    if (touches) target = (int *)(uintptr_t)8;
+    if (touches || strcmp(how, "repair") == 0) *target = 1;
     if (strcmp(how, "stack") == 0) somewhere = overflow(none);
     if (strcmp(how, "abort") == 0) abort();
     die();

@@ -108,6 +108,7 @@ ended() {
     die) n=0 && [ ! -s $D/out ] ;;
     repair) n=0 && [ "$(cat $D/out)" = 'host repair' ] ;;
     abort) n=1 ;; # it says that it was called
+    filter) n=1 && grep -q 'host filter' $D/out ;; # and so does this one
     *) n=1 && [ "$(cat $D/out)" = 'host filter' ] ;;
     esac
     if [ $? = 0 ] && ls $D/data/"$1"/*.pool >/dev/null 2>&1; then pass "$1: what the host does, and a pool is left"; else
@@ -132,6 +133,7 @@ survives() { # machine
     ended null crash '"message":"null address","exception_type":"EXCEPTION_ACCESS_VIOLATION"'
     ended stack crash '"message":"stack address","exception_type":"EXCEPTION_STACK_OVERFLOW"'
     ended abort crash '"exception_type":"SIGABRT"'
+    ended filter crash '"exception_type":"EXCEPTION_ACCESS_VIOLATION"'
     ended repair forced_close
     windows $D/survive-$machine.exe $D/data/left leave >$D/out
     if [ ! -s $D/out ] && ls $D/data/left/*.spool >/dev/null 2>&1; then pass 'one that ends without a server leaves a spool'; else
