@@ -573,8 +573,7 @@ static void test_denied_amid(void **state)
     vit_set_consent(t, VIT_CONSENT_DENIED);
     memset(&event, 0, sizeof event);
     event.feature_name = "late";
-    assert_int_equal(
-        vitp_record_event(&t->recorder, vit_schema_feature_toggled(), &event), VIT_OK);
+    assert_int_equal(vitp_record_event(&t->recorder, vit_schema_feature_toggled(), &event), VIT_OK);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     assert_int_equal(vit_get_stats(t).queued, 0);
     track_many(t, 0, 1);

@@ -642,7 +642,9 @@ static void no_line(const char *json, size_t size, void *user)
 /* Two threads record in turn, and after each event somebody looks: more pieces than are noted. */
 static void test_flush_scattered(void **state)
 {
-    enum { TURNS = 200 };
+    enum {
+        TURNS = 200
+    };
     bench       b;
     vit_client *t;
     pthread_t   other;
@@ -862,7 +864,7 @@ static void test_inside_export(void **state)
     bench_end(&b, inside);
 }
 
-static int log_locked; /* -1: nothing was told */
+static int  log_locked; /* -1: nothing was told */
 static void log_lock(vit_log_level level, vit_log_item item, const char *text, void *user)
 {
     (void)level, (void)item, (void)text, (void)user;
