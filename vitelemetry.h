@@ -1008,9 +1008,11 @@ VIT_API size_t vit_queue_peek(vit_queue *q,
 /* Consumer: frees the oldest records. */
 VIT_API void vit_queue_release(vit_queue *q, size_t records);
 
-/* The transport by libcurl, defined with VITELEMETRY_CURL only. user: NULL, or the address of a
-   void * that is NULL at first and keeps the handles with their connections; a NULL request frees
-   them. Looks at its cancellation every 20 ms. [curl.c] */
+/* The transport by libcurl, defined with VITELEMETRY_CURL only. http and https, by the proxy of the
+   environment (http_proxy, https_proxy, all_proxy), an endpoint on loopback, too, unless no_proxy
+   names it; no redirect. user: NULL, or the address of a void * that is NULL at first and keeps the
+   handles with their connections; a NULL request frees them. Looks at its cancellation every 20 ms.
+   [curl.c] */
 #ifdef VITELEMETRY_CURL
 VIT_API vit_response vit_curl_send(const vit_request *request, void *user);
 #endif
@@ -15315,26 +15317,32 @@ static int vitp_curl_on_progress(void *user, curl_off_t a, curl_off_t b, curl_of
     return vit_request_cancelled(((const vitp_curl *)user)->request) ? 1 : 0;
 }
 
-/* The request's headers as libcurl's list; false: no memory. */
+/* False: no memory. */
+static bool vitp_curl_add_header(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    if (longer) *list = longer;
+    return longer != NULL;
+}
+
+/* The request's headers as libcurl's list; false: no memory. Without an empty Expect libcurl asks
+   before it sends a large body, and waits a second for who does not answer that. */
 static bool vitp_curl_headers(const vit_request *request, struct curl_slist **list)
 {
-    char               line[VITP_HEADERS_MAX];
-    const char        *at = request->headers;
-    struct curl_slist *longer;
+    char        line[VITP_HEADERS_MAX];
+    const char *at = request->headers;
     snprintf(line, sizeof line, "Content-Type: %s", request->content_type);
-    *list = curl_slist_append(NULL, line);
-    while (*list && *at) {
+    if (!vitp_curl_add_header(list, line) || !vitp_curl_add_header(list, "Expect:")) return false;
+    while (*at) {
         const char *end = strstr(at, "\r\n");
         size_t      size = end ? (size_t)(end - at) : strlen(at);
         if (size >= sizeof line) break;
         memcpy(line, at, size);
         line[size] = 0;
-        longer = curl_slist_append(*list, line);
-        if (!longer) return false;
-        *list = longer;
+        if (!vitp_curl_add_header(list, line)) return false;
         at = end ? end + 2 : at + size;
     }
-    return *list != NULL;
+    return true;
 }
 
 /* A look-up that hangs is left behind, where libcurl would wait for it after the time is up. Its

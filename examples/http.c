@@ -206,7 +206,7 @@ static bool http_header(const char *answer, const char *name, char *out, size_t 
     return false;
 }
 
-/* 0: not a status line. Interim answers (1xx) come only to who asks for them. */
+/* 0: not a status line, or an interim answer. */
 static int http_status(const char *answer)
 {
     int status;
@@ -228,6 +228,19 @@ static bool http_complete(const vit_request *request, const char *answer)
            strlen(body + 4) >= strtoul(length, NULL, 10);
 }
 
+/* Takes away whole interim answers (1xx), which may come at any time (RFC 9110, 15.2), and says how
+   much is left. */
+static size_t http_skip_interim(char *answer, size_t size)
+{
+    char *end;
+    while (strncmp(answer, "HTTP/1.", 7) == 0 && strlen(answer) > 9 && answer[9] == '1' &&
+           (end = strstr(answer, "\r\n\r\n")) != NULL) {
+        size -= (size_t)(end + 4 - answer);
+        memmove(answer, end + 4, size + 1);
+    }
+    return size;
+}
+
 /* Reads until the answer is complete, the room is full, the other side ends or the time is up. */
 static void http_read(const http_call *call, char *answer, size_t room)
 {
@@ -241,6 +254,7 @@ static void http_read(const http_call *call, char *answer, size_t room)
         if (got <= 0) return;
         size += (size_t)got;
         answer[size] = 0;
+        size = http_skip_interim(answer, size);
     }
 }
 

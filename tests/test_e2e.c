@@ -429,6 +429,71 @@ static void test_denied(void **state)
     collector_end(&c);
 }
 
+#ifdef __linux__
+#define PIECES SOCK_SEQPACKET /* each arrives by itself */
+#else
+#define PIECES SOCK_STREAM
+#endif
+
+/* What http.c makes of an answer that arrives in pieces of this size. */
+static vit_response http_hears(const char *answer, size_t piece, char reply[32])
+{
+    char        text[100];
+    int         ends[2];
+    size_t      at, n, size = strlen(answer);
+    vit_request request;
+    http_call   hears = { &request, http_now_ms() + WAIT_MS, -1 };
+    memset(&request, 0, sizeof request);
+    request.reply = reply;
+    request.reply_size = 32;
+    reply[0] = 0;
+    assert_int_equal(socketpair(AF_UNIX, PIECES, 0, ends), 0);
+    for (at = 0; at < size; at += n) {
+        n = size - at < piece ? size - at : piece;
+        assert_int_equal(send(ends[0], answer + at, n, 0), n);
+    }
+    close(ends[0]);
+    hears.fd = ends[1];
+    http_read(&hears, text, sizeof text);
+    close(ends[1]);
+    return http_answer(&request, text);
+}
+
+/* Interim answers are passed over (RFC 9110, 15.2), as many as there are; the room is for one. */
+static void test_interim_answers(void **state)
+{
+#define HINTS "HTTP/1.1 103 Hints\r\nRetry-After: 7\r\n\r\n"
+    static const struct {
+        const char *answer;
+        int         status;
+        const char *reply;
+    } rows[] = {
+        { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 200, "{}" },
+        { "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Made\r\nContent-Length: 1\r\n\r\n1", 201,
+          "1" },
+        { HINTS HINTS HINTS HINTS "HTTP/1.0 503 No\r\n\r\nlater", 503, "later" },
+        { "HTTP/1.1 204 None\r\n\r\n" HINTS, 204, HINTS }, /* nothing of it is an answer */
+        { HINTS, 0, "" },
+        { "HTTP/1.1 100 Continue\r\n", 0, "" },
+        { "HTTP/1.1 1", 0, "" },
+        { "HTTP/1.1 ", 0, "" },
+        { "HTTP/1", 0, "" },
+        { "H", 0, "" },
+        { "\r\n\r\n", 0, "" },
+        { "", 0, "" },
+    };
+    size_t i, piece;
+    char   reply[32];
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++)
+        for (piece = 1; piece <= 61; piece += piece < 16 ? 1 : 15) {
+            vit_response r = http_hears(rows[i].answer, piece, reply);
+            if (r.http_status != rows[i].status || r.retry_after_s != 0)
+                fail_msg("status %d for: %s", r.http_status, rows[i].answer);
+            if (r.http_status != 204) assert_string_equal(reply, rows[i].reply);
+        }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -441,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_server_comes_late),
         cmocka_unit_test(test_slow_server),
         cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_interim_answers),
     };
     signal(SIGPIPE, SIG_DFL); /* no transport may depend on it being ignored */
     environment_clear();

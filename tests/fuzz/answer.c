@@ -38,6 +38,7 @@ static void answer_http(fuzz_feed *f, bool wants_reply)
         fuzz_take(f, text + size, piece);
         size += piece;
         text[size] = 0;
+        size = http_skip_interim(text, size);
     }
     response = http_answer(&request, text);
     demand(response.http_status == 0 || (response.http_status >= 200 && response.http_status < 600),
