@@ -929,10 +929,10 @@ VIT_API void vit_set_context(vit_client *t, const char *provider, const char *co
 VIT_API void vit_set_rate(vit_client *t, const char *event_name, double rate);
 /* Watches a secret (key, password, collection name) of 4 to 128 bytes, 16 of them at most; a copy
    is kept. As it is, with percent (RFC 3986) or JSON escapes (RFC 8259) for any of its bytes, or in
-   base64 (RFC 4648, both alphabets) it is replaced in TEXT, FRAME and FILE, and the lines of a TRACE
+   base64 (RFC 4648, both alphabets) it is replaced in TEXT, FRAME and FILE, and lines of a TRACE
    that have it are left out; an event that would carry it elsewhere, in an identifier (UUID,
-   vit_op), too, is dropped. Numbers are not looked at: one that is a count looks the same. size 0:
-   strlen. False: it is not watched (see log). [test_canary.c] */
+   vit_op), too, is dropped. Numbers are not looked at: a count may be the same. size 0: strlen.
+   False: it is not watched (see log). [test_canary.c] */
 VIT_API bool vit_register_secret(vit_client *t, const char *text, size_t size);
 
 /* Calls line_fn with each waiting event as it would be sent: those in the queue, oldest first, then

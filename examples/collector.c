@@ -81,7 +81,7 @@ To test its parts, define COLLECTOR_NO_MAIN and include this file. Everything up
 #define LINGER_MS 2000          /* how long a refused client may go on sending before the close */
 #endif
 #ifndef TURN_LINES
-#define TURN_LINES 1000         /* of files, read for one client before the others have their turn */
+#define TURN_LINES 1000         /* of files, read for one client before others have their turn */
 #endif
 #define FLUSH_MS 30000          /* daily.ndjson */
 #define RETIRE_MS 3600000       /* look for files past their time */

@@ -825,7 +825,7 @@ static void test_options(void **state)
     wire_free(&w);
 }
 
-/* ---- identifiers, and what is cut off ---------------------------------------------------------- */
+/* ---- identifiers, and what is cut off -------------------------------------------------------- */
 
 #define CANARY_ID(X) X(VIT_UUID, request_id)
 VIT_EVENT_DECLARE(canary_id, CANARY_ID);
@@ -857,8 +857,8 @@ static void plant_id(vit_client *t, unsigned way, const char *id)
     assert_int_equal(vit_event_send(&e), VIT_OK);
 }
 
-/* An identifier is a secret's spelling in whatever form it leaves, by the stencil of its event, too,
-   and from the spool. */
+/* An identifier that spells a secret stays, in whatever form it would leave: by the stencil of its
+   event and from the spool, too. */
 static void test_identifiers(void **state)
 {
     unsigned i, way, by;

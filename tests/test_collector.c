@@ -157,7 +157,8 @@ static void test_event_is_noted(void **state)
     assert_true(b.events[0].duration_ms > 12.4 && b.events[0].duration_ms < 12.6);
     assert_true(b.events[0].sampling_rate > 0.049 && b.events[0].sampling_rate < 0.051);
     batch_free(&b);
-    assert_true(batch_of(EVENT_OF("a", "{\"latency_ms\":1e999,\"duration_ms\":1e15}"), false, &b, &f));
+    assert_true(batch_of(EVENT_OF("a", "{\"latency_ms\":1e999,\"duration_ms\":1e15}"), false, &b,
+                         &f));
     assert_true(b.events[0].duration_ms > 9e14);    /* no statistics can say what is infinite */
     batch_free(&b);
     assert_true(batch_of(EVENT, false, &b, &f));
