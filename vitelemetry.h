@@ -18045,12 +18045,14 @@ static bool vitp_worker_recheck(vit_client *t)
     return !t->later;
 }
 
+#ifndef VITELEMETRY_NO_FILES
 /* Behind a release: what was written while another process refused goes. */
 static void vitp_worker_obey(vit_client *t)
 {
     if (t->heeded) (void)vitp_worker_recheck(t);
     t->heeded = false;
 }
+#endif
 
 /* The system refuses its kind by now. */
 static bool vitp_worker_is_refused(const vit_client *t, const void *record, uint32_t size)
