@@ -8687,8 +8687,12 @@ static size_t vitp_scrub_spelled(const char *text, size_t size, const vitp_scrub
 {
     const unsigned both = VITP_SCRUB_RAW_PERCENT | VITP_SCRUB_RAW_BACKSLASH;
     unsigned       met = 0, raw;
-    size_t         found = vitp_scrub_spelled_as(text, size, v, 0, &met);
+    size_t         found;
 
+    if (size == 0 || (text[0] != '%' && text[0] != '\\' && text[0] != '+' &&
+                      vitp_text_lower(text[0]) != vitp_text_lower(v->text[0])))
+        return 0; /* what most places end with */
+    found = vitp_scrub_spelled_as(text, size, v, 0, &met);
     for (raw = 1; raw <= both && !found; raw++)
         if ((raw & met) == raw) found = vitp_scrub_spelled_as(text, size, v, raw, &met);
     return found;
