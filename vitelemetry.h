@@ -18627,8 +18627,8 @@ static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
     vitp_worker_look_again(t, now_ns);
     if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD))
         vitp_worker_purge(t, VIT_DROP_CONSENT); /* what a producer was about to commit */
-    if (t->later && !vitp_worker_recheck(t)) return t->orphan; /* also where nothing waits */
-    if (t->orphan) return true;
+    if (t->later) (void)vitp_worker_recheck(t); /* also where nothing waits to be sent */
+    if (t->orphan || t->later) return t->orphan;
     if (!vitp_worker_may_send(t) ||
         (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))) {
         vitp_worker_save(t);
