@@ -623,6 +623,10 @@ static void test_write_new(void **state)
     assert_true(vitp_os_write_file(path, "one", 3, true));
     assert_false(vitp_os_write_file(path, "two", 3, true));
     assert_string_equal(file_read(path), "one");
+    fail_calls("link", 1, EPERM); /* a file system without links */
+    assert_false(vitp_os_write_file(path, "two", 3, true));
+    assert_string_equal(file_read(path), "one");
+    assert_int_equal(unlink(path), 0);
     fail_calls("link", 1, EPERM);
     assert_true(vitp_os_write_file(path, "three", 5, true));
     assert_string_equal(file_read(path), "three");
