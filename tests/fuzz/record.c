@@ -77,6 +77,13 @@ static void record_leave_request(vit_client *t, vitp_ledger *l, vit_queue *q)
     memset(&t->batch, 0, sizeof t->batch);
 }
 
+/* Nothing waits for a full batch. */
+static void record_hurry(vit_client *t)
+{
+    t->hurry = true;
+    t->hurry_end = t->released + (uintptr_t)-1 / 2u;
+}
+
 static void record_make(void)
 {
     static uint64_t own[8192];
@@ -103,7 +110,7 @@ static void record_make(void)
     demand(pen.count >= 5, "there are records");
     record_leave_request(t, l, pen.queue);
     record_leave_run(l);
-    t->hurry = true;
+    record_hurry(t);
     while (vitp_batch_build(t, &t->own, vitp_os_now_ns())) vitp_batch_finish(t, NULL);
     fuzz_client_keep();
 }
@@ -377,7 +384,7 @@ static void fuzz_record(const uint8_t *data, size_t size)
     else record_adopt(t, what, answers);
     t->delivered = 0; /* and what is told of the run */
     waiting = vitp_queue_pushed(t->own.queue) - t->released;
-    t->hurry = true;
+    record_hurry(t);
     record_deliver(t, &t->own, answers);
     demand(t->delivered <= waiting, "no more is told than there is");
     fuzz_client_then.released = t->released;
