@@ -16764,7 +16764,7 @@ struct vit_client {
     vitp_settings heard;        /* what the file said when we decided last */
     vitp_settings said;         /* unsaved: by the file when ours could not be saved */
     intptr_t      hold;         /* of vitp_os_hold_folder */
-    bool          protested;    /* see vitp_worker_protest */
+    bool          refusal_left; /* in a file of its own, see vitp_worker_refusal_read */
     bool          heeded;       /* another process refused while we held the settings */
     uint32_t      holds;        /* nested */
     int           cancel_state; /* of the thread that holds lock */
@@ -16975,7 +16975,7 @@ static bool vitp_worker_load_file(vit_client *t, vitp_settings *s)
 /* A refusal that could not be written, or did not wait for another process that holds the settings
    and may be about to write what it read before, is a file of its own as well. It counts as one in
    the settings does, and becomes one when their holder lets go of them, or the next one comes. */
-static vitp_os_read vitp_worker_protest_read(const vit_client *t, char path[VITP_POOL_PATH_MAX])
+static vitp_os_read vitp_worker_refusal_read(const vit_client *t, char path[VITP_POOL_PATH_MAX])
 {
     char   byte[1];
     size_t size;
@@ -16985,13 +16985,14 @@ static vitp_os_read vitp_worker_protest_read(const vit_client *t, char path[VITP
     return vitp_os_read_file(path, VITP_OS_MINE, byte, sizeof byte, &size);
 }
 
+/* The settings, and a refusal that is not in them yet. True: as vitp_worker_load_file. */
 static bool vitp_worker_load(vit_client *t, vitp_settings *s)
 {
     char         path[VITP_POOL_PATH_MAX];
     vitp_os_read how;
     bool         there = vitp_worker_load_file(t, s);
     if (s->unreadable) return true;
-    how = vitp_worker_protest_read(t, path);
+    how = vitp_worker_refusal_read(t, path);
     if (how == VITP_OS_READ_LATER) s->unreadable = s->later = true;
     if (how != VITP_OS_READ_OK) return there || s->later;
     s->has_consent = true;
@@ -16999,26 +17000,25 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     return true;
 }
 
-static void vitp_worker_protest(vit_client *t)
+static void vitp_worker_refusal_leave(vit_client *t)
 {
     char             path[VITP_POOL_PATH_MAX];
     vitp_os_appender file;
-    if (vitp_worker_protest_read(t, path) == VITP_OS_READ_ABSENT &&
+    if (vitp_worker_refusal_read(t, path) == VITP_OS_READ_ABSENT &&
         vitp_os_append_open(&file, path))
         (void)vitp_os_append_close(&file, path, NULL);
-    t->protested = true;
+    t->refusal_left = true;
 }
 
 /* Another process holds the settings: only a refusal may be written. */
 static bool vitp_worker_is_kept_out(const vit_client *t) { return t->hold != 0 && !t->held; }
 
 /* True: there was a refusal to be heeded. */
-
 static bool vitp_worker_heed(vit_client *t)
 {
     char          path[VITP_POOL_PATH_MAX], text[VITP_SETTINGS_MAX];
     vitp_settings s;
-    if (vitp_worker_is_kept_out(t) || vitp_worker_protest_read(t, path) != VITP_OS_READ_OK ||
+    if (vitp_worker_is_kept_out(t) || vitp_worker_refusal_read(t, path) != VITP_OS_READ_OK ||
         !vitp_os_is_private(t->settings_folder)) /* what is in it is not ours */
         return false;
     (void)vitp_worker_load_file(t, &s);
@@ -17056,8 +17056,8 @@ static void vitp_worker_release(vit_client *t)
 {
     if (--t->holds > 0) return;
     vitp_worker_let_go(t);
-    if (!t->protested) return;
-    t->protested = false;
+    if (!t->refusal_left) return;
+    t->refusal_left = false;
     t->hold = vitp_os_hold_folder(t->settings_folder, 0, &t->held); /* it may be free by now */
     vitp_worker_let_go(t);
 }
@@ -17139,7 +17139,7 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
     }
     vitp_worker_sweep(t);
     t->unsaved = false;
-    if (refuses && vitp_worker_is_kept_out(t)) vitp_worker_protest(t);
+    if (refuses && vitp_worker_is_kept_out(t)) vitp_worker_refusal_leave(t);
     if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&ours, text), only_new))
         return true;
     if (only_new && vitp_worker_load(t, &said)) {
@@ -17150,7 +17150,7 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
         vitp_os_remove_file(t->settings_path); /* no grant is left that was withdrawn */
         memset(&said, 0, sizeof said);
     }
-    if (refuses) vitp_worker_protest(t); /* on a full disk an empty file has room */
+    if (refuses) vitp_worker_refusal_leave(t); /* on a full disk an empty file has room */
     vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
     return true;
 }
@@ -18218,9 +18218,9 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     vitp_batch_begin(t, stock, &b);
     t->batch.attempts = attempts;
     b.job = vitp_stock_job(stock, vitp_wire_form_of(t->form)->shape, now_ns);
+    /* A retry is as it was, also where batches are smaller by now. */
     b.most = stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records
-                                                           : (size_t)-1; /* a retry: as it was */
-    /* also where batches are smaller by now */
+                                                           : (size_t)-1;
     b.limit = b.most != (size_t)-1 && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     (void)vitp_stock_peek(stock, vitp_batch_add, &b);
     if (stock->again && t->batch.records != stock->ledger->batch_records) {
@@ -18534,8 +18534,7 @@ static uint32_t vitp_worker_hold_ms(const vit_client *t, uint64_t now_ns, uint64
 static void vitp_worker_save_own(vit_client *t, uint64_t now_ns, uint64_t until_ns, bool all)
 {
     bool      may_stop = !all || VITP_ATOMIC_LOAD(&t->recorder.outlives);
-    uintptr_t target;
-    target = vitp_queue_committed(t->recorder.queue);
+    uintptr_t target = vitp_queue_committed(t->recorder.queue);
     while ((intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - target) < 0 &&
            !(may_stop && vitp_os_now_ns() >= until_ns) &&
            vitp_worker_save_batch(t, &t->own, now_ns)) {}

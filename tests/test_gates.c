@@ -1351,7 +1351,7 @@ static vit_client *refuser;
 
 static void refuse(void) { vit_set_consent(refuser, VIT_CONSENT_DENIED); }
 
-static const char *protest(const bench *b)
+static const char *refusal_file(const bench *b)
 {
     static char path[PATH_MAX + 32];
     snprintf(path, sizeof path, "%s/telemetry.refused", b->folder);
@@ -1377,7 +1377,7 @@ static void test_refusal_amid_writing(void **state)
         assert_int_equal(rename_turn, 0);
         assert_string_equal(setting_of(b.path, "consent"), "denied");
         assert_string_equal(setting_of(b.path, "hwid"), "");
-        assert_false(file_exists(protest(&b)));
+        assert_false(file_exists(refusal_file(&b)));
         (void)track(t, "a");
         assert_false(vit_flush(t, 1000));
         assert_int_equal(wire_count(&b.w), 0);
@@ -1416,13 +1416,13 @@ static void test_refusal_amid_a_death(void **state)
     memset(&o.logger, 0, sizeof o.logger);
     assert_int_equal(in_child(reset_and_die, &o), 255);
     assert_string_equal(setting_of(b.path, "consent"), "granted");
-    assert_true(file_exists(protest(&b)));
+    assert_true(file_exists(refusal_file(&b)));
     (void)track(t, "a");
     assert_false(vit_flush(t, 1000));
     assert_int_equal(wire_count(&b.w), 0);
     assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
     assert_string_equal(setting_of(b.path, "consent"), "denied");
-    assert_false(file_exists(protest(&b)));
+    assert_false(file_exists(refusal_file(&b)));
     end(t);
     fixtures_free(&b);
 }
@@ -1607,10 +1607,10 @@ static void test_hold_is_not_for_ever(void **state)
     vitp_os_release_folder(hold);
     assert_true(now_ms() - begin_ms < 10000);
     assert_string_equal(setting_of(b.path, "consent"), "denied");
-    assert_true(file_exists(protest(&b)));
+    assert_true(file_exists(refusal_file(&b)));
     end(t);
     end(bench_client(&b));
-    assert_false(file_exists(protest(&b)));
+    assert_false(file_exists(refusal_file(&b)));
     assert_string_equal(setting_of(b.path, "consent"), "denied");
     fixtures_free(&b);
 }
@@ -2016,7 +2016,7 @@ static void test_settings_in_a_foreign_folder(void **state)
         if (i == 1 && geteuid() != 0) break;
         fixtures_make(&b);
         file_write(b.path, text, sizeof text - 1, 0600);
-        file_write(protest(&b), "", 0, 0600);
+        file_write(refusal_file(&b), "", 0, 0600);
         if (i == 0) assert_int_equal(chmod(b.folder, 0777), 0);
         if (i == 1) assert_int_equal(chown(b.folder, 65534, 65534), 0);
         t = bench_client(&b);
