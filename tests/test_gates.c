@@ -1197,13 +1197,18 @@ static int in_child(int (*child_fn)(void *), void *argument)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
-static int deny_in_child(void *argument)
+/* A client of a child: options are its parent's, who keeps its log. */
+static vit_client *client_of_child(const void *options)
 {
-    vit_options o = *(vit_options *)argument;
-    vit_client *t;
+    vit_options o = *(const vit_options *)options;
     memset(&o.logger, 0, sizeof o.logger);
     o.no_thread = true;
-    t = vit_create(&o);
+    return vit_create(&o);
+}
+
+static int deny_in_child(void *argument)
+{
+    vit_client *t = client_of_child(argument);
     if (!t) return 1;
     vit_set_consent(t, VIT_CONSENT_DENIED);
     return vit_destroy(t, 20000) ? 0 : 2;
@@ -1212,11 +1217,7 @@ static int deny_in_child(void *argument)
 /* It is killed amid a session, with an event that waits. */
 static int session_and_die(void *argument)
 {
-    vit_options o = *(vit_options *)argument;
-    vit_client *t;
-    memset(&o.logger, 0, sizeof o.logger);
-    o.no_thread = true;
-    t = vit_create(&o);
+    vit_client *t = client_of_child(argument);
     if (!t) return 1;
     vit_session_begin(t, NULL, NULL);
     (void)raise(SIGKILL);
@@ -1485,10 +1486,8 @@ static bench *newcomers;
 
 static void refuse_first(void)
 {
-    vit_options o = newcomers->o;
-    memset(&o.logger, 0, sizeof o.logger);
     no_links = false;
-    (void)in_child(deny_in_child, &o);
+    (void)in_child(deny_in_child, &newcomers->o);
     no_links = true;
 }
 

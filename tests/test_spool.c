@@ -1476,6 +1476,21 @@ static void test_locked(void **state)
     bench_free(&b);
 }
 
+/* A client whose first request, of so many events, got no answer. */
+static vit_client *sent_in_vain(bench *b, uint32_t events)
+{
+    vit_client *t;
+    offline(b);
+    b->o.wire = VIT_WIRE_NDJSON;
+    b->o.batch_events = events;
+    b->o.flush_ms = 60000;
+    t = bench_client(b);
+    track_many(t, 0, events);
+    pump(t);
+    assert_int_equal(wire_count(&b->w), 1);
+    return t;
+}
+
 /* What is recorded after a purge never goes under the key of what was forgotten: a server that
    knows that key would throw it away. */
 static void test_key_after_purge(void **state)
@@ -1485,14 +1500,7 @@ static void test_key_after_purge(void **state)
     size_t      i;
     (void)state;
     bench_make(&b);
-    offline(&b);
-    b.o.wire = VIT_WIRE_NDJSON;
-    b.o.batch_events = 4;
-    b.o.flush_ms = 60000;
-    t = bench_client(&b);
-    track_many(t, 0, 4);
-    pump(t);
-    assert_int_equal(wire_count(&b.w), 1);
+    t = sent_in_vain(&b, 4);
     vit_purge(t);
     track_many(t, 4, 4);
     t = again(&b, t);
@@ -1545,14 +1553,7 @@ static void test_same_request(void **state)
     vit_client *t;
     (void)state;
     bench_make(&b);
-    offline(&b);
-    b.o.wire = VIT_WIRE_NDJSON;
-    b.o.batch_events = 8;
-    b.o.flush_ms = 60000;
-    t = bench_client(&b);
-    track_many(t, 0, 8);
-    pump(t);
-    assert_int_equal(wire_count(&b.w), 1);
+    t = sent_in_vain(&b, 8);
     t->batch_limit = 4;
     assert_true(vit_register_secret(t, "a-secret", 0));
     online(&b);
