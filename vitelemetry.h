@@ -1819,6 +1819,7 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
    VITP_OS_THREAD_POINTER        tells running threads apart at the cost of a load
    vitp_os_hold_cancel, _let_cancel
                                  in between a thread of the host's is not cancelled
+   vitp_os_hold_pipe, _let_pipe  in between it gets no SIGPIPE
    vitp_os_known                 names of user and machine that are taken out of texts
    vitp_os_heavy_barrier         see >>atomics; it does not reach other processes
    vitp_os_has_sha256            what the processor can do
@@ -2080,6 +2081,13 @@ static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
 static int  vitp_os_hold_cancel(void) { return 0; }
 static void vitp_os_let_cancel(int before) { (void)before; }
 static void vitp_os_sleep(uint32_t ms) { VITP_OS(Sleep)(ms); }
+#ifdef VITELEMETRY_CURL
+typedef struct vitp_os_pipe {
+    int none;
+} vitp_os_pipe;
+static void vitp_os_hold_pipe(vitp_os_pipe *held) { (void)held; }
+static void vitp_os_let_pipe(const vitp_os_pipe *held) { (void)held; }
+#endif
 
 #ifndef VITELEMETRY_NO_THREADS
 typedef struct vitp_os_thread {
@@ -3374,6 +3382,49 @@ static void vitp_os_let_cancel(int before)
     (void)before;
 #endif
 }
+
+#ifdef VITELEMETRY_CURL
+typedef struct vitp_os_pipe {
+    sigset_t mask;    /* to be put back */
+    bool     pending; /* one was there before, which is the host's */
+} vitp_os_pipe;
+
+static void vitp_os_mask(int how, const sigset_t *set, sigset_t *before)
+{
+#ifdef VITELEMETRY_NO_THREADS
+    (void)sigprocmask(how, set, before);
+#else
+    (void)VITP_OS(pthread_sigmask)(how, set, before);
+#endif
+}
+
+static bool vitp_os_pipe_is_pending(void)
+{
+    sigset_t set;
+    return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
+}
+
+/* Who writes to a connection that is gone gets SIGPIPE, in that thread, which may be the host's: it
+   stays pending here, and is taken away by vitp_os_let_pipe. */
+static void vitp_os_hold_pipe(vitp_os_pipe *held)
+{
+    sigset_t one;
+    (void)sigemptyset(&one);
+    (void)sigaddset(&one, SIGPIPE);
+    vitp_os_mask(SIG_BLOCK, &one, &held->mask);
+    held->pending = vitp_os_pipe_is_pending();
+}
+
+static void vitp_os_let_pipe(const vitp_os_pipe *held)
+{
+    sigset_t one;
+    int      number;
+    (void)sigemptyset(&one);
+    (void)sigaddset(&one, SIGPIPE);
+    if (!held->pending && vitp_os_pipe_is_pending()) (void)sigwait(&one, &number);
+    vitp_os_mask(SIG_SETMASK, &held->mask, NULL);
+}
+#endif
 
 static void vitp_os_sleep(uint32_t ms)
 {
@@ -15506,11 +15557,10 @@ static bool vitp_curl_ask(CURL *curl, vitp_curl *c, int *http_status)
     return answered;
 }
 
-vit_response vit_curl_send(const vit_request *request, void *user)
+static vit_response vitp_curl_send(const vit_request *request, void **kept)
 {
     vit_response response = { 0, 0 };
     vitp_curl    c = { request, 0, 0, 0, 0, false, false };
-    void       **kept = (void **)user;
     CURL        *curl = kept ? (CURL *)*kept : NULL;
     int          status;
     if (!request) {
@@ -15526,6 +15576,18 @@ vit_response vit_curl_send(const vit_request *request, void *user)
     }
     if (kept) *kept = curl;
     else vitp_curl_end(curl);
+    return response;
+}
+
+/* CURLOPT_NOSIGNAL leaves SIGPIPE to the caller, and with older libcurls OpenSSL raises it, also in
+   the last words on a connection that is kept: in vit_pump and vit_destroy on the host's thread. */
+vit_response vit_curl_send(const vit_request *request, void *user)
+{
+    vit_response response;
+    vitp_os_pipe held;
+    vitp_os_hold_pipe(&held);
+    response = vitp_curl_send(request, (void **)user);
+    vitp_os_let_pipe(&held);
     return response;
 }
 

@@ -34,6 +34,7 @@ static struct {
     bool               no_library, linked; /* nothing has its code; the program has */
     bool               stays_open;         /* what dlopen says */
     const vit_request *cancel;             /* which is cancelled while it is waited for */
+    bool               breaks;             /* it writes to a connection that is gone */
 } fake;
 
 static bool fails(const char *name)
@@ -42,6 +43,12 @@ static bool fails(const char *name)
     if (fake.after == 0) return true;
     fake.after--;
     return false;
+}
+
+/* As OpenSSL does, which writes without MSG_NOSIGNAL. */
+static void write_to_nobody(void)
+{
+    if (fake.breaks) raise(SIGPIPE);
 }
 
 static char easy, multi; /* handles are their addresses */
@@ -55,6 +62,7 @@ CURL *curl_easy_init(void)
 void curl_easy_cleanup(CURL *curl)
 {
     assert_ptr_equal(curl, &easy);
+    write_to_nobody();
     fake.handles--;
 }
 CURLM *curl_multi_init(void)
@@ -179,6 +187,7 @@ CURLMcode curl_multi_perform(CURLM *m, int *running)
 {
     (void)m;
     fake.performs++;
+    write_to_nobody();
     if (fails("perform")) return CURLM_INTERNAL_ERROR;
     *running = fake.turns > 0;
     if (fake.turns > 0) fake.turns--;
@@ -447,6 +456,46 @@ static void test_resolver(void **state)
     assert_int_equal(fake.quick_exits, 0);
 }
 
+static volatile sig_atomic_t piped;
+
+static void note_pipe(int number)
+{
+    (void)number;
+    piped++;
+}
+
+static bool is_pending(void)
+{
+    sigset_t set;
+    return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
+}
+
+/* In a thread of the host's, which pumps or ends the client, SIGPIPE would end the program. */
+static void test_broken_pipe(void **state)
+{
+    void    *kept = NULL;
+    sigset_t one, before, after;
+    (void)state;
+    signal(SIGPIPE, note_pipe);
+    fake.breaks = true;
+    assert_int_equal(vit_curl_send(&request, &kept).http_status, 201);
+    (void)vit_curl_send(NULL, &kept);
+    assert_int_equal(piped, 0);
+    sigemptyset(&one);
+    sigaddset(&one, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &one, &before);
+    assert_false(sigismember(&before, SIGPIPE)); /* as it was */
+    assert_false(is_pending());
+    raise(SIGPIPE); /* the host's own stays its own */
+    fake.message = CURLMSG_DONE;
+    assert_int_equal(vit_curl_send(&request, NULL).http_status, 201);
+    assert_true(is_pending());
+    pthread_sigmask(SIG_SETMASK, &before, &after);
+    assert_true(sigismember(&after, SIGPIPE));
+    assert_int_equal(piped, 1);
+    signal(SIGPIPE, SIG_DFL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -460,6 +509,7 @@ int main(void)
                                                TEST(test_timeout),
                                                TEST(test_head),
                                                TEST(test_resolver),
+                                               TEST(test_broken_pipe),
                                                cmocka_unit_test_setup(test_no_connections, begin) };
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);
