@@ -894,7 +894,7 @@ VIT_API void vit_session_end(vit_client *t, vit_exit reason);
    without consent. [errors.c] */
 VIT_API bool vit_crashed_last_run(const vit_client *t);
 
-/* For the C++ part: the terminate and the Qt handler. */
+/* For the C++ part: the terminate and the Qt handler, and a text that is kept for a LABEL. */
 enum {
     VIT_HOOK_TERMINATE_ = 0,
     VIT_HOOK_QT_ = 1
@@ -903,6 +903,7 @@ VIT_API vit_client *vit_hook_client_(int hook, void (**previous_fn)(void));
 VIT_API void        vit_hook_set_(int hook, vit_client *t, void (*previous_fn)(void));
 VIT_API void        vit_hook_stays_(void (*handler_fn)(void));
 VIT_API void        vit_uncaught_(vit_client *t, const char *type, const char *message);
+VIT_API void        vit_keep_label_(vit_client *t, char *out, size_t out_size, const char *text);
 
 /* One message of a Qt message handler: type is a QtMsgType (0 debug, 1 warning, 2 critical, 3
    fatal, 4 info). Critical and fatal ones become QtError events; category is not sent. Texts are
@@ -1429,13 +1430,6 @@ static inline void operation_end_(vit_client *t, const vit_op *op, const char *e
     (void)vit_event_send(&e);
 }
 
-static inline void operation_code_(char *out, size_t out_size, const char *code) noexcept
-{
-    size_t size = 0;
-    for (; code && code[size] && size + 1 < out_size; size++) out[size] = code[size];
-    out[size] = 0;
-}
-
 /* A scope that is one operation: its end records one event, event_name with the LABELs feature and
    error_code where they are given, the FLAG success and the MS duration_ms. success is false when
    fail() was called or an exception leaves the scope (before C++17 that is not seen in a destructor
@@ -1464,7 +1458,7 @@ class operation
     /* The operation failed. error_code (may be NULL): a LABEL; the last call's counts. */
     VIT_INLINE_ void fail(const char *error_code) noexcept
     {
-        operation_code_(code_, sizeof code_, error_code);
+        vit_keep_label_(client_, code_, sizeof code_, error_code);
         failed_ = true;
     }
 
@@ -1477,7 +1471,7 @@ class operation
     vit_op      op_;
     int         exceptions_then_;
     bool        failed_;
-    char        code_[72]; /* more than a LABEL has, so that the cut is where a character ends */
+    char        code_[72]; /* more than a LABEL has, so that a cut is one of the event, too */
 };
 
 /* The client is taken out first: a what() that ends here again must not be asked again. */
@@ -19757,6 +19751,20 @@ void vit_uncaught_(vit_client *t, const char *type, const char *message)
     event.message = message;
     event.exception_type = type;
     vitp_error_is_fatal(t, vit_track_uncaught_exception(t, &event));
+}
+
+/* What does not fit is scrubbed before it is cut, as a label is. */
+void vit_keep_label_(vit_client *t, char *out, size_t out_size, const char *text)
+{
+    vitp_encoder e;
+    size_t       size = vitp_text_size(text, out_size);
+    out[0] = 0;
+    if (!t || !text) return;
+    memset(&e, 0, sizeof e);
+    e.recorder = &t->recorder;
+    if (size == out_size)
+        (void)vitp_record_scrub(&e, out, out_size, text, vitp_record_readable(&e, text));
+    else memcpy(out, text, size + 1);
 }
 
 void vit_qt_message(vit_client *t, int type, const char *file, int line, const char *function,

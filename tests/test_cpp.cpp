@@ -544,6 +544,20 @@ static void operations_fail(vit_client *t)
     check(has(all, ("\"a " + code.substr(0, 62) + "\"").c_str()), "fail: a long code is cut");
 }
 
+/* It is not cut in the middle of a secret, the rest of which nobody would know. */
+static void operations_secret(vit_client *t)
+{
+    const std::string secret = "correct horse battery staple and some more words than a label has";
+    check(vit_register_secret(t, secret.c_str(), secret.size()), "a secret");
+    {
+        vit::operation o(t, "import.run");
+        o.fail(("refused: " + secret).c_str());
+    }
+    std::string all = deliver(t);
+    check(has(all, "\"error_code\":\"refused: [secret]\""), "fail: a secret in a long code");
+    check(lacks(all, "horse"), "fail: no part of a secret");
+}
+
 #if THROWS
 
 struct cleaner { /* an operation in a destructor that runs because of an exception */
@@ -893,6 +907,7 @@ int main()
     check(deliver(t).empty(), "nothing to report");
     operations(t);
     operations_fail(t);
+    operations_secret(t);
 #ifdef __GNUC__
     char *owned = nullptr;
     check(!vit::exception_type_(&owned) && !owned, "no exception is in hand");
