@@ -19561,19 +19561,26 @@ void vit_session_begin(vit_client *t, const char *session_id, const char *launch
 
 bool vit_crashed_last_run(const vit_client *t) { return t && t->crashed; }
 
+/* One that is in force already takes no number from those that events still wait with. */
 void vit_set_context(vit_client *t, const char *provider, const char *collection)
 {
     unsigned char hash[8];
     char          salt[33] = { 0 };
+    vitp_context  c;
     if (!t || !vitp_worker_enter(t)) return;
-    vitp_session_text(t, t->context.provider, provider);
-    t->context.collection_hash[0] = 0;
+    c = t->context;
+    vitp_session_text(t, c.provider, provider);
+    c.collection_hash[0] = 0;
     if (collection) {
         (void)vitp_cell_read(&t->recorder.salt, salt, 32);
         vitp_id_hash(hash, collection, vitp_text_size(collection, VITP_TEXT_READ_MAX), salt);
-        vitp_text_hex(t->context.collection_hash, hash, 8);
+        vitp_text_hex(c.collection_hash, hash, 8);
     }
-    vitp_worker_use_context(t);
+    if (strcmp(c.provider, t->context.provider) != 0 ||
+        strcmp(c.collection_hash, t->context.collection_hash) != 0) {
+        t->context = c;
+        vitp_worker_use_context(t);
+    }
     vitp_worker_leave(t);
 }
 

@@ -2219,6 +2219,38 @@ static void test_two_clients(void **state)
     bench_end(&b, two);
 }
 
+/* One that is set again and again takes nothing from the events that wait. */
+static void test_context_again(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    char        first[32];
+    lines       l;
+    (void)state;
+    bench_make(&b);
+    t = bench_client(&b);
+    vit_session_begin(t, "the-session", NULL);
+    for (i = 0; i < 200; i++) {
+        vit_set_context(t, "qdrant", "customers");
+        assert_int_equal(track(t, "x"), VIT_OK);
+    }
+    vit_set_context(t, "qdrant", "papers");
+    assert_int_equal(track(t, "x"), VIT_OK);
+    l = lines_of(t);
+    assert_int_equal(l.count, 202);
+    for (i = 0; i < l.count; i++)
+        assert_json(l.text[i], "metadata/session_id", "\"the-session\"");
+    for (i = 1; i < l.count; i++) assert_json(l.text[i], "metadata/db_provider", "\"qdrant\"");
+    snprintf(first, sizeof first, "%s", json_at(l.text[1], "metadata/collection_name_hash"));
+    assert_int_equal(strlen(first), 18);
+    assert_json(l.text[200], "metadata/collection_name_hash", first);
+    assert_string_not_equal(json_at(l.text[201], "metadata/collection_name_hash"), first);
+    assert_int_equal(logs_of(&b.l, VIT_LOG_CONTEXT_LOST), 0);
+    lines_free(&l);
+    bench_end(&b, t);
+}
+
 /* Contexts change while events wait: each event has the one it was recorded under. */
 static void test_contexts(void **state)
 {
@@ -2450,6 +2482,7 @@ int main(void)
         cmocka_unit_test(test_null_request),
         cmocka_unit_test(test_1000_rounds),
         cmocka_unit_test(test_two_clients),
+        cmocka_unit_test(test_context_again),
         cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_idle_repeats),
