@@ -240,9 +240,10 @@ MACROS: where the implementation is (I), or the same in every file (E)
 
 LIMITS
     event name 64 bytes, key 64, LABEL 64, TEXT 1 KiB of the first 4 KiB, hashed value 4 KiB, one
-    event 2.5 KiB as a record and 32 KiB as JSON, 128 members, 128 declared event types and 64
-    names with a rate of their own a client, 16 registered secrets of 128 bytes, 60 changes of
-    context while events wait, 32 KiB of schemas, 256 KiB of each of the two files of options.audit.
+    event 2.5 KiB as a record (by vit_event_begin 2 KiB, its keys too) and 32 KiB as JSON, 128
+    members, 128 declared event types and 64 names with a rate of their own a client, 16 registered
+    secrets of 128 bytes, 60 changes of context while events wait, 32 KiB of schemas, 256 KiB of
+    each of the two files of options.audit.
     A child that is killed while it records keeps a piece of the queue until the client ends.
     endpoint 1 KiB. 256 different failures a session are counted; others are recorded each time.
     Crashes are located in the first 96 modules that were loaded at vit_create, on Windows in the
@@ -402,8 +403,8 @@ typedef enum vit_log_level {
     X(TEXT_CUT, INFO,                                                                              \
       "a text was cut: make it shorter, or let a LABEL (64 bytes) be a TEXT (1 KiB)")              \
     X(EVENT_CUT, WARNING,                                                                          \
-      "an event was larger than a record (2.5 KiB), members were left out: shorten its texts, or " \
-      "make two events of it")                                                                     \
+      "an event was larger than a record (2.5 KiB; vit_event_begin: 2), members were left out: "   \
+      "shorten its texts, or make two events of it")                                               \
     X(TYPES_FULL, ERROR,                                                                           \
       "more than 128 declared event types: the event was refused; use vit_event_begin for some")   \
     X(RATES_FULL, ERROR,                                                                           \
@@ -863,7 +864,7 @@ VIT_API void vit_add_int(vit_event *e, const char *key, int64_t value);
 VIT_API void vit_add_ms(vit_event *e, const char *key, int64_t value);
 VIT_API void vit_add_real(vit_event *e, const char *key, double value);
 VIT_API void vit_add_flag(vit_event *e, const char *key, bool value);
-/* Adds message, exception_type, traceback and error_hash (each text may be NULL); the event is then
+/* Adds message, exception_type, error_hash and traceback (each text may be NULL); the event is then
    an error event: never sampled out. [test_events.c] */
 VIT_API void vit_add_error(vit_event *e, const char *type, const char *message, const char *frame,
                            const char *trace);
@@ -20824,8 +20825,8 @@ void vit_add_error(vit_event *e, const char *type, const char *message, const ch
     if (!v) return;
     vit_add_text(e, "message", message);
     vit_add_label(e, "exception_type", type);
-    vitp_event_add_text(e, VIT_TRACE, "traceback", trace);
     vitp_event_add_text(e, VIT_FRAME, "error_hash", frame ? frame : "");
+    vitp_event_add_text(e, VIT_TRACE, "traceback", trace); /* last: it may not fit */
     v->data[offsetof(vitp_record_head, flags)] |= VITP_RECORD_ERROR;
 }
 

@@ -1276,6 +1276,38 @@ static void test_error_hash(void **state)
     end(t);
 }
 
+/* Where the builder has no room for message and trace, the event has its hash all the same. */
+static void test_error_hash_long_trace(void **state)
+{
+    vit_client *t = client();
+    vit_event   e;
+    char        text[2048], trace[2048], first[32];
+    size_t      i, size = 0;
+    const char *line;
+    (void)state;
+    vit_set_consent(t, VIT_CONSENT_VERBOSE);
+    for (i = 0; i + 2 < sizeof text; i += 2) memcpy(text + i, "x ", 3);
+    for (i = 0; i < 30; i++)
+        size += (size_t)snprintf(trace + size, sizeof trace - size,
+                                 "at a_module_of_a_long_name_%02u.c:1234\n", (unsigned)i);
+    vit_event_begin(&e, t, "ImportFailed", NULL);
+    vit_add_error(&e, "IOError", text, "f", NULL);
+    assert_int_equal(vit_event_send(&e), VIT_TRUNCATED);
+    snprintf(first, sizeof first, "%s", json_at(line_of(t), "metadata/error_hash"));
+    assert_int_equal(strlen(first), 18);
+    vit_event_begin(&e, t, "ImportFailed", NULL);
+    vit_add_error(&e, "IOError", text, "f", trace);
+    assert_int_equal(vit_event_send(&e), VIT_TRUNCATED);
+    line = line_of(t);
+    assert_json(line, "metadata/error_hash", first);
+    assert_json(line, "metadata/traceback", "");
+    vit_event_begin(&e, t, "ImportFailed", NULL);
+    vit_add_error(&e, "IOError", "m", "f", trace);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_non_null(strstr(json_at(line_of(t), "metadata/traceback"), "name_00.c:1234"));
+    end(t);
+}
+
 /* The hash is of the message as cut: what follows the cut makes no difference. */
 static void test_error_hash_cut(void **state)
 {
@@ -2725,6 +2757,7 @@ int main(void)
         cmocka_unit_test(test_uuid),
         cmocka_unit_test(test_hash_of),
         cmocka_unit_test(test_error_hash),
+        cmocka_unit_test(test_error_hash_long_trace),
         cmocka_unit_test(test_error_hash_cut),
         cmocka_unit_test(test_track_error),
         cmocka_unit_test(test_fail),
