@@ -12215,7 +12215,8 @@ static VITP_NOINLINE bool vitp_type_take(vitp_recorder *r, vitp_type *type,
     uintptr_t      held = 0;
     vitp_published published;
     if (!vitp_type_is_valid(schema)) {
-        vitp_log_note(&r->log, VIT_LOG_KEY_INVALID);
+        vitp_log_note(&r->log, vitp_text_name_size(schema->name) ? VIT_LOG_KEY_INVALID
+                                                                 : VIT_LOG_NAME_INVALID);
         return false;
     }
     published = vitp_ledger_publish(r->ledger, (uint32_t)(type - r->types), schema);
@@ -19985,13 +19986,12 @@ static bool vitp_client_add_secret(vitp_recorder *r, const char *text, size_t si
     vitp_secret_store *s = &r->secrets;
     vitp_scrub_value  *v = &s->values[s->count];
     uint32_t           i;
-    if (size < VITP_SCRUB_VALUE_MIN || size > VITP_SECRET_MAX ||
-        (whole_word ? s->count == VITP_KNOWN_MAX : s->secrets == VITP_SECRETS_MAX))
-        return false;
+    if (size < VITP_SCRUB_VALUE_MIN || size > VITP_SECRET_MAX) return false;
     for (i = 0; i < s->count; i++) /* it is there */
         if (s->values[i].size == size && s->values[i].whole_word == whole_word &&
             memcmp(s->texts[i], text, size) == 0)
             return true;
+    if (whole_word ? s->count == VITP_KNOWN_MAX : s->secrets == VITP_SECRETS_MAX) return false;
     memcpy(s->texts[s->count], text, size);
     s->texts[s->count][size] = 0;
     v->text = s->texts[s->count];

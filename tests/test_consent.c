@@ -1300,6 +1300,7 @@ static void test_secret_limits(void **state)
         assert_true(vit_register_secret(t, text, 0));
     }
     assert_false(vit_register_secret(t, "one too many", 0));
+    assert_true(vit_register_secret(t, "secret-number-07", 0)); /* it is watched */
     assert_int_equal(track(t, "secret-number-15"), VIT_OK);
     assert_int_equal(track(t, "one too many"), VIT_OK);
     (void)vit_flush(t, 5000);

@@ -1628,6 +1628,8 @@ static void test_invalid_schema(void **state)
     memset(&reserved, 0, sizeof reserved);
     memset(&colliding, 0, sizeof colliding);
     assert_int_equal(vit_track_bad_name(t, &bad_name), VIT_INVALID);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_NAME_INVALID), 1);
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_KEY_INVALID), 0);
     assert_int_equal(vit_track_bad_key(t, &bad_key), VIT_INVALID);
     assert_int_equal(vit_track_reserved(t, &reserved), VIT_INVALID);
     assert_int_equal(vit_track_bad_key(t, &bad_key), VIT_INVALID);
