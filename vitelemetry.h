@@ -877,10 +877,10 @@ VIT_API vit_status vit_event_send(vit_event *e);
 VIT_API vit_status vit_track_error(vit_client *t, const vit_error *error);
 /* Reports a failed operation and returns code, so that it can stand in a return:
        if (!file) return vit_fail(t, &op, "DataImportError", "data_import", errno);
-   error_code is the name of an errno value (ENOENT) where code is one; on Windows also of a value
-   of GetLastError (ERROR_SHARING_VIOLATION), which as HRESULT_FROM_WIN32(e) is told from an errno
-   of the same number; else the number. event_name NULL: "Error"; op and feature may be NULL.
-   [errors.c] */
+   error_code is the name of an errno value (ENOENT) where code is one of the usual; on Windows also
+   of a value of GetLastError (ERROR_SHARING_VIOLATION), which as HRESULT_FROM_WIN32(e) is told from
+   an errno of the same number; else the number. event_name NULL: "Error"; op and feature may be
+   NULL. [errors.c] */
 VIT_API int vit_fail(vit_client *t, const vit_op *op, const char *event_name, const char *feature,
                      int code);
 
@@ -3024,8 +3024,8 @@ static uint64_t vitp_os_clock_ns(clockid_t clock)
 
 static const char *vitp_os_error_name(int code)
 {
-    (void)code; /* errno is all there is */
-    return NULL;
+    if (code == EDQUOT) return "EDQUOT"; /* no errno values of Windows */
+    return code == ESTALE ? "ESTALE" : NULL;
 }
 
 static uint64_t vitp_os_now_ns(void) { return VITP_OS_CLOCK_NS(CLOCK_MONOTONIC); }

@@ -463,6 +463,8 @@ static void test_fail_codes(void **state)
                  { EOVERFLOW, "EOVERFLOW" },
                  { ENOTCONN, "ENOTCONN" },
                  { ETIMEDOUT, "ETIMEDOUT" },
+                 { EDQUOT, "EDQUOT" },
+                 { ESTALE, "ESTALE" },
                  { 0, "0" },
                  { -1, "-1" },
                  { 31337, "31337" },
