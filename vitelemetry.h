@@ -3076,6 +3076,18 @@ static bool vitp_os_write_all(int fd, const void *data, size_t size)
 }
 #endif
 
+/* A host that has closed 0 to 2 goes on to print there: no file of ours gets such a number. */
+static int vitp_os_lift(int fd)
+{
+    int higher, error;
+    if (fd < 0 || fd > 2) return fd;
+    higher = VITP_OS(fcntl)(fd, F_DUPFD_CLOEXEC, 3);
+    error = errno;
+    (void)VITP_OS(close)(fd);
+    errno = error;
+    return higher;
+}
+
 static bool vitp_os_random(void *out, size_t size)
 {
     int  fd;
@@ -3085,7 +3097,7 @@ static bool vitp_os_random(void *out, size_t size)
 #elif !defined(__linux__)
     if (size <= 256 && VITP_OS(getentropy)(out, size) == 0) return true;
 #endif
-    fd = VITP_OS(open)("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    fd = vitp_os_lift(VITP_OS(open)("/dev/urandom", O_RDONLY | O_CLOEXEC));
     if (fd < 0) return false;
     ok = vitp_os_read_all(fd, out, size);
     VITP_OS(close)(fd);
@@ -3534,7 +3546,7 @@ static void vitp_os_account(uint32_t field, char *out, size_t size)
     char block[512], line[512];
     size_t used = 0, i;
     ssize_t got;
-    int file = VITP_OS(open)("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int file = vitp_os_lift(VITP_OS(open)("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     bool found = false;
     out[0] = 0;
     if (file < 0) return;
@@ -3615,8 +3627,8 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
 {
     struct stat  s;
     vitp_os_read how = VITP_OS_READ_OK;
-    int          fd = VITP_OS(open)(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
-                                     (owner == VITP_OS_MINE ? O_NOFOLLOW : 0));
+    int          last = owner == VITP_OS_MINE ? O_NOFOLLOW : 0;
+    int          fd = vitp_os_lift(VITP_OS(open)(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | last));
     *size = 0;
     if (fd < 0) return vitp_os_unread(errno);
     if (VITP_OS(fstat)(fd, &s) != 0) {
@@ -3728,7 +3740,7 @@ static bool vitp_os_state_folder(char *out, size_t size)
    that no file is made. 0: there are no locks here; else where it is not held, another has it. */
 static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 {
-    int folder = VITP_OS(open)(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int folder = vitp_os_lift(VITP_OS(open)(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     int turns = (int)ms;
     *held = false;
     if (folder < 0) return 0;
@@ -3808,7 +3820,8 @@ static bool vitp_os_may_grow(uint64_t size)
 
 static bool vitp_os_put_file(const char *path, const char *data, size_t size)
 {
-    int  fd = VITP_OS(open)(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = vitp_os_lift(
+        VITP_OS(open)(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     bool ok;
     if (fd < 0) return false;
     ok = VITP_OS(fchmod)(fd, 0600) == 0 && vitp_os_may_grow(size) &&
@@ -3850,8 +3863,8 @@ typedef struct vitp_os_appender {
 static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
 {
     struct stat s;
-    a->file = VITP_OS(open)(
-        path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    a->file = vitp_os_lift(VITP_OS(open)(
+        path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
     if (a->file < 0) return false;
     if (VITP_OS(fstat)(a->file, &s) == 0 && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
         s.st_nlink <= 1 && s.st_size >= 0 && VITP_OS(fchmod)(a->file, 0600) == 0) {
@@ -4028,7 +4041,7 @@ static bool vitp_os_pool_rename(vitp_os_pool *m, const char *path)
 /* Opens the file at m->path, and learns which one it is. */
 static bool vitp_os_pool_take(vitp_os_pool *m, int flags, struct stat *s)
 {
-    m->file = VITP_OS(open)(m->path, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+    m->file = vitp_os_lift(VITP_OS(open)(m->path, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (m->file < 0) return false;
     m->open = VITP_OS(fstat)(m->file, s) == 0;
     m->device = s->st_dev;
@@ -4121,7 +4134,7 @@ static uint64_t vitp_os_process_start(uint32_t process)
     ssize_t     n;
     int         fd, field;
     (void)snprintf(path, sizeof path, "/proc/%lu/stat", (unsigned long)process);
-    fd = VITP_OS(open)(path, O_RDONLY | O_CLOEXEC);
+    fd = vitp_os_lift(VITP_OS(open)(path, O_RDONLY | O_CLOEXEC));
     if (fd < 0) return 0;
     n = VITP_OS(read)(fd, text, sizeof text - 1);
     VITP_OS(close)(fd);

@@ -262,6 +262,61 @@ static void test_descriptors_closed(void **state)
     }
 }
 
+/* ---- the host has closed 0 to 2, and goes on to print there ----------------------------------- */
+
+static void host_prints(void)
+{
+    char line[4096];
+    int  fd, i;
+    memset(line, 'x', sizeof line);
+    for (fd = 0; fd < 3; fd++) /* what it would read is none of its own */
+        if (close_case >> fd & 1) MUST(read(fd, line, 1) != 1);
+    for (i = 0; i < 100; i++)
+        for (fd = 0; fd < 3; fd++)
+            if (close_case >> fd & 1) MUST(write(fd, line, sizeof line) == -1);
+}
+
+static void act_print(bench *b)
+{
+    vit_client *t;
+    int         fd;
+    in_plain_memory = close_case > 7;
+    for (fd = 0; fd < 3; fd++)
+        if (close_case >> fd & 1) (void)close(fd);
+    b->o.no_thread = b->o.audit = true;
+    b->w.otherwise.http_status = 0;
+    t = vit_create(&b->o);
+    MUST(t && vit_get_stats(t).crash_surviving == !in_plain_memory);
+    host_prints();
+    vit_session_begin(t, "closed", NULL);
+    try_many(t, 0, 3);
+    pump_later(t);
+    pump_later(t);
+    MUST(vit_get_stats(t).spooled >= 3);
+    host_prints(); /* while a file of the spool is open */
+    try_many(t, 3, 3);
+    b->w.otherwise.http_status = 201;
+    jumped_ns += HOUR_NS;
+    (void)vit_flush(t, 5000);
+    host_prints();
+    MUST(is_balanced(t) && vit_get_stats(t).delivered == 7);
+    MUST(vit_destroy(t, 0));
+}
+
+static void test_descriptors_low(void **state)
+{
+    (void)state;
+    for (close_case = 1; close_case < 16; close_case++) {
+        bench b;
+        int   status;
+        if (close_case == 8) continue; /* none is closed */
+        bench_make(&b);
+        status = in_child(act_print, &b);
+        bench_free(&b);
+        if (status != 0) fail_msg("case %u: status %d", close_case, status);
+    }
+}
+
 /* ---- the host starts a program --------------------------------------------------------------- */
 
 /* What a program has open that this one started: how many beside 0 to 2 and the folder it lists. */
@@ -1308,6 +1363,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         TEST(test_descriptors_closed),
+        TEST(test_descriptors_low),
         TEST(test_programs_started),
         TEST(test_handler_tracks),
         TEST(test_broken_pipe),

@@ -63,6 +63,10 @@ void torture_dies(void *client);
     (strncmp(path, "/dev/shm/vit", 12) == 0 ? (errno = EACCES, -1) \
      : TORTURE_FAILS(open)                  ? -1                   \
                            : (int)torture_number(TORTURE_FILE, open(path, __VA_ARGS__), __LINE__))
+#define TORTURE_fcntl(file, what, least) \
+    (TORTURE_FAILS(fcntl)                \
+         ? -1                            \
+         : (int)torture_number(TORTURE_FILE, fcntl(file, what, least), __LINE__))
 #define TORTURE_mkdir(path, mode)                                            \
     (strncmp(path, "/dev/shm/vit", 12) == 0 || strcmp(path, "/dev/shm") == 0 \
          ? (errno = EACCES, -1)                                              \
