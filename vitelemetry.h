@@ -3560,6 +3560,8 @@ static void vitp_os_account(uint32_t field, char *out, size_t size)
             used = 0;
             found = vitp_os_account_field(line, field, out, size);
         }
+    line[used] = 0; /* the last line may have no end */
+    if (!found) (void)vitp_os_account_field(line, field, out, size);
     (void)VITP_OS(close)(file);
 }
 #endif

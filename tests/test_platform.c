@@ -421,6 +421,11 @@ static void test_account(void **state)
     assert_string_equal(out, "ann");
     vitp_os_account(5, out, sizeof out);
     assert_string_equal(out, "/home/ann");
+    snprintf(text, sizeof text, "root:x:%u:0::/:\nann:x:%u:0:Ann:/home/ann:/bin/sh",
+             (unsigned)geteuid() + 1, (unsigned)geteuid()); /* nothing ends the last line */
+    file_write(path, text, strlen(text), 0600);
+    vitp_os_account(4, out, sizeof out);
+    assert_string_equal(out, "Ann");
     fail_calls("open", 1, EACCES);
     vitp_os_account(0, out, sizeof out);
     assert_string_equal(out, "");
