@@ -3877,14 +3877,15 @@ static bool vitp_os_append_open(vitp_os_appender *a, const char *path)
     return false;
 }
 
-/* By one call of the system. What a full disk took only a part of is taken back. */
+/* By one call of the system. What a full disk took only a part of is taken back, but nothing that
+   another process has written since the file was opened. */
 static bool vitp_os_append(const vitp_os_appender *a, const char *data, size_t size)
 {
     off_t   end = VITP_OS(lseek)(a->file, 0, SEEK_END);
     ssize_t n = -1;
     if (end >= 0 && vitp_os_may_grow((uint64_t)end + size)) n = VITP_OS(write)(a->file, data, size);
     if (n == (ssize_t)size) return true;
-    if (n > 0) (void)!VITP_OS(ftruncate)(a->file, (off_t)a->size);
+    if (n > 0) (void)!VITP_OS(ftruncate)(a->file, VITP_OS(lseek)(a->file, 0, SEEK_CUR) - n);
     return false;
 }
 

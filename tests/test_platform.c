@@ -669,7 +669,7 @@ static void test_append_open(void **state)
 /* A line is there, or nothing of it is. */
 static void test_append(void **state)
 {
-    vitp_os_appender a;
+    vitp_os_appender a, other;
     (void)state;
     make("1\n");
     assert_true(vitp_os_append_open(&a, path));
@@ -685,6 +685,13 @@ static void test_append(void **state)
     fail_none();
     assert_true(vitp_os_append(&a, "22\n", 3));
     assert_string_equal(file_read(path), "1\n22\n");
+    assert_true(vitp_os_append_open(&other, path));
+    assert_true(vitp_os_append(&other, "3\n", 2));
+    fault.part = true;
+    assert_false(vitp_os_append(&a, "44\n", 3)); /* what the other wrote stays */
+    assert_string_equal(file_read(path), "1\n22\n3\n");
+    fail_none();
+    assert_true(vitp_os_append_close(&other, path, NULL));
     fail_calls("close", 1, EIO);
     assert_false(vitp_os_append_close(&a, path, NULL));
     folder_remove(folder);
