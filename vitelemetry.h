@@ -4012,11 +4012,13 @@ static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_
 #endif
 
 /* Takes the space now, so that no later store can meet a full disk, which would be a SIGBUS. True
-   on file systems that then keep it: memory, and those that do not copy on write. */
+   on file systems that then keep it: memory, and those that do not copy on write. A signal gives
+   all of it back and ends the call, so that a timer of the host's could keep it from ever ending. */
 static bool vitp_os_pool_keeps_space(int file, size_t size)
 {
 #if defined(__linux__)
     struct statfs s;
+    sigset_t      all, before;
     int           result;
     if (!vitp_os_may_grow(size) || VITP_OS(fstatfs)(file, &s) != 0) return false;
     switch ((uint32_t)s.f_type) {
@@ -4025,8 +4027,11 @@ static bool vitp_os_pool_keeps_space(int file, size_t size)
     case 0x58465342u: /* xfs */ break;
     default: return false;
     }
+    (void)sigfillset(&all);
+    (void)VITP_OS(sigprocmask)(SIG_SETMASK, &all, &before);
     do result = VITP_OS(fallocate)(file, 0, 0, (off_t)size);
     while (result != 0 && errno == EINTR);
+    (void)VITP_OS(sigprocmask)(SIG_SETMASK, &before, NULL);
     return result == 0;
 #else
     (void)file, (void)size;

@@ -20,6 +20,9 @@
 #define TORTURE_lstat(path, out) (TORTURE_FAILS(lstat) ? -1 : told_stat(lstat(path, out), out))
 #undef TORTURE_fstatfs
 #define TORTURE_fstatfs(file, out) told_disk(fstatfs(file, out), out)
+#undef TORTURE_fallocate
+#define TORTURE_fallocate(file, ...) \
+    (TORTURE_FAILS(fallocate) || told_timer() ? -1 : fallocate(file, __VA_ARGS__))
 #undef TORTURE_uname
 #define TORTURE_uname(out) told_system(uname(out), out)
 #undef TORTURE_readlink
@@ -38,6 +41,7 @@ struct statfs;
 struct utsname;
 static int  told_stat(int result, struct stat *s);
 static int  told_disk(int result, struct statfs *s);
+static int  told_timer(void);
 static int  told_system(int result, struct utsname *u);
 static long told_link(char *out, unsigned long size);
 
@@ -117,6 +121,7 @@ static struct {
     const char   *release;
     unsigned long disk;
     bool          before_1970, other_group;
+    unsigned      timer; /* so many calls end by the signal of a timer, unless it is blocked */
     unsigned      stat_at; /* this call's answer is changed; 0: none */
     void (*stat_fn)(struct stat *s);
 } told;
@@ -146,6 +151,14 @@ static int told_disk(int result, struct statfs *s)
 {
     if (told.disk) s->f_type = (__typeof__(s->f_type))told.disk;
     return result;
+}
+static int told_timer(void)
+{
+    sigset_t now;
+    (void)sigprocmask(SIG_SETMASK, NULL, &now);
+    if (told.timer == 0 || sigismember(&now, SIGALRM)) return 0;
+    errno = --told.timer > 0 ? EINTR : ENOSPC;
+    return 1;
 }
 static int told_system(int result, struct utsname *u)
 {
@@ -831,6 +844,11 @@ static void test_disks(void **state)
         assert_int_equal(fault.count, rows[i].keeps ? 2 : 0);
     }
     told.disk = 0xEF53u;
+    told.timer = 1000; /* faster than the space is taken */
+    assert_true(vitp_os_pool_keeps_space(fd, 4096));
+    assert_int_equal(told.timer, 1000);
+    told.timer = 1;
+    assert_true(told_timer()); /* it is blocked no longer */
     fail_calls("fallocate", 1, ENOSPC);
     assert_false(vitp_os_pool_keeps_space(fd, 4096));
     close(fd);
