@@ -1988,21 +1988,46 @@ static uint64_t vitp_os_wall_ns(void)
     return ticks > 116444736000000000u ? (ticks - 116444736000000000u) * 100u : 0u;
 }
 
-/* SystemFunction036 of advapi32 is RtlGenRandom; looked up, so that nothing more need be linked. */
+/* The module that has this address stays until the process ends. */
+static bool vitp_os_keep_loaded(uintptr_t at)
+{
+    HMODULE module;
+    return VITP_OS(GetModuleHandleExW)(GET_MODULE_HANDLE_EX_FLAG_PIN |
+                                           GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                                       (const wchar_t *)at, &module) != 0;
+}
+
+/* A function of advapi32, looked up so that nothing more need be linked, and kept: the loader's lock
+   may belong to a DllMain that waits for our thread. NULL: there is none. */
+static FARPROC vitp_os_advapi(uintptr_t *kept, const char *name)
+{
+    union {
+        uintptr_t at;
+        FARPROC   address;
+    } f;
+    HMODULE module;
+    f.at = VITP_ATOMIC_LOAD_PTR(kept);
+    if (f.at) return f.address;
+    module = VITP_OS(LoadLibraryA)("advapi32.dll");
+    if (!module) return NULL;
+    f.address = VITP_OS(GetProcAddress)(module, name);
+    if (f.address && !vitp_os_keep_loaded(f.at)) f.address = NULL;
+    VITP_ATOMIC_STORE_PTR(kept, f.at);
+    VITP_OS(FreeLibrary)(module);
+    return f.address;
+}
+
+/* SystemFunction036 is RtlGenRandom. */
 static bool vitp_os_random(void *out, size_t size)
 {
     typedef BOOLEAN(WINAPI * random_fn)(void *, ULONG);
+    static uintptr_t kept;
     union {
         FARPROC   address;
         random_fn call;
     } f;
-    HMODULE module = VITP_OS(LoadLibraryA)("advapi32.dll");
-    bool    ok = false;
-    if (!module) return false;
-    f.address = VITP_OS(GetProcAddress)(module, "SystemFunction036");
-    if (f.address) ok = f.call(out, (ULONG)size) != 0;
-    VITP_OS(FreeLibrary)(module);
-    return ok;
+    f.address = vitp_os_advapi(&kept, "SystemFunction036");
+    return f.address && f.call(out, (ULONG)size) != 0;
 }
 
 static const char *vitp_os_env(const char *name) { return VITP_OS(getenv)(name); }
@@ -2106,10 +2131,20 @@ static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, vo
     return t->handle != NULL;
 }
 
+#define VITP_OS_JOIN_MS 250u /* more than a thread needs to come out of our code */
+
+/* A thread that has done all has only to return. In DllMain it cannot end while we wait, as it needs
+   the loader's lock for that, but it has left our code by then. */
 static void vitp_os_thread_join(vitp_os_thread *t)
 {
-    VITP_OS(WaitForSingleObject)(t->handle, INFINITE);
+    VITP_OS(WaitForSingleObject)(t->handle, VITP_OS_JOIN_MS);
     VITP_OS(CloseHandle)(t->handle);
+}
+
+/* The process ends, which kills its threads before the DllMain of its modules is called. */
+static bool vitp_os_thread_is_gone(const vitp_os_thread *t)
+{
+    return VITP_OS(WaitForSingleObject)(t->handle, 0) == WAIT_OBJECT_0;
 }
 #endif
 
@@ -2272,21 +2307,18 @@ static void vitp_os_registry_all(vitp_os_registry_fn get_fn, vitp_os_policy *p,
 /* False: there is nothing to ask. */
 static bool vitp_os_ask_policy(vitp_os_policy *p, const char *client_type)
 {
+    static uintptr_t kept;
     union {
         FARPROC             address;
         vitp_os_registry_fn call;
     } f;
     char    key[VITP_LABEL_MAX + 32u];
     wchar_t product[VITP_PATH_MAX];
-    HMODULE module = VITP_OS(LoadLibraryA)("advapi32.dll");
-    bool    ok;
-    if (!module) return false;
     (void)snprintf(key, sizeof key, "SOFTWARE\\Policies\\%s", client_type);
-    f.address = VITP_OS(GetProcAddress)(module, "RegGetValueW");
-    ok = f.address && vitp_os_wide(product, key);
-    if (ok) vitp_os_registry_all(f.call, p, product);
-    VITP_OS(FreeLibrary)(module);
-    return ok;
+    f.address = vitp_os_advapi(&kept, "RegGetValueW");
+    if (!f.address || !vitp_os_wide(product, key)) return false;
+    vitp_os_registry_all(f.call, p, product);
+    return true;
 }
 
 static bool vitp_os_admin_path(uint32_t which, const char *client_type, char *out, size_t size)
@@ -2919,15 +2951,6 @@ static uint32_t vitp_os_modules(vitp_os_module *rows, uint32_t most)
 }
 #endif /* !VITELEMETRY_NO_CRASH */
 
-/* The module that has this address stays until the process ends. */
-static bool vitp_os_keep_loaded(uintptr_t at)
-{
-    HMODULE module;
-    return VITP_OS(GetModuleHandleExW)(GET_MODULE_HANDLE_EX_FLAG_PIN |
-                                           GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                                       (const wchar_t *)at, &module) != 0;
-}
-
 /* Of a value of GetLastError, or NULL. */
 /* clang-format off */
 #define VITP_OS_ERRORS(X)                                                                        \
@@ -3367,6 +3390,11 @@ static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, vo
 }
 
 static void vitp_os_thread_join(vitp_os_thread *t) { VITP_OS(pthread_join)(t->id, NULL); }
+static bool vitp_os_thread_is_gone(const vitp_os_thread *t)
+{
+    (void)t; /* one thread ends with the process, and not before it */
+    return false;
+}
 
 #endif /* !VITELEMETRY_NO_THREADS */
 
@@ -20356,6 +20384,19 @@ vit_client *vit_create(const vit_options *options)
 
 #define VITP_CLIENT_END_MS 2000u /* a thread that is in no callback has only to be run */
 
+#ifndef VITELEMETRY_NO_THREADS
+/* What our own transport kept is the system's to close where its threads are gone as well. */
+static bool vitp_client_thread_has_ended(vit_client *t)
+{
+    if (t->thread_done) return true;
+    if (!vitp_os_thread_is_gone(&t->thread)) return false;
+    t->kept = NULL;
+    return true;
+}
+#else
+static bool vitp_client_thread_has_ended(const vit_client *t) { return t->thread_done; }
+#endif
+
 /* Ends the thread. False: it is still in send_fn. */
 static bool vitp_client_stop(vit_client *t)
 {
@@ -20373,7 +20414,7 @@ static bool vitp_client_stop(vit_client *t)
     while (!ended && vitp_os_now_ns() < deadline_ns) {
         vitp_worker_wait(t, deadline_ns, turn);
         if (!vitp_worker_enter(t)) return false;
-        ended = t->thread_done;
+        ended = vitp_client_thread_has_ended(t);
         turn = t->progress_turn;
         if (!t->sending) deadline_ns = begin_ns + (uint64_t)VITP_CLIENT_END_MS * VITP_MS;
         vitp_worker_leave(t);

@@ -3,8 +3,11 @@
 
    Usage: windows FOLDER     which must not exist
           windows FOLDER die  records two events and ends itself (by the first form)
+          windows FOLDER unload  loads plugin.dll, which has a client, and unloads it (the same)
+          windows FOLDER exit    ends while it is loaded (the same)
 
-   Build: x86_64-w64-mingw32-gcc -std=c99 -I. tests/windows.c -o windows.exe -static */
+   Build: x86_64-w64-mingw32-gcc -std=c99 -I. tests/windows.c -o windows.exe -static
+          x86_64-w64-mingw32-gcc -std=c99 -I. -DPLUGIN_AUTO -shared tests/plugin.c -o plugin.dll */
 
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_IMPLEMENTATION
@@ -183,13 +186,13 @@ static void die(void)
     (void)TerminateProcess(GetCurrentProcess(), 9);
 }
 
-static bool start(PROCESS_INFORMATION *child, const char *program)
+static bool start(PROCESS_INFORMATION *child, const char *program, const char *how_it_ends)
 {
     char         command[1600];
     STARTUPINFOA how;
     memset(&how, 0, sizeof how);
     how.cb = sizeof how;
-    snprintf(command, sizeof command, "\"%s\" \"%s\" die", program, folder);
+    snprintf(command, sizeof command, "\"%s\" \"%s\" %s", program, folder, how_it_ends);
     return CreateProcessA(NULL, command, NULL, NULL, FALSE, CREATE_SUSPENDED, NULL, NULL, &how,
                           child) != 0;
 }
@@ -200,7 +203,7 @@ static void test_process(const char *program)
     vit_client         *t;
     uint32_t            id, own = vitp_os_process_id();
     CHECK(vitp_os_process_start(own) != 0 && !vitp_os_process_is_gone(own), "a process that runs");
-    CHECK(start(&child, program), "a process that is to end");
+    CHECK(start(&child, program, "die"), "a process that is to end");
     id = (uint32_t)child.dwProcessId;
     CHECK(vitp_os_process_start(id) != 0 && !vitp_os_process_is_gone(id), "it runs");
     ResumeThread(child.hThread);
@@ -213,6 +216,60 @@ static void test_process(const char *program)
     CHECK(vit_destroy(t, 1000), "and the client ends");
     CloseHandle(child.hThread);
     CloseHandle(child.hProcess);
+}
+
+/* ---- a client of a module, which its DllMain destroys ---------------------------------------- */
+
+static int use_plugin(const char *how)
+{
+    HMODULE plugin = LoadLibraryA("plugin.dll");
+    bool    loaded = plugin != NULL;
+    Sleep(300); /* its thread sends, and goes to sleep */
+    if (loaded && strcmp(how, "unload") == 0 && !FreeLibrary(plugin)) return 3;
+    return loaded ? 0 : 4;
+}
+
+/* Whether the process ended in order and within ms. */
+static bool ends(const char *program, const char *how, DWORD ms)
+{
+    PROCESS_INFORMATION child;
+    DWORD               code = 99;
+    bool                in_time;
+    if (!SetEnvironmentVariableA("PLUGIN_FOLDER", folder) || !start(&child, program, how))
+        return false;
+    ResumeThread(child.hThread);
+    in_time = WaitForSingleObject(child.hProcess, ms) == WAIT_OBJECT_0;
+    if (!in_time) (void)TerminateProcess(child.hProcess, 98);
+    (void)GetExitCodeProcess(child.hProcess, &code);
+    CloseHandle(child.hThread);
+    CloseHandle(child.hProcess);
+    return in_time && code == 0;
+}
+
+static unsigned plugin_sent(const char *text)
+{
+    char        bytes[8192];
+    const char *at = bytes;
+    size_t      size = 0;
+    unsigned    n = 0;
+    if (vitp_os_read_file(in("sent"), VITP_OS_MINE, bytes, sizeof bytes - 1, &size) !=
+        VITP_OS_READ_OK)
+        return 0;
+    bytes[size] = 0;
+    for (; (at = strstr(at, text)) != NULL; at++) n++;
+    return n;
+}
+
+static void test_plugin(const char *program)
+{
+    (void)vitp_os_make_folder(folder);
+    CHECK(ends(program, "unload", 20000), "a module with a client is unloaded");
+    CHECK(plugin_sent("\"loaded\"") == 1 && plugin_sent("\"unloaded\"") == 1,
+          "what it recorded is sent");
+    CHECK(plugin_sent("destroyed") == 1, "and its client has ended");
+    vitp_os_remove_file(in("sent"));
+    CHECK(ends(program, "exit", 20000), "a program ends while such a module is loaded");
+    CHECK(plugin_sent("destroyed") == 1, "and its client has ended, too");
 }
 
 /* What the user decides is kept, though somebody has the file open for a moment. */
@@ -254,6 +311,7 @@ int main(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/a/\xD0\xB1", argv[1]); /* a Cyrillic letter */
     if (argc > 2) {
         snprintf(folder, sizeof folder, "%s", argv[1]);
+        if (strcmp(argv[2], "die") != 0) return use_plugin(argv[2]);
         die();
     }
     test_files();
@@ -262,6 +320,8 @@ int main(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/b", argv[1]);
     test_process(argv[0]);
     test_settings();
+    snprintf(folder, sizeof folder, "%s/c", argv[1]);
+    test_plugin(argv[0]);
     test_error_names();
     printf("%u passed, %u failed\n", passed, failed);
     return failed ? 1 : 0;

@@ -59,6 +59,11 @@ for machine in x86_64 i686; do
     done
 done
 
+if build 'x86_64-w64-mingw32-gcc -std=c99 -DPLUGIN_AUTO -shared' plugin tests/plugin.c &&
+    mv -f $D/plugin.exe $D/plugin.dll; then pass 'plugin.c builds without a warning'; else
+    fail 'plugin.c builds' $D/log
+fi
+
 cl=
 if has clang-19 && has lld-link-19 && [ -d /usr/include/wine/wine ]; then
     cl=cl
