@@ -2833,12 +2833,10 @@ static uint32_t vitp_os_tell_library(const char *type, bool aborted, const void 
 
 static void __cdecl vitp_os_on_abort(int number)
 {
-    uint32_t noted = vitp_os_tell_library("SIGABRT", true, &number);
-    if (vitp_os_hook.previous_abort == SIG_DFL || vitp_os_hook.previous_abort == SIG_IGN ||
-        vitp_os_hook.previous_abort == SIG_ERR)
-        return; /* abort() goes on */
-    vitp_os_hook.previous_abort(number);
-    if (noted) vitp_os_survived(noted);
+    vitp_os_abort_fn previous = vitp_os_hook.previous_abort;
+    (void)vitp_os_tell_library("SIGABRT", true, &number);
+    if (previous != SIG_DFL && previous != SIG_IGN && previous != SIG_ERR) previous(number);
+    /* abort() goes on, and ends the program */
 }
 
 static void __cdecl vitp_os_on_pure_call(void)

@@ -5,6 +5,7 @@
           survive FOLDER null      the same, and touches a null pointer
           survive FOLDER stack     and overflows its stack
           survive FOLDER abort     and calls abort()
+          survive FOLDER returns   the same, and its handler of SIGABRT returns
           survive FOLDER filter    touches a null pointer, and a filter of its own calls abort()
           survive FOLDER repair    a filter of its own repairs a fault; then it kills itself
           survive FOLDER leave     records three events and ends
@@ -81,8 +82,15 @@ static LONG WINAPI host_repair(EXCEPTION_POINTERS *info)
                                                        : EXCEPTION_CONTINUE_SEARCH;
 }
 
+static void host_returns(int number)
+{
+    (void)number;
+    host_says("host handler\n");
+}
+
 static void host_begin(const char *how)
 {
+    if (strcmp(how, "returns") == 0) (void)signal(SIGABRT, host_returns);
     if (strcmp(how, "repair") == 0) (void)SetUnhandledExceptionFilter(host_repair);
     else if (strcmp(how, "filter") == 0) (void)SetUnhandledExceptionFilter(host_abort);
     else (void)SetUnhandledExceptionFilter(host_filter);
@@ -104,7 +112,7 @@ static void come_to_an_end(const char *how)
     if (touches) target = (int *)(uintptr_t)8;
     if (touches || strcmp(how, "repair") == 0) *target = 1;
     if (strcmp(how, "stack") == 0) somewhere = overflow(none);
-    if (strcmp(how, "abort") == 0) abort();
+    if (strcmp(how, "abort") == 0 || strcmp(how, "returns") == 0) abort();
     die();
 }
 
