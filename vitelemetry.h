@@ -2236,9 +2236,14 @@ static bool vitp_os_known(uint32_t n, char *out, size_t size, const char **marke
     if (!vitp_os_wide_env(out, size, rows[n].name)) out[0] = 0;
     return true;
 }
+
+/* Of a path behind \\?\, / would be a part of a name. */
 static bool vitp_os_wide(wchar_t *out, const char *path)
 {
-    return MultiByteToWideChar(CP_UTF8, 0, path, -1, out, (int)VITP_PATH_MAX) > 0;
+    if (MultiByteToWideChar(CP_UTF8, 0, path, -1, out, (int)VITP_PATH_MAX) <= 0) return false;
+    for (; *out; out++)
+        if (*out == L'/') *out = L'\\';
+    return true;
 }
 
 static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, void *out,
@@ -2455,14 +2460,16 @@ static bool vitp_os_is_private(const char *path)
            !(attributes & FILE_ATTRIBUTE_REPARSE_POINT);
 }
 
-/* The host may change its folder later. */
+/* The host may change its folder later, and one folder has one name. */
 static bool vitp_os_make_absolute(char *path, size_t size)
 {
     wchar_t wide[VITP_PATH_MAX], full[VITP_PATH_MAX];
     DWORD   n;
     if (!vitp_os_wide(wide, path)) return false;
     n = VITP_OS(GetFullPathNameW)(wide, VITP_PATH_MAX, full, NULL);
-    return n > 0 && n < VITP_PATH_MAX && vitp_os_from_wide(path, size, full);
+    if (n == 0 || n >= VITP_PATH_MAX) return false;
+    while (n > 1 && full[n - 1] == L'\\' && full[n - 2] != L':') full[--n] = 0;
+    return vitp_os_from_wide(path, size, full);
 }
 
 /* A file that only grows, by whole pieces also where two processes write. */

@@ -287,6 +287,29 @@ static void test_settings(void)
     check(files() == 1, "and the settings are all that is left: %u", files());
 }
 
+/* The ways to write a folder: where / is no separator, and with one behind it. */
+static void test_folder_names(void)
+{
+    char        plain[600], forms[3][640];
+    vit_client *t;
+    unsigned    i, made = files();
+    snprintf(plain, sizeof plain, "%s", folder);
+    CHECK(vitp_os_make_absolute(plain, sizeof plain), "the whole name of a folder");
+    snprintf(forms[0], sizeof forms[0], "%s\\", plain);
+    snprintf(forms[1], sizeof forms[1], "%s/\\", folder);
+    snprintf(forms[2], sizeof forms[2], "\\\\?\\%s", plain);
+    for (i = 0; i < 3; i++) {
+        snprintf(folder, sizeof folder, "%s", forms[i]);
+        t = client();
+        CHECK(vit_get_consent(t, NULL) == VIT_CONSENT_GRANTED, folder);
+        CHECK(i == 2 || strcmp(t->settings_folder, plain) == 0, "has one name");
+        CHECK(vit_get_stats(t).crash_surviving && vit_destroy(t, 1000), "and a pool was in it");
+    }
+    check(files() == made, "nothing is left: %u", files());
+    snprintf(plain, sizeof plain, "C:\\");
+    CHECK(vitp_os_make_absolute(plain, sizeof plain) && strcmp(plain, "C:\\") == 0, "a root");
+}
+
 static bool is_called(int code, const char *name)
 {
     char text[VITP_LABEL_MAX + 1u];
@@ -323,6 +346,9 @@ int main(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/c", argv[1]);
     test_plugin(argv[0]);
     test_error_names();
+    snprintf(folder, sizeof folder, "%s/d", argv[1]);
+    CHECK(vit_destroy(client(), 1000), "a folder");
+    test_folder_names();
     printf("%u passed, %u failed\n", passed, failed);
     return failed ? 1 : 0;
 }
