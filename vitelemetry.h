@@ -2246,31 +2246,59 @@ static bool vitp_os_wide(wchar_t *out, const char *path)
     return true;
 }
 
+#define VITP_OS_TRIES 8u /* within VITP_HOLD_MS, where somebody has a file open */
+
+/* True: the call just failed because somebody has the file open, as scanners do for a moment; that
+   moment has been waited, so try again. */
+static bool vitp_os_again(uint32_t *tries)
+{
+    DWORD error = GetLastError();
+    if ((error != ERROR_SHARING_VIOLATION && error != ERROR_ACCESS_DENIED) ||
+        *tries == VITP_OS_TRIES)
+        return false;
+    ++*tries;
+    VITP_OS(Sleep)(VITP_HOLD_MS / VITP_OS_TRIES);
+    return true;
+}
+
+/* Why a file could not be opened. */
+static vitp_os_read vitp_os_unread(DWORD error)
+{
+    return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ? VITP_OS_READ_ABSENT
+           : error == ERROR_ACCESS_DENIED || error == ERROR_INVALID_NAME || error == ERROR_DIRECTORY
+               ? VITP_OS_READ_REFUSED
+               : VITP_OS_READ_LATER; /* as while a scanner has it open */
+}
+
+/* One that was deleted is denied for as long as somebody has it open. Of a link the text would be
+   empty, which refuses nothing. */
 static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, void *out,
                                       size_t capacity, size_t *size)
 {
-    wchar_t wide[VITP_PATH_MAX];
-    HANDLE  file;
-    DWORD   n = 0;
-    bool    ok;
+    wchar_t                    wide[VITP_PATH_MAX];
+    BY_HANDLE_FILE_INFORMATION info;
+    HANDLE                     file;
+    DWORD                      n = 0;
+    uint32_t                   tries = 0;
+    bool                       ok, link;
     (void)owner; /* the profile's rights see to it */
     *size = 0;
     if (!vitp_os_wide(wide, path)) return VITP_OS_READ_REFUSED;
-    file = VITP_OS(CreateFileW)(wide, GENERIC_READ,
-                                FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
-                                OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
-    if (file == INVALID_HANDLE_VALUE) {
-        DWORD error = GetLastError();
-        return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ? VITP_OS_READ_ABSENT
-               : error == ERROR_ACCESS_DENIED || error == ERROR_INVALID_NAME ||
-                       error == ERROR_DIRECTORY
-                   ? VITP_OS_READ_REFUSED
-                   : VITP_OS_READ_LATER; /* as while a scanner has it open */
-    }
-    ok = VITP_OS(ReadFile)(file, out, (DWORD)capacity, &n, NULL) != 0;
+    do
+        file = VITP_OS(CreateFileW)(wide, GENERIC_READ,
+                                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                                    OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    while (file == INVALID_HANDLE_VALUE && GetLastError() == ERROR_ACCESS_DENIED &&
+           vitp_os_again(&tries));
+    if (file == INVALID_HANDLE_VALUE) return vitp_os_unread(GetLastError());
+    ok = VITP_OS(GetFileInformationByHandle)(file, &info) != 0;
+    link = ok && (info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT);
+    ok = ok && VITP_OS(ReadFile)(file, out, (DWORD)capacity, &n, NULL);
     VITP_OS(CloseHandle)(file);
     *size = n;
-    return !ok ? VITP_OS_READ_LATER : n < capacity ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+    return !ok                     ? VITP_OS_READ_LATER
+           : !link && n < capacity ? VITP_OS_READ_OK
+                                   : VITP_OS_READ_REFUSED;
 }
 
 typedef LONG(WINAPI *vitp_os_registry_fn)(HKEY, LPCWSTR, LPCWSTR, DWORD, LPDWORD, PVOID, LPDWORD);
@@ -2348,8 +2376,6 @@ static uint64_t vitp_os_stamp(const char *path)
 }
 
 #ifndef VITELEMETRY_NO_FILES
-#define VITP_OS_TRIES 8u /* within VITP_HOLD_MS, where somebody has a file open */
-
 static bool vitp_os_state_folder(char *out, size_t size)
 {
     return vitp_os_wide_env(out, size, L"LOCALAPPDATA");
@@ -2385,19 +2411,6 @@ static bool vitp_os_put_file(const wchar_t *path, const char *data, size_t size)
     ok = VITP_OS(WriteFile)(file, data, (DWORD)size, &n, NULL) && n == size;
     VITP_OS(CloseHandle)(file);
     return ok;
-}
-
-/* True: the call just failed because somebody has the file open, as scanners do for a moment; that
-   moment has been waited, so try again. */
-static bool vitp_os_again(uint32_t *tries)
-{
-    DWORD error = GetLastError();
-    if ((error != ERROR_SHARING_VIOLATION && error != ERROR_ACCESS_DENIED) ||
-        *tries == VITP_OS_TRIES)
-        return false;
-    ++*tries;
-    VITP_OS(Sleep)(VITP_HOLD_MS / VITP_OS_TRIES);
-    return true;
 }
 
 static bool vitp_os_move_file(const wchar_t *from, const wchar_t *to, DWORD flags)
@@ -2719,9 +2732,9 @@ static HANDLE vitp_os_open_running(uint32_t process)
 
 static bool vitp_os_process_is_gone(uint32_t process)
 {
-    HANDLE handle = vitp_os_open_running(process);
+    HANDLE handle = process > 0 ? vitp_os_open_running(process) : NULL;
     if (handle) VITP_OS(CloseHandle)(handle);
-    return !handle && GetLastError() == ERROR_INVALID_PARAMETER;
+    return process > 0 && !handle && GetLastError() == ERROR_INVALID_PARAMETER;
 }
 
 /* When a process began, 0: it is gone, or not to be asked. */

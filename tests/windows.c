@@ -9,6 +9,29 @@
    Build: x86_64-w64-mingw32-gcc -std=c99 -I. tests/windows.c -o windows.exe -static
           x86_64-w64-mingw32-gcc -std=c99 -I. -DPLUGIN_AUTO -shared tests/plugin.c -o plugin.dll */
 
+#include <windows.h>
+
+/* What wine lacks: a file is said to be a link, or to be denied for so many calls, as one is that
+   was deleted while somebody has it open. */
+static BOOL     told_link;
+static unsigned told_denied;
+static BOOL told_information(HANDLE file, BY_HANDLE_FILE_INFORMATION *out)
+{
+    BOOL told = GetFileInformationByHandle(file, out);
+    if (told_link) out->dwFileAttributes |= FILE_ATTRIBUTE_REPARSE_POINT;
+    return told;
+}
+static HANDLE told_file(const wchar_t *path, DWORD access, DWORD share,
+                        SECURITY_ATTRIBUTES *security, DWORD how, DWORD flags, HANDLE as)
+{
+    if (told_denied == 0) return CreateFileW(path, access, share, security, how, flags, as);
+    told_denied--;
+    SetLastError(ERROR_ACCESS_DENIED);
+    return INVALID_HANDLE_VALUE;
+}
+#define GetFileInformationByHandle told_information
+#define CreateFileW                told_file
+
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
@@ -106,6 +129,20 @@ static void test_files(void)
     CHECK(vitp_os_read_file(folder, VITP_OS_MINE, small, sizeof small, &size) ==
               VITP_OS_READ_REFUSED,
           "a folder is not read");
+    told_link = TRUE;
+    CHECK(!holds(in("a"), "three"), "a link is not read");
+    told_link = FALSE;
+    told_denied = 3;
+    CHECK(holds(in("a"), "three"), "read when it was denied for a moment");
+    told_denied = 3;
+    CHECK(vitp_os_read_file(in("b"), VITP_OS_MINE, small, sizeof small, &size) ==
+              VITP_OS_READ_ABSENT,
+          "not there, after it was denied for a moment");
+    told_denied = 100;
+    CHECK(vitp_os_read_file(in("a"), VITP_OS_MINE, small, sizeof small, &size) ==
+              VITP_OS_READ_REFUSED,
+          "denied for long");
+    told_denied = 0;
     hold_for_a_moment(in("a"));
     vitp_os_remove_file(in("a"));
     CHECK(files() == 0, "removed while somebody has it open for a moment");
@@ -210,6 +247,7 @@ static void test_process(const char *program)
     WaitForSingleObject(child.hProcess, 20000);
     CHECK(vitp_os_process_start(id) == 0 && vitp_os_process_is_gone(id),
           "it is gone, though a handle of it is kept");
+    CHECK(!vitp_os_process_is_gone(0), "no process is known to be gone");
     t = client();
     while (vit_pump(t)) {}
     check(delivered == 2, "what it recorded is delivered: %u of 2", delivered);
