@@ -3670,6 +3670,7 @@ static vitp_os_read vitp_os_unread(int error)
     return error == ENOENT || error == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
 }
 
+/* size: of the file, also where it is too large. */
 static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, void *out,
                                       size_t capacity, size_t *size)
 {
@@ -3681,12 +3682,12 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
     if (fd < 0) return vitp_os_unread(errno);
     if (VITP_OS(fstat)(fd, &s) != 0) {
         how = VITP_OS_READ_LATER;
-    } else if (!S_ISREG(s.st_mode) || !vitp_os_is_owned(&s, owner) || s.st_size < 0 ||
-               (uint64_t)s.st_size >= capacity) {
+    } else if (!S_ISREG(s.st_mode) || !vitp_os_is_owned(&s, owner) || s.st_size < 0) {
         how = VITP_OS_READ_REFUSED;
     } else {
-        *size = (size_t)s.st_size;
-        if (!vitp_os_read_all(fd, out, *size)) how = VITP_OS_READ_LATER; /* or it just shrank */
+        *size = (uint64_t)s.st_size < SIZE_MAX ? (size_t)s.st_size : SIZE_MAX;
+        if (*size >= capacity) how = VITP_OS_READ_REFUSED;
+        else if (!vitp_os_read_all(fd, out, *size)) how = VITP_OS_READ_LATER; /* or it shrank */
     }
     VITP_OS(close)(fd);
     return how;
@@ -18012,16 +18013,21 @@ static bool vitp_worker_hint_path(const vit_client *t, const vitp_os_hint *hint,
     return (size_t)n < VITP_POOL_PATH_MAX;
 }
 
-/* A larger file than the scratch holds is read into memory that is given back. */
+/* A larger file than the scratch holds is read into memory that is given back. Where there is none
+   now, nothing is known of what the file says. */
 static vitp_answer vitp_worker_read_hint(vit_client *t, const vitp_os_hint *hint, const char *path)
 {
     size_t       size = 0;
     void        *more = NULL, *bytes = t->scratch;
     vitp_os_read how = vitp_os_read_file(path, VITP_OS_ANYONES, bytes, VITP_EVENT_JSON_MAX, &size);
     vitp_answer  answer = VITP_ANSWER_NONE;
-    if (how == VITP_OS_READ_REFUSED && hint->form == VITP_OS_DCONF)
-        more = t->allocator.alloc_fn(VITP_HINT_MAX, t->allocator.user);
-    if (more) how = vitp_os_read_file(path, VITP_OS_ANYONES, bytes = more, VITP_HINT_MAX, &size);
+    size_t       capacity = size + 1u;
+    if (how == VITP_OS_READ_REFUSED && hint->form == VITP_OS_DCONF && size >= VITP_EVENT_JSON_MAX &&
+        size < VITP_HINT_MAX) {
+        more = t->allocator.alloc_fn(capacity, t->allocator.user);
+        how = VITP_OS_READ_LATER;
+    }
+    if (more) how = vitp_os_read_file(path, VITP_OS_ANYONES, bytes = more, capacity, &size);
     if (how == VITP_OS_READ_OK) answer = vitp_consent_hint(hint, bytes, size);
     if (how == VITP_OS_READ_REFUSED) answer = VITP_ANSWER_UNREADABLE;
     if (how == VITP_OS_READ_LATER) answer = VITP_ANSWER_LATER;

@@ -910,6 +910,54 @@ static void test_dconf_file(void **state)
     fixtures_free(&b);
 }
 
+/* A host's memory in which there is not much room. */
+static size_t room;
+static void  *small_alloc(size_t size, void *user)
+{
+    (void)user;
+    return size <= room ? malloc(size) : NULL;
+}
+static void small_free(void *memory, void *user)
+{
+    (void)user;
+    free(memory);
+}
+
+/* A large database takes as much memory as it has bytes; where there is none, what it said holds. */
+static void test_dconf_in_little_memory(void **state)
+{
+    static const char        off[] = { 0, 0, 'b' };
+    static const char *const technical[] = { TECHNICAL };
+    static unsigned char     large[1200000];
+    dconf_file               f = dconf_make(technical, 1, off, 3, true);
+    bench                    b;
+    vit_client              *t;
+    (void)state;
+    memcpy(large, f.bytes, f.size);
+    fixtures_make(&b);
+    fixture(CONFIG "/dconf/user", large, sizeof large);
+    b.o.allocator.alloc_fn = small_alloc;
+    b.o.allocator.free_fn = small_free;
+    room = 2000000;
+    t = bench_client(&b);
+    assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_SYSTEM);
+    assert_int_equal(track_error(t, "errors"), VIT_DISABLED);
+    fixture(CONFIG "/dconf/user", large, sizeof large - 24); /* another setting was changed */
+    room = 1000;
+    assert_int_equal(track(t, "usage"), VIT_OK);
+    assert_true(vit_flush(t, 5000));
+    assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_SYSTEM);
+    assert_int_equal(track_error(t, "errors"), VIT_DISABLED);
+    room = 2000000;
+    f = dconf_make(technical, 1, "\1\0b", 3, true);
+    fixture(CONFIG "/dconf/user", f.bytes, f.size);
+    assert_int_equal(track(t, "usage"), VIT_OK);
+    assert_true(vit_flush(t, 5000));
+    assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE); /* the user's change is heard */
+    end(t);
+    fixtures_free(&b);
+}
+
 /* ---- property lists -------------------------------------------------------------------------- */
 
 #define THIRD "ThirdPartyDataSubmit"
@@ -2086,6 +2134,7 @@ int main(void)
         cmocka_unit_test(test_dconf),
         cmocka_unit_test(test_dconf_hostile),
         cmocka_unit_test(test_dconf_file),
+        cmocka_unit_test(test_dconf_in_little_memory),
         cmocka_unit_test(test_plist_xml),
         cmocka_unit_test(test_plist_binary),
         cmocka_unit_test(test_plist_count),
