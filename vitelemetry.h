@@ -3961,15 +3961,18 @@ typedef struct vitp_os_pool {
     char     path[VITP_POOL_PATH_MAX];
 } vitp_os_pool;
 
-/* Where a mapping may lie beside the data folder. False: nowhere. */
+/* Where a mapping may lie beside the data folder: what is the system's to make, we do not make, as
+   the run folder of a user who has left, or /dev in a chroot. False: nowhere. */
 static bool vitp_os_pool_base(uint32_t which, char *out, size_t size)
 {
 #if defined(__linux__)
     char run[VITP_PATH_MAX];
     int  n = -1;
-    if (which == 0 && vitp_os_copy_env(run, sizeof run, "XDG_RUNTIME_DIR") && run[0] == '/')
+    if (which == 0 && vitp_os_copy_env(run, sizeof run, "XDG_RUNTIME_DIR") && run[0] == '/' &&
+        VITP_OS(access)(run, F_OK) == 0)
         n = snprintf(out, size, "%s/vitelemetry", run);
-    if (which == 1) n = snprintf(out, size, "/dev/shm/vitelemetry-%lu", (unsigned long)geteuid());
+    if (which == 1 && VITP_OS(access)("/dev/shm", F_OK) == 0)
+        n = snprintf(out, size, "/dev/shm/vitelemetry-%lu", (unsigned long)geteuid());
     return (size_t)n < size;
 #else
     (void)which, (void)out, (void)size;

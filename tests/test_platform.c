@@ -512,7 +512,7 @@ static void test_long_paths(void **state)
     assert_false(vitp_os_pool_begin(&m, path_of(VITP_POOL_PATH_MAX - 4)));
     assert_int_equal(vitp_os_pool_open(&m, path_of(VITP_POOL_PATH_MAX)), VITP_OS_FOUND_REFUSED);
     told.name = "XDG_RUNTIME_DIR";
-    told.value = path_of(60);
+    told.value = "/proc/self/../self/../self/../self/../self/../self/../self"; /* out is full */
     assert_false(vitp_os_pool_base(0, out, sizeof out));
     told.value = "run"; /* relative: not by the specification */
     assert_false(vitp_os_pool_base(0, name, sizeof name));
@@ -520,6 +520,11 @@ static void test_long_paths(void **state)
     told.value = "/run";
     assert_true(vitp_os_pool_base(0, out, sizeof out));
     assert_string_equal(out, "/run/vitelemetry");
+    told.value = "/run/none"; /* it is not ours to make */
+    assert_false(vitp_os_pool_base(0, name, sizeof name));
+    assert_true(vitp_os_pool_base(1, name, sizeof name));
+    fail_calls("access", 1, ENOENT);
+    assert_false(vitp_os_pool_base(1, name, sizeof name));
     assert_int_equal(held[TORTURE_FILE], 0);
 }
 
