@@ -3786,13 +3786,14 @@ static bool vitp_os_state_folder(char *out, size_t size)
 
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
    write it anew; not for long: one that hangs must not stop us. A lock on the folder itself, so
-   that no file is made. 0: there are no locks here; else where it is not held, another has it. */
+   that no file is made. 0: there are no locks here; else where it is not held, another has it, or
+   may have: there was no descriptor to ask with. */
 static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 {
     int folder = vitp_os_lift(VITP_OS(open)(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     int turns = (int)ms;
     *held = false;
-    if (folder < 0) return 0;
+    if (folder < 0) return vitp_os_unread(errno) == VITP_OS_READ_LATER ? -1 : 0;
     while (VITP_OS(flock)(folder, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
             (void)VITP_OS(close)(folder);
@@ -3807,7 +3808,7 @@ static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 
 static void vitp_os_release_folder(intptr_t hold)
 {
-    if (!hold) return;
+    if (hold <= 0) return;
     (void)VITP_OS(flock)((int)(hold - 1), LOCK_UN); /* a forked child has it open, too */
     (void)VITP_OS(close)((int)(hold - 1));
 }

@@ -923,7 +923,7 @@ static void small_free(void *memory, void *user)
     free(memory);
 }
 
-/* A large database takes as much memory as it has bytes; where there is none, what it said holds. */
+/* A large database takes as much memory as it has bytes; without that, what it said holds. */
 static void test_dconf_in_little_memory(void **state)
 {
     static const char        off[] = { 0, 0, 'b' };

@@ -262,7 +262,7 @@ static void test_descriptors_closed(void **state)
     }
 }
 
-/* ---- the host has closed 0 to 2, and goes on to print there ----------------------------------- */
+/* ---- the host has closed 0 to 2, and goes on to print there ---------------------------------- */
 
 static void host_prints(void)
 {

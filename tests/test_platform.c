@@ -750,6 +750,34 @@ static void test_append_turns(void **state)
     }
 }
 
+/* Who has the folder is not known where there is no descriptor to ask with. */
+static void test_hold_folder(void **state)
+{
+    intptr_t one, two;
+    bool     ours = false;
+    (void)state;
+    make(NULL);
+    one = vitp_os_hold_folder(folder, 0, &ours);
+    assert_true(one != 0 && ours);
+    two = vitp_os_hold_folder(folder, 0, &ours);
+    assert_true(two != 0 && !ours);
+    vitp_os_release_folder(two);
+    vitp_os_release_folder(one);
+    ours = true;
+    fail_calls("open", 1, EMFILE);
+    one = vitp_os_hold_folder(folder, 0, &ours);
+    assert_true(one != 0 && !ours);
+    vitp_os_release_folder(one);
+    fail_calls("open", 1, ENOENT); /* there is none */
+    assert_int_equal(vitp_os_hold_folder(folder, 0, &ours), 0);
+    fail_calls("flock", 1, ENOLCK); /* or it has no locks */
+    assert_int_equal(vitp_os_hold_folder(folder, 0, &ours), 0);
+    assert_false(ours);
+    fail_none();
+    assert_int_equal(held[TORTURE_FILE], 0);
+    folder_remove(folder);
+}
+
 /* ---- pools ----------------------------------------------------------------------------------- */
 
 static void test_pool_open(void **state)
@@ -1031,6 +1059,7 @@ int main(void)
                                                TEST(test_append_open),
                                                TEST(test_append),
                                                TEST(test_append_turns),
+                                               TEST(test_hold_folder),
                                                TEST(test_pool_open),
                                                TEST(test_pool_remove),
                                                TEST(test_pool_rename),
