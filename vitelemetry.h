@@ -1997,8 +1997,8 @@ static bool vitp_os_keep_loaded(uintptr_t at)
                                        (const wchar_t *)at, &module) != 0;
 }
 
-/* A function of advapi32, looked up so that nothing more need be linked, and kept: the loader's lock
-   may belong to a DllMain that waits for our thread. NULL: there is none. */
+/* A function of advapi32, looked up so that nothing more need be linked, and kept: the lock of the
+   loader may belong to a DllMain that waits for our thread. NULL: there is none. */
 static FARPROC vitp_os_advapi(uintptr_t *kept, const char *name)
 {
     union {
@@ -2133,8 +2133,8 @@ static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, vo
 
 #define VITP_OS_JOIN_MS 250u /* more than a thread needs to come out of our code */
 
-/* A thread that has done all has only to return. In DllMain it cannot end while we wait, as it needs
-   the loader's lock for that, but it has left our code by then. */
+/* A thread that has done all has only to return. It cannot end while a DllMain waits for it, as it
+   needs the lock of the loader for that, but it has left our code by then. */
 static void vitp_os_thread_join(vitp_os_thread *t)
 {
     VITP_OS(WaitForSingleObject)(t->handle, VITP_OS_JOIN_MS);
@@ -4063,8 +4063,8 @@ static bool vitp_os_pool_read(vitp_os_pool *m, uint64_t offset, void *out, size_
 #endif
 
 /* Takes the space now, so that no later store can meet a full disk, which would be a SIGBUS. True
-   on file systems that then keep it: memory, and those that do not copy on write. A signal gives
-   all of it back and ends the call, so that a timer of the host's could keep it from ever ending. */
+   on file systems that then keep it: memory, and those that do not copy on write. A signal ends the
+   call and gives all of it back, so that a timer of the host's could keep us here for ever. */
 static bool vitp_os_pool_keeps_space(int file, size_t size)
 {
 #if defined(__linux__)
@@ -4657,7 +4657,7 @@ static bool vitp_log_tell_fresh(vitp_log *log)
     if (mine) {
         vitp_log_tell_word(log, 0);
         vitp_log_tell_word(log, 1);
-        VITP_ATOMIC_STORE_PTR(&log->teller, (uintptr_t)0);
+        VITP_ATOMIC_STORE_PTR_RELEASE(&log->teller, (uintptr_t)0); /* with what it did */
     }
     vitp_os_let_cancel(before);
     return mine;

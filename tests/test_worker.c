@@ -966,6 +966,44 @@ static void test_inside_log_of_thread(void **state)
     inside = NULL;
 }
 
+/* Threads tell one after the other: the logger needs no lock of its own (looked at by make tsan). */
+static vitp_log turns;
+static unsigned turns_told;
+
+static void log_turn(vit_log_level level, vit_log_item item, const char *text, void *user)
+{
+    (void)level, (void)item, (void)text, (void)user;
+    turns_told++;
+}
+
+static void *tell_turns(void *first)
+{
+    unsigned i;
+    for (i = *(unsigned *)first; i < VIT_LOG_ITEM_COUNT; i += 2) {
+        vitp_log_note(&turns, (vit_log_item)i);
+        vitp_log_tell(&turns);
+    }
+    return NULL;
+}
+
+static void test_log_in_turns(void **state)
+{
+    static unsigned first[2] = { 1, 2 };
+    pthread_t       other;
+    unsigned        i;
+    (void)state;
+    turns_told = 0;
+    for (i = 0; i < 500; i++) {
+        memset(&turns, 0, sizeof turns);
+        turns.logger.log_fn = log_turn;
+        assert_int_equal(pthread_create(&other, NULL, tell_turns, &first[0]), 0);
+        (void)tell_turns(&first[1]);
+        assert_int_equal(pthread_join(other, NULL), 0);
+        vitp_log_tell(&turns);
+    }
+    assert_int_equal(turns_told, 500 * (VIT_LOG_ITEM_COUNT - 1));
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static uint32_t hang_state; /* 1: in the transport, 2: it was told to give up, 3: it returned */
@@ -2451,6 +2489,7 @@ int main(void)
         cmocka_unit_test(test_inside_transport),
         cmocka_unit_test(test_inside_export),
         cmocka_unit_test(test_log_of_session),
+        cmocka_unit_test(test_log_in_turns),
         cmocka_unit_test(test_inside_log),
         cmocka_unit_test(test_inside_log_of_thread),
         cmocka_unit_test(test_destroy_obedient),
