@@ -3207,6 +3207,15 @@ static inline uintptr_t vitp_os_thread_pointer(void)
     return pointer;
 }
 #define VITP_OS_THREAD_POINTER() vitp_os_thread_pointer()
+#elif defined(__APPLE__) && defined(__aarch64__) && defined(__GNUC__)
+/* Where the compiler's function reads, the system keeps the number of the processor. */
+static inline uintptr_t vitp_os_thread_pointer(void)
+{
+    uintptr_t pointer;
+    __asm__("mrs %0, TPIDRRO_EL0" : "=r"(pointer));
+    return pointer & ~(uintptr_t)7u; /* other bits were the processor's there, too */
+}
+#define VITP_OS_THREAD_POINTER() vitp_os_thread_pointer()
 #elif defined(__aarch64__) && defined(__GNUC__)
 #define VITP_OS_THREAD_POINTER() ((uintptr_t)__builtin_thread_pointer())
 #else

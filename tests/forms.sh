@@ -231,6 +231,28 @@ for pair in gcc:g++ clang:clang++; do
         skip "$cc: the program of the head comment needs curl's headers"
     fi
 done
+# The branches for Apple, over the headers of Linux: without a warning, and threads are told apart by the
+# register that is a thread's.
+apple() { # options
+    clang-19 -target arm64-apple-macos12 -U__nonnull -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
+        -Wsign-conversion -Wcast-qual -Wvla -Wstrict-prototypes -Wno-unused-function -Werror -nostdlibinc \
+        -isystem $D/apple -isystem /usr/aarch64-linux-gnu/include -include tests/apple.h -x c -S -O1 "$@" \
+        -DVITELEMETRY_IMPLEMENTATION -o $D/apple/x.s vitelemetry.h &&
+        ! grep -qiw TPIDR_EL0 $D/apple/x.s
+}
+apple_threads() { apple && grep -qiw TPIDRRO_EL0 $D/apple/x.s; }
+if has clang-19 && [ -d /usr/aarch64-linux-gnu/include ]; then
+    mkdir -p $D/apple/dispatch $D/apple/sys
+    : >$D/apple/dispatch/dispatch.h
+    : >$D/apple/sys/sysctl.h
+    echo 'int getentropy(void *, size_t);' >$D/apple/sys/random.h
+    check "clang-19: for Apple, and how threads are told apart" apple_threads
+    for s in NO_THREADS NO_FILES NO_CRASH OS_SETTINGS; do
+        check "clang-19: for Apple: $s" apple -DVITELEMETRY_$s
+    done
+else
+    skip "for Apple: needs clang-19 and the headers of aarch64-linux-gnu"
+fi
 cc=x86_64-w64-mingw32-gcc
 if has $cc; then
     check "$cc: the implementation leaves macros VIT_* only" macros_left $cc -std=c99 -I. -x c
