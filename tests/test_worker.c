@@ -966,7 +966,7 @@ static void test_inside_log_of_thread(void **state)
     inside = NULL;
 }
 
-/* Threads tell one after the other: the logger needs no lock of its own (looked at by make tsan). */
+/* Threads tell one after the other: the logger needs no lock of its own (make tsan looks). */
 static vitp_log turns;
 static unsigned turns_told;
 
