@@ -21043,8 +21043,9 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_POOL_PATH_MAX
 #undef VITP_OS_SHA256_X86
 #undef VITP_OS_THREAD_POINTER
-#undef VITP_OS_REGISTRY_ANY
+#undef VITP_OS_JOIN_MS
 #undef VITP_OS_TRIES
+#undef VITP_OS_REGISTRY_ANY
 #undef VITP_OS_EXCEPTIONS
 #undef VITP_OS_STACK_BYTES
 #undef VITP_OS_ERRORS
