@@ -2131,7 +2131,7 @@ static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, vo
     return t->handle != NULL;
 }
 
-#define VITP_OS_JOIN_MS 250u /* more than a thread needs to come out of our code */
+#define VITP_OS_JOIN_MS 1000u /* more than a thread needs to come out of our code */
 
 /* A thread that has done all has only to return. It cannot end while a DllMain waits for it, as it
    needs the lock of the loader for that, but it has left our code by then. */
