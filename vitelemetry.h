@@ -175,7 +175,8 @@ CONSENT: any refusal wins, and vit_get_consent names the gate
                  that runs as another user than its caller. What is not set or cannot be read is no
                  opinion.
     SETTING      telemetry_enabled = false in telemetry.conf in the data folder; a telemetry.conf
-                 that cannot be read, is a link or another user's, or that others may write to.
+                 that cannot be read, is a link or another user's, or that others may write to
+                 (whose it is, Windows is not asked: the profile's rights see to it).
     CONSENT      the user: denied, or not asked yet.
     All are asked in vit_create, and all but ENVIRONMENT and CI again in vit_set_consent and right
     before each request: a refusal by another process counts before the next bytes leave (a grant
