@@ -618,6 +618,33 @@ static void test_read_file(void **state)
 }
 
 /* Whatever fails, the old text stays, and nothing lies beside it. */
+/* What is opened where standard input was closed gets a higher number, or is not opened. */
+static void test_low_descriptor(void **state)
+{
+    vitp_os_appender a;
+    char             text[8];
+    size_t           size;
+    int              before = dup(0);
+    (void)state;
+    make("1\n");
+    (void)close(0);
+    assert_true(vitp_os_append_open(&a, path));
+    assert_true(a.file > 2);
+    assert_true((fcntl(a.file, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_int_equal(fcntl(0, F_GETFD), -1);
+    assert_true(vitp_os_append_close(&a, path, NULL));
+    fail_calls("fcntl", 1, EMFILE);
+    assert_int_equal(vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size),
+                     VITP_OS_READ_LATER);
+    assert_int_equal(fcntl(0, F_GETFD), -1);
+    fail_none();
+    if (before >= 0) {
+        assert_int_equal(dup2(before, 0), 0);
+        (void)close(before);
+    }
+    folder_remove(folder);
+}
+
 static void test_write_file(void **state)
 {
     static const char *const calls[] = { "open", "fchmod", "write", "fsync", "close", "rename" };
@@ -1054,6 +1081,7 @@ int main(void)
                                                TEST(test_make_absolute),
                                                TEST(test_folders),
                                                TEST(test_read_file),
+                                               TEST(test_low_descriptor),
                                                TEST(test_write_file),
                                                TEST(test_write_new),
                                                TEST(test_append_open),
