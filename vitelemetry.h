@@ -5588,23 +5588,26 @@ static const char *const vitp_scrub_markers[] = {
 
 /* Words in names of values, sorted by their first two letters; the rows say where each first one
    begins. Sign: + secret, ? secret if the value has 8 bytes with a digit, # secret if digits,
-   @ host, & user (after an option: a secret if it has a colon), ! header, - harmless (goes before a
-   shorter word that it contains). _ is an optional separator, a dot is a word boundary (a change of
+   @ host, & user (after an option: a secret if it has a colon), ~ hardware address, ! header,
+   - harmless (goes before a shorter word that it contains). _ is an optional separator, a dot is a word boundary (a change of
    case counts), a $ the end of the name (digits and _ may follow). */
 #define VITP_SCRUB_WORD_ROW 22u
 static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "?access_key_id",
     "?access_key",
     "?account_key",
-    "@.account_name$",
+    "&.account$",
+    "&.account_name$",
     "?api_key",
     "?app_key",
     "?application_key",
     "!authorization.",
     "+bearer$",
     "+bind_pw",
+    "~bssid",
     "-bucket_key",
     "-bypass",
+    "-cache_key",
     "+community_string",
     "-compass",
     "@.computer$",
@@ -5612,7 +5615,7 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "!cookie.",
     "+contrase",
     "+contribsys",
-    "?credential",
+    "+credential",
     "@.data_source$",
     "@dbhost$",
     "&dbuser$",
@@ -5622,8 +5625,11 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "@failover_partner$",
     "-foreign_key",
     "@.fqdn$",
+    "-group_key",
+    "+heslo",
     "@.host$",
     "@.host_name$",
+    "~hwaddr",
     "+identified_by",
     "-index_key",
     "?jsessionid",
@@ -5635,7 +5641,8 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "&.login$",
     "+master_auth",
     "@.machine_name$",
-    "+mot_de_passe",
+    "~.mac$",
+    "~mac_addr",
     "@network_address$",
     "@.node$",
     "@.node_name$",
@@ -5654,6 +5661,9 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+pasw",
     "+paswd",
     "-partition_key",
+    "+paasw",
+    "+.passe$",
+    "+passowrd",
     "&pguser$",
     "@pghost$",
     "#.pin.",
@@ -5667,9 +5677,12 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+.pw$",
     "+require_pass",
     "@.rhost$",
+    "-row_key",
     "+root_pw",
     "&ruser$",
     "?.sas$",
+    "&sam_account_name$",
+    "+salasana",
     "-schema_key",
     "-secretar",
     "+secret",
@@ -5678,6 +5691,8 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "@.server_name$",
     "?sessid",
     "+senha",
+    "+secure_string",
+    "-shard_key",
     "?.sig$",
     "?signature",
     "-sort_key",
@@ -5694,12 +5709,13 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "&.user_name$",
     "&.user_id$",
     "&.usr$",
+    "+wachtwoord",
     "@.workstation$",
     "@.workstation_name$",
 };
 static const uint16_t vitp_scrub_words_rows[27] = {
-    0,  8,  12, 20, 25, 26, 29, 29,  31,  33,  35,  37,  40,  43,
-    46, 49, 72, 72, 76, 90, 94, 101, 101, 103, 103, 103, 103,
+    0,  9,  14, 23, 28, 29,  32,  33,  37,  39,  41,  43,  46,  50,
+    53, 56, 82, 82, 87, 105, 109, 116, 116, 119, 119, 119, 119,
 };
 
 /* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
@@ -5716,6 +5732,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=accounts",
     "=action",
     "=actions",
+    "=active",
     "=admin",
     "=administrator",
     "=administrators",
@@ -5743,6 +5760,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "#assemblyversion",
     "=at",
     "=authentication",
+    "0await",
     ";bank",
     ";base64",
     "@basic",
@@ -5772,6 +5790,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "$chrome",
     ";chunk",
     "$clang",
+    "=closed",
     "%code",
     ";code",
     "=code",
@@ -5811,6 +5830,9 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=do",
     "=does",
     "%down",
+    "#downgrade",
+    "#downgraded",
+    "#downgrading",
     "#driver",
     "=each",
     "$edge",
@@ -5894,6 +5916,8 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "&image",
     "!imei",
     "=in",
+    "=inactive",
+    "0include",
     "0incorrect",
     "%index",
     "=input",
@@ -5922,6 +5946,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ".js",
     ".json",
     "$kernel",
+    "%label",
     "$lancedb",
     "&layer",
     ";layer",
@@ -5934,7 +5959,9 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "$linux",
     "=local",
     "=localhost",
+    "=locked",
     ";log4j",
+    "=login",
     "$macos",
     "=management",
     "%manager",
@@ -5942,6 +5969,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=may",
     "&md5",
     ";md5",
+    "&md5sum",
     "%method",
     "#microsoft",
     "$milvus",
@@ -5961,6 +5989,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "@negotiate",
     "=network",
     "=new",
+    "0new",
     "0nil",
     "=nil",
     "0no",
@@ -5985,6 +6014,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "0off",
     "#oid",
     "0ok",
+    "0omit",
     "0on",
     "=on",
     "$opensearch",
@@ -6001,7 +6031,9 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=page",
     "|parent",
     ";part",
+    "=password",
     "%path",
+    "%pattern",
     ";pbkdf2",
     "=permission",
     "=permissions",
@@ -6010,6 +6042,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "*phone",
     ";pid",
     "$pinecone",
+    "%placeholder",
     ".png",
     "%policy",
     ";port",
@@ -6039,6 +6072,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=realm",
     "0redacted",
     "$redis",
+    "%regex",
     "=registration",
     "#release",
     "&request",
@@ -6072,11 +6106,14 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";sha",
     "&sha1",
     ";sha1",
+    "&sha1sum",
     "&sha224",
     "&sha256",
     ";sha256",
+    "&sha256sum",
     "&sha384",
     "&sha512",
+    "&sha512sum",
     ";shard",
     "=should",
     "%size",
@@ -6096,11 +6133,13 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%store",
     "0str",
     "=str",
+    "%strength",
     "0string",
     "=string",
     "=succeeded",
     "=successful",
     "&sum",
+    "=suspended",
     ".svg",
     "=system",
     "=table",
@@ -6142,10 +6181,15 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=unknown",
     "0unset",
     "%up",
+    "#upgrade",
+    "#upgraded",
+    "#upgrading",
     "%uri",
     "%url",
     "%usage",
     "=user",
+    "=userid",
+    "=username",
     "=users",
     ";utf",
     ";utf16",
@@ -6189,8 +6233,8 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=your",
 };
 static const uint16_t vitp_scrub_lexicon_rows[27] = {
-    0,   32,  47,  82,  101, 128, 153, 161, 171, 204, 210, 211, 224, 244,
-    266, 286, 322, 324, 346, 392, 424, 439, 448, 470, 472, 476, 476,
+    0,   34,  49,  85,  107, 134, 159, 167, 177, 212, 218, 219, 235, 256,
+    279, 300, 339, 341, 364, 415, 447, 467, 476, 498, 500, 504, 504,
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
@@ -6240,13 +6284,16 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
 /* What says of the word behind it that it names somebody, in whatever case. Sign: @ a host, * a
    host if it has a digit or quotes, ? a host as Go names one, & a user, + one with a digit or
    quotes, ' one in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and
-   IDENTIFIED BY are SQL), $ a program whose -p is a password, % the same if it stands directly
-   behind the letter, ^ a secret if it has letters and digits. Sorted. */
+   IDENTIFIED BY are SQL), $ a program whose -p is a password (< -a, > -w), % the same if it stands
+   directly behind the letter, ^ a secret if it has letters and digits, = the same behind whose it is
+   (password for x is y), : a user before " : ". Sorted. */
 #define VITP_SCRUB_OPENER_ROW 36u
 static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
+    "^access key ",
     "+account ",
     "@address associated with hostname: ",
     "@address information: ",
+    "^api key ",
     "!apikey ",
     "&as user ",
     "&authenticated as ",
@@ -6286,9 +6333,14 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "&impersonating ",
     "&impersonating user ",
     "&invalid user ",
+    ">ldap",
     "&logged in as ",
     "&logged in as user ",
+    "&logged in as: ",
+    "&logged on as ",
     "'login ",
+    "&login as ",
+    "&login as: ",
     "&login failed for ",
     "?lookup ",
     "*machine ",
@@ -6307,9 +6359,12 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "^passwd ",
     "!password ",
     "^password ",
+    "=password for ",
     "&password for ",
+    "=password in ",
     "^password is ",
     "^password is: ",
+    "=password of ",
     "*peer ",
     "$plink",
     "$podman login",
@@ -6317,7 +6372,10 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "$pscp",
     "$psexec",
     "&publickey for ",
+    "^pw ",
+    "^pwd ",
     "$rabbitmqadmin",
+    "<redis-cli ",
     "*replica ",
     "^requirepass ",
     "@resolve host ",
@@ -6327,6 +6385,7 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "^rootpw ",
     "&running as ",
     "^secret ",
+    "^secret key ",
     "*server ",
     "*server at ",
     "*server on ",
@@ -6334,27 +6393,30 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "&signed in as ",
     "$sqlcmd ",
     "$sshpass",
+    ":sudo: ",
     "!token ",
     "@translate host name ",
     "@unknown host ",
     "@unknown host: ",
     "&unknown user ",
     "@unknownhostexception: ",
+    "$unzip ",
     "*upstream ",
     "+user ",
-    "'username ",
+    "+username ",
+    "$zip ",
 };
 /* First row of each letter, then their number; and by first letter the second letters (c & 31), so
    that most words are left at once (a test compares both with the table). */
 static const uint8_t vitp_scrub_opener_rows[27] = {
-    0,  9,  14, 22, 24, 27, 31, 33, 38, 42, 42, 42, 47, 53,
-    58, 59, 73, 73, 82, 90, 92, 99, 99, 99, 99, 99, 99,
+    0,  11, 16, 24, 26, 29,  33,  35,  40,  44,  44,  44,  54,  60,
+    65, 66, 85, 85, 95, 105, 107, 115, 115, 115, 115, 115, 116,
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
     0x04290018, 0x02040222, 0x00008002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
-    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008000, 0x02008002, 0x00108020,
-    0x00000040, 0x002c9022, 0x00000000, 0x00208022, 0x000a0220, 0x00048000, 0x00094000,
-    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000,
+    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008010, 0x02008002, 0x00108020,
+    0x00000040, 0x00ac9022, 0x00000000, 0x00208022, 0x002a0220, 0x00048000, 0x00094000,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200,
 };
 
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
@@ -6562,10 +6624,11 @@ typedef struct vitp_scrub_values {
 
 static const vitp_scrub_values vitp_scrub_no_values = { NULL, 0, { 0 }, false };
 
-/* What a reader remembers of the line: a command whose -p is a password. */
+/* What a reader remembers of the line: a command with an option that is a password. */
 typedef struct vitp_scrub_line {
     size_t command;  /* where its name ends, or 0 */
     size_t seen;     /* from it to here no line ended */
+    char   letter;   /* of its option: p (or P), a, w */
     bool   attached; /* the password stands directly behind the letter */
 } vitp_scrub_line;
 
@@ -6870,6 +6933,12 @@ static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_
     while (start < at && (!vitp_scrub_is(s->text[start], VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH)) ||
                           ((unsigned char)s->text[start] & 0xC0u) == 0x80u))
         start++;
+    /* <bounce=ann=example.org@list.example>: in brackets it is one address */
+    if (vitp_scrub_before(s, start) == '=') {
+        size_t open = vitp_scrub_back(s, start, VITP_SCRUB_LOCAL | VITP_SCRUB_SET(EQUAL), 64);
+
+        if (open < start && vitp_scrub_before(s, open) == '<') start = open;
+    }
     return start < at && vitp_scrub_claim(span, start, end, "[email]");
 }
 
@@ -6887,8 +6956,30 @@ static VITP_NOINLINE bool vitp_scrub_login(const vitp_scrub *s, size_t at, vitp_
     return user < password - 1 && vitp_scrub_claim(span, user, at, "[secret]");
 }
 
-/* End of four numbers of 0 to 255 with dots, or 0. */
-static size_t vitp_scrub_quad(const vitp_scrub *s, size_t at)
+/* The @ of user@host:/path, user@host:~$ and [user@host ~], as shells and scp have it, and of
+   ssh user@host. */
+static VITP_NOINLINE bool vitp_scrub_shell(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL, 64);
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 32);
+    char   before = vitp_scrub_before(s, start), next = vitp_scrub_at(s, end + 1);
+    bool   folder = next == '/' || next == '~';
+
+    if (start == at || end - at < 3 || !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER) ||
+        !vitp_scrub_is(s->text[at + 1], VITP_SCRUB_LETTER) || vitp_scrub_goes_on(s, end) ||
+        vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(AT) |
+                                  VITP_SCRUB_SET(HIGH)))
+        return false;
+    if (!(folder && vitp_scrub_at(s, end) == ':') &&
+        !(folder && vitp_scrub_at(s, end) == ' ' && before == '[') &&
+        !(start - s->floor >= 4 && memcmp(s->text + start - 4, "ssh ", 4) == 0 &&
+          !vitp_scrub_in(s, end, VITP_SCRUB_SET(DOT))))
+        return false;
+    return vitp_scrub_claim(span, start, end, "[user]");
+}
+
+/* End of four numbers of 0 to 255 with the separator between them, or 0. */
+static size_t vitp_scrub_quad(const vitp_scrub *s, size_t at, char separator)
 {
     unsigned i;
 
@@ -6899,7 +6990,7 @@ static size_t vitp_scrub_quad(const vitp_scrub *s, size_t at)
         if (end == at || end - at > 3) return 0;
         for (; at < end; at++) value = value * 10 + (unsigned)(s->text[at] - '0');
         if (value > 255) return 0;
-        if (i < 3 && vitp_scrub_at(s, at++) != '.') return 0;
+        if (i < 3 && vitp_scrub_at(s, at++) != separator) return 0;
     }
     return at;
 }
@@ -6917,6 +7008,10 @@ static bool vitp_scrub_is_version(const vitp_scrub *s, size_t at)
     /* arcs of X.509 names and extensions */
     if (vitp_scrub_starts(s, at, "2.5.29.") || vitp_scrub_starts(s, at, "2.5.4.")) return true;
     if (start == end) return false;
+    if (end - start == 4 && memcmp(s->text + start, "from", 4) == 0) { /* upgrade from 1.2.3.4 */
+        end = vitp_scrub_back(s, start, VITP_SCRUB_SET(SPACE), 1);
+        start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 24);
+    }
     if (vitp_scrub_listed(s, start, end, "#")) return true;
     /* Chrome/126.0.0.0, but /Srv/10.0.0.1 is a path */
     if (s->text[end] == '/' && vitp_scrub_is(s->text[start], VITP_SCRUB_UPPER)) return true;
@@ -6934,7 +7029,7 @@ static size_t vitp_scrub_url_end(const vitp_scrub *s, size_t at)
 
 static bool vitp_scrub_ipv4(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t end = vitp_scrub_quad(s, at);
+    size_t end = vitp_scrub_quad(s, at, '.');
     size_t port;
 
     if (!end || vitp_scrub_goes_on(s, end)) return false;
@@ -6989,7 +7084,7 @@ static size_t vitp_scrub_groups(const vitp_scrub *s, size_t at)
     size_t   end = start;
 
     while (groups < 8u - gap) {
-        size_t quad = vitp_scrub_quad(s, start);
+        size_t quad = vitp_scrub_quad(s, start, '.');
         size_t group = vitp_scrub_group(s, start, 4);
 
         if (quad && vitp_scrub_goes_on(s, quad)) quad = 0;
@@ -7010,9 +7105,11 @@ static size_t vitp_scrub_groups(const vitp_scrub *s, size_t at)
 /* An address that starts here, with its zone, prefix and brackets. */
 static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t start, vitp_scrub_span *span)
 {
-    size_t end = vitp_scrub_groups(s, start);
+    size_t end = vitp_scrub_groups(s, start), zero;
 
     if (!end || !vitp_scrub_has(s, start, end, VITP_SCRUB_SET(DIGIT))) return false;
+    for (zero = start; zero < end && (s->text[zero] == '0' || s->text[zero] == ':');) zero++;
+    if (zero == end) return false; /* of no machine */
     if (end - start == 3 && vitp_scrub_starts(s, start, "::1")) return false;
     if (vitp_scrub_goes_on(s, end)) return false;
     if (vitp_scrub_at(s, end) == '%')
@@ -7070,6 +7167,17 @@ static bool vitp_scrub_mac_dotted(const vitp_scrub *s, size_t at, vitp_scrub_spa
     return !vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT)) &&
            !vitp_scrub_goes_on(s, end) && vitp_scrub_has(s, start, end, VITP_SCRUB_LETTER) &&
            vitp_scrub_claim(span, start, end, "[mac]");
+}
+
+/* Twelve hex digits that are called so, perhaps in a quote. */
+static bool vitp_scrub_bare_mac(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end;
+
+    at = vitp_scrub_run(s, at, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2);
+    end = vitp_scrub_run(s, at, VITP_SCRUB_HEX, 13);
+    return end == at + 12 && !vitp_scrub_marker(s, end) &&
+           !vitp_scrub_in(s, end, VITP_SCRUB_WORD) && vitp_scrub_claim(span, at, end, "[mac]");
 }
 
 /* ---- names of hosts ---------------------------------------------------------------------- */
@@ -7174,6 +7282,43 @@ static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     return vitp_scrub_is_domain(s, start, &d) && vitp_scrub_claim_host(s, start, d.end, span);
 }
 
+/* The first dash of ip-10-0-4-17, a name that clouds give to machines. */
+static VITP_NOINLINE bool vitp_scrub_numbered(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_quad(s, at + 1, '-');
+
+    if (!end || at - s->floor < 2 || memcmp(s->text + at - 2, "ip", 2) != 0 ||
+        vitp_scrub_is(vitp_scrub_before(s, at - 2), VITP_SCRUB_WORD) || vitp_scrub_goes_on(s, end))
+        return false;
+    /* with a domain it is looked at whole */
+    if (vitp_scrub_at(s, end) == '.' && vitp_scrub_in(s, end + 1, VITP_SCRUB_ALNUM)) return false;
+    return vitp_scrub_claim(span, at - 2, end, "[host]");
+}
+
+/* The last ':' of a time at the start of a line of a log: the machine stands behind it, then the
+   program and its number (Nov  3 09:00:01 web-4 cron[221]: ...). */
+static VITP_NOINLINE bool vitp_scrub_logged_by(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    const uint32_t digit = VITP_SCRUB_SET(DIGIT);
+    const uint32_t name = VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH);
+    size_t         start = at + 4, end, program;
+
+    if (at - s->floor < 6 || s->text[at - 3] != ':' ||
+        vitp_scrub_run(s, at + 1, digit, 3) != at + 3 || vitp_scrub_back(s, at, digit, 3) != at - 2)
+        return false;
+    vitp_scrub_reads_on(s);
+    end = vitp_scrub_run(s, start, name, 64);
+    program = end + 1;
+    if (end - start < 2 || vitp_scrub_at(s, end) != ' ' ||
+        !vitp_scrub_has(s, start, end, VITP_SCRUB_LOWER)) /* INFO */
+        return false;
+    end = vitp_scrub_run(s, program, name | VITP_SCRUB_SET(SLASH), 48);
+    if (end == program || vitp_scrub_at(s, end) != '[') return false;
+    end = vitp_scrub_run(s, end + 1, digit, 10);
+    return vitp_scrub_starts(s, end, "]:") && vitp_scrub_in(s, end - 1, digit) &&
+           vitp_scrub_claim(span, start, program - 1, "[host]");
+}
+
 /* Is it one of many things with numbers (layer3, gpu0)? */
 static bool vitp_scrub_is_noun(const vitp_scrub *s, size_t at)
 {
@@ -7227,6 +7372,19 @@ static VITP_NOINLINE bool vitp_scrub_url(const vitp_scrub *s, size_t at, vitp_sc
         return false;
     end = vitp_scrub_marker(s, rest) ? rest : vitp_scrub_url_end(s, rest);
     return end > rest && vitp_scrub_claim(span, start, end, "[url]");
+}
+
+/* The first ':' of an Amazon resource name (arn:aws:...): account, user and folder are in it. */
+static VITP_NOINLINE bool vitp_scrub_resource(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = at - 3, end;
+
+    if (at - s->floor < 3 || memcmp(s->text + start, "arn", 3) != 0 ||
+        vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD) ||
+        !vitp_scrub_starts(s, at, ":aws"))
+        return false;
+    end = vitp_scrub_url_end(s, at);
+    return end > at + 8 && vitp_scrub_claim(span, start, end, "[id]");
 }
 
 /* Does the text that ends here have a file name's extension? */
@@ -7430,10 +7588,10 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
 /* By first letter: the second bytes (c & 31) of words of vitp_scrub_words, so that most places are
    left at once. A test compares it with the table. */
 static const uint32_t vitp_scrub_word_seconds[26] = {
-    0x00210008, 0x02200220, 0x00048000, 0x00080026, 0x00004000, 0x00028002, 0x00000000,
-    0x00008000, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00008002, 0x00008020,
-    0x00d00000, 0x00ac0282, 0x00000000, 0x00208120, 0x0020822a, 0x00048000, 0x00080210,
-    0x00000000, 0x00008000, 0x00000000, 0x00000000, 0x00000000,
+    0x00210008, 0x02280220, 0x00048002, 0x00080026, 0x00004000, 0x00028002, 0x00040000,
+    0x00808020, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00000002, 0x00008020,
+    0x00d00000, 0x00ac0282, 0x00000000, 0x00208120, 0x0020832a, 0x00048000, 0x00080210,
+    0x00000000, 0x00008002, 0x00000000, 0x00000000, 0x00000000,
 };
 
 /* A word of the table, without the dot before it. */
@@ -7508,7 +7666,7 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
     return sign && !vitp_scrub_is_about(s, after, end) ? sign : '\0';
 }
 
-/* "password" in other scripts, as it ends before a separator. */
+/* "password" in other languages, as it ends before a separator. */
 static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
 {
     static const char *const words[] = {
@@ -7517,8 +7675,15 @@ static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
         "\xE5\xAF\x86\xE7\xA2\xBC",
         "\xE5\x8F\xA3\xE4\xBB\xA4",                                     /* Chinese */
         "\xE3\x83\x91\xE3\x82\xB9\xE3\x83\xAF\xE3\x83\xBC\xE3\x83\x89", /* Japanese */
+        "\xED\x8C\xA8\xEC\x8A\xA4\xEC\x9B\x8C\xEB\x93\x9C",
+        "\xEC\x95\x94\xED\x98\xB8",
         "\xEB\xB9\x84\xEB\xB2\x88",
         "\xEB\xB9\x84\xEB\xB0\x80\xEB\xB2\x88\xED\x98\xB8", /* Korean */
+        "contrase\xC3\xB1"
+        "a",               /* Spanish */
+        "has\xC5\x82o",    /* Polish */
+        "\xC5\x9Fifre",    /* Turkish */
+        "l\xC3\xB6senord", /* Swedish */
     };
     size_t i;
 
@@ -7551,12 +7716,12 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
     char   sign = 0;
 
     *start = type;
-    if (type == end)
-        return end > s->floor && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(HIGH)) &&
-                       vitp_scrub_is_foreign(s, end)
-                   ? '+'
-                   : '\0';
-    if (type > s->floor + 1 && end - type == 1 && memcmp(s->text + type - 2, "p/w", 3) == 0)
+    if (type > s->floor && vitp_scrub_is(s->text[type - 1], VITP_SCRUB_SET(HIGH)) &&
+        vitp_scrub_is_foreign(s, end))
+        return '+';
+    if (type == end) return '\0';
+    if (type > s->floor + 1 && end - type == 1 && s->text[type - 1] == '/' &&
+        vitp_scrub_folds(s->text[type - 2], 'p') && vitp_scrub_folds(s->text[type], 'w'))
         return '+';
     if (c == ':' && before < type && before > s->floor)
         sign = vitp_scrub_name(s, before - 1, start);
@@ -7575,6 +7740,18 @@ static bool vitp_scrub_is_object(const vitp_scrub *s, size_t at)
            vitp_scrub_labeled(s, at, end, ".");
 }
 
+/* Is it the {{ name }} of a template, as far as the text goes? */
+static bool vitp_scrub_is_template(const vitp_scrub *s, size_t at)
+{
+    size_t end =
+        vitp_scrub_run(s, at + 2,
+                       VITP_SCRUB_NAME | VITP_SCRUB_QUOTES | VITP_SCRUB_SET(SPACE) |
+                           VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(WILD),
+                       64);
+
+    return vitp_scrub_starts(s, at, "{{") && (end == s->size || vitp_scrub_starts(s, end, "}}"));
+}
+
 /* Does the value stand for another (${X}, $(x), $X, <x>, {{x}}, %X%, ***, x.y of code, f(x))? */
 static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
 {
@@ -7583,10 +7760,11 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
 
     if (c == '$' || c == '%') {
         word = vitp_scrub_run(s, at + 1, VITP_SCRUB_WORD, VITP_SCRUB_PROBE);
-        return word == end || vitp_scrub_in(s, at + 1, VITP_SCRUB_BRACKETS) ||
-               (c == '%' && vitp_scrub_at(s, word) == '%');
+        if (c == '%' && vitp_scrub_at(s, word) == '%') return true;
+        return (word == end && (c == '$' || word - at <= 4)) || /* %s, %08x */
+               vitp_scrub_in(s, at + 1, VITP_SCRUB_BRACKETS);
     }
-    if (c == '<' || c == '*' || vitp_scrub_starts(s, at, "{{")) return true;
+    if (c == '<' || c == '*' || (c == '{' && vitp_scrub_is_template(s, at))) return true;
     if ((c == '[' || c == '(') &&
         vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_LETTER, 16), VITP_SCRUB_BRACKETS))
         return true; /* [REDACTED], [], () */
@@ -7654,14 +7832,16 @@ static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(WILD));
 }
 
-/* user:password, and not $USER:$PASSWORD? */
+/* user:password or key: as some servers have it, and not $USER:$PASSWORD? */
 static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t most = end - at < 128 ? end - at : 128;
     size_t colon = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(COLON), most);
 
     return !vitp_scrub_has_marker(s, at, end) && vitp_scrub_at(s, colon) == ':' &&
-           colon + 1 < end && !(s->text[at] == '$' && s->text[colon + 1] == '$');
+           (colon + 1 < end
+                ? s->text[at] != '$' || s->text[colon + 1] != '$'
+                : colon - at >= 8 && vitp_scrub_has(s, at, colon, VITP_SCRUB_SET(DIGIT)));
 }
 
 /* Is it a name of a secret itself (password = newPassword;) and not in quotes? */
@@ -7678,6 +7858,18 @@ static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
     return (sign == '+' || sign == '?') && start == at;
 }
 
+/* Could it be no word: eight bytes with a digit, or many letters that are of one case or drawn at
+   random? */
+static bool vitp_scrub_is_opaque(const vitp_scrub *s, size_t at, size_t end, bool digit)
+{
+    size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
+
+    if (digit) return end - at >= 8;
+    return end - at >= 24 && !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_LETTER) &&
+           (!vitp_scrub_has(s, at, probe, VITP_SCRUB_LOWER) ||
+            !vitp_scrub_has(s, at, probe, VITP_SCRUB_UPPER) || vitp_scrub_is_random(s, at, probe));
+}
+
 /* Is [at, end) a value for a name of this sign? `loose`: what stands before it is found in prose
    too, so it must not look like a word of it. Reads VITP_SCRUB_PROBE bytes at most. */
 static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
@@ -7687,7 +7879,7 @@ static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at,
     bool   digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
 
     if (at == end || vitp_scrub_has_marker(s, at, probe - 1)) return false;
-    if (sign == '?' && (!digit || end - at < 8)) return false;
+    if (sign == '?' && !vitp_scrub_is_opaque(s, at, end, digit)) return false;
     if (sign == '#' && (!digits || end - at > 10)) return false;
     if (digits && end - at < 4 && sign != '&') return false;
     if (sign == '&' && !vitp_scrub_credentials(s, at, end)) return false;
@@ -7803,9 +7995,22 @@ static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *s
            vitp_scrub_claim(span, at + 1, end, "[secret]");
 }
 
+/* Is what stands in the quotes no value: code between two texts ("password: " + x + ","), or a
+   label ("Password:")? */
+static bool vitp_scrub_is_label(const vitp_scrub *s, size_t at, size_t end)
+{
+    if (end == at) return false;
+    if (vitp_scrub_is(s->text[at], VITP_SCRUB_SET(SPACE)) &&
+        vitp_scrub_in(s, at + 1,
+                      VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(AMPERSAND)))
+        return true;
+    return s->text[end - 1] == ':' && !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
+}
+
 /* "user":"password", of which the first part ends at `end`. */
 static bool vitp_scrub_two_parts(const vitp_scrub *s, size_t at, size_t end, vitp_scrub_span *span)
 {
+    if (vitp_scrub_at(s, at) == '$') return false; /* "$USER":"$PASSWORD" */
     end = vitp_scrub_run(s, end, ~VITP_SCRUB_BLANK, 128);
     return !vitp_scrub_has_marker(s, at, end) && vitp_scrub_claim(span, at, end, "[secret]");
 }
@@ -7837,16 +8042,36 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
             return vitp_scrub_two_parts(s, at, end, span);
         if (sign == '&' && vitp_scrub_marker(s, end)) return false; /* as credentials has it */
         while (end > at && s->text[end - 1] == '\\') end--;
-        return vitp_scrub_is_value(s, sign, loose, at, end) &&
+        return !vitp_scrub_is_label(s, at, end) && vitp_scrub_is_value(s, sign, loose, at, end) &&
                vitp_scrub_claim(span, at, end, "[secret]");
     }
     if (sign == '!') return vitp_scrub_header(s, at, quote, span);
     end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
+    if (sign == '&' && end > at && s->text[end - 1] == ':' &&
+        vitp_scrub_in(s, end, VITP_SCRUB_QUOTES))
+        return vitp_scrub_two_parts(s, at, end, span); /* user:"password" */
     if (vitp_scrub_marker(s, end) ||
         !vitp_scrub_is_value(s, sign, loose, at, vitp_scrub_trim(s, at, end)))
         return false;
     end = vitp_scrub_bare_end(s, end, s->size);
     return vitp_scrub_claim(span, at, vitp_scrub_trim(s, at, end), "[secret]");
+}
+
+/* password hunter22: a word of six bytes with letters and digits. */
+static bool vitp_scrub_told_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
+    size_t trimmed = vitp_scrub_trim(s, at, end);
+
+    if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE || vitp_scrub_marker(s, end)) return false;
+    if (!vitp_scrub_has(s, at, trimmed, VITP_SCRUB_LETTER) ||
+        !vitp_scrub_has(s, at, trimmed, VITP_SCRUB_SET(DIGIT)) ||
+        vitp_scrub_has(s, at, trimmed,
+                       VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_BRACKETS | VITP_SCRUB_SLASHES))
+        return false;
+    return !vitp_scrub_listed(s, at, trimmed, "&;") &&
+           vitp_scrub_is_value(s, '+', false, at, trimmed) &&
+           vitp_scrub_claim(span, at, trimmed, "[secret]");
 }
 
 /* ---- hosts and users by the name of their value ------------------------------------------ */
@@ -7903,20 +8128,42 @@ static size_t vitp_scrub_name_end(const vitp_scrub *s, size_t at, uint32_t set)
     return end;
 }
 
+/* Does what follows end the sentence or go on as it does behind a name? */
+static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
+{
+    static const char words[][13] = { "after ", "at ",     "by ",       "cannot ", "closed",
+                                      "could ", "does ",   "down",      "failed",  "from ",
+                                      "has ",   "in ",     "is ",       "not ",    "on ",
+                                      "port ",  "refused", "timed out", "to ",     "unreachable",
+                                      "using ", "via ",    "was ",      "with " };
+    size_t            i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
+    char              c = vitp_scrub_at(s, at);
+
+    if (at == end || at == s->size) return !vitp_scrub_marker(s, at);
+    for (i = 0; i < sizeof words / sizeof *words && words[i][0] <= c; i++)
+        if (words[i][0] == c && vitp_scrub_starts(s, at, words[i])) return true;
+    return vitp_scrub_in(s, at,
+                         VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN));
+}
+
 /* Claims the host (sign @) or the user (&) at `at`. `tight`: its name stands directly before it,
    with no more than = between. */
-static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool tight, bool loose,
+static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight, bool loose,
                                 vitp_scrub_span *span)
 {
     size_t open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
     size_t end;
-    bool   quoted = vitp_scrub_in(s, open, VITP_SCRUB_QUOTES);
-    char   quote = vitp_scrub_at(s, open);
+    bool   quoted = vitp_scrub_in(s, open, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(OPEN));
+    char   quote = vitp_scrub_at(s, open) == '[' ? ']' : vitp_scrub_at(s, open);
 
     if (quoted) at = open + 1;
     if (sign == '@' && vitp_scrub_starts(s, at, "tcp:")) at += 4;
     if (sign == '@' && vitp_scrub_starts(s, at, ".\\")) at += 2;
     end = vitp_scrub_name_end(s, at, sign == '@' ? VITP_SCRUB_MACHINE : VITP_SCRUB_ACCOUNT);
+    /* user@domain of one label, which is no mail */
+    if (sign == '&' && vitp_scrub_at(s, end) == '@' &&
+        !vitp_scrub_in(s, vitp_scrub_run(s, end + 1, VITP_SCRUB_LABEL, 64), VITP_SCRUB_SET(DOT)))
+        end = vitp_scrub_name_end(s, end + 1, VITP_SCRUB_LABEL);
     if (quoted && vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3)) != quote)
         return false;
     if (sign == '@')
@@ -7928,7 +8175,11 @@ static bool vitp_scrub_identity(const vitp_scrub *s, size_t at, char sign, bool 
     if (!vitp_scrub_is_account(s, at, end)) return false;
     if (vitp_scrub_at(s, end) == '@' || vitp_scrub_starts(s, end, "%40")) return false; /* mail */
     if (!quoted && !tight && vitp_scrub_is_member(s, at, end)) return false;
-    if (!quoted && loose && !vitp_scrub_stands_alone(s, end)) return false;
+    if (!quoted && loose && !vitp_scrub_stands_alone(s, end) &&
+        !(vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_after_name(s, end)))
+        return false;
+    if (!quoted && vitp_scrub_at(s, end) == '/' && vitp_scrub_told_password(s, end + 1, span))
+        end = span->end; /* login: x/password */
     return vitp_scrub_claim(span, at, end, "[user]");
 }
 
@@ -7940,8 +8191,26 @@ static bool vitp_scrub_ends_name(const vitp_scrub *s, size_t end)
     uint32_t last = vitp_scrub_set_of(vitp_scrub_before(s, end));
 
     if (!(last & VITP_SCRUB_NAME)) return (last & VITP_SCRUB_SET(HIGH)) != 0;
-    return vitp_scrub_is(vitp_scrub_before(s, end - 1),
-                         VITP_SCRUB_NAME | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(SLASH));
+    return vitp_scrub_is(vitp_scrub_before(s, end - 1), VITP_SCRUB_NAME | VITP_SCRUB_SET(SPACE) |
+                                                            VITP_SCRUB_SET(SLASH) |
+                                                            VITP_SCRUB_SET(HIGH));
+}
+
+/* Where the value of a name in YAML begins that stands in the next line, which is indented: behind
+   | or > (*marked), which may have a tag before them, or alone. Or 0. */
+static size_t vitp_scrub_block(const vitp_scrub *s, size_t at, bool *marked)
+{
+    size_t line, value;
+
+    if (vitp_scrub_at(s, at) == '!') {
+        at = vitp_scrub_run(s, at + 1, VITP_SCRUB_NAME, 24);
+        at = vitp_scrub_run(s, at, VITP_SCRUB_SET(SPACE), 1);
+    }
+    *marked = vitp_scrub_at(s, at) == '|' || vitp_scrub_at(s, at) == '>';
+    if (*marked) at = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(PLUS), 1);
+    line = vitp_scrub_run(s, at, VITP_SCRUB_SET(LINE), 2);
+    value = vitp_scrub_run(s, line, VITP_SCRUB_SET(SPACE), 32);
+    return line > at && value > line ? value : 0;
 }
 
 /* The value behind the separator, of `width` bytes, of a name that ends at `end`. */
@@ -7949,8 +8218,8 @@ static VITP_NOINLINE bool vitp_scrub_value_of(vitp_scrub *s, size_t end, size_t 
                                               vitp_scrub_span *span)
 {
     char   sign;
-    size_t name, value, blank;
-    bool   loose;
+    size_t name, value, blank, block;
+    bool   loose, marked;
 
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
@@ -7972,6 +8241,11 @@ static VITP_NOINLINE bool vitp_scrub_value_of(vitp_scrub *s, size_t end, size_t 
     if (sign == '@' || sign == '&')
         return vitp_scrub_identity(s, value, sign, s->text[at] != ':' && value == blank, loose,
                                    span);
+    if (sign == '~') return vitp_scrub_bare_mac(s, value, span);
+    if (s->text[at] == ':' && (sign == '+' || sign == '?') &&
+        (block = vitp_scrub_block(s, value, &marked)) > 0)
+        return marked ? vitp_scrub_value_at(s, block, sign, true, name, span)
+                      : vitp_scrub_told_password(s, block, span);
     return vitp_scrub_value_at(s, value, sign, loose, name, span);
 }
 
@@ -8012,6 +8286,47 @@ static bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub_span *span)
             s, vitp_scrub_back(s, word - 1, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2),
             &name);
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span);
+}
+
+/* Does the word end in this, in whatever case? */
+static bool vitp_scrub_ends_in(const vitp_scrub *s, size_t start, size_t end, const char *word)
+{
+    size_t n = strlen(word);
+
+    if (n > end - start) return false;
+    while (n > 0 && vitp_text_lower(s->text[end - 1]) == word[n - 1]) n--, end--;
+    return n == 0;
+}
+
+/* The '(' of Credential("user", "secret"), auth=("user", "secret") and their kin: two or three texts,
+   as one. */
+static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    static const char *const names[] = { "+auth",        "+authentication", "+credential", "+login",
+                                         "+credentials", "+directoryentry", "?getenv" };
+    size_t   end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(EQUAL), 3);
+    size_t   start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 40), first = at, value = at, i;
+    unsigned texts;
+
+    for (i = 0; i < sizeof names / sizeof *names; i++)
+        if (vitp_scrub_ends_in(s, start, end, names[i] + 1)) break;
+    if (i == sizeof names / sizeof *names) return false;
+    vitp_scrub_reads_on(s);
+    for (texts = 0; texts < 3; texts++) {
+        size_t open = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 2);
+
+        if (!vitp_scrub_in(s, open, VITP_SCRUB_QUOTES)) break;
+        value = open;
+        at = vitp_scrub_close(s, open + 1, s->text[open], false, 0);
+        if (at == s->size) return false;
+        if (vitp_scrub_at(s, ++at) != ',') {
+            texts++;
+            break;
+        }
+    }
+    first = vitp_scrub_run(s, first + 1, VITP_SCRUB_SET(SPACE), 2) + 1;
+    return texts > 1 && vitp_scrub_value_at(s, value, names[i][0], true, start, span) &&
+           vitp_scrub_claim(span, first, span->end, "[secret]");
 }
 
 /* The dash, behind no name, that starts an option with a value: --password x, -Token x. */
@@ -8299,13 +8614,14 @@ static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub
 
 /* ---- secrets of commands and prose ------------------------------------------------------- */
 
-/* The dash, behind a blank, of -p x, -P x, -pw x or -px of a command on the same line. */
+/* The dash, behind a blank, of -p x, -P x, -pw x, -px, -a x or -w x of a command on the same line. */
 static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     char   letter = vitp_scrub_at(s, at + 1);
     size_t value = at + 2, blank;
 
-    if (s->line.command == 0 || (letter != 'p' && letter != 'P')) return false;
+    if (s->line.command == 0 || (letter != s->line.letter && letter != 'P')) return false;
+    if (letter == 'P' && s->line.letter != 'p') return false;
     for (; s->line.seen < at; s->line.seen++)
         if (vitp_scrub_in(s, s->line.seen, VITP_SCRUB_SET(LINE))) {
             s->line.command = 0;
@@ -8319,48 +8635,40 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
     return vitp_scrub_value_at(s, blank, '+', false, at + 1, span);
 }
 
-/* password hunter22: a word of six bytes with letters and digits. */
-static bool vitp_scrub_told_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+/* password for x is y, or : y, where x has three words at most: both go. */
+static bool vitp_scrub_told_whose(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
-    size_t trimmed = vitp_scrub_trim(s, at, end);
+    size_t   end = at, value, close;
+    unsigned words;
 
-    if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE || vitp_scrub_marker(s, end)) return false;
-    if (!vitp_scrub_has(s, at, trimmed, VITP_SCRUB_LETTER) ||
-        !vitp_scrub_has(s, at, trimmed, VITP_SCRUB_SET(DIGIT)) ||
-        vitp_scrub_has(s, at, trimmed,
-                       VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_BRACKETS | VITP_SCRUB_SLASHES))
-        return false;
-    return !vitp_scrub_listed(s, at, trimmed, "&;") &&
-           vitp_scrub_is_value(s, '+', false, at, trimmed) &&
-           vitp_scrub_claim(span, at, trimmed, "[secret]");
+    for (words = 0; words < 3; words++) {
+        end = vitp_scrub_run(s, end, VITP_SCRUB_QUOTES, 1);
+        end = vitp_scrub_run(s, end, VITP_SCRUB_NAME | VITP_SCRUB_SET(AT), 64);
+        end = vitp_scrub_run(s, end, VITP_SCRUB_QUOTES, 1);
+        if (vitp_scrub_starts(s, end, " is ") || vitp_scrub_at(s, end) == ':') break;
+        if (vitp_scrub_at(s, end) != ' ') return false;
+        end++;
+    }
+    if (words == 3) return false;
+    value = vitp_scrub_at(s, end) == ':' ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(SPACE), 1)
+                                         : end + 4;
+    if (!vitp_scrub_in(s, value, VITP_SCRUB_QUOTES)) {
+        if (!vitp_scrub_told_password(s, value, span)) return false;
+    } else {
+        close = vitp_scrub_close(s, value + 1, s->text[value], false, 0);
+        if (close == s->size || !vitp_scrub_is_value(s, '+', false, value + 1, close)) return false;
+        span->end = close;
+    }
+    return vitp_scrub_claim(span, at, span->end, "[secret]");
 }
 
 /* ---- names after words of prose ---------------------------------------------------------- */
 
-/* Does what follows end the sentence or go on as it does behind a name? */
-static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
-{
-    static const char words[][13] = { "after ", "at ",     "by ",       "cannot ", "closed",
-                                      "could ", "does ",   "down",      "failed",  "from ",
-                                      "has ",   "in ",     "is ",       "not ",    "on ",
-                                      "port ",  "refused", "timed out", "to ",     "unreachable",
-                                      "using ", "via ",    "was ",      "with " };
-    size_t            i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
-    char              c = vitp_scrub_at(s, at);
-
-    if (at == end || at == s->size) return !vitp_scrub_marker(s, at);
-    for (i = 0; i < sizeof words / sizeof *words && words[i][0] <= c; i++)
-        if (words[i][0] == c && vitp_scrub_starts(s, at, words[i])) return true;
-    return vitp_scrub_in(s, at,
-                         VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN));
-}
-
 /* Claims the name after a phrase. */
-static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scrub_span *span)
+static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_span *span)
 {
-    bool quoted =
-        vitp_scrub_in(s, vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3), VITP_SCRUB_QUOTES);
+    bool   quoted = vitp_scrub_in(s, vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3),
+                                  VITP_SCRUB_QUOTES | VITP_SCRUB_SET(OPEN));
     size_t end;
     bool   digit;
 
@@ -8381,6 +8689,12 @@ static bool vitp_scrub_named(const vitp_scrub *s, size_t at, char sign, vitp_scr
         end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
         return vitp_scrub_is_machine(s, at, end, sign == '@') && vitp_scrub_after_name(s, end) &&
                vitp_scrub_claim_host(s, at, end, span);
+    }
+    if (sign == ':') { /* sudo:   x : TTY=... */
+        at = vitp_scrub_run(s, at, VITP_SCRUB_SET(SPACE), 16);
+        end = vitp_scrub_name_end(s, at, VITP_SCRUB_ACCOUNT);
+        return vitp_scrub_starts(s, end, " : ") && vitp_scrub_is_account(s, at, end) &&
+               vitp_scrub_claim(span, at, end, "[user]");
     }
     end = vitp_scrub_name_end(s, at, VITP_SCRUB_ACCOUNT);
     digit = end - at > 3 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) &&
@@ -8512,6 +8826,25 @@ static bool vitp_scrub_shaped(const vitp_scrub *s, size_t at, vitp_scrub_span *s
          vitp_scrub_starts(s, s->run_end - 8, "AZDO") || vitp_scrub_starts(s, at + 52, "JQQJ99")))
         return vitp_scrub_claim(span, at, s->run_end, "[token]");
     return false;
+}
+
+/* The digit of $1$salt$hash, as crypt has it, perhaps with $rounds=n between. */
+static VITP_NOINLINE bool vitp_scrub_crypt(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    const uint32_t set = VITP_SCRUB_ALNUM | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(SLASH);
+    size_t         salt = at + 2, end;
+
+    if (vitp_scrub_at(s, at + 1) != '$' ||
+        vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_WORD))
+        return false;
+    if (vitp_scrub_starts(s, salt, "rounds="))
+        salt = vitp_scrub_run(s, salt + 7, VITP_SCRUB_SET(DIGIT), 10) + 1;
+    end = vitp_scrub_run(s, salt, set, 17);
+    if (end < salt || vitp_scrub_at(s, end) != '$') return false;
+    salt = end + 1;
+    end = vitp_scrub_run(s, salt, set, 88);
+    return end - salt >= 22 && !vitp_scrub_marker(s, end) &&
+           vitp_scrub_claim(span, at - 1, end, "[secret]");
 }
 
 /* The ':' of a bot's token: 8 to 10 digits before it, AA and 33 letters behind it. */
@@ -8665,7 +8998,14 @@ static bool vitp_scrub_base64(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     if (!vitp_scrub_is_base64(s, at, end) || vitp_scrub_is_checksum(s, at, false)) return false;
     at = vitp_scrub_behind_words(s, at, end);
     end = vitp_scrub_run(s, end, VITP_SCRUB_SOLID, s->size);
-    return vitp_scrub_claim(span, at, vitp_scrub_run(s, end, VITP_SCRUB_SET(EQUAL), 2), "[b64]");
+    end = vitp_scrub_run(s, end, VITP_SCRUB_SET(EQUAL), 2);
+    if (vitp_scrub_starts(s, at, "AAAA") && vitp_scrub_at(s, end) == ' ') { /* of ssh, and whose */
+        size_t whose = vitp_scrub_run(s, end + 1, VITP_SCRUB_NAME, 64);
+
+        if (whose > end + 1 && vitp_scrub_at(s, whose) == '@')
+            end = vitp_scrub_run(s, whose + 1, VITP_SCRUB_NAME, 64);
+    }
+    return vitp_scrub_claim(span, at, end, "[b64]");
 }
 
 /* What a long run of token bytes may be where it is drawn at random. */
@@ -9012,6 +9352,7 @@ static bool vitp_scrub_element(vitp_scrub *s, size_t at, size_t width, vitp_scru
     vitp_scrub_reads_on(s);
     if (sign == '@' || sign == '&')
         return vitp_scrub_identity(s, at + width, sign, true, false, span);
+    if (sign == '~') return vitp_scrub_bare_mac(s, at + width, span);
     return vitp_scrub_value_at(s, at + width, sign, false, name, span);
 }
 
@@ -9041,10 +9382,12 @@ static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub
         if (opener[same]) continue;
         end = at + same;
         vitp_scrub_reads_on(s);
-        if (opener[-1] == '$' || opener[-1] == '%') {
+        if (strchr("$%<>", opener[-1])) {
             s->line.command = s->line.seen = end;
+            s->line.letter = opener[-1] == '<' ? 'a' : opener[-1] == '>' ? 'w' : 'p';
             s->line.attached = opener[-1] == '%';
         } else if (opener[-1] == '^'   ? vitp_scrub_told_password(s, end, span)
+                   : opener[-1] == '=' ? vitp_scrub_told_whose(s, end, span)
                    : opener[-1] == '!' ? vitp_scrub_scheme(s, at, end, span)
                                        : vitp_scrub_named(s, end, opener[-1], span)) {
             return true;
@@ -9091,6 +9434,8 @@ static bool vitp_scrub_colon(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         return true;
     if ((set & (VITP_SCRUB_HEX | VITP_SCRUB_SET(COLON))) && vitp_scrub_hex_groups(s, at, span))
         return true;
+    if (before == 'n' && next == 'a' && vitp_scrub_resource(s, at, span)) return true;
+    if (vitp_scrub_at(s, at + 3) == ' ' && vitp_scrub_logged_by(s, at, span)) return true;
     if (next == 'A' && vitp_scrub_bot(s, at, span)) return true;
     if (vitp_scrub_in(s, at + 2, VITP_SCRUB_SET(DIGIT)) &&
         vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_with_port(s, at, span))
@@ -9106,10 +9451,35 @@ static bool vitp_scrub_dash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (vitp_scrub_at(s, at + 5) == 'B' && vitp_scrub_pem(s, at, span)) return true;
     if (vitp_scrub_is(before, VITP_SCRUB_HEX) && vitp_scrub_at(s, at + 3) == '-')
         return vitp_scrub_mac(s, at, vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3), span);
+    if (before == 'p' && vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)))
+        return vitp_scrub_numbered(s, at, span);
     if (vitp_scrub_is(before, VITP_SCRUB_NAME)) return false;
     return (before == ' ' && vitp_scrub_command_password(s, at, span)) ||
            vitp_scrub_option(s, at, span) ||
            (before == ' ' && vitp_scrub_starts(s, at, "-> ") && vitp_scrub_pair(s, at, 2, span));
+}
+
+/* The '(' of PASSWORD(hunter22), where the name begins with its word (no setPassword(x1)). */
+static VITP_NOINLINE bool vitp_scrub_in_parens(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE), 1), name, length;
+
+    if (!vitp_scrub_ends_name(s, end) || vitp_scrub_is(vitp_scrub_at(s, at + 1), VITP_SCRUB_BLANK))
+        return false;
+    if (vitp_scrub_is(vitp_scrub_before(s, end), VITP_SCRUB_SET(HIGH)))
+        return vitp_scrub_is_foreign(s, end) && vitp_scrub_told_password(s, at + 1, span);
+    return vitp_scrub_name(s, end, &name) == '+' &&
+           vitp_scrub_word(s, name, name, end, &length) == '+' &&
+           vitp_scrub_told_password(s, at + 1, span) && vitp_scrub_at(s, span->end) == ')';
+}
+
+static bool vitp_scrub_paren(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    if (s->text[at] == '(' &&
+        vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1), VITP_SCRUB_QUOTES))
+        return vitp_scrub_call(s, at, span);
+    return (s->text[at] == '(' && vitp_scrub_in_parens(s, at, span)) ||
+           vitp_scrub_phone(s, at, span);
 }
 
 /* The '%' of percent encoding: which byte do two hex digits stand for? */
@@ -9130,6 +9500,7 @@ static bool vitp_scrub_equal(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 static bool vitp_scrub_at_sign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
+           vitp_scrub_shell(s, at, span) ||
            (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) &&
             vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES) &&
             vitp_scrub_identity(s, at + 1, '@', true, false, span)); /* 'bob'@'db-1' */
@@ -9149,8 +9520,10 @@ static bool vitp_scrub_dot(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
 static bool vitp_scrub_digit(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_ALNUM) || vitp_scrub_is_color(s, at))
-        return false;
+    char before = vitp_scrub_before(s, at);
+
+    if (vitp_scrub_is(before, VITP_SCRUB_ALNUM) || vitp_scrub_is_color(s, at)) return false;
+    if (before == '$' && vitp_scrub_crypt(s, at, span)) return true;
     /* no number of a person or host is one digit */
     return (vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DOT)) &&
             vitp_scrub_number(s, at, span)) ||
@@ -9198,7 +9571,7 @@ static VITP_INLINE bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_sp
         NULL, /* TILDE */
         vitp_scrub_ampersand,
         NULL,             /* LIST */
-        vitp_scrub_phone, /* PAREN */
+        vitp_scrub_paren, /* PAREN */
         NULL,             /* OPEN */
         NULL,             /* BRACE */
         vitp_scrub_angle,
@@ -9251,7 +9624,8 @@ static VITP_INLINE size_t vitp_scrub_skip_digits(vitp_scrub *s, size_t at)
 {
     size_t   end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 4);
     uint32_t next = vitp_scrub_set_of(vitp_scrub_at(s, end));
-    uint32_t number = end == at + 1 ? VITP_SCRUB_SET(DOT) : VITP_SCRUB_WORD | VITP_SCRUB_JOINS;
+    uint32_t number = end == at + 1 ? VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DOLLAR)
+                                    : VITP_SCRUB_WORD | VITP_SCRUB_JOINS;
 
     return end - at > 3 || next & number || s->values->count || vitp_scrub_asks_tokens(s, at) ? at
                                                                                               : end;
