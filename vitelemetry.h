@@ -6289,11 +6289,9 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
    (password for x is y), : a user before " : ". Sorted. */
 #define VITP_SCRUB_OPENER_ROW 36u
 static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
-    "^access key ",
     "+account ",
     "@address associated with hostname: ",
     "@address information: ",
-    "^api key ",
     "!apikey ",
     "&as user ",
     "&authenticated as ",
@@ -6337,9 +6335,7 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "&logged in as ",
     "&logged in as user ",
     "&logged in as: ",
-    "&logged on as ",
     "'login ",
-    "&login as ",
     "&login as: ",
     "&login failed for ",
     "?lookup ",
@@ -6361,10 +6357,8 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "^password ",
     "=password for ",
     "&password for ",
-    "=password in ",
     "^password is ",
     "^password is: ",
-    "=password of ",
     "*peer ",
     "$plink",
     "$podman login",
@@ -6373,7 +6367,6 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "$psexec",
     "&publickey for ",
     "^pw ",
-    "^pwd ",
     "$rabbitmqadmin",
     "<redis-cli ",
     "*replica ",
@@ -6400,7 +6393,6 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "@unknown host: ",
     "&unknown user ",
     "@unknownhostexception: ",
-    "$unzip ",
     "*upstream ",
     "+user ",
     "+username ",
@@ -6409,8 +6401,8 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
 /* First row of each letter, then their number; and by first letter the second letters (c & 31), so
    that most words are left at once (a test compares both with the table). */
 static const uint8_t vitp_scrub_opener_rows[27] = {
-    0,  11, 16, 24, 26, 29,  33,  35,  40,  44,  44,  44,  54,  60,
-    65, 66, 85, 85, 95, 105, 107, 115, 115, 115, 115, 115, 116,
+    0,  9,  14, 22, 24, 27, 31,  33,  38,  42,  42,  42,  50,  56,
+    61, 62, 78, 78, 88, 98, 100, 107, 107, 107, 107, 107, 108,
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
     0x04290018, 0x02040222, 0x00008002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
@@ -9459,27 +9451,32 @@ static bool vitp_scrub_dash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
            (before == ' ' && vitp_scrub_starts(s, at, "-> ") && vitp_scrub_pair(s, at, 2, span));
 }
 
-/* The '(' of PASSWORD(hunter22), where the name begins with its word (no setPassword(x1)). */
+/* The '(' of PASSWORD(hunter22), where the name is no function's (setPassword, set_password). */
 static VITP_NOINLINE bool vitp_scrub_in_parens(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE), 1), name, length;
+    size_t name;
 
-    if (!vitp_scrub_ends_name(s, end) || vitp_scrub_is(vitp_scrub_at(s, at + 1), VITP_SCRUB_BLANK))
+    if (!vitp_scrub_told_password(s, at + 1, span) || vitp_scrub_at(s, span->end) != ')')
         return false;
-    if (vitp_scrub_is(vitp_scrub_before(s, end), VITP_SCRUB_SET(HIGH)))
-        return vitp_scrub_is_foreign(s, end) && vitp_scrub_told_password(s, at + 1, span);
-    return vitp_scrub_name(s, end, &name) == '+' &&
-           vitp_scrub_word(s, name, name, end, &length) == '+' &&
-           vitp_scrub_told_password(s, at + 1, span) && vitp_scrub_at(s, span->end) == ')';
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SET(HIGH)))
+        return vitp_scrub_is_foreign(s, at);
+    return vitp_scrub_name(s, at, &name) == '+' &&
+           !vitp_scrub_has(s, name, at, ~VITP_SCRUB_LETTER) &&
+           (vitp_scrub_is(s->text[name], VITP_SCRUB_UPPER) ||
+            !vitp_scrub_has(s, name, at, VITP_SCRUB_UPPER));
 }
 
+/* What a bracket may open: texts of a call, a value of the name before it, a number. */
 static bool vitp_scrub_paren(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    if (s->text[at] == '(' &&
-        vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1), VITP_SCRUB_QUOTES))
+    char before = vitp_scrub_before(s, at);
+
+    if (s->text[at] != '(') return false;
+    if (vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1), VITP_SCRUB_QUOTES))
         return vitp_scrub_call(s, at, span);
-    return (s->text[at] == '(' && vitp_scrub_in_parens(s, at, span)) ||
-           vitp_scrub_phone(s, at, span);
+    if (vitp_scrub_is(before, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)))
+        return vitp_scrub_in_parens(s, at, span);
+    return vitp_scrub_phone(s, at, span);
 }
 
 /* The '%' of percent encoding: which byte do two hex digits stand for? */
