@@ -5884,6 +5884,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%format",
     "=found",
     "%frame",
+    "$framework",
     "=from",
     "0function",
     "$gcc",
@@ -6091,11 +6092,13 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=root",
     "%rounds",
     ";row",
+    "$runtime",
     "$safari",
     "=same",
     "%scheme",
     "=scheme",
     "=screen",
+    "$sdk",
     "#section",
     "+security",
     "=service",
@@ -6233,8 +6236,8 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=your",
 };
 static const uint16_t vitp_scrub_lexicon_rows[27] = {
-    0,   34,  49,  85,  107, 134, 159, 167, 177, 212, 218, 219, 235, 256,
-    279, 300, 339, 341, 364, 415, 447, 467, 476, 498, 500, 504, 504,
+    0,   34,  49,  85,  107, 134, 160, 168, 178, 213, 219, 220, 236, 257,
+    280, 301, 340, 342, 366, 418, 450, 470, 479, 501, 503, 507, 507,
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
@@ -7271,6 +7274,7 @@ static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     if (vitp_scrub_in(s, d.end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_at(s, d.end) == '(')
         return false;
     if (vitp_scrub_at(s, d.end) == '/' && vitp_scrub_is_import(s, start, d.end)) return false;
+    if (vitp_scrub_at(s, d.end) == '@' && vitp_scrub_domain(s, d.end + 1)) return false; /* mail */
     return vitp_scrub_is_domain(s, start, &d) && vitp_scrub_claim_host(s, start, d.end, span);
 }
 
@@ -7467,7 +7471,8 @@ static bool vitp_scrub_path(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         !vitp_scrub_has_marker(s, at, quoted))
         return vitp_scrub_claim(span, start, quoted, "[path]");
     if (segments < 2) return false;
-    end = vitp_scrub_spaced(s, end, VITP_SCRUB_SEGMENT, VITP_SCRUB_SET(SLASH), 1);
+    end = vitp_scrub_spaced(s, end, VITP_SCRUB_SEGMENT, VITP_SCRUB_SET(SLASH),
+                            vitp_scrub_starts(s, at, "/Volumes/") ? 3 : 1);
     while (s->text[end - 1] == '.') end--;
     return vitp_scrub_claim(span, start, end, "[path]");
 }
@@ -7987,16 +7992,11 @@ static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *s
            vitp_scrub_claim(span, at + 1, end, "[secret]");
 }
 
-/* Is what stands in the quotes no value: code between two texts ("password: " + x + ","), or a
-   label ("Password:")? */
+/* Is what stands in the quotes a label ("Password:")? */
 static bool vitp_scrub_is_label(const vitp_scrub *s, size_t at, size_t end)
 {
-    if (end == at) return false;
-    if (vitp_scrub_is(s->text[at], VITP_SCRUB_SET(SPACE)) &&
-        vitp_scrub_in(s, at + 1,
-                      VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(AMPERSAND)))
-        return true;
-    return s->text[end - 1] == ':' && !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
+    return end > at && s->text[end - 1] == ':' &&
+           !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
 }
 
 /* "user":"password", of which the first part ends at `end`. */
@@ -8023,6 +8023,10 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
         vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES))
         open = at + 1;
     if (vitp_scrub_in(s, open, VITP_SCRUB_QUOTES)) {
+        /* the quote of "Password:" closes the text that the name begins */
+        if (s->text[open] == quote && s->text[open - 1] != '\\' &&
+            !vitp_scrub_has(s, name, open, VITP_SCRUB_QUOTES))
+            return false;
         quote = s->text[open];
         at = open + 1;
         if (sign == '!') return vitp_scrub_header(s, at, quote, span);
@@ -8156,8 +8160,13 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
     if (sign == '&' && vitp_scrub_at(s, end) == '@' &&
         !vitp_scrub_in(s, vitp_scrub_run(s, end + 1, VITP_SCRUB_LABEL, 64), VITP_SCRUB_SET(DOT)))
         end = vitp_scrub_name_end(s, end + 1, VITP_SCRUB_LABEL);
-    if (quoted && vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3)) != quote)
-        return false;
+    if (sign == '&' && quoted && vitp_scrub_at(s, end) == ':') /* 'user:group' */
+        end = vitp_scrub_name_end(s, end + 1, VITP_SCRUB_ACCOUNT);
+    if (quoted) {
+        char close = vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3));
+
+        if (close != quote && !(quote == '`' && close == '\'')) return false;
+    }
     if (sign == '@')
         return vitp_scrub_is_machine(s, at, end,
                                      quoted || tight ||
@@ -8294,8 +8303,10 @@ static bool vitp_scrub_ends_in(const vitp_scrub *s, size_t start, size_t end, co
    as one. */
 static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    static const char *const names[] = { "+auth",        "+authentication", "+credential", "+login",
-                                         "+credentials", "+directoryentry", "?getenv" };
+    static const char *const names[] = {
+        "+auth",        "+authentication", "+credential", "+login",
+        "+credentials", "+directoryentry", "+basic",      "?getenv"
+    };
     size_t   end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(EQUAL), 3);
     size_t   start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 40), first = at, value = at, i;
     unsigned texts;
@@ -8662,7 +8673,7 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
     bool   quoted = vitp_scrub_in(s, vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3),
                                   VITP_SCRUB_QUOTES | VITP_SCRUB_SET(OPEN));
     size_t end;
-    bool   digit;
+    bool   digit, addressed;
 
     if (quoted)
         return vitp_scrub_identity(s, at,
@@ -8679,8 +8690,12 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
     }
     if (sign == '*' || sign == '@') {
         end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
-        return vitp_scrub_is_machine(s, at, end, sign == '@') && vitp_scrub_after_name(s, end) &&
-               vitp_scrub_claim_host(s, at, end, span);
+        addressed =
+            vitp_scrub_starts(s, end, " (") && /* backup-nas (10.0.0.9) */
+            vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)) &&
+            (vitp_scrub_in(s, end + 2, VITP_SCRUB_SET(DIGIT)) || vitp_scrub_marker(s, end + 2));
+        return vitp_scrub_is_machine(s, at, end, sign == '@' || addressed) &&
+               vitp_scrub_after_name(s, end) && vitp_scrub_claim_host(s, at, end, span);
     }
     if (sign == ':') { /* sudo:   x : TTY=... */
         at = vitp_scrub_run(s, at, VITP_SCRUB_SET(SPACE), 16);
@@ -8861,19 +8876,22 @@ static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at, bool hex)
                              VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_BRACKETS |
                              VITP_SCRUB_SET(UNDERSCORE) | VITP_SCRUB_SET(SLASH) |
                              VITP_SCRUB_SET(AT) | VITP_SCRUB_SET(BACKSLASH);
-    size_t   end = vitp_scrub_back(s, at, between, 6), start;
+    size_t   end = vitp_scrub_back(s, at, between, 6), start, whole;
     unsigned i;
 
     for (i = 0; i < 2; i++) { /* trace, and the trace of trace_id */
+        whole = end;
         start = vitp_scrub_back(s, end, VITP_SCRUB_ALNUM, 16);
         if (start == end) return false;
         if (vitp_scrub_listed(s, start, end, hex ? "&|" : "&")) return true;
         while (start < end && !vitp_scrub_is(s->text[end - 1], VITP_SCRUB_UPPER)) end--;
         if (start < end && vitp_scrub_listed(s, start, end - 1, "&")) return true; /* traceId */
-        end = vitp_scrub_back(s, start,
-                              VITP_SCRUB_SET(UNDERSCORE) | VITP_SCRUB_SET(DASH) |
-                                  VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DOT),
-                              1);
+        end = whole - start == 1 /* ETag: W/"..." */
+                  ? vitp_scrub_back(s, start, between, 3)
+                  : vitp_scrub_back(s, start,
+                                    VITP_SCRUB_SET(UNDERSCORE) | VITP_SCRUB_SET(DASH) |
+                                        VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DOT),
+                                    1);
     }
     return false;
 }
