@@ -5587,10 +5587,10 @@ static const char *const vitp_scrub_markers[] = {
 };
 
 /* Words in names of values, sorted by their first two letters; the rows say where each first one
-   begins. Sign: + secret, ? secret if the value has 8 bytes with a digit, # secret if digits,
-   @ host, & user (after an option: a secret if it has a colon), ~ hardware address, ! header,
-   - harmless (goes before a shorter word that it contains). _ is an optional separator, a dot is a word boundary (a change of
-   case counts), a $ the end of the name (digits and _ may follow). */
+   begins. Sign: + secret, ? secret if the value could be no word, # secret if digits, @ host,
+   & user (after an option: a secret if it has a colon), ~ hardware address, ! header, - harmless
+   (goes before a shorter word that it contains). _ is an optional separator, a dot is a word
+   boundary (a change of case counts), a $ the end of the name (digits and _ may follow). */
 #define VITP_SCRUB_WORD_ROW 22u
 static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "?access_key_id",
@@ -6288,8 +6288,8 @@ static const uint16_t vitp_scrub_labels_rows[27] = {
    host if it has a digit or quotes, ? a host as Go names one, & a user, + one with a digit or
    quotes, ' one in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and
    IDENTIFIED BY are SQL), $ a program whose -p is a password (< -a, > -w), % the same if it stands
-   directly behind the letter, ^ a secret if it has letters and digits, = the same behind whose it is
-   (password for x is y), : a user before " : ". Sorted. */
+   directly behind the letter, ^ a secret if it has letters and digits, = the same behind whose it
+   is (password for x is y), : a user before " : ". Sorted. */
 #define VITP_SCRUB_OPENER_ROW 36u
 static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "+account ",
@@ -8299,8 +8299,8 @@ static bool vitp_scrub_ends_in(const vitp_scrub *s, size_t start, size_t end, co
     return n == 0;
 }
 
-/* The '(' of Credential("user", "secret"), auth=("user", "secret") and their kin: two or three texts,
-   as one. */
+/* The '(' of Credential("user", "secret"), auth=("user", "secret") and their kin: two or three
+   texts, as one. */
 static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     static const char *const names[] = {
@@ -8617,7 +8617,8 @@ static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub
 
 /* ---- secrets of commands and prose ------------------------------------------------------- */
 
-/* The dash, behind a blank, of -p x, -P x, -pw x, -px, -a x or -w x of a command on the same line. */
+/* The dash, behind a blank, of -p x, -P x, -pw x, -px, -a x or -w x of a command on the same
+   line. */
 static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     char   letter = vitp_scrub_at(s, at + 1);
