@@ -10098,9 +10098,9 @@ static void vitp_json_real(vitp_json *j, double value)
    number    each record of a thread has one; the consumer puts them back into their order where a
              thread used its own and the shared chunk.
 
-   The consumer reads each word once a look, notes what is new as segments and hands it out in the
-   same walk; a segment stays until it is released. Seal before take: a thread whose chunk is full
-   seals it before it asks for the next one, or threads with full chunks would wait for each other.
+   The consumer looks at each word once a pass, notes what is new as segments, and hands them out;
+   a segment stays until it is released. Seal before take: a thread whose chunk is full seals it
+   before it asks for the next one, or threads with full chunks would wait for each other.
    ============================================================================================ */
 
 #ifndef VITP_QUEUE_CAPACITY_MIN
@@ -10194,7 +10194,6 @@ typedef struct vitp_slot {
 
 /* How far the consumer is in a chunk. */
 typedef struct vitp_cursor {
-    uint32_t word;     /* of the chunk, when this look began */
     uint32_t noted;    /* bytes that are in segments or holes, or released */
     uint32_t released; /* bytes */
     uint32_t waiting;  /* passes for which the next record has waited for an earlier one */
@@ -10215,8 +10214,6 @@ typedef struct vitp_segment {
     uint32_t index, begin, end;
     uint32_t records; /* what is no skip */
 } vitp_segment;
-
-typedef bool (*vitp_record_fn)(const void *record, uint32_t size, void *user);
 
 struct vit_queue {
     vitp_slot places[VITP_QUEUE_SLOTS]; /* first: aligned, and found without an offset */
@@ -10242,11 +10239,6 @@ struct vit_queue {
     vitp_hole holes[VITP_QUEUE_HOLES];
     uint32_t  expected[VITP_QUEUE_SLOTS + 1u]; /* by tag: number of its next record */
     uint32_t  inside[VITP_QUEUE_SLOTS + 1u];   /* by tag: inside records so far, modulo 32 */
-
-    /* a peek */
-    vitp_record_fn record_fn; /* NULL: there is none */
-    void          *user;
-    size_t         shown; /* of those held */
 };
 
 #define VITP_QUEUE_ALIGN(n)      (((size_t)(n) + 63u) & ~(size_t)63u)
@@ -10880,15 +10872,6 @@ static void vitp_queue_note(vit_queue *q, uint32_t index, uint32_t begin, uint32
     q->held += records;
 }
 
-/* In a peek: shows the record that was noted just now, unless enough were shown. */
-static void vitp_queue_show(vit_queue *q, const vitp_head *head)
-{
-    if (!q->record_fn || q->held - q->shown != 1u || q->held > q->wanted) return;
-    q->shown++;
-    if (!q->record_fn(head + 1, VITP_HEAD_SIZE(VITP_ATOMIC_LOAD(&head->what)), q->user))
-        q->wanted = q->held;
-}
-
 typedef enum vitp_look {
     VITP_LOOK_NEW,  /* to be handed out */
     VITP_LOOK_SKIP, /* nothing is in it */
@@ -10929,7 +10912,6 @@ static bool vitp_queue_look_holes(vit_queue *q)
             continue;
         }
         vitp_queue_note(q, h->index, h->at, h->at + h->need, look == VITP_LOOK_NEW);
-        if (look == VITP_LOOK_NEW) vitp_queue_show(q, head);
         news = true;
     }
     q->hole_count = kept;
@@ -10955,31 +10937,25 @@ static bool vitp_queue_add_hole(vit_queue *q, uint32_t index, uint32_t at, uint3
 }
 
 /* The frequent case: records of a thread's own chunk that follow each other and wait for nothing,
-   from where the cursor is. In a peek they are shown in the same walk. */
+   from where the cursor is. */
 static void vitp_queue_look_run(vit_queue *q, vitp_chunk *c, uint32_t index, uint32_t bytes)
 {
-    uint32_t         at = q->cursors[index].noted, begin = at, tag, alike, next, first, what;
+    uint32_t         at = q->cursors[index].noted, begin = at, tag, alike, next, first;
     size_t           most = q->wanted - q->held;
     const vitp_head *head = vitp_queue_head(c, at);
-    vitp_record_fn   record_fn = q->record_fn;
     tag = VITP_HEAD_TAG(head->what);
     alike = tag << 16 | q->inside[tag] << 23; /* all but the size */
     first = next = q->expected[tag];
-    while (at < bytes && next - first < most) {
+    for (; at < bytes && next - first < most; next++) {
         head = vitp_queue_head(c, at);
-        what = head->what;
-        if ((what & 0xFFFF0000u) != alike || head->number != next) break;
-        at += vitp_queue_need(VITP_HEAD_SIZE(what));
-        next++;
-        if (record_fn && !record_fn(head + 1, VITP_HEAD_SIZE(what), q->user)) most = 0;
+        if ((head->what & 0xFFFF0000u) != alike || head->number != next) break;
+        at += vitp_queue_need(VITP_HEAD_SIZE(head->what));
     }
     if (at == begin) return;
     q->expected[tag] = next;
     q->cursors[index].noted = at;
     q->cursors[index].waiting = 0;
     vitp_queue_note(q, index, begin, at, next - first);
-    if (record_fn) q->shown = q->held;
-    if (most == 0) q->wanted = q->held;
 }
 
 /* What is at the cursor is no such case. False: it cannot be passed. */
@@ -10995,7 +10971,6 @@ static bool vitp_queue_look_one(vit_queue *q, vitp_chunk *c, uint32_t index, boo
     if (cursor->gap || look == VITP_LOOK_STOP) return false;
     if (wait && !vitp_queue_add_hole(q, index, at, need)) return false;
     if (!wait) vitp_queue_note(q, index, at, at + need, look == VITP_LOOK_NEW);
-    if (look == VITP_LOOK_NEW) vitp_queue_show(q, vitp_queue_head(c, at));
     *news = *news || look == VITP_LOOK_NEW;
     cursor->noted = at + need;
     cursor->waiting = 0;
@@ -11009,7 +10984,7 @@ static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
     uint32_t     index = q->active[place];
     vitp_chunk  *c = vitp_pool_chunk(q->pool, index);
     vitp_cursor *cursor = &q->cursors[index];
-    uint32_t     word = cursor->word, bytes = VITP_WORD_BYTES(word);
+    uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word), bytes = VITP_WORD_BYTES(word);
     bool         shared = (word & VITP_WORD_SHARED) != 0, news = false;
     size_t       held = q->held;
     cursor->done = cursor->gap = false;
@@ -11071,13 +11046,16 @@ static void vitp_queue_wait(vit_queue *q)
     for (i = 0; i < q->hole_count; i++) q->holes[i].waiting += passes;
 }
 
-/* What is there by now is what a look is at: what a callback pushes meanwhile comes with the next
-   one. The ticket is read once and first: a chunk that was taken later is not looked at, so that a
-   thread's older chunk is never behind its newer one. */
-static void vitp_queue_begin_look(vit_queue *q)
+/* Notes what was committed so far, until `most` records are held. The ticket is read once and
+   first: a chunk that was taken later is not looked at, so that a thread's older chunk is never
+   behind its newer one. */
+static void vitp_queue_look(vit_queue *q, size_t most)
 {
     vitp_pool *p = q->pool;
     uint32_t   taken = VITP_ATOMIC_LOAD_ACQUIRE(&p->taken), i, index;
+    bool       news;
+    q->wanted = most;
+    if (q->held >= most) return;
     for (; q->seen != taken; q->seen++) {
         index = VITP_ATOMIC_LOAD(&vitp_pool_free_list(p)[q->seen & (p->chunk_count - 1u)]);
         memset(&q->cursors[index], 0, sizeof q->cursors[index]);
@@ -11085,36 +11063,17 @@ static void vitp_queue_begin_look(vit_queue *q)
             VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&vitp_pool_chunk(p, index)->released));
         q->active[q->active_count++] = index;
     }
-    for (i = 0; i < q->active_count; i++)
-        q->cursors[q->active[i]].word =
-            VITP_ATOMIC_LOAD_ACQUIRE(&vitp_pool_chunk(p, q->active[i])->word);
-}
-
-/* Notes what is new, until `most` records are held. */
-static void vitp_queue_look_on(vit_queue *q, size_t most)
-{
-    uint32_t i;
-    bool     news;
-    q->wanted = most;
     do {
         q->blocked = q->gap = false;
         news = vitp_queue_look_holes(q);
-        for (i = 0; i < q->active_count && q->held < q->wanted; i++)
+        for (i = 0; i < q->active_count && q->held < most; i++)
             news = vitp_queue_look_chunk(q, i) || news;
         q->blocked = q->blocked || i < q->active_count;
         /* what is new may be what a record waits for */
-    } while (q->gap && q->held < q->wanted && (news || (q->closed && vitp_queue_go_on(q))));
+    } while (q->gap && q->held < most && (news || (q->closed && vitp_queue_go_on(q))));
     if (q->gap) vitp_queue_wait(q);
     else q->gap_since_ns = 0;
     VITP_ATOMIC_STORE_PTR(&q->shown_noted, q->noted);
-}
-
-/* Notes what was committed so far, until `most` records are held. */
-static void vitp_queue_look(vit_queue *q, size_t most)
-{
-    if (q->held >= most) return;
-    vitp_queue_begin_look(q);
-    vitp_queue_look_on(q, most);
 }
 
 /* Records pushed so far: what was noted, and what the threads' numbers say is not yet. Any
@@ -11235,6 +11194,8 @@ static bool vitp_queue_is_filling(const vit_queue *q)
     return vitp_pool_free_count(q->pool) < q->pool->chunk_count / 2u;
 }
 
+typedef bool (*vitp_record_fn)(const void *record, uint32_t size, void *user);
+
 /* Hands out records of a segment. False: record_fn wants no more. */
 static bool vitp_queue_hand_out(vit_queue *q, const vitp_segment *segment, vitp_record_fn record_fn,
                                 void *user, size_t most, size_t *count)
@@ -11256,20 +11217,16 @@ size_t vit_queue_peek(vit_queue *q,
                       size_t most)
 {
     uint32_t i;
-    bool     more = most > 0;
+    size_t   count = 0;
     if (!q || !record_fn) return 0;
     if (q->held == 0 && q->segment_count > 0)
         vit_queue_release(q, 0); /* given up: nothing in them */
-    if (q->held < most) vitp_queue_begin_look(q);
-    q->record_fn = record_fn;
-    q->user = user;
-    q->shown = 0;
-    for (i = 0; i < q->segment_count && more; i++)
-        more = vitp_queue_hand_out(q, &q->segments[(q->segment_first + i) % q->segment_max],
-                                   record_fn, user, most, &q->shown);
-    if (more) vitp_queue_look_on(q, most);
-    q->record_fn = NULL;
-    return q->shown;
+    vitp_queue_look(q, most);
+    for (i = 0; i < q->segment_count && count < most; i++)
+        if (!vitp_queue_hand_out(q, &q->segments[(q->segment_first + i) % q->segment_max],
+                                 record_fn, user, most, &count))
+            break;
+    return count;
 }
 
 /* Shows, in any order, the records that a peek at all of them did not: there was no room to note
@@ -18797,8 +18754,8 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     t->batch.attempts = attempts;
     b.job = vitp_stock_job(stock, vitp_wire_form_of(t->form)->shape, now_ns);
     /* A retry is as it was, also where batches are smaller by now. */
-    b.most =
-        stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records : (size_t)-1;
+    b.most = stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records
+                                                           : (size_t)-1;
     b.limit = b.most != (size_t)-1 && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     (void)vitp_stock_peek(stock, vitp_batch_add, &b);
     if (stock->again && t->batch.records != stock->ledger->batch_records) {

@@ -115,7 +115,7 @@ plant 'no light barrier, limit read early' 3 10 "$(within vitp_queue_push \
     '/STORE_PTR(&s->owner, self | 1u)/i\
     uint32_t limit = VITP_ATOMIC_LOAD(&s->limit);
 s/> VITP_ATOMIC_LOAD(&s->limit)/> limit/')"
-plant 'no predecessor rule' 2 17 \
+plant 'no predecessor rule' 2 '6 7' \
     "$(change vitp_queue_look_chunk 'shared && vitp_queue_must_wait(q, c, place)' '0')"
 plant 'numbers ignored' 2 13 "$(change vitp_queue_is_next 'return false' 'return true')"
 plant 'holes ignored' 2 6 "$(change vitp_queue_is_clear 'return false' 'return true')"
