@@ -7676,11 +7676,10 @@ static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
         "\xEC\x95\x94\xED\x98\xB8",
         "\xEB\xB9\x84\xEB\xB2\x88",
         "\xEB\xB9\x84\xEB\xB0\x80\xEB\xB2\x88\xED\x98\xB8", /* Korean */
-        "contrase\xC3\xB1"
-        "a",               /* Spanish */
-        "has\xC5\x82o",    /* Polish */
-        "\xC5\x9Fifre",    /* Turkish */
-        "l\xC3\xB6senord", /* Swedish */
+        "contrase\303\261a", /* Spanish; octal, as "\xB1a" would be one character */
+        "has\xC5\x82o",      /* Polish */
+        "\xC5\x9Fifre",      /* Turkish */
+        "l\xC3\xB6senord",   /* Swedish */
     };
     size_t i;
 
@@ -18754,8 +18753,8 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     t->batch.attempts = attempts;
     b.job = vitp_stock_job(stock, vitp_wire_form_of(t->form)->shape, now_ns);
     /* A retry is as it was, also where batches are smaller by now. */
-    b.most = stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records
-                                                           : (size_t)-1;
+    b.most =
+        stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records : (size_t)-1;
     b.limit = b.most != (size_t)-1 && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     (void)vitp_stock_peek(stock, vitp_batch_add, &b);
     if (stock->again && t->batch.records != stock->ledger->batch_records) {
