@@ -240,7 +240,7 @@ apple() { # options
         -DVITELEMETRY_IMPLEMENTATION -o $D/apple/x.s vitelemetry.h &&
         ! grep -qiw TPIDR_EL0 $D/apple/x.s
 }
-apple_threads() { apple && grep -qiw TPIDRRO_EL0 $D/apple/x.s; }
+apple_threads() { apple "$@" && grep -qiw TPIDRRO_EL0 $D/apple/x.s; }
 if has clang-19 && [ -d /usr/aarch64-linux-gnu/include ]; then
     mkdir -p $D/apple/dispatch $D/apple/sys
     : >$D/apple/dispatch/dispatch.h
