@@ -3157,6 +3157,19 @@ static const char *vitp_os_env(const char *name)
 
 static uint32_t vitp_os_process_id(void) { return (uint32_t)VITP_OS(getpid)(); }
 
+#if !defined(VITELEMETRY_NO_THREADS) || defined(VITELEMETRY_CURL) || \
+    (defined(__linux__) && !defined(VITELEMETRY_NO_FILES))
+/* Of the signals of this thread. False: before has nothing. */
+static bool vitp_os_mask(int how, const sigset_t *set, sigset_t *before)
+{
+#ifdef VITELEMETRY_NO_THREADS
+    return VITP_OS(sigprocmask)(how, set, before) == 0;
+#else
+    return VITP_OS(pthread_sigmask)(how, set, before) == 0;
+#endif
+}
+#endif
+
 #ifdef VITELEMETRY_NO_THREADS
 
 typedef struct vitp_os_mutex {
@@ -3411,9 +3424,9 @@ static bool vitp_os_thread_start(vitp_os_thread *t, vitp_os_thread_fn run_fn, vo
     t->argument = argument;
     sigfillset(&all);
     for (i = 0; i < sizeof of_crashes / sizeof of_crashes[0]; i++) sigdelset(&all, of_crashes[i]);
-    if (VITP_OS(pthread_sigmask)(SIG_SETMASK, &all, &before) != 0) return false;
+    if (!vitp_os_mask(SIG_SETMASK, &all, &before)) return false;
     ok = VITP_OS(pthread_create)(&t->id, NULL, vitp_os_thread_main, t) == 0;
-    VITP_OS(pthread_sigmask)(SIG_SETMASK, &before, NULL);
+    (void)vitp_os_mask(SIG_SETMASK, &before, NULL);
     return ok;
 }
 
@@ -3449,17 +3462,9 @@ static void vitp_os_let_cancel(int before)
 #ifdef VITELEMETRY_CURL
 typedef struct vitp_os_pipe {
     sigset_t mask;    /* to be put back */
+    bool     masked;  /* it could be changed */
     bool     pending; /* one was there before, which is the host's */
 } vitp_os_pipe;
-
-static void vitp_os_mask(int how, const sigset_t *set, sigset_t *before)
-{
-#ifdef VITELEMETRY_NO_THREADS
-    (void)sigprocmask(how, set, before);
-#else
-    (void)VITP_OS(pthread_sigmask)(how, set, before);
-#endif
-}
 
 static bool vitp_os_pipe_is_pending(void)
 {
@@ -3474,7 +3479,7 @@ static void vitp_os_hold_pipe(vitp_os_pipe *held)
     sigset_t one;
     (void)sigemptyset(&one);
     (void)sigaddset(&one, SIGPIPE);
-    vitp_os_mask(SIG_BLOCK, &one, &held->mask);
+    held->masked = vitp_os_mask(SIG_BLOCK, &one, &held->mask);
     held->pending = vitp_os_pipe_is_pending();
 }
 
@@ -3482,10 +3487,11 @@ static void vitp_os_let_pipe(const vitp_os_pipe *held)
 {
     sigset_t one;
     int      number;
+    if (!held->masked) return;
     (void)sigemptyset(&one);
     (void)sigaddset(&one, SIGPIPE);
     if (!held->pending && vitp_os_pipe_is_pending()) (void)sigwait(&one, &number);
-    vitp_os_mask(SIG_SETMASK, &held->mask, NULL);
+    (void)vitp_os_mask(SIG_SETMASK, &held->mask, NULL);
 }
 #endif
 
@@ -4081,6 +4087,7 @@ static bool vitp_os_pool_keeps_space(int file, size_t size)
     struct statfs s;
     sigset_t      all, before;
     int           result;
+    bool          masked;
     if (!vitp_os_may_grow(size) || VITP_OS(fstatfs)(file, &s) != 0) return false;
     switch ((uint32_t)s.f_type) {
     case 0x01021994u: /* tmpfs */
@@ -4089,10 +4096,10 @@ static bool vitp_os_pool_keeps_space(int file, size_t size)
     default: return false;
     }
     (void)sigfillset(&all);
-    (void)VITP_OS(sigprocmask)(SIG_SETMASK, &all, &before);
+    masked = vitp_os_mask(SIG_SETMASK, &all, &before);
     do result = VITP_OS(fallocate)(file, 0, 0, (off_t)size);
     while (result != 0 && errno == EINTR);
-    (void)VITP_OS(sigprocmask)(SIG_SETMASK, &before, NULL);
+    if (masked) (void)vitp_os_mask(SIG_SETMASK, &before, NULL);
     return result == 0;
 #else
     (void)file, (void)size;

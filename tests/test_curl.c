@@ -6,6 +6,7 @@
 
 #define CURL_DISABLE_TYPECHECK
 #define dl_iterate_phdr fake_dl_iterate_phdr
+#define pthread_sigmask fake_pthread_sigmask
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_IMPLEMENTATION
 #define VITELEMETRY_CURL
@@ -43,6 +44,12 @@ static bool fails(const char *name)
     if (fake.after == 0) return true;
     fake.after--;
     return false;
+}
+
+int fake_pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
+{
+    if (before && fails("pthread_sigmask")) return EINVAL;
+    return sigprocmask(how, set, before) == 0 ? 0 : errno;
 }
 
 /* As OpenSSL does, which writes without MSG_NOSIGNAL. */
@@ -493,6 +500,13 @@ static void test_broken_pipe(void **state)
     pthread_sigmask(SIG_SETMASK, &before, &after);
     assert_true(sigismember(&after, SIGPIPE));
     assert_int_equal(piped, 1);
+    fake.breaks = false;
+    fake.fails = "pthread_sigmask"; /* then as it is, and none is put back */
+    sigprocmask(SIG_SETMASK, NULL, &before);
+    fake.message = CURLMSG_DONE;
+    assert_int_equal(vit_curl_send(&request, NULL).http_status, 201);
+    sigprocmask(SIG_SETMASK, NULL, &after);
+    assert_memory_equal(&after, &before, 8); /* the kernel's own */
     signal(SIGPIPE, SIG_DFL);
 }
 

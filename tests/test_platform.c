@@ -891,6 +891,7 @@ static void test_disks(void **state)
                  { 0x6969u, false /* nfs */ } };
     size_t i;
     int    fd;
+    sigset_t before, after;
     (void)state;
     make("");
     fd = open(path, O_RDWR);
@@ -911,6 +912,19 @@ static void test_disks(void **state)
     assert_true(told_timer()); /* it is blocked no longer */
     fail_calls("fallocate", 1, ENOSPC);
     assert_false(vitp_os_pool_keeps_space(fd, 4096));
+    told.timer = 0;
+    sigemptyset(&after);
+    sigaddset(&after, SIGUSR1);
+    (void)sigprocmask(SIG_BLOCK, &after, NULL);
+    (void)sigprocmask(SIG_SETMASK, NULL, &before);
+    fail_calls("pthread_sigmask", 1, EINVAL); /* then as it is, and none is put back */
+    assert_true(vitp_os_pool_keeps_space(fd, 4096));
+    (void)sigprocmask(SIG_SETMASK, NULL, &after);
+    for (i = 1; i <= 31; i++)
+        assert_int_equal(sigismember(&after, (int)i), sigismember(&before, (int)i));
+    sigemptyset(&after);
+    sigaddset(&after, SIGUSR1);
+    (void)sigprocmask(SIG_UNBLOCK, &after, NULL);
     close(fd);
     folder_remove(folder);
 }
