@@ -20776,44 +20776,51 @@ vit_client *vit_create(const vit_options *options)
 #define VITP_CLIENT_END_MS 2000u /* a thread that is in no callback has only to be run */
 
 #ifndef VITELEMETRY_NO_THREADS
-/* What our own transport kept is the system's to close where its threads are gone as well. */
+/* Its end, or that of the process, which on Windows ends the threads first: then what our own
+   transport kept is the system's to close. */
 static bool vitp_client_thread_has_ended(vit_client *t)
 {
-    if (t->thread_done) return true;
-    if (!vitp_os_thread_is_gone(&t->thread)) return false;
-    t->kept = NULL;
-    return true;
+    if (!t->thread_done && vitp_os_thread_is_gone(&t->thread)) {
+        t->thread_done = true;
+        t->kept = NULL;
+    }
+    return t->thread_done;
 }
-#else
-static bool vitp_client_thread_has_ended(const vit_client *t) { return t->thread_done; }
-#endif
 
-/* Ends the thread. False: it is still in send_fn. */
-static bool vitp_client_stop(vit_client *t)
+/* Waits for the thread, which was told to stop. False: it is still in send_fn. */
+static bool vitp_client_join(vit_client *t)
 {
     uint64_t begin_ns = vitp_os_now_ns();
     uint64_t deadline_ns = begin_ns + (uint64_t)VITP_CANCEL_MS * VITP_MS;
-    bool     ended = !t->has_thread;
     uint32_t turn;
-    if (!vitp_worker_enter(t)) return false;
-    t->stopping = true;
-    turn = t->progress_turn;
-    VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
-    vitp_worker_leave(t);
-    if (!t->has_thread) return true;
+    bool     ended;
     vitp_os_wake_set(&t->recorder.wake);
-    while (!ended && vitp_os_now_ns() < deadline_ns) {
-        vitp_worker_wait(t, deadline_ns, turn);
+    for (;;) {
         if (!vitp_worker_enter(t)) return false;
         ended = vitp_client_thread_has_ended(t);
         turn = t->progress_turn;
         if (!t->sending) deadline_ns = begin_ns + (uint64_t)VITP_CLIENT_END_MS * VITP_MS;
         vitp_worker_leave(t);
+        if (ended || vitp_os_now_ns() >= deadline_ns) break;
+        vitp_worker_wait(t, deadline_ns, turn);
     }
-#ifndef VITELEMETRY_NO_THREADS
     if (ended) vitp_os_thread_join(&t->thread);
-#endif
     return ended;
+}
+#endif
+
+/* Ends the thread. False: it is still in send_fn. */
+static bool vitp_client_stop(vit_client *t)
+{
+    if (!vitp_worker_enter(t)) return false;
+    t->stopping = true;
+    VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
+    vitp_worker_leave(t);
+#ifdef VITELEMETRY_NO_THREADS
+    return true;
+#else
+    return !t->has_thread || vitp_client_join(t);
+#endif
 }
 
 #define VITP_CLIENT_KEEP_MS 47u /* how long after timeout_ms that may take */

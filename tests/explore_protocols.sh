@@ -85,13 +85,13 @@ s/^ *(void)VITP_OS(syscall).*/&\
     (void)__atomic_exchange_n(\&w->set, 1u, 0);/')"
 plant 'asleep without a second look' 2 client '20 21' "$(change vitp_worker_lie_down 'vitp_worker_is_idle(t)' 'true')"
 plant 'the first event wakes nobody' 2 client '20 21' "$(change vitp_record_wake 'sleep == VITP_SLEEP_DEEP' 'false')"
-plant 'the end wakes nobody' 1 client '1 2' "$(drop vitp_client_stop 'vitp_os_wake_set')"
+plant 'the end wakes nobody' 1 client '1 2' "$(drop vitp_client_join 'vitp_os_wake_set')"
 plant 'the end is not looked at' 2 client '1 2' "$(change vitp_worker_rest 'going = !t->stopping' 'going = true')"
 
 # the end of a client
-plant 'freed while the transport is called' 2 client '9' "$(change vitp_client_stop 'return ended' 'return true')"
-plant 'freed while the thread runs' 4 client '1 2' "$(within vitp_client_stop \
-    's/ended = !t->has_thread/ended = true/
+plant 'freed while the transport is called' 2 client '9' "$(change vitp_client_join 'return ended' 'return true')"
+plant 'freed while the thread runs' 4 client '1 2' "$(within vitp_client_join \
+    's/ended = vitp_client_thread_has_ended(t)/ended = true/
 s/if (ended) vitp_os_thread_join.*/(void)0;/')"
 
 # files

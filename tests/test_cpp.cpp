@@ -552,9 +552,14 @@ static void operations_secret(vit_client *t)
     {
         vit::operation o(t, "import.run");
         o.fail(("refused: " + secret).c_str());
+        vit::operation none(nullptr, "import.run");
+        none.fail("of no client");
+        vit::operation untold(t, "import.untold");
+        untold.fail(nullptr);
     }
     std::string all = deliver(t);
     check(has(all, "\"error_code\":\"refused: [secret]\""), "fail: a secret in a long code");
+    check(has(all, "import.untold") && lacks(all, "of no client"), "fail: no code, no client");
     check(lacks(all, "horse"), "fail: no part of a secret");
 }
 
