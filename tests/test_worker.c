@@ -2178,6 +2178,26 @@ static void test_null_request(void **state)
     assert_false(vit_request_cancelled(&r));
 }
 
+/* One that is no longer wanted just before it is handed over: the transport does not see it. */
+static void test_cancelled_before(void **state)
+{
+    bench        b;
+    vit_client  *t;
+    vit_request  r;
+    vit_response answer;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = true;
+    t = bench_client(&b);
+    memset(&r, 0, sizeof r);
+    VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
+    answer = vitp_worker_hand_over(t, &r, false);
+    assert_int_equal(answer.http_status, 0);
+    assert_int_equal(b.w.calls, 0);
+    VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_FREE);
+    bench_end(&b, t);
+}
+
 /* ---- again and again ------------------------------------------------------------------------- */
 
 static unsigned descriptors(void)
@@ -2519,6 +2539,7 @@ int main(void)
         cmocka_unit_test(test_options_defaults),
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_null_request),
+        cmocka_unit_test(test_cancelled_before),
         cmocka_unit_test(test_1000_rounds),
         cmocka_unit_test(test_two_clients),
         cmocka_unit_test(test_context_again),
