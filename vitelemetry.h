@@ -14583,6 +14583,14 @@ static bool vitp_spool_claim(const vitp_spool *s, vitp_os_pool *file)
     return vitp_spool_own_path(s, tail, tail[9] == 'e', path) && vitp_os_pool_rename(file, path);
 }
 
+/* Removes a file that is locked. Where its name cannot go, as in a folder that may not be written
+   to, what is in it does: it is not sent again and again. */
+static void vitp_spool_remove(vitp_os_pool *file)
+{
+    if (file->open) (void)vitp_os_pool_cut(file, 0);
+    vitp_os_pool_remove(file);
+}
+
 /* ---- a file's head ----------------------------------------------------------------------- */
 
 static bool vitp_spool_write_head(vitp_spool_file *f)
@@ -14848,7 +14856,7 @@ static void vitp_spool_let_go(vitp_spool *s)
 /* Everything in it was answered or dropped. */
 static void vitp_spool_finish_in(vitp_spool *s)
 {
-    vitp_os_pool_remove(&s->in.file);
+    vitp_spool_remove(&s->in.file);
     vitp_spool_close_in(s);
 }
 
@@ -15076,7 +15084,7 @@ static bool vitp_spool_evict(vitp_spool *s, char kind)
     bytes = vitp_spool_load(s, &f);
     if (bytes) vitp_spool_drop(s, vitp_spool_account(s, &f, bytes), VIT_DROP_SPOOL_FULL);
     if (bytes) s->allocator.free_fn(bytes, s->allocator.user);
-    vitp_os_pool_remove(&f.file);
+    vitp_spool_remove(&f.file);
     s->used -= size < s->used ? size : s->used;
     return true;
 }
@@ -15254,7 +15262,7 @@ static bool vitp_spool_remove_one(const char *folder, const char *name, void *us
     if (!vitp_spool_name_tail(s, name)) return true;
     vitp_spool_path(s, name, path);
     if (!s->all && (!vitp_spool_is_finished(name) || !vitp_spool_closed_of(s, name))) return true;
-    if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_os_pool_remove(&file);
+    if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_spool_remove(&file);
     vitp_os_pool_unlock(&file);
     return true;
 }
@@ -15268,7 +15276,7 @@ static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
     if (s->bytes) vitp_spool_finish_in(s);
     for (i = 0; i < 2; i++)
         if (s->out[i].file.open) {
-            vitp_os_pool_remove(&s->out[i].file);
+            vitp_spool_remove(&s->out[i].file);
             memset(&s->out[i], 0, sizeof s->out[i]);
         }
     if (vitp_os_is_private(s->folder)) vitp_os_each_file(s->folder, vitp_spool_remove_one, s);
@@ -17928,10 +17936,13 @@ static void vitp_worker_take_over(vit_client *t, vitp_stock *s, uint32_t capacit
     vitp_worker_count_adopted(t, &found, s->queue ? vitp_stock_resume(s, &t->spool) : 0);
 }
 
-/* Ends with the adopted pool. */
+/* Ends with the adopted pool. One that is removed is none any more, also where its name stays. */
 static void vitp_worker_put_down(vit_client *t, bool remove)
 {
-    vitp_stock *s = &t->adopted;
+    static const char none[8] = { 0 };
+    vitp_stock       *s = &t->adopted;
+    if (remove && s->file.open)
+        (void)vitp_os_pool_write(&s->file, offsetof(vitp_writer, magic), none, sizeof none);
     if (remove) vitp_os_pool_remove(&s->file);
     else vitp_os_pool_close(&s->file);
     if (s->block) t->allocator.free_fn(s->block, t->allocator.user);

@@ -1059,6 +1059,43 @@ static void be_killed(bench *b)
     (void)kill(getpid(), SIGKILL);
 }
 
+/* Nothing can be removed. Where that makes it go round for ever, it is killed. */
+static void deliver_and_keep(bench *b)
+{
+    vit_client *t;
+    unsigned    i;
+    b->w.answer_fn = serve;
+    server_says = 201;
+    fail_kinds = CALL_UNLINK;
+    fail_errno = EACCES;
+    dies_at = calls + 2000u;
+    t = vit_create(&b->o);
+    if (!t) _exit(1);
+    for (i = 0; i < 20; i++) {
+        jumped_ns += HOUR_NS;
+        pump(t);
+    }
+    if (!is_balanced(t)) _exit(1);
+    (void)vit_destroy(t, 0);
+}
+
+/* What was delivered is not sent again where its file stays, of the spool or of a pool. */
+static void test_not_removed(void **state)
+{
+    bench    b;
+    unsigned i;
+    (void)state;
+    disk_make(&b);
+    memset(shared, 0, sizeof *shared);
+    assert_true(is_killed(&b, be_killed));
+    assert_false(is_killed(&b, deliver_and_keep));
+    come_after(&b);
+    for (i = 0; i < EVENTS; i++)
+        if (shared->accepted[i] && shared->times[i] != 1)
+            fail_msg("event %u came %u times", i, (unsigned)shared->times[i]);
+    bench_free(&b);
+}
+
 /* The n-th allocation of a client fails, once or from then on, also where it takes over a pool and
    reads the spool: no event is lost, and all memory is given back. */
 static void test_allocations(void **state)
@@ -1128,6 +1165,7 @@ int main(int argc, char **argv)
         TEST(test_flush_fails),
         TEST(test_half_a_line),
         TEST(test_no_locks),
+        TEST(test_not_removed),
         TEST(test_allocations),
     };
     environment_clear();
