@@ -18643,8 +18643,23 @@ typedef struct vitp_batch_builder {
     uint64_t      first_ns;     /* when the oldest event was recorded */
     const void   *first, *last; /* records */
     size_t        limit, most;  /* events, records */
+    size_t        capacity;     /* of json, when it has no events yet */
+    bool          again;        /* it may have been received: it is as it was */
     bool          full;
 } vitp_batch_builder;
+
+/* An event that waits becomes longer by its delay_s. What is repeated later, from the disk or by
+   the next start, is the same batch, and has to fit. */
+#define VITP_BATCH_DELAY 20u /* bytes of `,"delay_s":` and of ten years */
+
+static bool vitp_batch_has_room(vitp_batch_builder *b)
+{
+    size_t events = b->client->batch.events, spare = VITP_BATCH_DELAY * (events + 1u);
+    if (events == 0 || b->again || b->job.shape != VITP_SHAPE_JSON) return true;
+    if (b->capacity - b->json.size < spare) return false;
+    b->json.capacity = b->capacity - spare;
+    return true;
+}
 
 static bool vitp_batch_add(const void *record, uint32_t size, void *user)
 {
@@ -18653,6 +18668,8 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     const vitp_wire_form *form = vitp_wire_form_of(b->client->form);
     if (batch->events >= b->limit) return false;
     if (batch->records >= b->most) return false;
+    b->full = !vitp_batch_has_room(b);
+    if (b->full) return false;
     if (batch->records == 0) b->first = record;
     if (batch->records == 0 && size >= 8) memcpy(&b->first_ns, record, 8);
     switch (vitp_worker_is_refused(b->client, record, size)
@@ -18727,7 +18744,7 @@ static void vitp_batch_begin(vit_client *t, vitp_stock *stock, vitp_batch_builde
     t->batch.stock = stock;
     b->client = t;
     b->json.data = t->body;
-    b->json.capacity = t->body_capacity - strlen(form->close);
+    b->json.capacity = b->capacity = t->body_capacity - strlen(form->close);
     vitp_json_text(&b->json, form->open);
 }
 
@@ -18773,7 +18790,8 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     /* A retry is as it was, also where batches are smaller by now. */
     b.most =
         stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records : (size_t)-1;
-    b.limit = b.most != (size_t)-1 && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
+    b.again = b.most != (size_t)-1;
+    b.limit = b.again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     (void)vitp_stock_peek(stock, vitp_batch_add, &b);
     if (stock->again && t->batch.records != stock->ledger->batch_records) {
         vitp_stock_abandon(stock); /* it does not fit this client's requests */
@@ -18844,10 +18862,12 @@ static bool vitp_batch_fill_spooled(vitp_batch_builder *b, const vitp_spool_unit
 
 /* What may have been received is repeated as it was, also where batches are smaller by now. Of what
    the server refused, under_way says how much is tried next. */
-static size_t vitp_batch_limit_spooled(const vit_client *t, const vitp_spool_unit *u)
+static void vitp_batch_limit_spooled(vitp_batch_builder *b, const vitp_spool_unit *u)
 {
-    bool again = u->records > 0 || t->spool.in.head.under_way > 0;
-    return again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
+    const vit_client *t = b->client;
+    b->most = u->most;
+    b->again = u->records > 0 || t->spool.in.head.under_way > 0;
+    b->limit = b->again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
 }
 
 /* Puts the oldest batch of the spool, or what is left of it, into the body. */
@@ -18864,8 +18884,7 @@ static bool vitp_batch_build_spooled(vit_client *t)
             continue;
         }
         b.job = vitp_wire_spool_job(vitp_wire_form_of(t->form)->shape);
-        b.limit = vitp_batch_limit_spooled(t, &u);
-        b.most = u.most;
+        vitp_batch_limit_spooled(&b, &u);
         if (vitp_batch_fill_spooled(&b, &u, &w)) memcpy(t->batch.key, u.key, sizeof u.key);
         else vitp_spool_part_key(&t->spool, &u, (uint32_t)t->batch.records, t->batch.key);
         t->batch.attempts = u.sent || t->spool.tried ? 1u : 0u;

@@ -1566,6 +1566,70 @@ static void test_same_request(void **state)
     bench_free(&b);
 }
 
+/* A request that is as large as a body may be gets no answer. key: its own. In a child, too. */
+static vit_client *full_in_vain(bench *b, char key[64])
+{
+    vit_client *t = vit_create(&b->o);
+    try_many(t, 0, 250);
+    (void)vit_flush(t, 0);
+    pump(t);
+    if (b->w.count == 1 && b->w.calls[0].size > 30000) memcpy(key, b->w.calls[0].key, 64);
+    return t;
+}
+
+/* The same by a process that is killed. */
+static void full_and_killed(bench *b, char key[64])
+{
+    int   to[2];
+    pid_t child;
+    assert_int_equal(pipe(to), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)full_in_vain(b, key);
+        (void)!write(to[1], key, 64);
+        (void)kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(read(to[0], key, 64), 64);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(to[0]), close(to[1]);
+}
+
+/* So is one that was as large as it may be, though its events tell by now how long they waited: in
+   the same run, from the disk, and from the pool of a run that was killed. */
+static void test_full_request(void **state)
+{
+    unsigned how;
+    (void)state;
+    for (how = 0; how < 6; how++) {
+        bench       b;
+        vit_client *t = NULL;
+        char        key[64] = "";
+        size_t      i;
+        bench_make(&b);
+        offline(&b);
+        b.o.wire = how < 3 ? VIT_WIRE_ARRAY : VIT_WIRE_NDJSON;
+        b.o.batch_events = 1000;
+        b.o.batch_bytes = 40000;
+        if (how % 3 == 0) b.o.flush_ms = 3600000;
+        if (how % 3 == 2) full_and_killed(&b, key);
+        else t = full_in_vain(&b, key);
+        assert_true(is_hex(key, 32));
+        if (how % 3 == 1) t = again(&b, t);
+        if (how % 3 == 2) t = bench_client(&b);
+        pass(100 * SECOND);
+        assert_true(vit_register_secret(t, "a-secret", 0)); /* its body is made anew */
+        online(&b);
+        assert_true(vit_flush(t, 1000));
+        for (i = 0; i < b.w.count && b.w.calls[i].status != 201;) i++;
+        assert_string_equal(b.w.calls[i].key, key);
+        assert_non_null(strstr(b.w.calls[i].body, "\"delay_s\":100"));
+        assert_each(&b.w, "\"f%u\"", 250, 1);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* Another process holds the only file for a moment. */
 typedef struct holder {
     int      file;
@@ -2010,6 +2074,7 @@ int main(void)
         cmocka_unit_test(test_key_after_purge),
         cmocka_unit_test(test_key_after_purge_and_failure),
         cmocka_unit_test(test_same_request),
+        cmocka_unit_test(test_full_request),
         cmocka_unit_test(test_held_for_a_moment),
         cmocka_unit_test(test_found_while_taken),
         cmocka_unit_test(test_parts_of_the_killed),
