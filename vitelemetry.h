@@ -19068,10 +19068,11 @@ static bool vitp_worker_must_save(vit_client *t, uint64_t now_ns)
            now_ns >= recorded_ns + (uint64_t)t->flush_ms * VITP_MS;
 }
 
-/* The same with all of an adopted pool, which then goes. */
-static bool vitp_worker_save_adopted(vit_client *t, uint64_t now_ns)
+/* The same with all of an adopted pool, which then goes, or until it is time to stop: it is in a
+   file. */
+static bool vitp_worker_save_adopted(vit_client *t, uint64_t now_ns, uint64_t until_ns)
 {
-    while (vitp_worker_save_batch(t, &t->adopted, now_ns)) {}
+    while (vitp_os_now_ns() < until_ns && vitp_worker_save_batch(t, &t->adopted, now_ns)) {}
     if (!vitp_stock_is_empty(&t->adopted)) return false;
     vitp_worker_put_down(t, true);
     return true;
@@ -19088,7 +19089,7 @@ static void vitp_worker_close_spool(vit_client *t)
 
 #define VITP_SAVE_HOLD_MS      10u   /* how long another process's hold is waited for */
 #define VITP_SAVE_LAST_HOLD_MS 1000u /* by a queue in plain memory, for the last time */
-#define VITP_SAVE_MS           20u   /* how long the lock is kept, unless it is for the last time */
+#define VITP_SAVE_MS           20u   /* how long is written, unless it is for the last time */
 
 /* How long the folder is waited for. For the last time as long as there is time; a queue that ends
    with the process is lost without it. */
@@ -19111,8 +19112,9 @@ static void vitp_worker_save_own(vit_client *t, uint64_t now_ns, uint64_t until_
            vitp_worker_save_batch(t, &t->own, now_ns)) {}
 }
 
-/* Moves what waits into the spool, when it cannot be sent and has waited; all: whatever there is,
-   for the last time, until until_ns. Nothing is written that consent does not allow by now. Whoever
+/* Moves what waits into the spool, when it cannot be sent and has waited, for a moment behind the
+   looks into the folder, however slow it is; all: whatever there is, for the last time, until
+   until_ns. Nothing is written that consent does not allow by now. Whoever
    has the folder all the time hangs, or was killed and left it to a child that it had just forked:
    that does not stop a queue that would be lost. */
 static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
@@ -19132,9 +19134,10 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
           !t->unsaved;
     measured = may && vitp_spool_measure(&t->spool);
     if (!t->held || measured != may) t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+    if (!all) until_ns = vitp_os_now_ns() + (uint64_t)VITP_SAVE_MS * VITP_MS;
     if (measured) {
         while (t->held && vitp_os_now_ns() < until_ns && vitp_worker_adopt(t) &&
-               vitp_worker_save_adopted(t, now_ns)) {}
+               vitp_worker_save_adopted(t, now_ns, until_ns)) {}
         vitp_worker_save_own(t, now_ns, until_ns, all);
     }
     vitp_worker_release(t);
@@ -19143,10 +19146,7 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
         vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_FULL);
 }
 
-static void vitp_worker_save(vit_client *t)
-{
-    vitp_worker_save_until(t, vitp_os_now_ns() + (uint64_t)VITP_SAVE_MS * VITP_MS, false);
-}
+static void vitp_worker_save(vit_client *t) { vitp_worker_save_until(t, 0, false); }
 #endif
 
 /* What killed processes left is older, and goes first; then what is on disk. */

@@ -57,6 +57,7 @@ static uint64_t bytes_left = UINT64_MAX; /* until it dies in a write */
 static unsigned fail_kinds;              /* these fail */
 static int      fail_errno;
 static bool     fail_short; /* writes take half before they fail */
+static uint64_t write_ns, list_ns; /* how long these take */
 
 static bool plays(call_kind kind)
 {
@@ -79,6 +80,7 @@ static int disk_open(const char *path, int flags, ...)
 
 static ssize_t disk_write(int fd, const void *data, size_t size)
 {
+    jumped_ns += write_ns;
     if (plays(CALL_WRITE)) {
         if (!fail_short || size < 2) return -1;
         fail_short = false; /* once; then nothing */
@@ -115,6 +117,7 @@ static unsigned lists; /* how often a folder was listed */
 static DIR     *disk_opendir(const char *path)
 {
     lists++;
+    jumped_ns += list_ns;
     return opendir(path);
 }
 static int disk_close(int fd)
@@ -169,6 +172,7 @@ static int setup(void **state)
     jumped_ns = 0;
     in_plain_memory = fail_short = false;
     dies_at = fail_kinds = 0;
+    write_ns = list_ns = 0;
     bytes_left = UINT64_MAX;
     return 0;
 }
@@ -1096,6 +1100,63 @@ static void test_not_removed(void **state)
     bench_free(&b);
 }
 
+/* A folder that takes long to be looked into: what waits goes to the disk all the same. */
+static void test_slow_folder(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    disk_make(&b);
+    b.w.otherwise.http_status = 0;
+    t = bench_client(&b);
+    list_ns = 30u * VITP_MS;
+    track_many(t, 0, 5);
+    for (i = 0; i < 10; i++) pump_later(t);
+    assert_int_equal(vit_get_stats(t).spooled, 5);
+    end(t);
+    bench_free(&b);
+}
+
+static void leave_many(bench *b)
+{
+    vit_client *t = vit_create(&b->o);
+    try_many(t, 0, 300);
+    (void)kill(getpid(), SIGKILL);
+}
+
+/* A disk that writes slowly, and much that a killed run left: the end of a client waits no longer
+   than it says, and a step of it not long. What is left goes later. */
+static void test_slow_disk(void **state)
+{
+    bench       b;
+    vit_client *t;
+    uint64_t    begin_ns;
+    unsigned    how;
+    (void)state;
+    for (how = 0; how < 2; how++) {
+        disk_make(&b);
+        assert_true(is_killed(&b, leave_many));
+        b.w.otherwise.http_status = 0;
+        t = bench_client(&b);
+        assert_int_equal(vit_get_stats(t).adopted, 300);
+        write_ns = VITP_MS;
+        begin_ns = jumped_ns;
+        if (how == 0) (void)vit_pump(t);
+        else assert_true(vit_destroy(t, 0));
+        assert_true(jumped_ns - begin_ns < 100u * VITP_MS);
+        write_ns = 0;
+        if (how == 0) end(t);
+        b.w.otherwise.http_status = 201;
+        t = bench_client(&b);
+        jumped_ns += HOUR_NS;
+        assert_true(vit_flush(t, 20000));
+        assert_each(&b.w, "\"f%u\"", 300, 1);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* The n-th allocation of a client fails, once or from then on, also where it takes over a pool and
    reads the spool: no event is lost, and all memory is given back. */
 static void test_allocations(void **state)
@@ -1166,6 +1227,8 @@ int main(int argc, char **argv)
         TEST(test_half_a_line),
         TEST(test_no_locks),
         TEST(test_not_removed),
+        TEST(test_slow_folder),
+        TEST(test_slow_disk),
         TEST(test_allocations),
     };
     environment_clear();
