@@ -1623,8 +1623,7 @@ static inline bool install_qt_handler(vit_client *t)
 #define VITP_REPLY_MAX    1024u   /* bytes of an answer that are looked at */
 #define VITP_POOLS_MAX    16u     /* files in one folder: of runs that live, or could not deliver */
 #define VITP_POOL_OLD_S   2592000 /* 30 days: a pool that cannot be read is removed */
-#define VITP_POOL_MAX     67108864u /* bytes of a pool that is taken over */
-#define VITP_SETTINGS_MAX 4096u     /* bytes of the settings file that are accepted */
+#define VITP_SETTINGS_MAX 4096u   /* bytes of the settings file that are accepted */
 #ifndef VITP_HOLD_MS
 #define VITP_HOLD_MS 80u /* how long another process's hold on the settings is waited for */
 #endif
@@ -17089,7 +17088,6 @@ static vitp_stock_kind vitp_stock_judge(const vitp_writer *w, uint64_t size)
         (w->capacity & (w->capacity - 1u)) != 0 ||
         size != vitp_ledger_bytes(w->capacity) + vitp_pool_bytes(w->capacity))
         return VITP_STOCK_CORRUPT;
-    if (size > VITP_POOL_MAX) return VITP_STOCK_FOREIGN;
     if (!vitp_text_is_printable(w->app_version, VITP_LABEL_MAX) ||
         !vitp_text_is_printable(w->client_type, VITP_LABEL_MAX))
         return VITP_STOCK_CORRUPT;
@@ -21402,7 +21400,6 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_REPLY_MAX
 #undef VITP_POOLS_MAX
 #undef VITP_POOL_OLD_S
-#undef VITP_POOL_MAX
 #undef VITP_SETTINGS_MAX
 #undef VITP_HOLD_MS
 #undef VITP_HOLD_GRANT_MS

@@ -1320,24 +1320,31 @@ static void test_hostile_header(void **state)
     stage_end(&b);
 }
 
-/* One that is larger than any that is taken over is left to others. */
-static void test_too_large(void **state)
+/* One of any size that a client may have is taken over. */
+static void test_large(void **state)
 {
     vitp_writer w;
+    stage       b;
+    vit_client *t;
     (void)state;
     memset(&w, 0, sizeof w);
     memcpy(w.magic, VITP_LEDGER_MAGIC, 8);
     w.order = VITP_LEDGER_ORDER;
     w.version = VITP_LEDGER_VERSION;
     w.bytes = sizeof(vitp_ledger);
-    w.capacity = VITP_POOL_MAX / 2u;
+    w.capacity = VITP_QUEUE_CAPACITY_MAX;
     assert_int_equal(
         vitp_stock_judge(&w, vitp_ledger_bytes(w.capacity) + vitp_pool_bytes(w.capacity)),
         VITP_STOCK_READABLE);
-    w.capacity = VITP_POOL_MAX;
-    assert_int_equal(
-        vitp_stock_judge(&w, vitp_ledger_bytes(w.capacity) + vitp_pool_bytes(w.capacity)),
-        VITP_STOCK_FOREIGN);
+    stage_make(&b);
+    b.o.queue_bytes = 64u * 1024u * 1024u;
+    killed(&b, "1.0.0", act_numbers);
+    b.o.queue_bytes = 64 * 1024;
+    t = stage_client(&b);
+    assert_int_equal(vit_get_stats(t).adopted, 10);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 10);
+    stage_close(&b, t);
 }
 
 /* Of a process that cannot be told from one that came later under its number: it is gone. */
@@ -2032,7 +2039,7 @@ int main(void)
         cmocka_unit_test(test_relative_folder),
         cmocka_unit_test(test_temporary_settings),
         cmocka_unit_test(test_hostile_header),
-        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_large),
         cmocka_unit_test(test_writer_unknown),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_in_its_place),
