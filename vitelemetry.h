@@ -2701,7 +2701,8 @@ static uint64_t vitp_os_size_of(const char *path)
     return (uint64_t)d.nFileSizeHigh << 32 | d.nFileSizeLow;
 }
 
-static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
+/* False: not all of its files could be looked at. */
+static bool vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
 {
     char             pattern[VITP_PATH_MAX], name[VITP_PATH_MAX];
     wchar_t          wide[VITP_PATH_MAX];
@@ -2709,14 +2710,15 @@ static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void 
     HANDLE           search;
     if (snprintf(pattern, sizeof pattern, "%s/*", folder) >= (int)sizeof pattern ||
         !vitp_os_wide(wide, pattern))
-        return;
+        return false;
     search = FindFirstFileW(wide, &found);
-    if (search == INVALID_HANDLE_VALUE) return;
+    if (search == INVALID_HANDLE_VALUE) return false;
     do {
         if (!vitp_os_from_wide(name, sizeof name, found.cFileName)) continue;
         if (!name_fn(folder, name, user)) break;
     } while (FindNextFileW(search, &found));
     FindClose(search);
+    return true;
 }
 
 /* A process that has ended can be opened as long as anybody keeps a handle of it. */
@@ -4185,13 +4187,21 @@ static uint64_t vitp_os_size_of(const char *path)
                : 0u;
 }
 
-static void vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
+/* False: not all of its files could be looked at. */
+static bool vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void *user)
 {
     DIR           *d = VITP_OS(opendir)(folder);
     struct dirent *entry;
-    if (!d) return;
-    while ((entry = VITP_OS(readdir)(d)) && name_fn(folder, entry->d_name, user)) {}
+    bool           all;
+    if (!d) return false;
+    for (;;) {
+        errno = 0;
+        entry = VITP_OS(readdir)(d);
+        if (!entry || !name_fn(folder, entry->d_name, user)) break;
+    }
+    all = entry || errno == 0;
     VITP_OS(closedir)(d);
+    return all;
 }
 
 static bool vitp_os_process_is_gone(uint32_t process)
@@ -14549,7 +14559,7 @@ static bool vitp_spool_look(vitp_spool_search *search)
 {
     if (search->next < search->count) return true;
     search->next = search->count = 0;
-    vitp_os_each_file(search->spool->folder, vitp_spool_look_at, search);
+    (void)vitp_os_each_file(search->spool->folder, vitp_spool_look_at, search);
     if (search->count == 0) return false;
     memcpy(search->after, search->best[search->count - 1u], sizeof search->after);
     return true;
@@ -14807,7 +14817,7 @@ static void vitp_spool_reconcile(vitp_spool *s)
 {
     uint32_t i, n;
     for (i = 0; i < s->closed_count; i++) s->closed[i].seen = false;
-    if (s->closed_count > 0) vitp_os_each_file(s->folder, vitp_spool_see, s);
+    if (s->closed_count == 0 || !vitp_os_each_file(s->folder, vitp_spool_see, s)) return;
     for (i = s->closed_count; i-- > 0;) {
         if (s->closed[i].seen) continue;
         n = vitp_spool_forget_closed(s, &s->closed[i]);
@@ -15026,9 +15036,9 @@ static bool vitp_spool_holds(vitp_spool *s, const char *key)
         q.names = 0;
         after = q;
         after.key = NULL;
-        vitp_os_each_file(s->folder, vitp_spool_look_for, &q);
+        (void)vitp_os_each_file(s->folder, vitp_spool_look_for, &q);
         if (q.found) return true;
-        vitp_os_each_file(s->folder, vitp_spool_look_for, &after);
+        (void)vitp_os_each_file(s->folder, vitp_spool_look_for, &after);
         if (q.names == after.names) return false;
     }
     return false;
@@ -15063,7 +15073,7 @@ static bool vitp_spool_measure(vitp_spool *s)
     for (turns = 0; turns < VITP_SPOOL_LOOKS; turns++) {
         before = s->used;
         s->used = 0;
-        vitp_os_each_file(s->folder, vitp_spool_add_size, s);
+        (void)vitp_os_each_file(s->folder, vitp_spool_add_size, s);
         if (s->used == before) return true;
     }
     return false;
@@ -15278,7 +15288,7 @@ static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
             vitp_spool_remove(&s->out[i].file);
             memset(&s->out[i], 0, sizeof s->out[i]);
         }
-    if (vitp_os_is_private(s->folder)) vitp_os_each_file(s->folder, vitp_spool_remove_one, s);
+    if (vitp_os_is_private(s->folder)) (void)vitp_os_each_file(s->folder, vitp_spool_remove_one, s);
     s->closed_count = 0;
     vitp_spool_drop(s, (uint32_t)VITP_ATOMIC_LOAD_PTR(&s->records), reason);
 }
@@ -17634,7 +17644,7 @@ static bool vitp_worker_sweep_one(const char *folder, const char *name, void *us
 static void vitp_worker_sweep(vit_client *t)
 {
     if (!vitp_worker_is_kept_out(t))
-        vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
+        (void)vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
 }
 
 /* The file is not what was decided: until it says something else than now, it is not heard. */
@@ -17831,7 +17841,7 @@ static bool vitp_worker_has_place(const vit_client *t, const char *folder)
     vitp_pool_count c;
     c.count = 0;
     vitp_worker_pool_prefix(t, c.prefix);
-    vitp_os_each_file(folder, vitp_worker_count_pool, &c);
+    (void)vitp_os_each_file(folder, vitp_worker_count_pool, &c);
     return c.count < VITP_POOLS_MAX;
 }
 
@@ -18331,7 +18341,7 @@ static void vitp_worker_search(vit_client *t, vitp_pool_use use)
     vitp_worker_pool_prefix(t, search.prefix);
     for (i = 0; !t->adopted.queue && vitp_worker_pool_folder(t, i, folder); i++)
         if (folder[0] && vitp_os_is_private(folder))
-            vitp_os_each_file(folder, vitp_worker_found, &search);
+            (void)vitp_os_each_file(folder, vitp_worker_found, &search);
 }
 
 /* True: there is a pool of a process that is gone, to be delivered before our own. */
@@ -19293,7 +19303,7 @@ static void vitp_worker_recall_wait(vit_client *t)
     int64_t   left_s;
     uint64_t  random = 0;
     if (!vitp_worker_wait_path(t, path) || !vitp_os_is_private(t->settings_folder)) return;
-    vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
+    (void)vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
     if (vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK) return;
     vitp_worker_endpoint_hash(t, wait.hash);
     vitp_settings_each(text, size, vitp_worker_read_wait, &wait);

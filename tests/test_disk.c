@@ -113,12 +113,14 @@ static int disk_flock(int fd, int how)
 {
     return how != LOCK_UN && plays(CALL_LOCK) ? -1 : flock(fd, how);
 }
-static unsigned lists; /* how often a folder was listed */
+static unsigned lists;      /* how often a folder was listed */
+static bool     lists_fail; /* there is no descriptor for it */
 static DIR     *disk_opendir(const char *path)
 {
     lists++;
     jumped_ns += list_ns;
-    return opendir(path);
+    errno = EMFILE;
+    return lists_fail ? NULL : opendir(path);
 }
 static int disk_close(int fd)
 {
@@ -173,6 +175,7 @@ static int setup(void **state)
     in_plain_memory = fail_short = false;
     dies_at = fail_kinds = 0;
     write_ns = list_ns = 0;
+    lists_fail = false;
     bytes_left = UINT64_MAX;
     return 0;
 }
@@ -1118,6 +1121,33 @@ static void test_slow_folder(void **state)
     bench_free(&b);
 }
 
+/* A folder that cannot be listed for a moment: what lies in it was not taken by others. */
+static void test_no_list(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    disk_make(&b);
+    b.w.otherwise.http_status = 0;
+    t = bench_client(&b);
+    track_many(t, 0, 5);
+    pump_later(t);
+    pump_later(t);
+    assert_true(vitp_worker_enter(t));
+    vitp_worker_close_spool(t);
+    vitp_worker_leave(t);
+    b.w.otherwise.http_status = 201;
+    lists_fail = true;
+    assert_false(vit_flush(t, 50));
+    assert_int_equal(vit_get_stats(t).spooled, 5);
+    lists_fail = false;
+    assert_true(vit_flush(t, 5000));
+    assert_int_equal(vit_get_stats(t).handed_over, 0);
+    assert_each(&b.w, "\"f%u\"", 5, 1);
+    end(t);
+    bench_free(&b);
+}
+
 static void leave_many(bench *b)
 {
     vit_client *t = vit_create(&b->o);
@@ -1229,6 +1259,7 @@ int main(int argc, char **argv)
         TEST(test_not_removed),
         TEST(test_slow_folder),
         TEST(test_slow_disk),
+        TEST(test_no_list),
         TEST(test_allocations),
     };
     environment_clear();

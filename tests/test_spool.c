@@ -1750,7 +1750,7 @@ static void test_found_while_taken(void **state)
     b.o.no_thread = true;
     k.client = t = bench_client(&b);
     vitp_spool_let_go(&t->spool);
-    vitp_os_each_file(t->settings_folder, keep_path, k.path);
+    (void)vitp_os_each_file(t->settings_folder, keep_path, k.path);
     bytes = bytes_of(k.path, &size);
     assert_true(size > sizeof(vitp_spool_head) + sizeof(vitp_spool_batch));
     memcpy(key, bytes + sizeof(vitp_spool_head) + offsetof(vitp_spool_batch, key), 32);

@@ -73,7 +73,7 @@ static bool count_one(const char *where, const char *name, void *user)
 static unsigned files(void)
 {
     unsigned n = 0;
-    vitp_os_each_file(folder, count_one, &n);
+    (void)vitp_os_each_file(folder, count_one, &n);
     return n;
 }
 
