@@ -17952,7 +17952,7 @@ static void vitp_worker_put_down(vit_client *t, bool remove)
     if (remove && s->file.open)
         (void)vitp_os_pool_write(&s->file, offsetof(vitp_writer, magic), none, sizeof none);
     if (remove) vitp_os_pool_remove(&s->file);
-    else vitp_os_pool_close(&s->file);
+    else vitp_os_pool_unlock(&s->file);
     if (s->block) t->allocator.free_fn(s->block, t->allocator.user);
     memset(s, 0, sizeof *s);
 }
@@ -18242,18 +18242,21 @@ static void vitp_worker_hear_pool(vit_client *t, vitp_os_pool *file, const vitp_
     if (!saved) vitp_teller_push(&teller);
 }
 
-/* And of a file that is a marker and nothing else, in t->adopted.file, which then goes. */
+/* And of a file that is a marker and nothing else, in t->adopted.file, which then goes: unless its
+   process lives, and has only closed its descriptors. */
 static void vitp_worker_hear_marker(vit_client *t)
 {
     vitp_os_pool *file = &t->adopted.file;
     vitp_teller   teller;
     vitp_marker   m;
-    bool          saved = true;
+    bool          saved = true, gone = true;
     if (file->size == sizeof m && vitp_os_pool_read(file, 0, &m, sizeof m) &&
         memcmp(m.writer.magic, VITP_LEDGER_MAGIC, sizeof m.writer.magic) == 0 &&
-        m.writer.version == VITP_LEDGER_VERSION && m.writer.order == VITP_LEDGER_ORDER)
-        saved = vitp_worker_tell_run(t, &teller, &m, NULL);
-    vitp_worker_put_down(t, true);
+        m.writer.version == VITP_LEDGER_VERSION && m.writer.order == VITP_LEDGER_ORDER) {
+        gone = vitp_worker_is_orphan(&m.writer);
+        saved = !gone || vitp_worker_tell_run(t, &teller, &m, NULL);
+    }
+    vitp_worker_put_down(t, gone);
     if (!saved) vitp_teller_push(&teller);
 }
 
@@ -20669,8 +20672,9 @@ static bool vitp_client_take_system(vit_client *t)
     return false;
 }
 
-/* What was not delivered stays in the file for the next start. ours: else it is the parent's, and
-   what its consumer had open or from the allocator it may just have been giving back. */
+/* What was not delivered stays in the file for the next start, also where a forked child lives on:
+   it records no more. ours: else it is the parent's, and what its consumer had open or from the
+   allocator it may just have been giving back. */
 static void vitp_client_leave_pools(vit_client *t, bool ours)
 {
 #ifndef VITELEMETRY_NO_FILES
@@ -20680,6 +20684,7 @@ static void vitp_client_leave_pools(vit_client *t, bool ours)
     if (t->adopted.queue && ours) vitp_worker_put_down(t, false);
     if (s->file.memory && ours) VITP_ATOMIC_STORE_RELEASE(&s->ledger->writer.process, 0u);
     if (VITP_ATOMIC_LOAD(&t->recorder.outlives) && !keep) vitp_os_pool_remove(&s->file);
+    else if (ours) vitp_os_pool_unlock(&s->file);
     else vitp_os_pool_close(&s->file);
 #else
     (void)t, (void)ours;
@@ -20863,12 +20868,20 @@ static bool vitp_client_stop(vit_client *t)
 
 #define VITP_CLIENT_KEEP_MS 47u /* how long after timeout_ms that may take */
 
-/* A refusal that could not be written, or an identity that could not be erased. */
+/* A refusal that could not be written, or something that could not be erased; unless the user has
+   granted it in another process since. */
 static void vitp_client_refuse_again(vit_client *t)
 {
+    vitp_settings now;
     if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED) return;
     if (t->unsaved && t->settings.consent == VIT_CONSENT_DENIED) (void)vitp_worker_store(t, false);
+    (void)vitp_worker_load(t, &now);
+    if (!t->unsaved && t->settings.has_consent && now.has_consent &&
+        now.consent >= VIT_CONSENT_GRANTED)
+        return;
     vitp_worker_erase(t);
+    vitp_worker_remove_pools(t);
+    vitp_audit_remove(t->settings_folder);
 }
 
 /* What was not delivered goes into the spool. */

@@ -1148,6 +1148,46 @@ static void test_no_list(void **state)
     bench_free(&b);
 }
 
+/* What a refusal could not look for goes in the end, unless the user granted it again elsewhere. */
+static void test_refused_without_list(void **state)
+{
+    bench       b;
+    vit_client *t, *other = NULL;
+    char        path[256], hwid[64] = "";
+    unsigned    how;
+    (void)state;
+    for (how = 0; how < 2; how++) {
+        disk_make(&b);
+        b.w.otherwise.http_status = 0;
+        t = bench_client(&b);
+        track_many(t, 0, 5);
+        assert_true(vit_destroy(t, 0));
+        b.o.transport.send_fn = NULL;
+        t = bench_client(&b);
+        assert_true(vitp_worker_enter(t));
+        vitp_worker_close_spool(t);
+        vitp_worker_leave(t);
+        lists_fail = true;
+        vit_set_consent(t, VIT_CONSENT_DENIED);
+        lists_fail = false;
+        find_file(&b, ".spool", path);
+        assert_true(path[0] != 0);
+        if (how == 1) {
+            other = bench_client(&b);
+            vit_set_consent(other, VIT_CONSENT_GRANTED);
+            snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
+            assert_int_equal(strlen(hwid), 36);
+            track_many(other, 5, 3);
+            assert_true(vit_destroy(other, 0));
+        }
+        assert_true(vit_destroy(t, 0));
+        find_file(&b, ".spool", path);
+        assert_int_equal(path[0] != 0, how);
+        if (how == 1) assert_string_equal(setting_of(b.path, "hwid"), hwid);
+        bench_free(&b);
+    }
+}
+
 static void leave_many(bench *b)
 {
     vit_client *t = vit_create(&b->o);
@@ -1260,6 +1300,7 @@ int main(int argc, char **argv)
         TEST(test_slow_folder),
         TEST(test_slow_disk),
         TEST(test_no_list),
+        TEST(test_refused_without_list),
         TEST(test_allocations),
     };
     environment_clear();

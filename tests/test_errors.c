@@ -812,6 +812,46 @@ static void test_marker(void **state)
     in_plain_memory = false;
 }
 
+/* A host that has closed all descriptors lives: nobody tells its end, or removes its file. */
+static void test_marker_closed(void **state)
+{
+    bench       b;
+    vit_client *t;
+    pid_t       child;
+    int         to[2], from[2], status = -1;
+    char        byte = 0;
+    (void)state;
+    in_plain_memory = true;
+    bench_of_run(&b);
+    assert_int_equal(pipe(to) | pipe(from), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(to[1]); /* it ends with its parent */
+        t = vit_create(&b.o);
+        vit_session_begin(t, "session-of-the-living", NULL);
+        if (!t || close(t->marker.file) != 0 || write(from[1], "x", 1) != 1) _exit(1);
+        _exit(read(to[0], &byte, 1) == 1 ? 0 : 1);
+    }
+    assert_int_equal(read(from[0], &byte, 1), 1);
+    t = bench_client(&b);
+    assert_false(vit_crashed_last_run(t));
+    assert_int_equal(files_with(&b, ".run", NULL), 2);
+    (void)vit_flush(t, 1000);
+    assert_int_equal(b.w.count, 0);
+    end(t);
+    assert_int_equal(write(to[1], "x", 1), 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    t = bench_client(&b); /* now it has ended */
+    assert_true(vit_flush(t, 1000));
+    assert_int_equal(wire_times(&b.w, "session-of-the-living"), 1);
+    end(t);
+    close(to[0]), close(to[1]), close(from[0]), close(from[1]);
+    bench_free(&b);
+    in_plain_memory = false;
+}
+
 /* Before consent, and after a refusal, there is no file of a run; with consent there is. */
 static void test_marker_consent(void **state)
 {
@@ -1077,6 +1117,7 @@ int main(void)
         cmocka_unit_test(test_bad_texts),       cmocka_unit_test(test_errors_of_errors),
         cmocka_unit_test(test_told_once),       cmocka_unit_test(test_marker),
         cmocka_unit_test(test_marker_consent),  cmocka_unit_test(test_told_with_consent),
+        cmocka_unit_test(test_marker_closed),
         cmocka_unit_test(test_told_by_queue),   cmocka_unit_test(test_told_under_one_key),
         cmocka_unit_test(test_marker_hostile),  cmocka_unit_test(test_told_by_one),
         cmocka_unit_test(test_fatal_refused),   cmocka_unit_test(test_ended_in_order),

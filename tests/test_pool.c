@@ -1893,6 +1893,40 @@ static void test_child_of_the_killed(void **state)
     }
 }
 
+/* What a client could not deliver before it ended does not wait for a child that lives on: it
+   records no more. */
+static void test_child_of_the_ended(void **state)
+{
+    stage       b;
+    vit_client *t;
+    pid_t       child;
+    int         end[2];
+    char        byte;
+    (void)state;
+    stage_make(&b);
+    b.w.otherwise.http_status = 0;
+    b.o.spool_bytes_max = 1; /* it has no room */
+    t = stage_client(&b);
+    assert_true(track_numbers(t, 0, 5));
+    assert_int_equal(pipe(end), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) { /* it ends with its parent */
+        close(end[1]);
+        _exit(read(end[0], &byte, 1) == 1 ? 0 : 1);
+    }
+    assert_true(vit_destroy(t, 0));
+    assert_int_equal(pools(&b, NULL), 1);
+    b.w.otherwise.http_status = 201;
+    t = stage_client(&b);
+    assert_int_equal(vit_get_stats(t).adopted, 5);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(write(end[1], "x", 1), 1);
+    wait_child(child, 0);
+    close(end[0]), close(end[1]);
+    stage_close(&b, t);
+}
+
 /* ---- schemas --------------------------------------------------------------------------------- */
 
 /* Two processes may take the same slot; each schema has one place, and is written once. */
@@ -2055,6 +2089,7 @@ int main(void)
         cmocka_unit_test(test_child_killed),
         cmocka_unit_test(test_child_after_reset),
         cmocka_unit_test(test_child_of_the_killed),
+        cmocka_unit_test(test_child_of_the_ended),
         cmocka_unit_test(test_publish),
         cmocka_unit_test(test_largest_event),
         cmocka_unit_test(test_foreign_type),
