@@ -19125,9 +19125,9 @@ static void vitp_worker_save_own(vit_client *t, uint64_t now_ns, uint64_t until_
 
 /* Moves what waits into the spool, when it cannot be sent and has waited, for a moment behind the
    looks into the folder, however slow it is; all: whatever there is, for the last time, until
-   until_ns. Nothing is written that consent does not allow by now. Whoever
-   has the folder all the time hangs, or was killed and left it to a child that it had just forked:
-   that does not stop a queue that would be lost. */
+   until_ns. Nothing is written that consent does not allow by now. Whoever has the folder all the
+   time hangs, or was killed and left it to a child that it had just forked: that does not stop a
+   queue that would be lost. */
 static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
 {
     bool      last = all && !VITP_ATOMIC_LOAD(&t->recorder.outlives); /* or it is lost */
