@@ -245,7 +245,9 @@ LIMITS
     members, 128 declared event types and 64 names with a rate of their own a client, 16 registered
     secrets of 128 bytes, 60 changes of context while events wait, 32 KiB of schemas, 256 KiB of
     each of the two files of options.audit.
-    A child that is killed while it records keeps a piece of the queue until the client ends.
+    A child that is killed while it records keeps a piece of the queue until the client ends; if
+    that is between two certain instructions, what children record behind it waits, too, for the
+    next start, and vit_flush says false.
     endpoint 1 KiB. 256 different failures a session are counted; others are recorded each time.
     Crashes are located in the first 96 modules that were loaded at vit_create, on Windows in the
     program, this header's module and the system's.
@@ -10246,6 +10248,7 @@ struct vit_queue {
     size_t    held, wanted; /* noted and not released; as many are looked for */
     uintptr_t shown_noted;  /* the same, for other threads: stored after each look */
     bool      blocked, gap; /* in this pass: something could not be looked at; a record waits */
+    bool      stopped;      /* nor could what is behind it */
     uint64_t  gap_since_ns; /* 0: no record waits */
     bool      closed;       /* nobody adds records any more: none is waited for */
     bool      wipes;        /* what is released leaves no trace in the memory */
@@ -10983,8 +10986,11 @@ static bool vitp_queue_look_one(vit_queue *q, vitp_chunk *c, uint32_t index, boo
                                         shared ? 0 : cursor->waiting, q->hole_count, &need);
     bool         wait = look == VITP_LOOK_WAIT;
     cursor->gap = wait && !shared; /* only this thread's records wait */
-    if (cursor->gap || look == VITP_LOOK_STOP) return false;
-    if (wait && !vitp_queue_add_hole(q, index, at, need)) return false;
+    if (cursor->gap) return false;
+    if (look == VITP_LOOK_STOP || (wait && !vitp_queue_add_hole(q, index, at, need))) {
+        q->stopped = true;
+        return false;
+    }
     if (!wait) vitp_queue_note(q, index, at, at + need, look == VITP_LOOK_NEW);
     *news = *news || look == VITP_LOOK_NEW;
     cursor->noted = at + need;
@@ -11004,7 +11010,7 @@ static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
     size_t       held = q->held;
     cursor->done = cursor->gap = false;
     if (shared && vitp_queue_must_wait(q, c, place)) {
-        q->blocked = true;
+        q->blocked = q->stopped = true;
         return false;
     }
     while (cursor->noted < bytes && q->held < q->wanted) {
@@ -11079,7 +11085,7 @@ static void vitp_queue_look(vit_queue *q, size_t most)
         q->active[q->active_count++] = index;
     }
     do {
-        q->blocked = q->gap = false;
+        q->blocked = q->gap = q->stopped = false;
         news = vitp_queue_look_holes(q);
         for (i = 0; i < q->active_count && q->held < most; i++)
             news = vitp_queue_look_chunk(q, i) || news;
@@ -11102,12 +11108,12 @@ static uintptr_t vitp_queue_pushed(const vit_queue *q)
     return noted + ((int32_t)waiting > 0 ? waiting : 0u);
 }
 
-/* Records that were committed so far. Where there is no room to note more of them, also those that
-   were pushed. */
+/* Records that were committed so far. Where some cannot be noted (no room for it, or they stand
+   behind what a child that was killed had only reserved), also those that were pushed. */
 static uintptr_t vitp_queue_committed(vit_queue *q)
 {
     vitp_queue_look(q, (size_t)-1);
-    return q->segment_count < q->segment_max ? q->noted : vitp_queue_pushed(q);
+    return q->segment_count < q->segment_max && !q->stopped ? q->noted : vitp_queue_pushed(q);
 }
 
 /* Empties the chunks that are sealed and released, and makes them free. Between the stores released

@@ -1813,6 +1813,36 @@ static void test_child_killed(void **state)
     }
 }
 
+/* Killed at any operation: vit_flush says true only where nothing waits behind what it left. */
+static void test_flush_behind_a_killed_child(void **state)
+{
+    uint32_t n, waited = 0;
+    (void)state;
+    for (n = 1; n < 70; n++) {
+        stage       b;
+        vit_client *t;
+        pid_t       child;
+        bool        done;
+        stage_make(&b);
+        t = stage_client(&b);
+        child = fork();
+        if (child == 0) {
+            arm(die_now, NULL, n);
+            (void)track_numbers(t, 1000, 1);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        child = fork();
+        if (child == 0) _exit(track_numbers(t, 1, 3) ? 0 : 1);
+        wait_child(child, 0);
+        done = vit_flush(t, 20);
+        assert_int_equal(done, vit_get_stats(t).delivered >= 3);
+        waited += !done;
+        stage_close(&b, t);
+    }
+    assert_true(waited > 0);
+}
+
 /* The identity is reset while a child lives: it has the old salt; what it records is dropped. */
 static void test_child_after_reset(void **state)
 {
@@ -2087,6 +2117,7 @@ int main(void)
         cmocka_unit_test(test_child_in_plain_memory),
         cmocka_unit_test(test_child_stopped),
         cmocka_unit_test(test_child_killed),
+        cmocka_unit_test(test_flush_behind_a_killed_child),
         cmocka_unit_test(test_child_after_reset),
         cmocka_unit_test(test_child_of_the_killed),
         cmocka_unit_test(test_child_of_the_ended),
