@@ -46,6 +46,7 @@ KINDS: one word says type, wire form and privacy
     VIT_FILE   const char *  the file's name without its folders
     VIT_INT    int64_t       number
     VIT_REAL   double        number, shortest form that reads back the same; null when not finite
+                             (OTLP: "NaN", "Infinity", "-Infinity")
     VIT_FLAG   bool          true or false
     VIT_MS     int64_t       milliseconds; VIT_SINCE_OP (-1): since the op began; 0 without an op
     VIT_UUID   const char *  a UUID's 36 characters
@@ -112,9 +113,10 @@ WHAT IT DOES
 
     What cannot be delivered goes to the disk: events that have waited for flush_ms while the server
     is away, and in vit_destroy all that is left. The spool is files in the data folder, 0600,
-    scrubbed, without hwid, at most spool_bytes_max (of its usage events the oldest are dropped
-    first, then errors) and spool_days_max old. Several processes may share it; each event is
-    delivered by one. Nothing is flushed to the disk: a power loss may take the last seconds.
+    scrubbed, without hwid, at most spool_bytes_max (of its requests without an error event the
+    oldest are dropped first, then those with one) and spool_days_max old. Several processes may
+    share it; each event is delivered by one. Nothing is flushed to the disk: a power loss may take
+    the last seconds.
     The data folder is options.data_dir, by default <client_type> in $XDG_STATE_HOME, else in
     ~/.local/state; macOS: in ~/Library/Application Support; Windows: in %LOCALAPPDATA%.
 
@@ -124,8 +126,9 @@ WHAT IT DOES
                                                                         spool -----+
 
 DELIVERY
-    At least once. A request that may have been received is repeated as it was, by this run or the
-    next, under the same Idempotency-Key. What became of a request (RFC 9110, 15):
+    At least once. A request that may have been received is repeated with the same events, by this
+    run or the next, under the same Idempotency-Key; delay_s and the times of OTLP are those of the
+    repetition. What became of a request (RFC 9110, 15):
 
         2xx                     delivered; of OTLP's partialSuccess the rest is dropped as REJECTED
         408, 425, 429, 5xx,     tried again after a random part of 1 s, 2 s, 4 s ... 15 min, or as
@@ -242,9 +245,9 @@ MACROS: where the implementation is (I), or the same in every file (E)
 LIMITS
     event name 64 bytes, key 64, LABEL 64, TEXT 1 KiB of the first 4 KiB, hashed value 4 KiB, one
     event 2.5 KiB as a record (by vit_event_begin 2 KiB, its keys too) and 32 KiB as JSON, 128
-    members, 128 declared event types and 64 names with a rate of their own a client, 16 registered
-    secrets of 128 bytes, 60 changes of context while events wait, 32 KiB of schemas, 256 KiB of
-    each of the two files of options.audit.
+    members of a declared one, 128 declared event types and 64 names with a rate of their own a
+    client, 16 registered secrets of 128 bytes, 60 changes of context while events wait, 32 KiB of
+    schemas, 256 KiB of each of the two files of options.audit.
     A child that is killed while it records keeps a piece of the queue until the client ends; if
     that is between two certain instructions, what children record behind it waits, too, for the
     next start, and vit_flush says false.
