@@ -10118,9 +10118,9 @@ static void vitp_json_real(vitp_json *j, double value)
    number    each record of a thread has one; the consumer puts them back into their order where a
              thread used its own and the shared chunk.
 
-   The consumer looks at each word once a pass, notes what is new as segments, and hands them out;
-   a segment stays until it is released. Seal before take: a thread whose chunk is full seals it
-   before it asks for the next one, or threads with full chunks would wait for each other.
+   The consumer reads each word once a look, notes what is new as segments and hands it out in the
+   same walk; a segment stays until it is released. Seal before take: a thread whose chunk is full
+   seals it before it asks for the next one, or threads with full chunks would wait for each other.
    ============================================================================================ */
 
 #ifndef VITP_QUEUE_CAPACITY_MIN
@@ -10214,6 +10214,7 @@ typedef struct vitp_slot {
 
 /* How far the consumer is in a chunk. */
 typedef struct vitp_cursor {
+    uint32_t word;     /* of the chunk, when this look began */
     uint32_t noted;    /* bytes that are in segments or holes, or released */
     uint32_t released; /* bytes */
     uint32_t waiting;  /* passes for which the next record has waited for an earlier one */
@@ -10226,7 +10227,6 @@ typedef struct vitp_cursor {
    an earlier one of its thread is. Those behind it do not wait. */
 typedef struct vitp_hole {
     uint32_t index, at, need, waiting;
-    uint32_t thread; /* of a record without a tag, else VITP_HEAD_REST */
 } vitp_hole;
 
 /* Records of one chunk, in the order in which they are handed out. */
@@ -10234,6 +10234,8 @@ typedef struct vitp_segment {
     uint32_t index, begin, end;
     uint32_t records; /* what is no skip */
 } vitp_segment;
+
+typedef bool (*vitp_record_fn)(const void *record, uint32_t size, void *user);
 
 struct vit_queue {
     vitp_slot places[VITP_QUEUE_SLOTS]; /* first: aligned, and found without an offset */
@@ -10260,6 +10262,11 @@ struct vit_queue {
     vitp_hole holes[VITP_QUEUE_HOLES];
     uint32_t  expected[VITP_QUEUE_SLOTS + 1u]; /* by tag: number of its next record */
     uint32_t  inside[VITP_QUEUE_SLOTS + 1u];   /* by tag: inside records so far, modulo 32 */
+
+    /* a peek */
+    vitp_record_fn record_fn; /* NULL: there is none */
+    void          *user;
+    size_t         shown; /* of those held */
 };
 
 #define VITP_QUEUE_ALIGN(n)      (((size_t)(n) + 63u) & ~(size_t)63u)
@@ -10410,13 +10417,6 @@ static bool vitp_queue_open_shared(vit_queue *q, uint32_t name, bool important)
     return true;
 }
 
-/* What a record of a thread without a slot has for a number: equal ones are of one thread, or may
-   be. */
-static uint32_t vitp_queue_thread(uintptr_t self)
-{
-    return ((uint32_t)(self >> 4) ^ (uint32_t)((uint64_t)self >> 36)) & 0x7FFFFFFFu;
-}
-
 static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_slot *slot,
                                             bool inside, bool important)
 {
@@ -10431,7 +10431,6 @@ static vitp_head *vitp_queue_reserve_shared(vit_queue *q, uint32_t size, vitp_sl
         if (!vitp_queue_open_shared(q, name, important) && VITP_ATOMIC_LOAD(&p->shared) == name)
             return NULL;
     }
-    head->number = vitp_queue_thread(VITP_OS_THREAD_POINTER());
     VITP_ATOMIC_STORE_RELEASE(&head->what, VITP_HEAD_PENDING | (inside ? VITP_HEAD_INSIDE : 0u) |
                                                (slot ? slot->tag : 0u) | size);
     VITP_ATOMIC_LIGHT_BARRIER(); /* the head comes before the payload: recovery can skip it */
@@ -10859,21 +10858,6 @@ static bool vitp_queue_is_next(vit_queue *q, uint32_t waiting, uint32_t what, ui
     return true;
 }
 
-/* A thread without a slot has no numbers: its records stand in their order, and wait while one
-   before them is a hole that is committed by now. One that is still pending has this one inside
-   it. holes: how many to look at. */
-static bool vitp_queue_is_clear(vit_queue *q, uint32_t holes, uint32_t thread)
-{
-    uint32_t i;
-    for (i = 0; i < holes; i++) {
-        const vitp_hole *h = &q->holes[i];
-        vitp_head       *head = vitp_queue_head(vitp_pool_chunk(q->pool, h->index), h->at);
-        if (h->thread == thread && (VITP_ATOMIC_LOAD_ACQUIRE(&head->what) & VITP_HEAD_DONE))
-            return false;
-    }
-    return true;
-}
-
 /* Adds to the last segment, or makes one; there is one to be had. */
 static void vitp_queue_note(vit_queue *q, uint32_t index, uint32_t begin, uint32_t end,
                             uint32_t records)
@@ -10893,6 +10877,15 @@ static void vitp_queue_note(vit_queue *q, uint32_t index, uint32_t begin, uint32
     q->held += records;
 }
 
+/* In a peek: shows the record that was noted just now, unless enough were shown. */
+static void vitp_queue_show(vit_queue *q, const vitp_head *head)
+{
+    if (!q->record_fn || q->held - q->shown != 1u || q->held > q->wanted) return;
+    q->shown++;
+    if (!q->record_fn(head + 1, VITP_HEAD_SIZE(VITP_ATOMIC_LOAD(&head->what)), q->user))
+        q->wanted = q->held;
+}
+
 typedef enum vitp_look {
     VITP_LOOK_NEW,  /* to be handed out */
     VITP_LOOK_SKIP, /* nothing is in it */
@@ -10900,9 +10893,10 @@ typedef enum vitp_look {
     VITP_LOOK_STOP  /* not yet, and where it ends is not */
 } vitp_look;
 
-/* What is to be done with the record at `head`. holes: those that come before it. */
+/* What is to be done with the record at `head`. A thread without a slot has no numbers: its records
+   come in the order in which they stand, see vitp_queue_begin_look. */
 static vitp_look vitp_queue_look_at(vit_queue *q, const vitp_head *head, bool shared,
-                                    uint32_t waiting, uint32_t holes, uint32_t *need)
+                                    uint32_t waiting, uint32_t *need)
 {
     uint32_t what = shared ? VITP_ATOMIC_LOAD_ACQUIRE(&head->what) : head->what | VITP_HEAD_DONE;
     bool     next;
@@ -10913,8 +10907,7 @@ static vitp_look vitp_queue_look_at(vit_queue *q, const vitp_head *head, bool sh
         q->blocked = true;
         return VITP_LOOK_WAIT;
     }
-    next = VITP_HEAD_TAG(what) ? vitp_queue_is_next(q, waiting, what, head->number)
-                               : vitp_queue_is_clear(q, holes, head->number);
+    next = !VITP_HEAD_TAG(what) || vitp_queue_is_next(q, waiting, what, head->number);
     q->gap = q->gap || !next;
     return next ? VITP_LOOK_NEW : VITP_LOOK_WAIT;
 }
@@ -10927,12 +10920,13 @@ static bool vitp_queue_look_holes(vit_queue *q)
     for (i = 0; i < q->hole_count; i++) {
         vitp_hole *h = &q->holes[i];
         vitp_head *head = vitp_queue_head(vitp_pool_chunk(q->pool, h->index), h->at);
-        vitp_look  look = vitp_queue_look_at(q, head, true, h->waiting, kept, &need);
+        vitp_look  look = vitp_queue_look_at(q, head, true, h->waiting, &need);
         if (look != VITP_LOOK_NEW && look != VITP_LOOK_SKIP) {
             q->holes[kept++] = *h;
             continue;
         }
         vitp_queue_note(q, h->index, h->at, h->at + h->need, look == VITP_LOOK_NEW);
+        if (look == VITP_LOOK_NEW) vitp_queue_show(q, head);
         news = true;
     }
     q->hole_count = kept;
@@ -10942,12 +10936,8 @@ static bool vitp_queue_look_holes(vit_queue *q)
 
 static bool vitp_queue_add_hole(vit_queue *q, uint32_t index, uint32_t at, uint32_t need)
 {
-    const vitp_head *head = vitp_queue_head(vitp_pool_chunk(q->pool, index), at);
-    vitp_hole       *h = &q->holes[q->hole_count];
+    vitp_hole *h = &q->holes[q->hole_count];
     if (q->hole_count == VITP_QUEUE_HOLES) return false;
-    h->thread = VITP_HEAD_TAG(VITP_ATOMIC_LOAD_ACQUIRE(&head->what))
-                    ? VITP_HEAD_REST
-                    : VITP_ATOMIC_LOAD(&head->number);
     h->index = index;
     h->at = at;
     h->need = need;
@@ -10958,25 +10948,31 @@ static bool vitp_queue_add_hole(vit_queue *q, uint32_t index, uint32_t at, uint3
 }
 
 /* The frequent case: records of a thread's own chunk that follow each other and wait for nothing,
-   from where the cursor is. */
+   from where the cursor is. In a peek they are shown in the same walk. */
 static void vitp_queue_look_run(vit_queue *q, vitp_chunk *c, uint32_t index, uint32_t bytes)
 {
-    uint32_t         at = q->cursors[index].noted, begin = at, tag, alike, next, first;
+    uint32_t         at = q->cursors[index].noted, begin = at, tag, alike, next, first, what;
     size_t           most = q->wanted - q->held;
     const vitp_head *head = vitp_queue_head(c, at);
+    vitp_record_fn   record_fn = q->record_fn;
     tag = VITP_HEAD_TAG(head->what);
     alike = tag << 16 | q->inside[tag] << 23; /* all but the size */
     first = next = q->expected[tag];
-    for (; at < bytes && next - first < most; next++) {
+    while (at < bytes && next - first < most) {
         head = vitp_queue_head(c, at);
-        if ((head->what & 0xFFFF0000u) != alike || head->number != next) break;
-        at += vitp_queue_need(VITP_HEAD_SIZE(head->what));
+        what = head->what;
+        if ((what & 0xFFFF0000u) != alike || head->number != next) break;
+        at += vitp_queue_need(VITP_HEAD_SIZE(what));
+        next++;
+        if (record_fn && !record_fn(head + 1, VITP_HEAD_SIZE(what), q->user)) most = 0;
     }
     if (at == begin) return;
     q->expected[tag] = next;
     q->cursors[index].noted = at;
     q->cursors[index].waiting = 0;
     vitp_queue_note(q, index, begin, at, next - first);
+    if (record_fn) q->shown = q->held;
+    if (most == 0) q->wanted = q->held;
 }
 
 /* What is at the cursor is no such case. False: it cannot be passed. */
@@ -10985,9 +10981,9 @@ static bool vitp_queue_look_one(vit_queue *q, vitp_chunk *c, uint32_t index, boo
 {
     vitp_cursor *cursor = &q->cursors[index];
     uint32_t     at = cursor->noted, need;
-    vitp_look    look = vitp_queue_look_at(q, vitp_queue_head(c, at), shared,
-                                        shared ? 0 : cursor->waiting, q->hole_count, &need);
-    bool         wait = look == VITP_LOOK_WAIT;
+    vitp_look    look =
+        vitp_queue_look_at(q, vitp_queue_head(c, at), shared, shared ? 0 : cursor->waiting, &need);
+    bool wait = look == VITP_LOOK_WAIT;
     cursor->gap = wait && !shared; /* only this thread's records wait */
     if (cursor->gap) return false;
     if (look == VITP_LOOK_STOP || (wait && !vitp_queue_add_hole(q, index, at, need))) {
@@ -10995,6 +10991,7 @@ static bool vitp_queue_look_one(vit_queue *q, vitp_chunk *c, uint32_t index, boo
         return false;
     }
     if (!wait) vitp_queue_note(q, index, at, at + need, look == VITP_LOOK_NEW);
+    if (look == VITP_LOOK_NEW) vitp_queue_show(q, vitp_queue_head(c, at));
     *news = *news || look == VITP_LOOK_NEW;
     cursor->noted = at + need;
     cursor->waiting = 0;
@@ -11008,7 +11005,7 @@ static bool vitp_queue_look_chunk(vit_queue *q, uint32_t place)
     uint32_t     index = q->active[place];
     vitp_chunk  *c = vitp_pool_chunk(q->pool, index);
     vitp_cursor *cursor = &q->cursors[index];
-    uint32_t     word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word), bytes = VITP_WORD_BYTES(word);
+    uint32_t     word = cursor->word, bytes = VITP_WORD_BYTES(word);
     bool         shared = (word & VITP_WORD_SHARED) != 0, news = false;
     size_t       held = q->held;
     cursor->done = cursor->gap = false;
@@ -11070,16 +11067,15 @@ static void vitp_queue_wait(vit_queue *q)
     for (i = 0; i < q->hole_count; i++) q->holes[i].waiting += passes;
 }
 
-/* Notes what was committed so far, until `most` records are held. The ticket is read once and
-   first: a chunk that was taken later is not looked at, so that a thread's older chunk is never
-   behind its newer one. */
-static void vitp_queue_look(vit_queue *q, size_t most)
+/* What is there by now is what a look is at: what a callback pushes meanwhile comes with the next
+   one. The ticket is read once and first: a chunk that was taken later is not looked at, so that a
+   thread's older chunk is never behind its newer one. The words are read before any record: what
+   its thread committed before a record that is in one is then seen as committed, wherever it
+   stands. */
+static void vitp_queue_begin_look(vit_queue *q)
 {
     vitp_pool *p = q->pool;
     uint32_t   taken = VITP_ATOMIC_LOAD_ACQUIRE(&p->taken), i, index;
-    bool       news;
-    q->wanted = most;
-    if (q->held >= most) return;
     for (; q->seen != taken; q->seen++) {
         index = VITP_ATOMIC_LOAD(&vitp_pool_free_list(p)[q->seen & (p->chunk_count - 1u)]);
         memset(&q->cursors[index], 0, sizeof q->cursors[index]);
@@ -11087,17 +11083,36 @@ static void vitp_queue_look(vit_queue *q, size_t most)
             VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&vitp_pool_chunk(p, index)->released));
         q->active[q->active_count++] = index;
     }
+    for (i = 0; i < q->active_count; i++)
+        q->cursors[q->active[i]].word =
+            VITP_ATOMIC_LOAD_ACQUIRE(&vitp_pool_chunk(p, q->active[i])->word);
+}
+
+/* Notes what is new, until `most` records are held. */
+static void vitp_queue_look_on(vit_queue *q, size_t most)
+{
+    uint32_t i;
+    bool     news;
+    q->wanted = most;
     do {
         q->blocked = q->gap = q->stopped = false;
         news = vitp_queue_look_holes(q);
-        for (i = 0; i < q->active_count && q->held < most; i++)
+        for (i = 0; i < q->active_count && q->held < q->wanted; i++)
             news = vitp_queue_look_chunk(q, i) || news;
         q->blocked = q->blocked || i < q->active_count;
         /* what is new may be what a record waits for */
-    } while (q->gap && q->held < most && (news || (q->closed && vitp_queue_go_on(q))));
+    } while (q->gap && q->held < q->wanted && (news || (q->closed && vitp_queue_go_on(q))));
     if (q->gap) vitp_queue_wait(q);
     else q->gap_since_ns = 0;
     VITP_ATOMIC_STORE_PTR(&q->shown_noted, q->noted);
+}
+
+/* Notes what was committed so far, until `most` records are held. */
+static void vitp_queue_look(vit_queue *q, size_t most)
+{
+    if (q->held >= most) return;
+    vitp_queue_begin_look(q);
+    vitp_queue_look_on(q, most);
 }
 
 /* Records pushed so far: what was noted, and what the threads' numbers say is not yet. Any
@@ -11218,8 +11233,6 @@ static bool vitp_queue_is_filling(const vit_queue *q)
     return vitp_pool_free_count(q->pool) < q->pool->chunk_count / 2u;
 }
 
-typedef bool (*vitp_record_fn)(const void *record, uint32_t size, void *user);
-
 /* Hands out records of a segment. False: record_fn wants no more. */
 static bool vitp_queue_hand_out(vit_queue *q, const vitp_segment *segment, vitp_record_fn record_fn,
                                 void *user, size_t most, size_t *count)
@@ -11241,16 +11254,20 @@ size_t vit_queue_peek(vit_queue *q,
                       size_t most)
 {
     uint32_t i;
-    size_t   count = 0;
+    bool     more = most > 0;
     if (!q || !record_fn) return 0;
     if (q->held == 0 && q->segment_count > 0)
         vit_queue_release(q, 0); /* given up: nothing in them */
-    vitp_queue_look(q, most);
-    for (i = 0; i < q->segment_count && count < most; i++)
-        if (!vitp_queue_hand_out(q, &q->segments[(q->segment_first + i) % q->segment_max],
-                                 record_fn, user, most, &count))
-            break;
-    return count;
+    if (q->held < most) vitp_queue_begin_look(q);
+    q->record_fn = record_fn;
+    q->user = user;
+    q->shown = 0;
+    for (i = 0; i < q->segment_count && more; i++)
+        more = vitp_queue_hand_out(q, &q->segments[(q->segment_first + i) % q->segment_max],
+                                   record_fn, user, most, &q->shown);
+    if (more) vitp_queue_look_on(q, most);
+    q->record_fn = NULL;
+    return q->shown;
 }
 
 /* Shows, in any order, the records that a peek at all of them did not: there was no room to note
@@ -21649,6 +21666,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_MODULES_MAX
 #undef VITP_LIFE_MS
 #undef VITP_MARKER_NS
+#undef VITP_BATCH_DELAY
 #undef VITP_SAVER_RECORD
 #undef VITP_SAVER_PARTS
 #undef VITP_WORKER_DROPS

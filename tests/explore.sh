@@ -76,7 +76,7 @@ fi
 
 # memory orders
 plant 'relaxed publish' 2 0 "$(relax vitp_queue_commit_own '&c->word')"
-plant 'publish read relaxed' 2 0 "$(relax_load vitp_queue_look_chunk '&c->word')"
+plant 'publish read relaxed' 2 0 "$(relax_load vitp_queue_begin_look '->word')"
 plant 'shared record committed relaxed' 2 5 \
     "$(relax vitp_queue_commit_shared '&head->what, VITP_HEAD_DONE')"
 plant 'shared commit read relaxed' 2 5 "$(relax_load vitp_queue_look_at '&head->what')"
@@ -115,10 +115,11 @@ plant 'no light barrier, limit read early' 3 10 "$(within vitp_queue_push \
     '/STORE_PTR(&s->owner, self | 1u)/i\
     uint32_t limit = VITP_ATOMIC_LOAD(&s->limit);
 s/> VITP_ATOMIC_LOAD(&s->limit)/> limit/')"
-plant 'no predecessor rule' 2 '6 7' \
+plant 'no predecessor rule' 2 17 \
     "$(change vitp_queue_look_chunk 'shared && vitp_queue_must_wait(q, c, place)' '0')"
 plant 'numbers ignored' 2 13 "$(change vitp_queue_is_next 'return false' 'return true')"
-plant 'holes ignored' 2 6 "$(change vitp_queue_is_clear 'return false' 'return true')"
+plant 'a word read late' 2 18 \
+    "$(change vitp_queue_look_chunk 'word = cursor->word' 'word = VITP_ATOMIC_LOAD_ACQUIRE(\&c->word)')"
 plant 'the loser leaves its chunk open' 2 '5 6' \
     "$(change vitp_queue_open_shared 'own)) vitp_pool_close(c)' 'own))')"
 plant 'claim without a second look' 2 '13 14' \

@@ -51,26 +51,29 @@ typedef struct scenario {
     const char *calls[X_THREADS];
     x_bounds    bounds;
     bool        full; /* a push may be refused: it is tried again after the consumer's next call */
+    bool        kept; /* the shared chunk is one that was opened from what is kept back */
 } scenario;
 
 static const scenario scenarios[] = {
-    { "own chunks", 8, 2, { "dd", "aa", "a" }, { 2, 1, 0 }, false },
-    { "own chunks that wrap", 4, 2, { "dd", "eee", "ee" }, { 0, 1, 0 }, true },
-    { "one producer, two chunks", 2, 2, { "ddd", "eee" }, { 2, 2, 0 }, true },
-    { "one producer, four chunks", 4, 2, { "dd", "eeeee" }, { 1, 2, 0 }, true },
-    { "one slot for two", 8, 1, { "dd", "aa", "a" }, { 1, 1, 0 }, false },
-    { "shared chunk", 8, 0, { "dd", "aa", "aa" }, { 1, 1, 0 }, false },
-    { "shared chunks, a record each", 8, 0, { "dd", "ee", "e" }, { 1, 1, 0 }, true },
-    { "four shared chunks", 8, 0, { "d", "eee", "e" }, { 1, 1, 0 }, true },
-    { "important, full pool", 4, 2, { "d", "eE", "E" }, { 1, 1, 0 }, true },
-    { "important, chunks that wrap", 4, 0, { "d", "EEEEE" }, { 2, 2, 0 }, true },
-    { "revocation", 4, 2, { "dd", "aa", "a" }, { 1, 2, 0 }, true },
-    { "a reservation is held", 8, 2, { "dd", "rac" }, { 3, 2, 0 }, false },
-    { "shared reservations are held", 8, 0, { "d", "ras", "rz" }, { 1, 1, 0 }, false },
-    { "a signal in a push", 8, 2, { "dd", "aa" }, { 2, 1, 1 }, false },
-    { "a signal, one slot", 8, 1, { "d", "aa" }, { 3, 1, 1 }, false },
-    { "a signal, chunks that wrap", 4, 2, { "dd", "ee" }, { 1, 1, 1 }, true },
-    { "piecewise", 8, 2, { "1k", "aa", "a" }, { 1, 1, 0 }, false },
+    { "own chunks", 8, 2, { "dd", "aa", "a" }, { 2, 1, 0 }, false, false },
+    { "own chunks that wrap", 4, 2, { "dd", "eee", "ee" }, { 0, 1, 0 }, true, false },
+    { "one producer, two chunks", 2, 2, { "ddd", "eee" }, { 2, 2, 0 }, true, false },
+    { "one producer, four chunks", 4, 2, { "dd", "eeeee" }, { 1, 2, 0 }, true, false },
+    { "one slot for two", 8, 1, { "dd", "aa", "a" }, { 1, 1, 0 }, false, false },
+    { "shared chunk", 8, 0, { "dd", "aa", "aa" }, { 1, 1, 0 }, false, false },
+    { "shared chunks, a record each", 8, 0, { "dd", "ee", "e" }, { 1, 1, 0 }, true, false },
+    { "four shared chunks", 8, 0, { "d", "eee", "e" }, { 1, 1, 0 }, true, false },
+    { "important, full pool", 4, 2, { "d", "eE", "E" }, { 1, 1, 0 }, true, false },
+    { "important, chunks that wrap", 4, 0, { "d", "EEEEE" }, { 2, 2, 0 }, true, false },
+    { "revocation", 4, 2, { "dd", "aa", "a" }, { 1, 2, 0 }, true, false },
+    { "a reservation is held", 8, 2, { "dd", "rac" }, { 3, 2, 0 }, false, false },
+    { "shared reservations are held", 8, 0, { "d", "ras", "rz" }, { 1, 1, 0 }, false, false },
+    { "a signal in a push", 8, 2, { "dd", "aa" }, { 2, 1, 1 }, false, false },
+    { "a signal, one slot", 8, 1, { "d", "aa" }, { 3, 1, 1 }, false, false },
+    { "a signal, chunks that wrap", 4, 2, { "dd", "ee" }, { 1, 1, 1 }, true, false },
+    { "piecewise", 8, 2, { "1k", "aa", "a" }, { 1, 1, 0 }, false, false },
+    { "a kept chunk, then another", 4, 0, { "d", "AA", "a" }, { 2, 1, 0 }, false, true },
+    { "a hole, then more", 8, 0, { "ddd", "aa" }, { 2, 1, 0 }, false, false },
 };
 
 /* ---- what must hold ---------------------------------------------------------------------- */
@@ -328,6 +331,10 @@ static void prepare(const scenario *s)
         pointers[t] = pointer_to_slot(now.q, s->slots == 2 ? t & 1u : 0, t);
     probes = s->slots == 2 ? 2 : 1;
     if (s->slots == 0) now.q->places[0].owner = 1024u; /* of a thread that is never seen */
+    if (s->kept) {
+        if (!vitp_queue_open_shared(now.q, 0, true)) abort();
+        vitp_pool_chunk(now.q->pool, (now.q->pool->shared & 0xFFFFu) - 1u)->important = 1;
+    }
     x.body_fn = body;
     x.signal_fn = s->bounds.signals ? on_signal : NULL;
     memcpy(fresh, memory, bytes);

@@ -1133,6 +1133,31 @@ static void test_seventeen_holes(void **state)
     close_book(l);
 }
 
+static bool take_one(const void *record, uint32_t size, void *user)
+{
+    (void)take_record(record, size, user);
+    return false;
+}
+
+/* Records that others stood before come as few at a time as is wanted. */
+static void test_holes_by_one(void **state)
+{
+    ledger  *l = open_book(16 * KIB);
+    opened   o[4];
+    uint32_t i;
+    (void)state;
+    occupy(l->q);
+    for (i = 0; i < 4; i++) o[i] = reserve(l, 10 + i, 40);
+    assert_int_equal(take_all(l), 0);
+    for (i = 0; i < 4; i++) commit(l, &o[i], 40);
+    assert_int_equal(vit_queue_drain(l->q, take_record, l, 1), 1);
+    assert_int_equal(vit_queue_drain(l->q, take_one, l, ALL), 1);
+    must_send(l, 1, 40);
+    assert_int_equal(vit_queue_drain(l->q, take_one, l, ALL), 1);
+    assert_int_equal(take_all(l), 2);
+    close_book(l);
+}
+
 /* Who opened a shared chunk has not closed the one before it yet: the consumer does, and looks
    at the new one only when the old one has ended. */
 static void test_predecessor_is_open(void **state)
@@ -1667,6 +1692,26 @@ static void test_drain_pushes(void **state)
     assert_int_equal(p.left, 0);
     assert_int_equal(p.c.at, 300);
     close_queue(&f);
+}
+
+static bool take_and_send(const void *record, uint32_t size, void *user)
+{
+    (void)take_record(record, size, user);
+    must_send((ledger *)user, 2, 40);
+    return true;
+}
+
+/* The same where it goes to a chunk that is looked at later. */
+static void test_drain_pushes_beside(void **state)
+{
+    ledger *l = open_book(64 * KIB);
+    (void)state;
+    must_send(l, 1, 40);
+    must_send(l, 2, 40);
+    assert_int_equal(vit_queue_drain(l->q, take_and_send, l, ALL), 2);
+    assert_int_equal(vit_queue_drain(l->q, take_and_send, l, 1), 1);
+    assert_int_equal(take_all(l), 2);
+    close_book(l);
 }
 
 static void test_peek_pushes(void **state)
@@ -2554,6 +2599,7 @@ int main(void)
         TEST(test_commits_out_of_order),
         TEST(test_commit_twice),
         TEST(test_seventeen_holes),
+        TEST(test_holes_by_one),
         TEST(test_predecessor_is_open),
         TEST(test_gap_own),
         TEST(test_gap_shared),
@@ -2577,6 +2623,7 @@ int main(void)
         TEST(test_release_unseen),
         TEST(test_drain_stops),
         TEST(test_drain_pushes),
+        TEST(test_drain_pushes_beside),
         TEST(test_peek_pushes),
         TEST(test_segments_full),
         TEST(test_model),
