@@ -19299,8 +19299,9 @@ static void vitp_worker_keep_wait(vit_client *t, uint32_t retry_after_s)
         vitp_os_remove_file(path);
         return;
     }
+    if (retry_after_s > VITP_BACKOFF_RETRY_AFTER_S) retry_after_s = VITP_BACKOFF_RETRY_AFTER_S;
     vitp_worker_endpoint_hash(t, hash);
-    until_s = vitp_os_wall_s() + (int64_t)retry_after_s;
+    until_s = vitp_os_wall_s() + (int64_t)retry_after_s + 1; /* a second has begun */
     n = snprintf(text, sizeof text,
                  "# Not before this Unix time, says the server.\n%s = %lu%06lu\n", hash,
                  (unsigned long)(until_s / 1000000), (unsigned long)(until_s % 1000000));
@@ -19329,7 +19330,7 @@ static void vitp_worker_recall_wait(vit_client *t)
     char      path[VITP_POOL_PATH_MAX], text[256];
     size_t    size = 0;
     vitp_wait wait = { "", 0 };
-    int64_t   left_s;
+    int64_t   left_s, most_s = (int64_t)VITP_BACKOFF_RETRY_AFTER_S + 1;
     uint64_t  random = 0;
     if (!vitp_worker_wait_path(t, path) || !vitp_os_is_private(t->settings_folder)) return;
     (void)vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
@@ -19338,8 +19339,8 @@ static void vitp_worker_recall_wait(vit_client *t)
     vitp_settings_each(text, size, vitp_worker_read_wait, &wait);
     t->waits = wait.until_s > 0;
     left_s = wait.until_s - vitp_os_wall_s();
-    if (left_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S) vitp_worker_keep_wait(t, 0); /* no server */
-    if (left_s <= 0 || left_s > (int64_t)VITP_BACKOFF_RETRY_AFTER_S) return;
+    if (left_s > most_s) vitp_worker_keep_wait(t, 0); /* no server */
+    if (left_s <= 0 || left_s > most_s) return;
     (void)vitp_id_random(&random, sizeof random);
     vitp_backoff_obey(&t->backoff, (uint32_t)left_s, vitp_os_now_ns(), random);
 }

@@ -656,6 +656,43 @@ static void test_retry_after_kept(void **state)
     bench_free(&b);
 }
 
+/* It ends at no moment too soon, whatever part of a second has gone by; and more than a day is a
+   day, for the next start too. */
+static void test_retry_after_to_the_end(void **state)
+{
+    static const struct {
+        uint32_t retry_after_s;
+        uint64_t wait_ns;
+    } rows[] = { { 1, SECOND }, { 2, 2 * SECOND }, { UINT32_MAX, DAY } };
+    size_t i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        b.w.otherwise.http_status = 503;
+        b.w.otherwise.retry_after_s = rows[i].retry_after_s;
+        pass(SECOND - wall_ns % SECOND + SECOND * 8u / 10u);
+        t = bench_client(&b);
+        track_many(t, 0, 1);
+        pump_later(t); /* at nine tenths of a second */
+        assert_int_equal(wire_count(&b.w), 1);
+        assert_true(vit_destroy(t, 0));
+        online(&b);
+        b.w.otherwise.retry_after_s = 0;
+        pass(SECOND / 5u);
+        t = bench_client(&b);
+        pass(rows[i].wait_ns - SECOND * 3u / 10u);
+        pump(t);
+        assert_int_equal(wire_count(&b.w), 1);
+        pass(2 * SECOND);
+        assert_true(vit_flush(t, 1000));
+        assert_int_equal(wire_count(&b.w), 2);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* Of so many files that it wrote and let go a client knows the records; of one more it does not,
    and they are counted as handed over. */
 static void test_retired(void **state)
@@ -2047,6 +2084,7 @@ int main(void)
         cmocka_unit_test(test_age),
         cmocka_unit_test(test_clock_jumps),
         cmocka_unit_test(test_retry_after_kept),
+        cmocka_unit_test(test_retry_after_to_the_end),
         cmocka_unit_test(test_retry_after_of_others),
         cmocka_unit_test(test_retired),
         cmocka_unit_test(test_statuses),
