@@ -2576,6 +2576,9 @@ static bool vitp_os_pool_is_there(const vitp_os_pool *m)
     return true;
 }
 
+/* False: its name stays as long as it is open. */
+static bool vitp_os_pool_unname(vitp_os_pool *m) { return !m->open; }
+
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
     if (!m->open) return;
@@ -4049,9 +4052,15 @@ static void vitp_os_pool_unlock(vitp_os_pool *m)
     vitp_os_pool_close(m);
 }
 
+/* False: its name stays, as in a folder that may not be written to. */
+static bool vitp_os_pool_unname(vitp_os_pool *m)
+{
+    return !m->open || !vitp_os_pool_is_at(m, m->path) || VITP_OS(unlink)(m->path) == 0;
+}
+
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
-    if (m->open && vitp_os_pool_is_at(m, m->path)) (void)VITP_OS(unlink)(m->path);
+    (void)vitp_os_pool_unname(m);
     vitp_os_pool_close(m);
 }
 
@@ -11083,9 +11092,11 @@ static void vitp_queue_begin_look(vit_queue *q)
             VITP_WORD_BYTES(VITP_ATOMIC_LOAD(&vitp_pool_chunk(p, index)->released));
         q->active[q->active_count++] = index;
     }
-    for (i = 0; i < q->active_count; i++)
-        q->cursors[q->active[i]].word =
-            VITP_ATOMIC_LOAD_ACQUIRE(&vitp_pool_chunk(p, q->active[i])->word);
+    for (i = 0; i < q->active_count; i++) {
+        vitp_cursor *cursor = &q->cursors[q->active[i]];
+        if (cursor->word & VITP_WORD_SEALED) continue; /* it stays as it is */
+        cursor->word = VITP_ATOMIC_LOAD_ACQUIRE(&vitp_pool_chunk(p, q->active[i])->word);
+    }
 }
 
 /* Notes what is new, until `most` records are held. */
@@ -11134,6 +11145,13 @@ static uintptr_t vitp_queue_committed(vit_queue *q)
     return q->segment_count < q->segment_max && !q->stopped ? q->noted : vitp_queue_pushed(q);
 }
 
+/* All of the chunk that the last look saw is released. Of the others, none is touched: their words lie
+   far apart, and there may be many. */
+static bool vitp_queue_is_spent(const vit_queue *q, uint32_t index)
+{
+    return q->cursors[index].released == VITP_WORD_BYTES(q->cursors[index].word);
+}
+
 /* Empties the chunks that are sealed and released, and makes them free. Between the stores released
    and word are of two generations, by which recovery knows that nothing is in the chunk. */
 static void vitp_queue_recycle(vit_queue *q)
@@ -11143,7 +11161,7 @@ static void vitp_queue_recycle(vit_queue *q)
     for (i = 0; i < q->active_count; i++) {
         uint32_t    index = q->active[i];
         vitp_chunk *c = vitp_pool_chunk(p, index);
-        uint32_t    word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word);
+        uint32_t    word = vitp_queue_is_spent(q, index) ? VITP_ATOMIC_LOAD_ACQUIRE(&c->word) : 0u;
         if (!(word & VITP_WORD_SEALED) || q->cursors[index].released != VITP_WORD_BYTES(word)) {
             q->active[kept++] = index;
             continue;
@@ -11164,7 +11182,9 @@ static void vitp_queue_recycle(vit_queue *q)
 static vitp_slot *vitp_queue_holder(vit_queue *q, uint32_t index)
 {
     vitp_chunk *c = vitp_pool_chunk(q->pool, index);
-    uint32_t    word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word), tag;
+    uint32_t    word, tag;
+    if (!vitp_queue_is_spent(q, index)) return NULL;
+    word = VITP_ATOMIC_LOAD_ACQUIRE(&c->word);
     if (word & (VITP_WORD_SEALED | VITP_WORD_SHARED)) return NULL;
     if (q->cursors[index].released != VITP_WORD_BYTES(word)) return NULL;
     tag = VITP_ATOMIC_LOAD(&c->holder);
@@ -14618,11 +14638,11 @@ static bool vitp_spool_claim(const vitp_spool *s, vitp_os_pool *file)
     return vitp_spool_own_path(s, tail, tail[9] == 'e', path) && vitp_os_pool_rename(file, path);
 }
 
-/* Removes a file that is locked. Where its name cannot go, as in a folder that may not be written
-   to, what is in it does: it is not sent again and again. */
+/* Removes a file that is locked. Where its name stays, what is in it goes: it is not sent again and
+   again. */
 static void vitp_spool_remove(vitp_os_pool *file)
 {
-    if (file->open) (void)vitp_os_pool_cut(file, 0);
+    if (!vitp_os_pool_unname(file)) (void)vitp_os_pool_cut(file, 0);
     vitp_os_pool_remove(file);
 }
 
@@ -17975,7 +17995,7 @@ static void vitp_worker_put_down(vit_client *t, bool remove)
 {
     static const char none[8] = { 0 };
     vitp_stock       *s = &t->adopted;
-    if (remove && s->file.open)
+    if (remove && !vitp_os_pool_unname(&s->file))
         (void)vitp_os_pool_write(&s->file, offsetof(vitp_writer, magic), none, sizeof none);
     if (remove) vitp_os_pool_remove(&s->file);
     else vitp_os_pool_unlock(&s->file);

@@ -1556,6 +1556,7 @@ static void test_delay(void **state)
     l = (vitp_ledger *)(void *)image;
     l->writer.begin_s -= 5000;
     (void)find(&b, image, image_size, false);
+    assert_true(b.w.count > 0);
     at = strstr(b.w.calls[0].body, "\"delay_s\":");
     assert_non_null(at);
     assert_in_range(strtol(at + 10, NULL, 10), 4998, 5010);

@@ -1659,6 +1659,7 @@ static void test_full_request(void **state)
         online(&b);
         assert_true(vit_flush(t, 1000));
         for (i = 0; i < b.w.count && b.w.calls[i].status != 201;) i++;
+        assert_true(i < b.w.count);
         assert_string_equal(b.w.calls[i].key, key);
         assert_non_null(strstr(b.w.calls[i].body, "\"delay_s\":100"));
         assert_each(&b.w, "\"f%u\"", 250, 1);
