@@ -11145,8 +11145,8 @@ static uintptr_t vitp_queue_committed(vit_queue *q)
     return q->segment_count < q->segment_max && !q->stopped ? q->noted : vitp_queue_pushed(q);
 }
 
-/* All of the chunk that the last look saw is released. Of the others, none is touched: their words lie
-   far apart, and there may be many. */
+/* What the last look saw of the chunk is released. No other chunk is touched: their words lie far
+   apart, and there may be many. */
 static bool vitp_queue_is_spent(const vit_queue *q, uint32_t index)
 {
     return q->cursors[index].released == VITP_WORD_BYTES(q->cursors[index].word);
