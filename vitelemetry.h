@@ -20915,16 +20915,16 @@ static bool vitp_client_stop(vit_client *t)
 
 #define VITP_CLIENT_KEEP_MS 47u /* how long after timeout_ms that may take */
 
-/* A refusal that could not be written, or something that could not be erased; unless the user has
-   granted it in another process since. */
+/* A refusal that could not be written, or something that could not be erased; unless it was the
+   user's, who has granted it in another process since. */
 static void vitp_client_refuse_again(vit_client *t)
 {
     vitp_settings now;
     if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED) return;
     if (t->unsaved && t->settings.consent == VIT_CONSENT_DENIED) (void)vitp_worker_store(t, false);
     (void)vitp_worker_load(t, &now);
-    if (!t->unsaved && t->settings.has_consent && now.has_consent &&
-        now.consent >= VIT_CONSENT_GRANTED)
+    if (!t->unsaved && t->settings.has_consent && t->settings.consent == VIT_CONSENT_DENIED &&
+        now.has_consent && now.consent >= VIT_CONSENT_GRANTED)
         return;
     vitp_worker_erase(t);
     vitp_worker_remove_pools(t);

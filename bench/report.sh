@@ -35,7 +35,7 @@ head_of() { # packages
     echo
 }
 
-for n in events codec curves idle; do
+for n in events peers codec curves idle; do
     if [ -z "${KEEP:-}" ] || [ ! -f $B/$n.txt ]; then
         rm -f $B/$n.tsv
         ${MAKE:-make} -s --no-print-directory bench-$n >$B/$n.txt 2>&1
@@ -50,9 +50,10 @@ if [ -z "${KEEP:-}" ] || [ ! -f $B/size.out ]; then
 fi
 
 PEERS='libspdlog-dev liblttng-ust-dev rapidjson-dev'
+QUEUES='libconcurrentqueue-dev libatomic-queue-dev libboost-dev libck-dev libdpdk-dev'
 CODEC='libssl-dev nettle-dev libsodium-dev rapidjson-dev libjansson-dev uuid-dev'
-for n in events codec curves idle; do
-    case $n in events) packages=$PEERS ;; codec) packages=$CODEC ;; *) packages= ;; esac
+for n in events peers codec curves idle; do
+    case $n in events) packages=$PEERS ;; peers) packages=$QUEUES ;; codec) packages=$CODEC ;; *) packages= ;; esac
     # shellcheck disable=SC2086
     { head_of $packages; cat $B/$n.txt; } >$R/$n.txt
     [ ! -f $B/$n.svg ] || cp $B/$n.svg $R/$n.svg
@@ -62,7 +63,7 @@ done
 
 # ---- the table ----------------------------------------------------------------------------------
 
-cat $B/events.tsv $B/codec.tsv $B/idle.tsv $B/size.tsv 2>/dev/null | awk -F'\t' -v machine="$machine" -v date="$date" -v note="${NOTE:-}" '
+cat $B/events.tsv $B/peers.tsv $B/codec.tsv $B/idle.tsv $B/size.tsv 2>/dev/null | awk -F'\t' -v machine="$machine" -v date="$date" -v note="${NOTE:-}" '
     { v[$1, $2] = $3 }
     $1 == "stack of a call" && $2 ~ /^vit_(track_|event_|add_|fail)/ && $3 + 0 > most { most = $3 + 0 }
     function has(p, s) { return (p, s) in v }
@@ -70,6 +71,9 @@ cat $B/events.tsv $B/codec.tsv $B/idle.tsv $B/size.tsv 2>/dev/null | awk -F'\t' 
     function other(p, s, text, form) {
         if (!has(p, s)) return
         others = others (others == "" ? "" : ", ") text " " num(p, s, form)
+    }
+    function queues(p, form) {
+        other(p, "moodycamel, tokens", "moodycamel with tokens", form); other(p, "moodycamel", "without", form); other(p, "ck_ring MPSC", "ck", form); other(p, "Vyukov bounded MPMC", "Vyukov", form); other(p, "mutex + ring", "mutex", form)
     }
     function line(what, ours) { printf "| %s | %s | %s |\n", what, ours, others; others = "" }
     END {
@@ -87,6 +91,12 @@ cat $B/events.tsv $B/codec.tsv $B/idle.tsv $B/size.tsv 2>/dev/null | awk -F'\t' 
             line("the slowest of a thousand, " k (k == 1 ? " thread" : " threads") ", ns", num(p, "vitelemetry", "%.0f"))
         }
         line("sampled out; without consent, ns", num("refused", "sampled out") "; " num("refused", "without consent"))
+        queues("hot 64 B")
+        line("a record of 64 bytes into the queue, ns", num("hot 64 B", "vitelemetry"))
+        for (k = 1; k <= 8; k *= 2) {
+            queues("streaming 64 B " k "P", "%.0f")
+            line("through it, from " k (k == 1 ? " thread" : " threads") " to one, M records/s", num("streaming 64 B " k "P", "vitelemetry", "%.0f"))
+        }
         p = "sustained, 1 thread"
         other(p, "snprintf + mutex + fwrite", "snprintf"); other(p, "RapidJSON + mutex + fwrite", "RapidJSON"); other(p, "spdlog, async", "spdlog"); other(p, "LTTng-UST, session on", "LTTng-UST (binary)")
         line("sustained to text, M events/s (in requests of 1,000)", num(p, "vitelemetry") " (" num(p, "vitelemetry, 4 MiB") ")")
@@ -108,7 +118,7 @@ cat $B/events.tsv $B/codec.tsv $B/idle.tsv $B/size.tsv 2>/dev/null | awk -F'\t' 
         line("memory of a client, KB", sprintf("%.0f", (v["memory of a client", "allocated"] + v["memory of a client", "mapped"]) / 1000))
         line("stack of a call that records, bytes at most", most)
         print ""
-        print "Charts: [events](bench/results/events.svg), [codec](bench/results/codec.svg), [curves](bench/results/curves.svg);"
+        print "Charts: [events](bench/results/events.svg), [queues](bench/results/peers.svg), [codec](bench/results/codec.svg), [curves](bench/results/curves.svg);"
         print "what each contestant does and does not do: [bench/results/](bench/results/events.txt)."
     }' >$B/table.md
 [ "$(grep -c '^|' $B/table.md)" -ge 14 ]

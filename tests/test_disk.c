@@ -1227,6 +1227,31 @@ static void test_slow_disk(void **state)
     }
 }
 
+/* So does what the host refuses, whatever the user said. */
+static void test_host_refuses_without_list(void **state)
+{
+    bench       b;
+    vit_client *t;
+    char        path[256];
+    (void)state;
+    disk_make(&b);
+    b.w.otherwise.http_status = 0;
+    t = bench_client(&b);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    track_many(t, 0, 5);
+    assert_true(vit_destroy(t, 0));
+    b.o.consent = VIT_CONSENT_DENIED;
+    lists_fail = true;
+    t = bench_client(&b);
+    lists_fail = false;
+    find_file(&b, ".spool", path);
+    assert_true(path[0] != 0);
+    assert_true(vit_destroy(t, 0));
+    find_file(&b, ".spool", path);
+    assert_true(path[0] == 0);
+    bench_free(&b);
+}
+
 /* The n-th allocation of a client fails, once or from then on, also where it takes over a pool and
    reads the spool: no event is lost, and all memory is given back. */
 static void test_allocations(void **state)
@@ -1301,6 +1326,7 @@ int main(int argc, char **argv)
         TEST(test_slow_disk),
         TEST(test_no_list),
         TEST(test_refused_without_list),
+        TEST(test_host_refuses_without_list),
         TEST(test_allocations),
     };
     environment_clear();
