@@ -56,7 +56,7 @@ static unsigned dies_at;                 /* before this one, 0: never */
 static uint64_t bytes_left = UINT64_MAX; /* until it dies in a write */
 static unsigned fail_kinds;              /* these fail */
 static int      fail_errno;
-static bool     fail_short; /* writes take half before they fail */
+static bool     fail_short;        /* writes take half before they fail */
 static uint64_t write_ns, list_ns; /* how long these take */
 
 static bool plays(call_kind kind)
