@@ -42,7 +42,7 @@ steps() {
         step 'ThreadSanitizer' $MAKE tsan
         step 'sanitizers find what is planted' env QUICK=1 $MAKE sanitizers-planted
     fi
-    step 'explorer of the protocols' sh tests/explore_protocols.sh
+    step 'explorer of the protocols' env QUICK=1 sh tests/explore_protocols.sh
     step 'MemorySanitizer' $MAKE msan
     step 'Windows' env QUICK=1 $MAKE windows
     step 'compilers, standards, switches and machines' env QUICK=1 $MAKE matrix
