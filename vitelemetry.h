@@ -7109,7 +7109,8 @@ static size_t vitp_scrub_groups(const vitp_scrub *s, size_t at)
     size_t   end = start;
 
     while (groups < 8u - gap) {
-        size_t quad = vitp_scrub_quad(s, start, '.');
+        size_t run = vitp_scrub_run(s, start, VITP_SCRUB_HEX, 4);
+        size_t quad = vitp_scrub_at(s, run) == '.' ? vitp_scrub_quad(s, start, '.') : 0;
         size_t group = vitp_scrub_group(s, start, 4);
 
         if (quad && vitp_scrub_goes_on(s, quad)) quad = 0;
@@ -7304,8 +7305,9 @@ static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     if (vitp_scrub_in(s, d.end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_at(s, d.end) == '(')
         return false;
     if (vitp_scrub_at(s, d.end) == '/' && vitp_scrub_is_import(s, start, d.end)) return false;
+    if (!vitp_scrub_is_domain(s, start, &d)) return false;
     if (vitp_scrub_at(s, d.end) == '@' && vitp_scrub_domain(s, d.end + 1)) return false; /* mail */
-    return vitp_scrub_is_domain(s, start, &d) && vitp_scrub_claim_host(s, start, d.end, span);
+    return vitp_scrub_claim_host(s, start, d.end, span);
 }
 
 /* The first dash of ip-10-0-4-17, a name that clouds give to machines. */
@@ -8129,12 +8131,12 @@ static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t last = end;
 
+    if (end - at < 2 || vitp_scrub_at(s, end) == '=' || vitp_scrub_marker(s, end)) return false;
     while (last > at && s->text[last - 1] != '\\') last--;
-    return end - at >= 2 && vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
+    return vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
            !vitp_scrub_listed(s, last, end, "=0") &&
            (vitp_scrub_starts(s, end, "(uid") ||
-            (vitp_scrub_at(s, end) != '(' && !vitp_scrub_is_reference(s, at, end))) &&
-           vitp_scrub_at(s, end) != '=' && !vitp_scrub_marker(s, end);
+            (vitp_scrub_at(s, end) != '(' && !vitp_scrub_is_reference(s, at, end)));
 }
 
 #define VITP_SCRUB_MACHINE (VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH))
@@ -8301,11 +8303,12 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
 static bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     const uint32_t gaps = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN);
-    size_t         open = vitp_scrub_back(s, at, VITP_SCRUB_SET(BACKSLASH), 2);
-    size_t         end = vitp_scrub_back(s, open, gaps, 4);
-    size_t         word, name;
+    size_t         open, end, word, name;
     char           sign;
 
+    if (!vitp_scrub_is(vitp_scrub_before(s, at), gaps | VITP_SCRUB_SET(BACKSLASH))) return false;
+    open = vitp_scrub_back(s, at, VITP_SCRUB_SET(BACKSLASH), 2);
+    end = vitp_scrub_back(s, open, gaps, 4);
     if (end == open) return false;
     word = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 4);
     sign = vitp_scrub_name(
@@ -9383,9 +9386,11 @@ static bool vitp_scrub_element(vitp_scrub *s, size_t at, size_t width, vitp_scru
 {
     size_t end = vitp_scrub_back(s, at, VITP_SCRUB_QUOTES, 1); /* <entry key="password"> */
     size_t name;
-    char   sign = vitp_scrub_name(s, end, &name);
-    char   before = vitp_scrub_before(s, name);
+    char   sign, before;
 
+    if (vitp_scrub_marker(s, at + width)) return false; /* that is its value */
+    sign = vitp_scrub_name(s, end, &name);
+    before = vitp_scrub_before(s, name);
     if (end < at ? !vitp_scrub_is(before, VITP_SCRUB_QUOTES) : before != '<' && before != ';')
         return false;
     if (!sign || sign == '!') return false;
@@ -9544,11 +9549,12 @@ static bool vitp_scrub_equal(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
 static bool vitp_scrub_at_sign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
-           vitp_scrub_shell(s, at, span) ||
-           (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) &&
-            vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES) &&
-            vitp_scrub_identity(s, at + 1, '@', true, false, span)); /* 'bob'@'db-1' */
+    if (vitp_scrub_in(s, at + 1, VITP_SCRUB_LABEL | VITP_SCRUB_SET(DOT)))
+        return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
+               vitp_scrub_shell(s, at, span);
+    return vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) &&
+           vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES) &&
+           vitp_scrub_identity(s, at + 1, '@', true, false, span); /* 'bob'@'db-1' */
 }
 
 static bool vitp_scrub_backslash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
