@@ -5616,11 +5616,16 @@ static const char *const vitp_scrub_markers[] = {
     "[user]",  "[host]", "[card]", "[iban]", "[ssn]", "[phone]",  "[hex]",   "[b64]", "[id]",
 };
 
-/* Words in names of values, sorted by their first two letters; the rows say where each first one
-   begins. Sign: + secret, ? secret if the value could be no word, # secret if digits, @ host,
-   & user (after an option: a secret if it has a colon), ~ hardware address, ! header, - harmless
-   (goes before a shorter word that it contains). _ is an optional separator, a dot is a word
-   boundary (a change of case counts), a $ the end of the name (digits and _ may follow). */
+/* Tables of words are sorted and have an index. By first letter, `seconds` says which second ones
+   there are, a bit for each (bit 0: none, or a digit). `rows` says where in itself the pairs of
+   each first letter begin, then the first row of each pair, then how many rows there are. A test
+   compares both with the table. */
+
+/* Words in names of values, sorted by their first two letters. Sign: + secret, ? secret if the
+   value could be no word, # secret if digits, @ host, & user (after an option: a secret if it has
+   a colon), ~ hardware address, ! header, - harmless (goes before a shorter word that it contains).
+   _ is an optional separator, a dot is a word boundary (a change of case counts), a $ the end of
+   the name (digits and _ may follow). */
 #define VITP_SCRUB_WORD_ROW 22u
 static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "?access_key_id",
@@ -5743,9 +5748,18 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "@.workstation$",
     "@.workstation_name$",
 };
-static const uint16_t vitp_scrub_words_rows[27] = {
-    0,  9,  14, 23, 28, 29,  32,  33,  37,  39,  41,  43,  46,  50,
-    53, 56, 82, 82, 87, 105, 109, 116, 116, 119, 119, 119, 119,
+static const uint32_t vitp_scrub_word_seconds[26] = {
+    0x00210008, 0x02280220, 0x00048002, 0x00080026, 0x00004000, 0x00028002, 0x00040000,
+    0x00808020, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00000002, 0x00008020,
+    0x00d00000, 0x00ac0282, 0x00000000, 0x00208120, 0x0020832a, 0x00048000, 0x00080201,
+    0x00000000, 0x00008002, 0x00000000, 0x00000000, 0x00000000
+};
+static const uint16_t vitp_scrub_word_rows[] = {
+    26, 29, 34, 37, 41,  42,  45,  46,  49,  51,  53,  54,  55,  56,  58, 61, 68, 68,
+    72, 79, 81, 84, 84,  86,  86,  86,  0,   5,   8,   9,   10,  11,  12, 13, 14, 15,
+    22, 23, 24, 26, 27,  28,  29,  30,  31,  32,  33,  34,  36,  37,  38, 39, 40, 41,
+    43, 46, 50, 51, 53,  54,  55,  56,  71,  73,  75,  76,  78,  80,  82, 83, 84, 86,
+    87, 90, 91, 99, 100, 102, 103, 105, 108, 109, 110, 111, 116, 117, 119
 };
 
 /* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
@@ -6265,9 +6279,24 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ".yml",
     "=your",
 };
-static const uint16_t vitp_scrub_lexicon_rows[27] = {
-    0,   34,  49,  85,  107, 134, 160, 168, 178, 213, 219, 220, 236, 257,
-    280, 301, 340, 342, 366, 418, 450, 470, 479, 501, 503, 507, 507,
+static const uint32_t vitp_scrub_lexicon_seconds[26] = {
+    0x00bd7099, 0x02209022, 0x002d9122, 0x00048222, 0x015d7012, 0x00249222, 0x04251208,
+    0x00100222, 0x00196059, 0x00090012, 0x00000020, 0x00008222, 0x02208232, 0x00308222,
+    0x00356a44, 0x022cd3a6, 0x00100010, 0x00208022, 0x027b733a, 0x021481aa, 0x001d4200,
+    0x00000023, 0x00048322, 0x00000001, 0x0000a022, 0x00000000
+};
+static const uint16_t vitp_scrub_lexicon_rows[] = {
+    26,  39,  45,  54,  59,  70,  77,  84,  88,  97,  101, 102, 106, 113, 119, 129, 142, 144,
+    148, 164, 173, 179, 182, 188, 189, 193, 0,   1,   6,   9,   11,  15,  16,  21,  24,  28,
+    31,  32,  33,  34,  38,  40,  42,  44,  47,  49,  55,  56,  62,  64,  78,  79,  81,  82,
+    85,  87,  94,  100, 106, 107, 108, 109, 111, 113, 116, 117, 123, 124, 125, 127, 134, 142,
+    143, 150, 152, 156, 159, 160, 161, 162, 163, 164, 166, 167, 168, 171, 173, 175, 178, 180,
+    181, 186, 187, 189, 204, 206, 210, 213, 214, 215, 217, 219, 220, 224, 228, 231, 236, 241,
+    244, 245, 250, 253, 255, 257, 260, 264, 266, 274, 275, 280, 283, 286, 287, 288, 289, 291,
+    298, 299, 300, 301, 308, 309, 311, 312, 314, 316, 317, 318, 324, 336, 337, 338, 340, 341,
+    342, 343, 360, 365, 366, 368, 371, 372, 378, 392, 393, 394, 395, 396, 400, 401, 403, 412,
+    416, 417, 418, 420, 422, 431, 432, 437, 443, 448, 449, 450, 451, 456, 460, 462, 467, 470,
+    471, 474, 479, 482, 486, 494, 499, 500, 501, 503, 504, 505, 506, 507
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
@@ -6309,9 +6338,21 @@ static const char vitp_scrub_labels[][VITP_SCRUB_ROW] = {
     ".vb",          "-ve",       "~vn",          "~website",     ".window",   "^world",
     "^ws",          "~xyz",      "~za",          "^zone",
 };
-static const uint16_t vitp_scrub_labels_rows[27] = {
-    0,   15,  20,  39,  47,  55,  58,  63,  67,  81,  87,  89,  103, 114,
-    123, 131, 145, 145, 150, 175, 188, 192, 195, 199, 200, 200, 202,
+static const uint32_t vitp_scrub_label_seconds[26] = {
+    0x003d42b0, 0x000482a0, 0x0410d142, 0x00008a22, 0x01284030, 0x00042200, 0x00049080,
+    0x00208800, 0x001cd010, 0x00018012, 0x00048000, 0x00708202, 0x03089220, 0x04019022,
+    0x000d4000, 0x00141932, 0x00000000, 0x00208020, 0x02718ba8, 0x00c48160, 0x00080802,
+    0x00004024, 0x00088220, 0x02000000, 0x00000000, 0x00008002
+};
+static const uint16_t vitp_scrub_label_rows[] = {
+    26,  36,  41,  49,  54,  60,  63,  67,  70,  77,  81,  83,  89,  96,  102, 106, 114, 114, 117,
+    129, 136, 139, 142, 146, 147, 147, 0,   1,   2,   3,   4,   6,   9,   12,  13,  14,  15,  16,
+    17,  18,  19,  20,  21,  22,  23,  28,  29,  37,  38,  39,  40,  43,  44,  45,  47,  48,  49,
+    52,  53,  54,  55,  56,  57,  58,  59,  60,  61,  63,  64,  66,  67,  68,  69,  76,  78,  79,
+    80,  81,  84,  85,  86,  87,  88,  89,  92,  95,  100, 101, 102, 103, 105, 107, 108, 111, 112,
+    113, 114, 115, 118, 119, 121, 122, 123, 126, 128, 130, 131, 135, 136, 137, 138, 139, 140, 144,
+    145, 147, 149, 150, 151, 157, 158, 159, 160, 161, 163, 164, 170, 171, 172, 175, 178, 179, 182,
+    185, 186, 187, 188, 189, 190, 192, 193, 194, 195, 196, 197, 198, 199, 200, 201, 202
 };
 
 /* What says of the word behind it that it names somebody, in whatever case. Sign: @ a host, * a
@@ -6431,21 +6472,21 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "+username ",
     "$zip ",
 };
-/* First row of each letter, then their number; and by first letter the second letters (c & 31), so
-   that most words are left at once (a test compares both with the table). */
-static const uint8_t vitp_scrub_opener_rows[27] = {
-    0,  9,  14, 22, 24, 27, 31,  33,  38,  42,  42,  42,  50,  56,
-    61, 62, 78, 78, 88, 98, 100, 107, 107, 107, 107, 107, 108,
-};
 static const uint32_t vitp_scrub_opener_seconds[26] = {
     0x04290018, 0x02040222, 0x00008002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
     0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008010, 0x02008002, 0x00108020,
     0x00000040, 0x00ac9022, 0x00000000, 0x00208022, 0x002a0220, 0x00048000, 0x00094000,
-    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200
+};
+static const uint16_t vitp_scrub_opener_rows[] = {
+    26, 32, 37, 39, 41, 44, 47, 49, 51, 54, 54, 54, 56, 59, 62, 63, 71,  71,  75,  80,  82, 85,
+    85, 85, 85, 85, 0,  1,  3,  4,  5,  8,  9,  10, 11, 12, 13, 14, 15,  22,  23,  24,  25, 26,
+    27, 29, 30, 31, 32, 33, 34, 38, 39, 41, 42, 43, 50, 53, 55, 56, 57,  60,  61,  62,  70, 71,
+    72, 73, 74, 76, 77, 78, 79, 85, 87, 88, 94, 95, 96, 97, 98, 99, 100, 104, 105, 107, 108
 };
 
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
-   first letter; a row stands before a shorter prefix of the same text. */
+   the first two letters in whatever case; a row stands before a shorter prefix of the same text. */
 typedef struct vitp_scrub_token {
     char        prefix[18];
     uint8_t     least;
@@ -6461,16 +6502,16 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "ACCA", 16, VITP_SCRUB_CAPITALS, NULL },
     { "AGE-SECRET-KEY-1", 50, VITP_SCRUB_CAPITALS, NULL },
     { "AIDA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "AIza", 30, VITP_SCRUB_SLUG, NULL },     /* Google */
-    { "AKCp", 50, VITP_SCRUB_ALNUM, NULL },    /* Artifactory */
-    { "AKIA", 16, VITP_SCRUB_CAPITALS, NULL }, /* AWS */
+    { "AIza", 30, VITP_SCRUB_SLUG, NULL },      /* Google */
+    { "AKCp", 50, VITP_SCRUB_ALNUM, NULL },     /* Artifactory */
+    { "AKIA", 16, VITP_SCRUB_CAPITALS, NULL },  /* AWS */
+    { "amzn.mws.", 36, VITP_SCRUB_SLUG, NULL }, /* AWS */
+    { "api_org_", 30, VITP_SCRUB_ALNUM, NULL }, /* Hugging Face */
     { "AROA", 16, VITP_SCRUB_CAPITALS, NULL },
     { "ASIA", 16, VITP_SCRUB_CAPITALS, NULL },
     { "ATATT3", 60, VITP_SCRUB_DOTTED, NULL }, /* Atlassian */
     { "ATBB", 28, VITP_SCRUB_ALNUM, NULL },
-    { "ATCTT3", 60, VITP_SCRUB_DOTTED, NULL },  /* Bitbucket */
-    { "amzn.mws.", 36, VITP_SCRUB_SLUG, NULL }, /* AWS */
-    { "api_org_", 30, VITP_SCRUB_ALNUM, NULL }, /* Hugging Face */
+    { "ATCTT3", 60, VITP_SCRUB_DOTTED, NULL }, /* Bitbucket */
     { "BBDC-", 30, VITP_SCRUB_SLUG, NULL },
     { "bedrock-api-key-", 20, VITP_SCRUB_BASE64, NULL },
     { "cfat_", 40, VITP_SCRUB_ALNUM, NULL }, /* Cloudflare */
@@ -6492,10 +6533,8 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "EAAA", 22, VITP_SCRUB_SLUG, NULL },      /* Square, Facebook */
     { "EAA", 80, VITP_SCRUB_ALNUM, NULL },      /* Facebook */
     { "eyJ", 20, VITP_SCRUB_DOTTED, "[jwt]" },
-    { "figd_", 30, VITP_SCRUB_SLUG, NULL },     /* Figma */
-    { "fm2_", 60, VITP_SCRUB_BASE64, NULL },    /* Fly.io */
-    { "GOCSPX-", 20, VITP_SCRUB_SLUG, NULL },   /* Google */
-    { "GR1348941", 18, VITP_SCRUB_SLUG, NULL }, /* GitLab */
+    { "figd_", 30, VITP_SCRUB_SLUG, NULL },  /* Figma */
+    { "fm2_", 60, VITP_SCRUB_BASE64, NULL }, /* Fly.io */
     { "gho_", 20, VITP_SCRUB_DOTTED, NULL },
     { "ghp_", 20, VITP_SCRUB_DOTTED, NULL }, /* GitHub */
     { "ghr_", 20, VITP_SCRUB_DOTTED, NULL },
@@ -6516,36 +6555,38 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "glrtr-", 16, VITP_SCRUB_DOTTED, NULL },
     { "glsa_", 38, VITP_SCRUB_WORD, NULL },
     { "glsoat-", 16, VITP_SCRUB_SLUG, NULL },
-    { "gsk_", 40, VITP_SCRUB_ALNUM, NULL }, /* Groq */
-    { "HRKU-", 30, VITP_SCRUB_SLUG, NULL }, /* Heroku */
-    { "hf_", 30, VITP_SCRUB_ALNUM, NULL },  /* Hugging Face */
+    { "GOCSPX-", 20, VITP_SCRUB_SLUG, NULL },   /* Google */
+    { "GR1348941", 18, VITP_SCRUB_SLUG, NULL }, /* GitLab */
+    { "gsk_", 40, VITP_SCRUB_ALNUM, NULL },     /* Groq */
+    { "hf_", 30, VITP_SCRUB_ALNUM, NULL },      /* Hugging Face */
+    { "HRKU-", 30, VITP_SCRUB_SLUG, NULL },     /* Heroku */
     { "hvb.", 20, VITP_SCRUB_SLUG, NULL },
     { "hvr.", 20, VITP_SCRUB_SLUG, NULL }, /* HashiCorp */
     { "hvs.", 20, VITP_SCRUB_SLUG, NULL }, /* HashiCorp */
     { "IGQV", 40, VITP_SCRUB_SLUG, NULL }, /* Instagram */
     { "jina_", 40, VITP_SCRUB_ALNUM, NULL },
     { "key-", 32, VITP_SCRUB_HEX, NULL },                 /* Mailgun */
-    { "LS0tLS1CRUdJTi", 20, VITP_SCRUB_BASE64, "[key]" }, /* base64 of "-----BEGIN " */
-    { "LTAI", 12, VITP_SCRUB_ALNUM, NULL },               /* Alibaba */
     { "lin_api_", 30, VITP_SCRUB_ALNUM, NULL },           /* Linear */
     { "llx-", 40, VITP_SCRUB_SLUG, NULL },                /* LlamaCloud */
+    { "LS0tLS1CRUdJTi", 20, VITP_SCRUB_BASE64, "[key]" }, /* base64 of "-----BEGIN " */
     { "lsv2_", 40, VITP_SCRUB_WORD, NULL },               /* LangSmith */
-    { "NRAK-", 20, VITP_SCRUB_ALNUM, NULL },              /* New Relic */
-    { "NRII-", 20, VITP_SCRUB_SLUG, NULL },               /* New Relic */
-    { "NRJS-", 16, VITP_SCRUB_SLUG, NULL },
-    { "nfp_", 30, VITP_SCRUB_ALNUM, NULL }, /* Netlify */
+    { "LTAI", 12, VITP_SCRUB_ALNUM, NULL },               /* Alibaba */
+    { "nfp_", 30, VITP_SCRUB_ALNUM, NULL },               /* Netlify */
     { "npm_", 30, VITP_SCRUB_ALNUM, NULL },
+    { "NRAK-", 20, VITP_SCRUB_ALNUM, NULL }, /* New Relic */
+    { "NRII-", 20, VITP_SCRUB_SLUG, NULL },  /* New Relic */
+    { "NRJS-", 16, VITP_SCRUB_SLUG, NULL },
     { "ntn_", 36, VITP_SCRUB_ALNUM, NULL },                        /* Notion */
     { "nvapi-", 60, VITP_SCRUB_SLUG, NULL },                       /* NVIDIA */
     { "oy2", 43, VITP_SCRUB_LOWER | VITP_SCRUB_SET(DIGIT), NULL }, /* NuGet */
-    { "PMAK-", 40, VITP_SCRUB_SLUG, NULL },                        /* Postman */
-    { "PMAT-", 24, VITP_SCRUB_SLUG, NULL },                        /* Postman */
     { "pa-", 40, VITP_SCRUB_SLUG, NULL },                          /* Voyage */
     { "pcsk_", 40, VITP_SCRUB_WORD, NULL },                        /* Pinecone */
     { "phc_", 40, VITP_SCRUB_ALNUM, NULL },                        /* PostHog */
     { "phx_", 40, VITP_SCRUB_ALNUM, NULL },
     { "pk-lf-", 36, VITP_SCRUB_SLUG, NULL },    /* Langfuse */
     { "pk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
+    { "PMAK-", 40, VITP_SCRUB_SLUG, NULL },     /* Postman */
+    { "PMAT-", 24, VITP_SCRUB_SLUG, NULL },     /* Postman */
     { "pnu_", 30, VITP_SCRUB_ALNUM, NULL },     /* Prefect */
     { "pplx-", 40, VITP_SCRUB_ALNUM, NULL },    /* Perplexity */
     { "pscale_", 20, VITP_SCRUB_DOTTED, NULL }, /* PlanetScale */
@@ -6555,14 +6596,12 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "rk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
     { "rk_test_", 16, VITP_SCRUB_ALNUM, NULL },
     { "rubygems_", 40, VITP_SCRUB_HEX, NULL },
-    { "SG.", 30, VITP_SCRUB_DOTTED, NULL },     /* SendGrid */
-    { "SWMKEY-1-", 30, VITP_SCRUB_SLUG, NULL }, /* Docker */
-    { "SWMTKN-1-", 40, VITP_SCRUB_SLUG, NULL }, /* Docker */
-    { "sbp_", 30, VITP_SCRUB_WORD, NULL },      /* Supabase */
-    { "sgp_", 30, VITP_SCRUB_WORD, NULL },      /* Sourcegraph */
-    { "sha256~", 40, VITP_SCRUB_SLUG, NULL },   /* OpenShift */
-    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL },   /* Shopify */
-    { "shpca_", 30, VITP_SCRUB_ALNUM, NULL },   /* Shopify */
+    { "sbp_", 30, VITP_SCRUB_WORD, NULL },    /* Supabase */
+    { "SG.", 30, VITP_SCRUB_DOTTED, NULL },   /* SendGrid */
+    { "sgp_", 30, VITP_SCRUB_WORD, NULL },    /* Sourcegraph */
+    { "sha256~", 40, VITP_SCRUB_SLUG, NULL }, /* OpenShift */
+    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL }, /* Shopify */
+    { "shpca_", 30, VITP_SCRUB_ALNUM, NULL }, /* Shopify */
     { "shppa_", 30, VITP_SCRUB_ALNUM, NULL },
     { "shpss_", 30, VITP_SCRUB_ALNUM, NULL },
     { "sk-", 20, VITP_SCRUB_SLUG, NULL }, /* OpenAI, Anthropic and many others */
@@ -6575,8 +6614,10 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "sqa_", 40, VITP_SCRUB_ALNUM, NULL }, /* SonarQube */
     { "sqp_", 40, VITP_SCRUB_ALNUM, NULL },
     { "squ_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "TlRMTVNTUAA", 20, VITP_SCRUB_BASE64, NULL }, /* base64 of "NTLMSSP" */
+    { "SWMKEY-1-", 30, VITP_SCRUB_SLUG, NULL },     /* Docker */
+    { "SWMTKN-1-", 40, VITP_SCRUB_SLUG, NULL },     /* Docker */
     { "tgp_v1_", 40, VITP_SCRUB_SLUG, NULL },       /* Together */
+    { "TlRMTVNTUAA", 20, VITP_SCRUB_BASE64, NULL }, /* base64 of "NTLMSSP" */
     { "tskey-", 20, VITP_SCRUB_SLUG, NULL },        /* Tailscale */
     { "tvly-", 20, VITP_SCRUB_SLUG, NULL },         /* Tavily */
     { "vca_", 40, VITP_SCRUB_ALNUM, NULL },         /* Vercel */
@@ -6599,19 +6640,19 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "ya29.", 20, VITP_SCRUB_SLUG, NULL },     /* Google */
     { "ZXlK", 40, VITP_SCRUB_BASE64, "[jwt]" }, /* base64 of "eyJ" */
 };
-/* As vitp_scrub_opener_rows and _seconds, but by c >> 1: digits and letters are apart. */
-static const uint8_t vitp_scrub_token_rows[27] = {
-    0,  17, 19, 25, 35,  38,  40,  63,  68,  69,  70,  71,  76,  76,
-    83, 84, 97, 97, 101, 121, 125, 125, 130, 131, 142, 143, 144,
+static const uint32_t vitp_scrub_token_seconds[26] = {
+    0x001d2a8d, 0x00000024, 0x0000a840, 0x0011800a, 0x02000002, 0x00002200, 0x000c9300,
+    0x00440040, 0x00000080, 0x00000200, 0x00000020, 0x00181200, 0x00000000, 0x00550040,
+    0x02000000, 0x0229690a, 0x00000000, 0x00200801, 0x00824984, 0x00481080, 0x00000000,
+    0x00000008, 0x00000100, 0x00008802, 0x00000002, 0x01000000
 };
-static const uint64_t vitp_scrub_token_seconds[26] = {
-    0x0140063a02000000, 0x0004000200000000, 0x00e8000000000000, 0x0583000000000000,
-    0x1000000100000000, 0x0050000000000000, 0x0250028000000000, 0x0808020000000000,
-    0x0000000800000000, 0x0010000000000000, 0x0004000000000000, 0x0250060000000000,
-    0x0000000000000000, 0x0d08020000000000, 0x1000000000000000, 0x17b3004000000000,
-    0x0000000000000000, 0x0420000010000000, 0x01ba080800000000, 0x0a48000000000000,
-    0x0000000000000000, 0x0002000000000000, 0x0010000000000000, 0x00a1000000000000,
-    0x0001000000000000, 0x0000100000000000,
+static const uint16_t vitp_scrub_token_rows[] = {
+    26,  37,  39,  43,  48,  50,  52,  58,  61,  62,  63,  64,  68,  68,  73,  74,  84,  84,
+    87,  94,  98,  98,  99,  100, 103, 104, 0,   2,   4,   5,   6,   8,   10,  11,  12,  13,
+    14,  17,  18,  19,  22,  23,  24,  25,  26,  27,  30,  34,  35,  37,  38,  39,  40,  45,
+    46,  60,  61,  62,  63,  64,  65,  68,  69,  70,  71,  72,  73,  75,  76,  77,  78,  81,
+    82,  83,  84,  85,  86,  88,  90,  92,  93,  94,  95,  96,  97,  98,  100, 101, 102, 104,
+    109, 112, 114, 119, 121, 122, 123, 124, 125, 130, 131, 133, 134, 142, 143, 144
 };
 #define VITP_SCRUB_TOKENS (sizeof vitp_scrub_tokens / sizeof *vitp_scrub_tokens)
 
@@ -6783,55 +6824,65 @@ static VITP_INLINE bool vitp_scrub_folds(char c, char small)
     return c == small || ((c ^ small) == 0x20 && small >= 'a');
 }
 
-/* May the letter and the byte here begin a word of the table? */
+/* How many bits are set? */
+static VITP_INLINE unsigned vitp_scrub_bits(uint32_t set)
+{
+    set -= set >> 1 & 0x55555555u;
+    set = (set & 0x33333333u) + (set >> 2 & 0x33333333u);
+    set = (set + (set >> 4)) & 0x0F0F0F0Fu;
+    return set * 0x01010101u >> 24;
+}
+
+/* The bit of the second byte of a word in an index. */
+static VITP_INLINE unsigned vitp_scrub_second(char c) { return c & 0x40 ? c & 31u : 0u; }
+
+/* Some rows of a table: those from `row` on, before `stop`. */
+typedef struct vitp_scrub_rows {
+    unsigned row, stop;
+} vitp_scrub_rows;
+
+/* The rows of a table with this index whose words begin with a letter and a byte. */
+static VITP_INLINE vitp_scrub_rows vitp_scrub_rows_of(const uint32_t  seconds[26],
+                                                      const uint16_t *rows, char first, char second)
+{
+    vitp_scrub_rows found = { 0, 0 };
+    unsigned        letter = (first & 31u) - 1;
+    uint32_t        bit = UINT32_C(1) << vitp_scrub_second(second);
+
+    if (seconds[letter] & bit) {
+        rows += rows[letter] + vitp_scrub_bits(seconds[letter] & (bit - 1));
+        found.row = rows[0];
+        found.stop = rows[1];
+    }
+    return found;
+}
+
+/* May a word of the table begin here? */
 static VITP_INLINE bool vitp_scrub_may_begin(const vitp_scrub *s, const uint32_t seconds[26],
                                              size_t at)
 {
     return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
-           (seconds[(s->text[at] & 31) - 1] >> (vitp_scrub_at(s, at + 1) & 31) & 1u);
-}
-
-/* The same of vitp_scrub_tokens. */
-static VITP_INLINE bool vitp_scrub_may_be_token(const vitp_scrub *s, size_t at)
-{
-    return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
-           (vitp_scrub_token_seconds[(s->text[at] & 31) - 1] >>
-                (vitp_scrub_at(s, at + 1) >> 1 & 63) &
-            1u);
-}
-
-/* The same of vitp_scrub_openers, whose second bytes are letters. */
-static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
-{
-    return vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, at) && (s->text[at + 1] & 0x40);
+           (seconds[(s->text[at] & 31) - 1] >> vitp_scrub_second(vitp_scrub_at(s, at + 1)) & 1u);
 }
 
 /* The sign of the first row of the sorted table with the word [at, end) and one of these signs, or
-   0. rows: first row of each letter. */
+   0. */
 static VITP_NOINLINE char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB_ROW],
-                                           const uint16_t *rows, size_t at, size_t end,
-                                           const char *signs)
+                                           const uint32_t seconds[26], const uint16_t *rows,
+                                           size_t at, size_t end, const char *signs)
 {
-    const char(*row)[VITP_SCRUB_ROW], (*stop)[VITP_SCRUB_ROW];
-    size_t size = end - at, k;
-    char   second, last;
+    vitp_scrub_rows r;
+    size_t          size = end - at, k;
 
     if (size < 1 || size > VITP_SCRUB_ROW - 2 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
         return 0;
-    rows += s->text[at] & 31;
-    second = size > 1 ? vitp_text_lower(s->text[at + 1]) : '\0';
-    last = vitp_text_lower(s->text[end - 1]);
-    row = table + rows[-1];
-    stop = table + rows[0];
-    /* in steps to where the rows of the second letter are */
-    while (stop - row > 8 && row[8][2] < second) row += 8;
-    for (; row < stop; row++) {
-        const char *word = *row + 1;
+    r = vitp_scrub_rows_of(seconds, rows, s->text[at], size > 1 ? s->text[at + 1] : '\0');
+    for (; r.row < r.stop; r.row++) {
+        const char *word = table[r.row] + 1;
 
-        if (word[1] > second) break;
-        if (word[1] != second || word[size - 1] != last || word[size]) continue;
-        for (k = 2; k < size && vitp_scrub_folds(s->text[at + k], word[k]); k++) continue;
-        if (k >= size && strchr(signs, word[-1])) return word[-1];
+        if (word[size - 1] != vitp_text_lower(s->text[end - 1]) || word[size]) continue;
+        for (k = 1; k + 1 < size && vitp_scrub_folds(s->text[at + k], word[k]); k++) continue;
+        if (k + 1 >= size && strchr(signs, word[-1])) return word[-1];
     }
     return 0;
 }
@@ -6839,13 +6890,15 @@ static VITP_NOINLINE char vitp_scrub_among(const vitp_scrub *s, const char (*tab
 /* Is it a word of vitp_scrub_lexicon with one of these signs? */
 static bool vitp_scrub_listed(const vitp_scrub *s, size_t at, size_t end, const char *signs)
 {
-    return vitp_scrub_among(s, vitp_scrub_lexicon, vitp_scrub_lexicon_rows, at, end, signs) != 0;
+    return vitp_scrub_among(s, vitp_scrub_lexicon, vitp_scrub_lexicon_seconds,
+                            vitp_scrub_lexicon_rows, at, end, signs) != 0;
 }
 
 /* The sign with which it is a word of vitp_scrub_labels, of these, or 0. */
 static char vitp_scrub_labeled(const vitp_scrub *s, size_t at, size_t end, const char *signs)
 {
-    return vitp_scrub_among(s, vitp_scrub_labels, vitp_scrub_labels_rows, at, end, signs);
+    return vitp_scrub_among(s, vitp_scrub_labels, vitp_scrub_label_seconds, vitp_scrub_label_rows,
+                            at, end, signs);
 }
 
 /* Does a marker stand here: one of the text, or one that is about to be written? */
@@ -7614,15 +7667,6 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
     return i - at;
 }
 
-/* By first letter: the second bytes (c & 31) of words of vitp_scrub_words, so that most places are
-   left at once. A test compares it with the table. */
-static const uint32_t vitp_scrub_word_seconds[26] = {
-    0x00210008, 0x02280220, 0x00048002, 0x00080026, 0x00004000, 0x00028002, 0x00040000,
-    0x00808020, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00000002, 0x00008020,
-    0x00d00000, 0x00ac0282, 0x00000000, 0x00208120, 0x0020832a, 0x00048000, 0x00080210,
-    0x00000000, 0x00008002, 0x00000000, 0x00000000, 0x00000000,
-};
-
 /* A word of the table, without the dot before it. */
 static const char *vitp_scrub_word_of(unsigned row)
 {
@@ -7633,27 +7677,20 @@ static const char *vitp_scrub_word_of(unsigned row)
 static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
                             size_t *length)
 {
-    unsigned letter = (unsigned)s->text[at] & 31u, row, stop;
-    char     second = '$', third;
+    vitp_scrub_rows r;
+    char            second = '\0', third;
 
-    if (at + 1 < end && vitp_scrub_is(s->text[at + 1], VITP_SCRUB_LETTER))
-        second = vitp_text_lower(s->text[at + 1]);
-    if (!vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) ||
-        !(vitp_scrub_word_seconds[letter - 1] >> (second & 31) & 1u))
-        return 0;
+    if (!vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER)) return 0;
+    if (at + 1 < end && vitp_scrub_is(s->text[at + 1], VITP_SCRUB_LETTER)) second = s->text[at + 1];
+    r = vitp_scrub_rows_of(vitp_scrub_word_seconds, vitp_scrub_word_rows, s->text[at], second);
     third = at + 2 < end ? vitp_text_lower(s->text[at + 2]) : '\0';
-    row = vitp_scrub_words_rows[letter - 1];
-    stop = vitp_scrub_words_rows[letter];
-    /* in steps to where the rows of the second letter are */
-    while (stop - row > 8 && vitp_scrub_word_of(row + 8)[1] < second) row += 8;
-    for (; row < stop; row++) {
-        const char *word = vitp_scrub_word_of(row);
+    for (; r.row < r.stop; r.row++) {
+        const char *word = vitp_scrub_word_of(r.row);
 
-        if (word[1] > second) break;
-        if (word[1] != second || (word[2] != third && word[2] >= 'a')) continue;
+        if (word[2] != third && word[2] >= 'a') continue;
         if (word[-1] == '.' && !vitp_scrub_edge(s, start, at, end)) continue;
         *length = vitp_scrub_word_length(s, start, at, end, word);
-        if (*length) return vitp_scrub_words[row][0];
+        if (*length) return vitp_scrub_words[r.row][0];
     }
     return 0;
 }
@@ -8815,14 +8852,13 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
 /* A prefix of vitp_scrub_tokens and enough of its alphabet. */
 static VITP_NOINLINE bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    unsigned                letter = (unsigned)s->text[at] & 31u;
-    const vitp_scrub_token *t = vitp_scrub_tokens + vitp_scrub_token_rows[letter - 1];
-    const vitp_scrub_token *last = vitp_scrub_tokens + vitp_scrub_token_rows[letter];
+    vitp_scrub_rows         r = vitp_scrub_rows_of(vitp_scrub_token_seconds, vitp_scrub_token_rows,
+                                                   s->text[at], s->text[at + 1]);
+    const vitp_scrub_token *t = vitp_scrub_tokens + r.row, *last = vitp_scrub_tokens + r.stop;
     size_t                  body, end;
 
-    while (t < last && memcmp(t->prefix, s->text + at, 2) != 0) t++;
-    for (; t < last && memcmp(t->prefix, s->text + at, 2) == 0; t++) {
-        if (t->prefix[2] != s->text[at + 2]) continue;
+    for (; t < last; t++) {
+        if (memcmp(t->prefix, s->text + at, 3) != 0) continue;
         for (body = at; t->prefix[body - at] && t->prefix[body - at] == vitp_scrub_at(s, body);)
             body++;
         if (t->prefix[body - at]) continue;
@@ -9074,22 +9110,25 @@ static VITP_INLINE bool vitp_scrub_may_be_drawn(vitp_scrub *s, size_t at)
     if (s->run_end - at < VITP_SCRUB_BASE64_MIN || before & VITP_SCRUB_ALNUM) return false;
     /* inside of a run that was looked at */
     if (before & VITP_SCRUB_SOLID && !vitp_scrub_may_be_hex(s, at)) return false;
+    if (s->text[at + 4] == 'Q') return true;
+    if (!vitp_scrub_is(s->text[at + VITP_SCRUB_BASE64_MIN - 1], VITP_SCRUB_SOLID)) return false;
     if (s->solid_end <= at) s->solid_end = vitp_scrub_run(s, at, VITP_SCRUB_SOLID, s->size);
-    return s->solid_end - at >= VITP_SCRUB_BASE64_MIN || s->text[at + 4] == 'Q';
+    return s->solid_end - at >= VITP_SCRUB_BASE64_MIN;
 }
 
 /* May a token begin here? */
 static VITP_NOINLINE bool vitp_scrub_asks_tokens(vitp_scrub *s, size_t at)
 {
-    return vitp_scrub_is_run(s, at) &&
-           (vitp_scrub_may_be_token(s, at) || vitp_scrub_may_be_drawn(s, at));
+    return vitp_scrub_is_run(s, at) && (vitp_scrub_may_begin(s, vitp_scrub_token_seconds, at) ||
+                                        vitp_scrub_may_be_drawn(s, at));
 }
 
 /* What a run of token bytes may be as a whole. */
 static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     return vitp_scrub_is_run(s, at) &&
-           ((vitp_scrub_may_be_token(s, at) && vitp_scrub_prefixed(s, at, span)) ||
+           ((vitp_scrub_may_begin(s, vitp_scrub_token_seconds, at) &&
+             vitp_scrub_prefixed(s, at, span)) ||
             (vitp_scrub_may_be_drawn(s, at) && vitp_scrub_drawn(s, at, span)));
 }
 
@@ -9406,15 +9445,15 @@ static bool vitp_scrub_element(vitp_scrub *s, size_t at, size_t width, vitp_scru
 /* What the word that starts here says of what follows. */
 static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    const uint8_t *rows = vitp_scrub_opener_rows + (s->text[at] & 31);
-    const char(*row)[VITP_SCRUB_OPENER_ROW] = vitp_scrub_openers + rows[-1];
-    const char(*stop)[VITP_SCRUB_OPENER_ROW] = vitp_scrub_openers + rows[0];
-    const char *last = NULL;   /* the last row that was compared */
-    size_t      same = 1, end; /* with so many bytes of it the text begins */
-    char        c = vitp_text_lower(vitp_scrub_at(s, at + 1));
+    vitp_scrub_rows r = vitp_scrub_rows_of(vitp_scrub_opener_seconds, vitp_scrub_opener_rows,
+                                           s->text[at], vitp_scrub_at(s, at + 1));
+    const char     *last = NULL;   /* the last row that was compared */
+    size_t          same = 2, end; /* with so many bytes of it the text begins */
+    char            c = vitp_text_lower(vitp_scrub_at(s, at + 2));
 
-    for (; row < stop; row++) {
-        const char *opener = *row + 1;
+    if (!vitp_scrub_in(s, at + 1, VITP_SCRUB_LETTER)) return false;
+    for (; r.row < r.stop; r.row++) {
+        const char *opener = vitp_scrub_openers[r.row] + 1;
 
         if (opener[same] != c && opener[same]) {
             if (opener[same] > c) break;
@@ -9458,7 +9497,9 @@ static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (vitp_scrub_is(before, VITP_SCRUB_LETTER)) return false;
     if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_number(s, first, span);
-    if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
+    if (vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, first) &&
+        vitp_scrub_opener(s, first, span))
+        return true;
     if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_iban(s, first, span))
         return true;
     if (before == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
@@ -9661,7 +9702,7 @@ static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t las
 
     if (last & (VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(HIGH))) return at;
     if (s->text[at] == 'm' && !(last & VITP_SCRUB_SET(SPACE))) return at;
-    if (vitp_scrub_may_open(s, at)) return at;
+    if (vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, at)) return at;
     while (end < most && vitp_scrub_is(s->text[end], VITP_SCRUB_LETTER) &&
            !first[(unsigned char)s->text[end]])
         end++;
@@ -9801,12 +9842,10 @@ static size_t vitp_scrub_restart(const vitp_scrub *s, const vitp_scrub_reach *re
     return from;
 }
 
-/* Writes what stands between the floor and a marker at `limit`, after it was read as it will stand
-   there: what is claimed only now goes as well. `line`: as it was at the floor. So a scrubbed text
-   holds nothing that would be claimed, and scrubbing it again changes nothing. Of the last line it
-   is enough: no matcher reads across the end of one (but that of PEM, which always claims). */
-static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit,
-                              vitp_scrub_line line)
+/* Reads what stands between the floor and a marker at `limit` as it will stand there, from `from`
+   on, and writes it. `line`: as it was at the floor. */
+static VITP_NOINLINE void vitp_scrub_reread(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit,
+                                            vitp_scrub_line line)
 {
     const vitp_scrub before = *s;
     vitp_scrub_span  ahead, span, inner;
@@ -9840,6 +9879,24 @@ static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit
     s->more = before.more;
     s->run_end = before.run_end;
     s->solid_end = before.solid_end;
+}
+
+/* Writes what stands between the floor and a marker at `limit`, after it was read as it will stand
+   there: what is claimed only now goes as well. `line`: as it was at the floor. So a scrubbed text
+   holds nothing that would be claimed, and scrubbing it again changes nothing. Of the last line it
+   is enough: no matcher reads across the end of one (but that of PEM, which always claims). */
+static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit,
+                              vitp_scrub_line line)
+{
+    vitp_scrub_line there = line;
+
+    if (limit <= s->floor) return;
+    if (vitp_scrub_restart(s, &s->reach, limit, &s->line, s->dull, &there) < limit) {
+        vitp_scrub_reread(s, sink, limit, line);
+        return;
+    }
+    s->line = there;
+    vitp_scrub_put(sink, s->text + s->floor, limit - s->floor, false);
 }
 
 /* Scrubs what stands between the floor and the next marker of the text. */

@@ -754,58 +754,70 @@ static void every_marker_stays(void **state)
     }
 }
 
-/* Rows of a letter begin where the index says; a prefix does not hide a longer one after it. */
-static void token_index_fits_the_table(void **state)
+/* A prefix does not hide a longer one after it. */
+static void longer_tokens_stand_first(void **state)
 {
-    size_t letter, i, j;
-
-    (void)state;
-    assert_int_equal(vitp_scrub_token_rows[0], 0);
-    assert_int_equal(vitp_scrub_token_rows[26], COUNT(vitp_scrub_tokens));
-    for (letter = 1; letter <= 26; letter++)
-        for (i = vitp_scrub_token_rows[letter - 1]; i < vitp_scrub_token_rows[letter]; i++) {
-            const char *prefix = vitp_scrub_tokens[i].prefix;
-
-            if ((size_t)(prefix[0] & 31) != letter) fail_msg("row %u: %s", (unsigned)i, prefix);
-            /* rows of the same two letters stand together */
-            if (i > vitp_scrub_token_rows[letter - 1] &&
-                strncmp(vitp_scrub_tokens[i - 1].prefix, prefix, 2) > 0)
-                fail_msg("row %u: %s", (unsigned)i, prefix);
-            for (j = 0; j < i; j++) {
-                const char *before = vitp_scrub_tokens[j].prefix;
-
-                if (strncmp(before, prefix, strlen(before)) == 0)
-                    fail_msg("%s stands after %s", prefix, before);
-            }
-        }
-}
-
-/* Which two letters a word may begin with, and where the rows of each letter are. */
-static void openers_fit_their_index(void **state)
-{
-    uint64_t tokens[26] = { 0 };
-    uint32_t openers[26] = { 0 };
-    size_t   i, letter;
+    size_t i, j;
 
     (void)state;
     for (i = 0; i < COUNT(vitp_scrub_tokens); i++) {
         const char *prefix = vitp_scrub_tokens[i].prefix;
 
         assert_true(strlen(prefix) > 2); /* three bytes are compared at once */
-        tokens[(prefix[0] & 31) - 1] |= UINT64_C(1) << (prefix[1] >> 1 & 63);
-    }
-    assert_memory_equal(tokens, vitp_scrub_token_seconds, sizeof tokens);
-    assert_int_equal(vitp_scrub_opener_rows[26], COUNT(vitp_scrub_openers));
-    for (letter = 0; letter < 26; letter++)
-        for (i = vitp_scrub_opener_rows[letter]; i < vitp_scrub_opener_rows[letter + 1]; i++) {
-            const char *word = vitp_scrub_openers[i];
+        for (j = 0; j < i; j++) {
+            const char *before = vitp_scrub_tokens[j].prefix;
 
-            assert_non_null(strchr("@*?&+'!$%<>^=:", word[0]));
-            assert_int_equal(word[1], 'a' + (int)letter);
-            if (i && strcmp(vitp_scrub_openers[i - 1] + 1, word + 1) > 0) fail_msg("%s", word);
-            openers[letter] |= UINT32_C(1) << (word[2] & 31);
+            if (strncmp(before, prefix, strlen(before)) == 0)
+                fail_msg("%s stands after %s", prefix, before);
         }
-    assert_memory_equal(openers, vitp_scrub_opener_seconds, sizeof openers);
+    }
+}
+
+/* The words of each table, without what stands before them. */
+static const char *key_word(size_t row) { return vitp_scrub_word_of((unsigned)row); }
+static const char *lexicon_word(size_t row) { return vitp_scrub_lexicon[row] + 1; }
+static const char *label_word(size_t row) { return vitp_scrub_labels[row] + 1; }
+static const char *opener_word(size_t row) { return vitp_scrub_openers[row] + 1; }
+static const char *token_word(size_t row) { return vitp_scrub_tokens[row].prefix; }
+
+/* Which two letters a word may begin with, and where the rows of each two are. */
+static void fits_its_index(const char *(*word_fn)(size_t row), size_t count,
+                           const uint32_t *seconds, const uint16_t *rows, size_t rows_count)
+{
+    uint32_t bits[26] = {0}, bit;
+    uint16_t want[26 * 28 + 1];
+    size_t   row = 0, pairs = 26, letter;
+
+    for (letter = 0; letter < 26; letter++)
+        for (want[letter] = (uint16_t)pairs;
+             row < count && (size_t)(word_fn(row)[0] & 31) == letter + 1; row++) {
+            char second = word_fn(row)[1];
+
+            bit = UINT32_C(1) << (second & 0x40 ? second & 31 : 0);
+            if (bits[letter] / 2 >= bit) fail_msg("%s stands too late", word_fn(row));
+            if (!(bits[letter] & bit)) want[pairs++] = (uint16_t)row;
+            bits[letter] |= bit;
+        }
+    assert_int_equal(row, count);
+    want[pairs++] = (uint16_t)count;
+    assert_memory_equal(bits, seconds, sizeof bits);
+    assert_int_equal(rows_count, pairs);
+    assert_memory_equal(want, rows, pairs * sizeof *want);
+}
+
+static void tables_fit_their_indexes(void **state)
+{
+    (void)state;
+    fits_its_index(key_word, COUNT(vitp_scrub_words), vitp_scrub_word_seconds,
+                   vitp_scrub_word_rows, COUNT(vitp_scrub_word_rows));
+    fits_its_index(lexicon_word, COUNT(vitp_scrub_lexicon), vitp_scrub_lexicon_seconds,
+                   vitp_scrub_lexicon_rows, COUNT(vitp_scrub_lexicon_rows));
+    fits_its_index(label_word, COUNT(vitp_scrub_labels), vitp_scrub_label_seconds,
+                   vitp_scrub_label_rows, COUNT(vitp_scrub_label_rows));
+    fits_its_index(opener_word, COUNT(vitp_scrub_openers), vitp_scrub_opener_seconds,
+                   vitp_scrub_opener_rows, COUNT(vitp_scrub_opener_rows));
+    fits_its_index(token_word, COUNT(vitp_scrub_tokens), vitp_scrub_token_seconds,
+                   vitp_scrub_token_rows, COUNT(vitp_scrub_token_rows));
 }
 
 /* Every prefix with the least body of its alphabet, and with a byte less. */
@@ -832,51 +844,42 @@ static void tokens_need_their_length(void **state)
     }
 }
 
-static void words_fit_their_rows(const char *table, size_t width, const uint16_t *rows,
-                                 size_t count, const char *signs)
+/* A sign, then small letters first; they fit their rows. */
+static void has_signs(const char *table, size_t width, size_t count, const char *signs)
 {
-    size_t letter, i;
+    size_t i;
 
-    assert_int_equal(rows[0], 0);
-    assert_int_equal(rows[26], count);
-    for (letter = 0; letter < 26; letter++)
-        for (i = rows[letter]; i < rows[letter + 1]; i++) {
-            const char *word = table + i * width;
+    for (i = 0; i < count; i++) {
+        const char *word = table + i * width;
 
-            assert_non_null(strchr(signs, word[0]));
-            assert_int_equal(word[1 + (word[1] == '.')], 'a' + (int)letter);
-            assert_non_null(memchr(word, '\0', width));
-        }
+        assert_non_null(strchr(signs, word[0]));
+        word += 1 + (word[1] == '.');
+        assert_true(word[0] >= 'a' && word[0] <= 'z');
+        assert_non_null(memchr(table + i * width, '\0', width));
+    }
 }
 
 static void words_are_well_formed(void **state)
 {
-    size_t letter, i;
+    size_t i;
 
     (void)state;
     for (i = 1; i < COUNT(vitp_scrub_lexicon); i++)
-        assert_true(strcmp(vitp_scrub_lexicon[i - 1] + 1, vitp_scrub_lexicon[i] + 1) <= 0);
+        assert_true(strcmp(lexicon_word(i - 1), lexicon_word(i)) <= 0);
     for (i = 1; i < COUNT(vitp_scrub_labels); i++)
-        assert_true(strcmp(vitp_scrub_labels[i - 1] + 1, vitp_scrub_labels[i] + 1) <= 0);
-    words_fit_their_rows(vitp_scrub_words[0], sizeof *vitp_scrub_words, vitp_scrub_words_rows,
-                         COUNT(vitp_scrub_words), "+?#&!-@~");
-    words_fit_their_rows(vitp_scrub_lexicon[0], sizeof *vitp_scrub_lexicon,
-                         vitp_scrub_lexicon_rows, COUNT(vitp_scrub_lexicon), "%0>#$@.:=;&|*+!");
-    words_fit_their_rows(vitp_scrub_labels[0], sizeof *vitp_scrub_labels, vitp_scrub_labels_rows,
-                         COUNT(vitp_scrub_labels), "~-^/.");
-    for (letter = 0; letter < 26; letter++) {
-        uint32_t seconds = 0;
-
-        for (i = vitp_scrub_words_rows[letter]; i < vitp_scrub_words_rows[letter + 1]; i++) {
-            const char *word = vitp_scrub_word_of((unsigned)i);
-
-            assert_true(word[1] == '$' || (word[1] >= 'a' && word[1] <= 'z'));
-            if (i > vitp_scrub_words_rows[letter])
-                assert_true(vitp_scrub_word_of((unsigned)i - 1)[1] <= word[1]);
-            seconds |= UINT32_C(1) << (word[1] & 31);
-        }
-        assert_int_equal(vitp_scrub_word_seconds[letter], seconds);
-    }
+        assert_true(strcmp(label_word(i - 1), label_word(i)) <= 0);
+    for (i = 1; i < COUNT(vitp_scrub_openers); i++)
+        assert_true(strcmp(opener_word(i - 1), opener_word(i)) <= 0);
+    for (i = 0; i < COUNT(vitp_scrub_words); i++)
+        assert_true(key_word(i)[1] == '$' || (key_word(i)[1] >= 'a' && key_word(i)[1] <= 'z'));
+    for (i = 0; i < COUNT(vitp_scrub_openers); i++) /* two are compared by the index */
+        assert_true(opener_word(i)[1] >= 'a' && opener_word(i)[1] <= 'z');
+    has_signs(vitp_scrub_words[0], sizeof *vitp_scrub_words, COUNT(vitp_scrub_words), "+?#&!-@~");
+    has_signs(vitp_scrub_lexicon[0], sizeof *vitp_scrub_lexicon, COUNT(vitp_scrub_lexicon),
+              "%0>#$@.:=;&|*+!");
+    has_signs(vitp_scrub_labels[0], sizeof *vitp_scrub_labels, COUNT(vitp_scrub_labels), "~-^/.");
+    has_signs(vitp_scrub_openers[0], sizeof *vitp_scrub_openers, COUNT(vitp_scrub_openers),
+              "@*?&+'!$%<>^=:");
 }
 
 /* ---- cutting */
@@ -1315,8 +1318,8 @@ int main(void)
         cmocka_unit_test(replaces_what_it_should),
         cmocka_unit_test(leaves_harmless_text),
         cmocka_unit_test(every_marker_stays),
-        cmocka_unit_test(token_index_fits_the_table),
-        cmocka_unit_test(openers_fit_their_index),
+        cmocka_unit_test(longer_tokens_stand_first),
+        cmocka_unit_test(tables_fit_their_indexes),
         cmocka_unit_test(tokens_need_their_length),
         cmocka_unit_test(words_are_well_formed),
         cmocka_unit_test(cuts_between_characters_and_markers),
