@@ -9820,18 +9820,37 @@ static void vitp_scrub_pass(vitp_scrub *s, const char *marker, size_t end)
     if (end > s->floor) s->floor = end;
 }
 
+/* The first trigger from `at` on, in one word with a marker at `limit`, whose matchers may read so
+   far; or `limit`. Letters read no further than a token, but where they say so (vitp_scrub_reach).
+   Of a separator before the marker that is the value: it claims nothing. */
+static size_t vitp_scrub_awake(const vitp_scrub *s, size_t at, size_t limit)
+{
+    const uint32_t separators =
+        VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(ANGLE);
+    const uint32_t asleep = ~(VITP_SCRUB_TRIGGER | VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(HIGH));
+    size_t         end = limit;
+
+    if (at >= limit || s->values->count ||
+        limit - vitp_scrub_back(s, limit, VITP_SCRUB_TOKEN, VITP_SCRUB_TOKEN_MIN) >=
+            VITP_SCRUB_TOKEN_MIN)
+        return at;
+    if (vitp_scrub_is(s->text[end - 1], separators)) end--;
+    while (at < end && (vitp_scrub_is(s->text[at], asleep) || s->text[at] == '<')) at++;
+    return at < end ? at : limit;
+}
+
 /* Where to begin to read again what stands between the floor and a marker at `limit`: at the first
    trigger whose matchers may have read so far; all before it would say the same again. *line: as it
    was at the floor, then as it is there. */
 static size_t vitp_scrub_restart(const vitp_scrub *s, const vitp_scrub_reach *reach, size_t limit,
                                  const vitp_scrub_line *now, size_t dull, vitp_scrub_line *line)
 {
-    size_t from = vitp_scrub_back(s, limit, ~VITP_SCRUB_BLANK, limit);
-    size_t least = from - s->floor > VITP_SCRUB_NEAR ? from - VITP_SCRUB_NEAR : s->floor;
-    size_t first = from;
+    size_t word = vitp_scrub_back(s, limit, ~VITP_SCRUB_BLANK, limit);
+    size_t least = word - s->floor > VITP_SCRUB_NEAR ? word - VITP_SCRUB_NEAR : s->floor;
+    size_t from = vitp_scrub_awake(s, word, limit), first = from;
 
     if (reach->last > least) first = reach->first > least ? reach->first - 1 : least;
-    from = vitp_scrub_back(s, from, ~VITP_SCRUB_SET(LINE), from - first);
+    if (first < from) from = vitp_scrub_back(s, from, ~VITP_SCRUB_SET(LINE), from - first);
     if (now->command <= from && dull <= from) {
         *line = *now;
         return from;
@@ -9842,15 +9861,14 @@ static size_t vitp_scrub_restart(const vitp_scrub *s, const vitp_scrub_reach *re
     return from;
 }
 
-/* Reads what stands between the floor and a marker at `limit` as it will stand there, from `from`
-   on, and writes it. `line`: as it was at the floor. */
+/* Reads again what stands between the floor and a marker at `limit`, from `from` on, where the line
+   is as `there` says, and writes it. `line`: as it was at the floor. */
 static VITP_NOINLINE void vitp_scrub_reread(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit,
-                                            vitp_scrub_line line)
+                                            vitp_scrub_line line, size_t from,
+                                            vitp_scrub_line there)
 {
     const vitp_scrub before = *s;
     vitp_scrub_span  ahead, span, inner;
-    vitp_scrub_line  there;
-    size_t           from;
     bool             found = true;
 
     s->more = true;
@@ -9858,22 +9876,23 @@ static VITP_NOINLINE void vitp_scrub_reread(vitp_scrub *s, vitp_scrub_sink *sink
         s->size = limit;
         for (found = false;; found = true) {
             ahead.start = ahead.end = s->size;
-            there = line;
-            from = s->floor;
-            if (from == before.floor)
-                from = vitp_scrub_restart(s, &before.reach, s->size, &before.line, before.dull,
-                                          &there);
             s->line = there;
             s->run_end = s->solid_end = s->dull = 0;
             if (!vitp_scrub_first(s, from, &ahead, &span)) break;
             inner = span;
             s->size = span.start;
+            from = s->floor;
+            there = line;
+            if (from == before.floor)
+                from = vitp_scrub_restart(s, &before.reach, s->size, &before.line, before.dull,
+                                          &there);
         }
         vitp_scrub_put(sink, s->text + s->floor, s->size - s->floor, false);
         if (!found) break;
         vitp_scrub_put(sink, inner.marker, strlen(inner.marker), true);
         vitp_scrub_pass(s, inner.marker, inner.end);
-        line = s->line;
+        from = s->floor;
+        line = there = s->line;
     }
     s->size = before.size;
     s->more = before.more;
@@ -9889,10 +9908,12 @@ static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit
                               vitp_scrub_line line)
 {
     vitp_scrub_line there = line;
+    size_t          from;
 
     if (limit <= s->floor) return;
-    if (vitp_scrub_restart(s, &s->reach, limit, &s->line, s->dull, &there) < limit) {
-        vitp_scrub_reread(s, sink, limit, line);
+    from = vitp_scrub_restart(s, &s->reach, limit, &s->line, s->dull, &there);
+    if (from < limit) {
+        vitp_scrub_reread(s, sink, limit, line, from, there);
         return;
     }
     s->line = there;
