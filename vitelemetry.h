@@ -6486,7 +6486,8 @@ static const uint16_t vitp_scrub_opener_rows[] = {
 };
 
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
-   the first two letters in whatever case; a row stands before a shorter prefix of the same text. */
+   the first letter in whatever case and the second byte; a row stands before a shorter prefix of
+   the same text. */
 typedef struct vitp_scrub_token {
     char        prefix[18];
     uint8_t     least;
@@ -6502,16 +6503,16 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "ACCA", 16, VITP_SCRUB_CAPITALS, NULL },
     { "AGE-SECRET-KEY-1", 50, VITP_SCRUB_CAPITALS, NULL },
     { "AIDA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "AIza", 30, VITP_SCRUB_SLUG, NULL },      /* Google */
-    { "AKCp", 50, VITP_SCRUB_ALNUM, NULL },     /* Artifactory */
-    { "AKIA", 16, VITP_SCRUB_CAPITALS, NULL },  /* AWS */
-    { "amzn.mws.", 36, VITP_SCRUB_SLUG, NULL }, /* AWS */
-    { "api_org_", 30, VITP_SCRUB_ALNUM, NULL }, /* Hugging Face */
+    { "AIza", 30, VITP_SCRUB_SLUG, NULL },     /* Google */
+    { "AKCp", 50, VITP_SCRUB_ALNUM, NULL },    /* Artifactory */
+    { "AKIA", 16, VITP_SCRUB_CAPITALS, NULL }, /* AWS */
     { "AROA", 16, VITP_SCRUB_CAPITALS, NULL },
     { "ASIA", 16, VITP_SCRUB_CAPITALS, NULL },
     { "ATATT3", 60, VITP_SCRUB_DOTTED, NULL }, /* Atlassian */
     { "ATBB", 28, VITP_SCRUB_ALNUM, NULL },
-    { "ATCTT3", 60, VITP_SCRUB_DOTTED, NULL }, /* Bitbucket */
+    { "ATCTT3", 60, VITP_SCRUB_DOTTED, NULL },  /* Bitbucket */
+    { "amzn.mws.", 36, VITP_SCRUB_SLUG, NULL }, /* AWS */
+    { "api_org_", 30, VITP_SCRUB_ALNUM, NULL }, /* Hugging Face */
     { "BBDC-", 30, VITP_SCRUB_SLUG, NULL },
     { "bedrock-api-key-", 20, VITP_SCRUB_BASE64, NULL },
     { "cfat_", 40, VITP_SCRUB_ALNUM, NULL }, /* Cloudflare */
@@ -6533,8 +6534,10 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "EAAA", 22, VITP_SCRUB_SLUG, NULL },      /* Square, Facebook */
     { "EAA", 80, VITP_SCRUB_ALNUM, NULL },      /* Facebook */
     { "eyJ", 20, VITP_SCRUB_DOTTED, "[jwt]" },
-    { "figd_", 30, VITP_SCRUB_SLUG, NULL },  /* Figma */
-    { "fm2_", 60, VITP_SCRUB_BASE64, NULL }, /* Fly.io */
+    { "figd_", 30, VITP_SCRUB_SLUG, NULL },     /* Figma */
+    { "fm2_", 60, VITP_SCRUB_BASE64, NULL },    /* Fly.io */
+    { "GOCSPX-", 20, VITP_SCRUB_SLUG, NULL },   /* Google */
+    { "GR1348941", 18, VITP_SCRUB_SLUG, NULL }, /* GitLab */
     { "gho_", 20, VITP_SCRUB_DOTTED, NULL },
     { "ghp_", 20, VITP_SCRUB_DOTTED, NULL }, /* GitHub */
     { "ghr_", 20, VITP_SCRUB_DOTTED, NULL },
@@ -6555,38 +6558,36 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "glrtr-", 16, VITP_SCRUB_DOTTED, NULL },
     { "glsa_", 38, VITP_SCRUB_WORD, NULL },
     { "glsoat-", 16, VITP_SCRUB_SLUG, NULL },
-    { "GOCSPX-", 20, VITP_SCRUB_SLUG, NULL },   /* Google */
-    { "GR1348941", 18, VITP_SCRUB_SLUG, NULL }, /* GitLab */
-    { "gsk_", 40, VITP_SCRUB_ALNUM, NULL },     /* Groq */
-    { "hf_", 30, VITP_SCRUB_ALNUM, NULL },      /* Hugging Face */
-    { "HRKU-", 30, VITP_SCRUB_SLUG, NULL },     /* Heroku */
+    { "gsk_", 40, VITP_SCRUB_ALNUM, NULL }, /* Groq */
+    { "HRKU-", 30, VITP_SCRUB_SLUG, NULL }, /* Heroku */
+    { "hf_", 30, VITP_SCRUB_ALNUM, NULL },  /* Hugging Face */
     { "hvb.", 20, VITP_SCRUB_SLUG, NULL },
     { "hvr.", 20, VITP_SCRUB_SLUG, NULL }, /* HashiCorp */
     { "hvs.", 20, VITP_SCRUB_SLUG, NULL }, /* HashiCorp */
     { "IGQV", 40, VITP_SCRUB_SLUG, NULL }, /* Instagram */
     { "jina_", 40, VITP_SCRUB_ALNUM, NULL },
     { "key-", 32, VITP_SCRUB_HEX, NULL },                 /* Mailgun */
+    { "LS0tLS1CRUdJTi", 20, VITP_SCRUB_BASE64, "[key]" }, /* base64 of "-----BEGIN " */
+    { "LTAI", 12, VITP_SCRUB_ALNUM, NULL },               /* Alibaba */
     { "lin_api_", 30, VITP_SCRUB_ALNUM, NULL },           /* Linear */
     { "llx-", 40, VITP_SCRUB_SLUG, NULL },                /* LlamaCloud */
-    { "LS0tLS1CRUdJTi", 20, VITP_SCRUB_BASE64, "[key]" }, /* base64 of "-----BEGIN " */
     { "lsv2_", 40, VITP_SCRUB_WORD, NULL },               /* LangSmith */
-    { "LTAI", 12, VITP_SCRUB_ALNUM, NULL },               /* Alibaba */
-    { "nfp_", 30, VITP_SCRUB_ALNUM, NULL },               /* Netlify */
-    { "npm_", 30, VITP_SCRUB_ALNUM, NULL },
-    { "NRAK-", 20, VITP_SCRUB_ALNUM, NULL }, /* New Relic */
-    { "NRII-", 20, VITP_SCRUB_SLUG, NULL },  /* New Relic */
+    { "NRAK-", 20, VITP_SCRUB_ALNUM, NULL },              /* New Relic */
+    { "NRII-", 20, VITP_SCRUB_SLUG, NULL },               /* New Relic */
     { "NRJS-", 16, VITP_SCRUB_SLUG, NULL },
+    { "nfp_", 30, VITP_SCRUB_ALNUM, NULL }, /* Netlify */
+    { "npm_", 30, VITP_SCRUB_ALNUM, NULL },
     { "ntn_", 36, VITP_SCRUB_ALNUM, NULL },                        /* Notion */
     { "nvapi-", 60, VITP_SCRUB_SLUG, NULL },                       /* NVIDIA */
     { "oy2", 43, VITP_SCRUB_LOWER | VITP_SCRUB_SET(DIGIT), NULL }, /* NuGet */
+    { "PMAK-", 40, VITP_SCRUB_SLUG, NULL },                        /* Postman */
+    { "PMAT-", 24, VITP_SCRUB_SLUG, NULL },                        /* Postman */
     { "pa-", 40, VITP_SCRUB_SLUG, NULL },                          /* Voyage */
     { "pcsk_", 40, VITP_SCRUB_WORD, NULL },                        /* Pinecone */
     { "phc_", 40, VITP_SCRUB_ALNUM, NULL },                        /* PostHog */
     { "phx_", 40, VITP_SCRUB_ALNUM, NULL },
     { "pk-lf-", 36, VITP_SCRUB_SLUG, NULL },    /* Langfuse */
     { "pk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
-    { "PMAK-", 40, VITP_SCRUB_SLUG, NULL },     /* Postman */
-    { "PMAT-", 24, VITP_SCRUB_SLUG, NULL },     /* Postman */
     { "pnu_", 30, VITP_SCRUB_ALNUM, NULL },     /* Prefect */
     { "pplx-", 40, VITP_SCRUB_ALNUM, NULL },    /* Perplexity */
     { "pscale_", 20, VITP_SCRUB_DOTTED, NULL }, /* PlanetScale */
@@ -6596,12 +6597,14 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "rk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
     { "rk_test_", 16, VITP_SCRUB_ALNUM, NULL },
     { "rubygems_", 40, VITP_SCRUB_HEX, NULL },
-    { "sbp_", 30, VITP_SCRUB_WORD, NULL },    /* Supabase */
-    { "SG.", 30, VITP_SCRUB_DOTTED, NULL },   /* SendGrid */
-    { "sgp_", 30, VITP_SCRUB_WORD, NULL },    /* Sourcegraph */
-    { "sha256~", 40, VITP_SCRUB_SLUG, NULL }, /* OpenShift */
-    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL }, /* Shopify */
-    { "shpca_", 30, VITP_SCRUB_ALNUM, NULL }, /* Shopify */
+    { "SG.", 30, VITP_SCRUB_DOTTED, NULL },     /* SendGrid */
+    { "SWMKEY-1-", 30, VITP_SCRUB_SLUG, NULL }, /* Docker */
+    { "SWMTKN-1-", 40, VITP_SCRUB_SLUG, NULL }, /* Docker */
+    { "sbp_", 30, VITP_SCRUB_WORD, NULL },      /* Supabase */
+    { "sgp_", 30, VITP_SCRUB_WORD, NULL },      /* Sourcegraph */
+    { "sha256~", 40, VITP_SCRUB_SLUG, NULL },   /* OpenShift */
+    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL },   /* Shopify */
+    { "shpca_", 30, VITP_SCRUB_ALNUM, NULL },   /* Shopify */
     { "shppa_", 30, VITP_SCRUB_ALNUM, NULL },
     { "shpss_", 30, VITP_SCRUB_ALNUM, NULL },
     { "sk-", 20, VITP_SCRUB_SLUG, NULL }, /* OpenAI, Anthropic and many others */
@@ -6614,8 +6617,6 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "sqa_", 40, VITP_SCRUB_ALNUM, NULL }, /* SonarQube */
     { "sqp_", 40, VITP_SCRUB_ALNUM, NULL },
     { "squ_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "SWMKEY-1-", 30, VITP_SCRUB_SLUG, NULL },     /* Docker */
-    { "SWMTKN-1-", 40, VITP_SCRUB_SLUG, NULL },     /* Docker */
     { "tgp_v1_", 40, VITP_SCRUB_SLUG, NULL },       /* Together */
     { "TlRMTVNTUAA", 20, VITP_SCRUB_BASE64, NULL }, /* base64 of "NTLMSSP" */
     { "tskey-", 20, VITP_SCRUB_SLUG, NULL },        /* Tailscale */
@@ -6640,19 +6641,23 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "ya29.", 20, VITP_SCRUB_SLUG, NULL },     /* Google */
     { "ZXlK", 40, VITP_SCRUB_BASE64, "[jwt]" }, /* base64 of "eyJ" */
 };
-static const uint32_t vitp_scrub_token_seconds[26] = {
-    0x001d2a8d, 0x00000024, 0x0000a840, 0x0011800a, 0x02000002, 0x00002200, 0x000c9300,
-    0x00440040, 0x00000080, 0x00000200, 0x00000020, 0x00181200, 0x00000000, 0x00550040,
-    0x02000000, 0x0229690a, 0x00000000, 0x00200801, 0x00824984, 0x00481080, 0x00000000,
-    0x00000008, 0x00000100, 0x00008802, 0x00000002, 0x01000000
+/* By c >> 1: digits, capitals and small letters are apart. */
+static const uint64_t vitp_scrub_token_seconds[26] = {
+    0x0140063a02000000, 0x0004000200000000, 0x00e8000000000000, 0x0583000000000000,
+    0x1000000100000000, 0x0050000000000000, 0x0250028000000000, 0x0808020000000000,
+    0x0000000800000000, 0x0010000000000000, 0x0004000000000000, 0x0250060000000000,
+    0x0000000000000000, 0x0d08020000000000, 0x1000000000000000, 0x17b3004000000000,
+    0x0000000000000000, 0x0420000010000000, 0x01ba080800000000, 0x0a48000000000000,
+    0x0000000000000000, 0x0002000000000000, 0x0010000000000000, 0x00a1000000000000,
+    0x0001000000000000, 0x0000100000000000
 };
 static const uint16_t vitp_scrub_token_rows[] = {
-    26,  37,  39,  43,  48,  50,  52,  58,  61,  62,  63,  64,  68,  68,  73,  74,  84,  84,
-    87,  94,  98,  98,  99,  100, 103, 104, 0,   2,   4,   5,   6,   8,   10,  11,  12,  13,
-    14,  17,  18,  19,  22,  23,  24,  25,  26,  27,  30,  34,  35,  37,  38,  39,  40,  45,
-    46,  60,  61,  62,  63,  64,  65,  68,  69,  70,  71,  72,  73,  75,  76,  77,  78,  81,
-    82,  83,  84,  85,  86,  88,  90,  92,  93,  94,  95,  96,  97,  98,  100, 101, 102, 104,
-    109, 112, 114, 119, 121, 122, 123, 124, 125, 130, 131, 133, 134, 142, 143, 144
+    26,  35,  37,  41,  46,  48,  50,  55,  58,  59,  60,  61,  66,  66,  71,  72,  82,  82,
+    85,  93,  97,  97,  98,  99,  102, 103, 0,   2,   5,   6,   8,   10,  12,  15,  16,  17,
+    18,  19,  22,  23,  24,  25,  26,  27,  30,  34,  35,  37,  38,  39,  40,  41,  42,  48,
+    62,  63,  64,  65,  68,  69,  70,  71,  72,  73,  74,  75,  76,  79,  80,  81,  82,  83,
+    84,  86,  87,  88,  90,  92,  93,  94,  95,  96,  97,  98,  100, 101, 102, 104, 105, 106,
+    111, 114, 116, 121, 122, 123, 124, 125, 130, 131, 133, 134, 142, 143, 144
 };
 #define VITP_SCRUB_TOKENS (sizeof vitp_scrub_tokens / sizeof *vitp_scrub_tokens)
 
@@ -6857,12 +6862,26 @@ static VITP_INLINE vitp_scrub_rows vitp_scrub_rows_of(const uint32_t  seconds[26
     return found;
 }
 
-/* May a word of the table begin here? */
-static VITP_INLINE bool vitp_scrub_may_begin(const vitp_scrub *s, const uint32_t seconds[26],
-                                             size_t at)
+/* May a word of vitp_scrub_openers begin here? All its second bytes are letters. */
+static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
+{
+    char second = vitp_scrub_at(s, at + 1);
+
+    return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
+           (vitp_scrub_opener_seconds[(s->text[at] & 31) - 1] >> (second & 31) & 1u) &&
+           (second & 0x40);
+}
+
+/* The bit of the second byte of a token's prefix. */
+static VITP_INLINE unsigned vitp_scrub_token_second(char c) { return c >> 1 & 63u; }
+
+/* May one of vitp_scrub_tokens begin here? */
+static VITP_INLINE bool vitp_scrub_may_be_token(const vitp_scrub *s, size_t at)
 {
     return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
-           (seconds[(s->text[at] & 31) - 1] >> vitp_scrub_second(vitp_scrub_at(s, at + 1)) & 1u);
+           (vitp_scrub_token_seconds[(s->text[at] & 31) - 1] >>
+                vitp_scrub_token_second(vitp_scrub_at(s, at + 1)) &
+            1u);
 }
 
 /* The sign of the first row of the sorted table with the word [at, end) and one of these signs, or
@@ -8849,12 +8868,16 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
            vitp_scrub_is_random(s, at, probe);
 }
 
-/* A prefix of vitp_scrub_tokens and enough of its alphabet. */
+/* A prefix of vitp_scrub_tokens, whose first two bytes stand here, and enough of its alphabet. */
 static VITP_NOINLINE bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    vitp_scrub_rows         r = vitp_scrub_rows_of(vitp_scrub_token_seconds, vitp_scrub_token_rows,
-                                                   s->text[at], s->text[at + 1]);
-    const vitp_scrub_token *t = vitp_scrub_tokens + r.row, *last = vitp_scrub_tokens + r.stop;
+    unsigned        letter = (s->text[at] & 31u) - 1;
+    uint64_t        bit = UINT64_C(1) << vitp_scrub_token_second(s->text[at + 1]);
+    uint64_t        before = vitp_scrub_token_seconds[letter] & (bit - 1);
+    const uint16_t *rows = vitp_scrub_token_rows + vitp_scrub_token_rows[letter] +
+                           vitp_scrub_bits((uint32_t)before) +
+                           vitp_scrub_bits((uint32_t)(before >> 32));
+    const vitp_scrub_token *t = vitp_scrub_tokens + rows[0], *last = vitp_scrub_tokens + rows[1];
     size_t                  body, end;
 
     for (; t < last; t++) {
@@ -9119,16 +9142,15 @@ static VITP_INLINE bool vitp_scrub_may_be_drawn(vitp_scrub *s, size_t at)
 /* May a token begin here? */
 static VITP_NOINLINE bool vitp_scrub_asks_tokens(vitp_scrub *s, size_t at)
 {
-    return vitp_scrub_is_run(s, at) && (vitp_scrub_may_begin(s, vitp_scrub_token_seconds, at) ||
-                                        vitp_scrub_may_be_drawn(s, at));
+    return vitp_scrub_is_run(s, at) &&
+           (vitp_scrub_may_be_token(s, at) || vitp_scrub_may_be_drawn(s, at));
 }
 
 /* What a run of token bytes may be as a whole. */
 static bool vitp_scrub_token_at(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     return vitp_scrub_is_run(s, at) &&
-           ((vitp_scrub_may_begin(s, vitp_scrub_token_seconds, at) &&
-             vitp_scrub_prefixed(s, at, span)) ||
+           ((vitp_scrub_may_be_token(s, at) && vitp_scrub_prefixed(s, at, span)) ||
             (vitp_scrub_may_be_drawn(s, at) && vitp_scrub_drawn(s, at, span)));
 }
 
@@ -9497,9 +9519,7 @@ static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (vitp_scrub_is(before, VITP_SCRUB_LETTER)) return false;
     if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_number(s, first, span);
-    if (vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, first) &&
-        vitp_scrub_opener(s, first, span))
-        return true;
+    if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
     if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_iban(s, first, span))
         return true;
     if (before == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
@@ -9702,7 +9722,7 @@ static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t las
 
     if (last & (VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(HIGH))) return at;
     if (s->text[at] == 'm' && !(last & VITP_SCRUB_SET(SPACE))) return at;
-    if (vitp_scrub_may_begin(s, vitp_scrub_opener_seconds, at)) return at;
+    if (vitp_scrub_may_open(s, at)) return at;
     while (end < most && vitp_scrub_is(s->text[end], VITP_SCRUB_LETTER) &&
            !first[(unsigned char)s->text[end]])
         end++;

@@ -780,20 +780,22 @@ static const char *label_word(size_t row) { return vitp_scrub_labels[row] + 1; }
 static const char *opener_word(size_t row) { return vitp_scrub_openers[row] + 1; }
 static const char *token_word(size_t row) { return vitp_scrub_tokens[row].prefix; }
 
+static unsigned token_bit(char c) { return vitp_scrub_token_second(c); }
+static unsigned word_bit(char c) { return vitp_scrub_second(c); }
+
 /* Which two letters a word may begin with, and where the rows of each two are. */
 static void fits_its_index(const char *(*word_fn)(size_t row), size_t count,
-                           const uint32_t *seconds, const uint16_t *rows, size_t rows_count)
+                           unsigned (*bit_fn)(char second), const uint64_t seconds[26],
+                           const uint16_t *rows, size_t rows_count)
 {
-    uint32_t bits[26] = {0}, bit;
+    uint64_t bits[26] = {0}, bit;
     uint16_t want[26 * 28 + 1];
     size_t   row = 0, pairs = 26, letter;
 
     for (letter = 0; letter < 26; letter++)
         for (want[letter] = (uint16_t)pairs;
              row < count && (size_t)(word_fn(row)[0] & 31) == letter + 1; row++) {
-            char second = word_fn(row)[1];
-
-            bit = UINT32_C(1) << (second & 0x40 ? second & 31 : 0);
+            bit = UINT64_C(1) << bit_fn(word_fn(row)[1]);
             if (bits[letter] / 2 >= bit) fail_msg("%s stands too late", word_fn(row));
             if (!(bits[letter] & bit)) want[pairs++] = (uint16_t)row;
             bits[letter] |= bit;
@@ -805,18 +807,29 @@ static void fits_its_index(const char *(*word_fn)(size_t row), size_t count,
     assert_memory_equal(want, rows, pairs * sizeof *want);
 }
 
+static void words_fit_their_index(const char *(*word_fn)(size_t row), size_t count,
+                                  const uint32_t seconds[26], const uint16_t *rows,
+                                  size_t rows_count)
+{
+    uint64_t wide[26];
+    size_t   letter;
+
+    for (letter = 0; letter < 26; letter++) wide[letter] = seconds[letter];
+    fits_its_index(word_fn, count, word_bit, wide, rows, rows_count);
+}
+
 static void tables_fit_their_indexes(void **state)
 {
     (void)state;
-    fits_its_index(key_word, COUNT(vitp_scrub_words), vitp_scrub_word_seconds,
-                   vitp_scrub_word_rows, COUNT(vitp_scrub_word_rows));
-    fits_its_index(lexicon_word, COUNT(vitp_scrub_lexicon), vitp_scrub_lexicon_seconds,
-                   vitp_scrub_lexicon_rows, COUNT(vitp_scrub_lexicon_rows));
-    fits_its_index(label_word, COUNT(vitp_scrub_labels), vitp_scrub_label_seconds,
-                   vitp_scrub_label_rows, COUNT(vitp_scrub_label_rows));
-    fits_its_index(opener_word, COUNT(vitp_scrub_openers), vitp_scrub_opener_seconds,
-                   vitp_scrub_opener_rows, COUNT(vitp_scrub_opener_rows));
-    fits_its_index(token_word, COUNT(vitp_scrub_tokens), vitp_scrub_token_seconds,
+    words_fit_their_index(key_word, COUNT(vitp_scrub_words), vitp_scrub_word_seconds,
+                          vitp_scrub_word_rows, COUNT(vitp_scrub_word_rows));
+    words_fit_their_index(lexicon_word, COUNT(vitp_scrub_lexicon), vitp_scrub_lexicon_seconds,
+                          vitp_scrub_lexicon_rows, COUNT(vitp_scrub_lexicon_rows));
+    words_fit_their_index(label_word, COUNT(vitp_scrub_labels), vitp_scrub_label_seconds,
+                          vitp_scrub_label_rows, COUNT(vitp_scrub_label_rows));
+    words_fit_their_index(opener_word, COUNT(vitp_scrub_openers), vitp_scrub_opener_seconds,
+                          vitp_scrub_opener_rows, COUNT(vitp_scrub_opener_rows));
+    fits_its_index(token_word, COUNT(vitp_scrub_tokens), token_bit, vitp_scrub_token_seconds,
                    vitp_scrub_token_rows, COUNT(vitp_scrub_token_rows));
 }
 
