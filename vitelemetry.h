@@ -7246,8 +7246,12 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_sc
 static VITP_NOINLINE bool vitp_scrub_hex_groups(const vitp_scrub *s, size_t at,
                                                 vitp_scrub_span *span)
 {
-    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
+    size_t start;
 
+    if (vitp_scrub_at(s, at + 1) != ':' &&
+        vitp_scrub_at(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_HEX, 4)) != ':')
+        return false; /* two groups */
+    start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
     return at - start <= 4 && vitp_scrub_group_start(s, start) &&
            (vitp_scrub_mac(s, at, start, span) || vitp_scrub_ipv6(s, start, span));
 }
@@ -7552,7 +7556,7 @@ static size_t vitp_scrub_root(const vitp_scrub *s, size_t at)
                : at;
 }
 
-static bool vitp_scrub_path(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_path(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t   start = vitp_scrub_root(s, at);
     size_t   end = at;
@@ -7748,7 +7752,7 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
         after = at;
     }
     if (sign == '#' || sign == '!') return sign;
-    return sign && !vitp_scrub_is_about(s, after, end) ? sign : '\0';
+    return sign && (after == end || !vitp_scrub_is_about(s, after, end)) ? sign : '\0';
 }
 
 /* "password" in other languages, as it ends before a separator. */
@@ -7942,13 +7946,13 @@ static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
     return (sign == '+' || sign == '?') && start == at;
 }
 
-/* Could it be no word: eight bytes with a digit, or many letters that are of one case or drawn at
-   random? */
+/* Could eight bytes or more be no word: with a digit, or many letters that are of one case or drawn
+   at random? */
 static bool vitp_scrub_is_opaque(const vitp_scrub *s, size_t at, size_t end, bool digit)
 {
     size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
 
-    if (digit) return end - at >= 8;
+    if (digit) return true;
     return end - at >= 24 && !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_LETTER) &&
            (!vitp_scrub_has(s, at, probe, VITP_SCRUB_LOWER) ||
             !vitp_scrub_has(s, at, probe, VITP_SCRUB_UPPER) || vitp_scrub_is_random(s, at, probe));
@@ -7959,10 +7963,12 @@ static bool vitp_scrub_is_opaque(const vitp_scrub *s, size_t at, size_t end, boo
 static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
 {
     size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
-    bool   digit = vitp_scrub_until(s, &s->wordy, VITP_SCRUB_SET(DIGIT), at, probe) < probe;
-    bool   digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
+    bool   digit, digits;
 
     if (at == end || vitp_scrub_has_marker(s, at, probe - 1)) return false;
+    if (sign == '?' && end - at < 8) return false;
+    digit = vitp_scrub_until(s, &s->wordy, VITP_SCRUB_SET(DIGIT), at, probe) < probe;
+    digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
     if (sign == '?' && !vitp_scrub_is_opaque(s, at, end, digit)) return false;
     if (sign == '#' && (!digits || end - at > 10)) return false;
     if (digits && end - at < 4 && sign != '&') return false;
@@ -8345,6 +8351,8 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
 
     if (before == '=' || before == ':' || end < s->floor + 2) return false;
     if (vitp_scrub_marker(s, at + width)) return false; /* that is its value */
+    if (vitp_scrub_in(s, at + width, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(AMPERSAND)))
+        return false; /* it has none */
     if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
         end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
         end = vitp_scrub_back(s, end,
@@ -8355,16 +8363,16 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
     return vitp_scrub_ends_name(s, end) && vitp_scrub_value_of(s, end, at, width, span);
 }
 
-/* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
-static bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub_span *span)
-{
-    const uint32_t gaps = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN);
-    size_t         open, end, word, name;
-    char           sign;
+#define VITP_SCRUB_GAP (VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN))
 
-    if (!vitp_scrub_is(vitp_scrub_before(s, at), gaps | VITP_SCRUB_SET(BACKSLASH))) return false;
-    open = vitp_scrub_back(s, at, VITP_SCRUB_SET(BACKSLASH), 2);
-    end = vitp_scrub_back(s, open, gaps, 4);
+/* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
+static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t open = vitp_scrub_back(s, at, VITP_SCRUB_SET(BACKSLASH), 2);
+    size_t end = vitp_scrub_back(s, open, VITP_SCRUB_GAP, 4);
+    size_t word, name;
+    char   sign;
+
     if (end == open) return false;
     word = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 4);
     sign = vitp_scrub_name(
@@ -8430,7 +8438,7 @@ static bool vitp_scrub_option(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (end - at < 2 || !vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return false;
     vitp_scrub_reads_on(s);
     value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
-    if (vitp_scrub_at(s, value) == '-') return false;
+    if (vitp_scrub_at(s, value) == '-' || vitp_scrub_marker(s, value)) return false;
     sign = vitp_scrub_name(s, end, &name);
     if (sign == '@' && end - at > 3) /* --host x */
         return vitp_scrub_identity(s, value, sign, true, false, span);
@@ -9492,6 +9500,8 @@ static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub
             s->line.command = s->line.seen = end;
             s->line.letter = opener[-1] == '<' ? 'a' : opener[-1] == '>' ? 'w' : 'p';
             s->line.attached = opener[-1] == '%';
+        } else if (vitp_scrub_marker(s, end)) {
+            continue; /* that is what it says something of */
         } else if (opener[-1] == '^'   ? vitp_scrub_told_password(s, end, span)
                    : opener[-1] == '=' ? vitp_scrub_told_whose(s, end, span)
                    : opener[-1] == '!' ? vitp_scrub_scheme(s, at, end, span)
@@ -9618,11 +9628,22 @@ static bool vitp_scrub_at_sign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
            vitp_scrub_identity(s, at + 1, '@', true, false, span); /* 'bob'@'db-1' */
 }
 
+static bool vitp_scrub_quote(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    return vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_GAP | VITP_SCRUB_SET(BACKSLASH)) &&
+           vitp_scrub_quoted(s, at, span);
+}
+
 static bool vitp_scrub_backslash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     return vitp_scrub_unc(s, at, span) ||
            (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(DASH)) &&
             vitp_scrub_domain_user(s, at, span));
+}
+
+static bool vitp_scrub_slash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    return vitp_scrub_before(s, at) != '/' && vitp_scrub_path(s, at, span);
 }
 
 static bool vitp_scrub_dot(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -9671,13 +9692,13 @@ static VITP_INLINE bool vitp_scrub_match(vitp_scrub *s, size_t at, vitp_scrub_sp
         vitp_scrub_dot,
         vitp_scrub_equal,
         vitp_scrub_phone, /* PLUS */
-        vitp_scrub_path,  /* SLASH */
+        vitp_scrub_slash, /* SLASH */
         vitp_scrub_backslash,
         vitp_scrub_colon,
         vitp_scrub_at_sign,
-        vitp_scrub_quoted, /* QUOTE */
-        vitp_scrub_quoted, /* TICK */
-        vitp_scrub_quoted, /* BACKTICK */
+        vitp_scrub_quote, /* QUOTE */
+        vitp_scrub_quote, /* TICK */
+        vitp_scrub_quote, /* BACKTICK */
         vitp_scrub_percent,
         NULL, /* DOLLAR */
         NULL, /* TILDE */
