@@ -7164,12 +7164,10 @@ static bool vitp_scrub_group_start(const vitp_scrub *s, size_t at)
     return !vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT));
 }
 
-/* End of a whole group of 1 to `most` hex digits, or 0. */
-static size_t vitp_scrub_group(const vitp_scrub *s, size_t at, size_t most)
+/* Are the hex digits in [at, end) a whole group? */
+static bool vitp_scrub_is_group(const vitp_scrub *s, size_t at, size_t end)
 {
-    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_HEX, most);
-
-    return end > at && !vitp_scrub_goes_on(s, end) && !vitp_scrub_more(s, end, '.') ? end : 0;
+    return end > at && !vitp_scrub_goes_on(s, end) && !vitp_scrub_more(s, end, '.');
 }
 
 /* End of an IPv6 address as inet_pton reads it, or 0. */
@@ -7181,10 +7179,10 @@ static size_t vitp_scrub_groups(const vitp_scrub *s, size_t at)
     size_t   end = start;
 
     while (groups < 8u - gap) {
-        size_t run = vitp_scrub_run(s, start, VITP_SCRUB_HEX, 4);
-        size_t quad = vitp_scrub_at(s, run) == '.' ? vitp_scrub_quad(s, start, '.') : 0;
-        size_t group = vitp_scrub_group(s, start, 4);
+        size_t group = vitp_scrub_run(s, start, VITP_SCRUB_HEX, 4);
+        size_t quad = vitp_scrub_at(s, group) == '.' ? vitp_scrub_quad(s, start, '.') : 0;
 
+        if (!vitp_scrub_is_group(s, start, group)) group = 0;
         if (quad && vitp_scrub_goes_on(s, quad)) quad = 0;
         if (!quad && !group) break;
         end = quad ? quad : group;
@@ -7229,7 +7227,8 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_sc
 
     if (at - start != 2 || vitp_scrub_at(s, at + 3) != separator || before == '-') return false;
     if (separator == '-' && vitp_scrub_is(before, VITP_SCRUB_WORD)) return false;
-    while (vitp_scrub_group(s, end, 2) == end + 2) {
+    while (vitp_scrub_run(s, end, VITP_SCRUB_HEX, 2) == end + 2 &&
+           vitp_scrub_is_group(s, end, end + 2)) {
         pairs++;
         end += 2;
         if (pairs == 8 || vitp_scrub_at(s, end) != separator) break;
@@ -7246,14 +7245,13 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_sc
 static VITP_NOINLINE bool vitp_scrub_hex_groups(const vitp_scrub *s, size_t at,
                                                 vitp_scrub_span *span)
 {
-    size_t start;
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
 
+    if (at - start > 4 || !vitp_scrub_group_start(s, start)) return false;
     if (vitp_scrub_at(s, at + 1) != ':' &&
         vitp_scrub_at(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_HEX, 4)) != ':')
         return false; /* two groups */
-    start = vitp_scrub_back(s, at, VITP_SCRUB_HEX, 5);
-    return at - start <= 4 && vitp_scrub_group_start(s, start) &&
-           (vitp_scrub_mac(s, at, start, span) || vitp_scrub_ipv6(s, start, span));
+    return vitp_scrub_mac(s, at, start, span) || vitp_scrub_ipv6(s, start, span);
 }
 
 /* The first dot of hhhh.hhhh.hhhh. */
@@ -8279,7 +8277,8 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
 
 /* ---- names and their values -------------------------------------------------------------- */
 
-/* May a name end here: two bytes of one, one behind a blank or slash, or another script's? */
+/* May a name end here: two bytes of one, one behind a blank or slash, or another script's? Not
+   where digits alone stand behind a colon (12:34). */
 static bool vitp_scrub_ends_name(const vitp_scrub *s, size_t end)
 {
     uint32_t last = vitp_scrub_set_of(vitp_scrub_before(s, end));
@@ -8287,7 +8286,9 @@ static bool vitp_scrub_ends_name(const vitp_scrub *s, size_t end)
     if (!(last & VITP_SCRUB_NAME)) return (last & VITP_SCRUB_SET(HIGH)) != 0;
     return vitp_scrub_is(vitp_scrub_before(s, end - 1), VITP_SCRUB_NAME | VITP_SCRUB_SET(SPACE) |
                                                             VITP_SCRUB_SET(SLASH) |
-                                                            VITP_SCRUB_SET(HIGH));
+                                                            VITP_SCRUB_SET(HIGH)) &&
+           !((last & VITP_SCRUB_SET(DIGIT)) &&
+             vitp_scrub_before(s, vitp_scrub_back(s, end, VITP_SCRUB_SET(DIGIT), 16)) == ':');
 }
 
 /* Where the value of a name in YAML begins that stands in the next line, which is indented: behind
@@ -9767,9 +9768,12 @@ static VITP_INLINE size_t vitp_scrub_skip_digits(vitp_scrub *s, size_t at)
 /* The next byte that asks its matchers, or the text's size. */
 static size_t vitp_scrub_next(vitp_scrub *s, size_t at)
 {
-    uint32_t last = vitp_scrub_set_of(vitp_scrub_before(s, at));
-    size_t   end;
+    const uint8_t *first = s->values->first;
+    uint32_t       last = vitp_scrub_set_of(vitp_scrub_before(s, at));
+    size_t         end;
 
+    if (last & VITP_SCRUB_LETTER) /* the rest of a word */
+        while (vitp_scrub_in(s, at, VITP_SCRUB_LETTER) && !first[(unsigned char)s->text[at]]) at++;
     for (; at < s->size; at++) {
         uint32_t set = vitp_scrub_set_of(s->text[at]);
 
@@ -9785,7 +9789,7 @@ static size_t vitp_scrub_next(vitp_scrub *s, size_t at)
                 continue;
             }
         }
-        if (s->values->first[(unsigned char)s->text[at]]) break;
+        if (first[(unsigned char)s->text[at]]) break;
         last = set;
     }
     return at;
@@ -9861,36 +9865,46 @@ static void vitp_scrub_pass(vitp_scrub *s, const char *marker, size_t end)
     if (end > s->floor) s->floor = end;
 }
 
-/* The first trigger from `at` on, in one word with a marker at `limit`, whose matchers may read so
-   far; or `limit`. Letters read no further than a token, but where they say so (vitp_scrub_reach).
-   Of a separator before the marker that is the value: it claims nothing. */
-static size_t vitp_scrub_awake(const vitp_scrub *s, size_t at, size_t limit)
+/* Do the matchers of the byte read no further than a token, or say so (vitp_scrub_reach)? */
+static bool vitp_scrub_is_asleep(const vitp_scrub *s, size_t at)
 {
-    const uint32_t separators =
-        VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(ANGLE);
-    const uint32_t asleep = ~(VITP_SCRUB_TRIGGER | VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(HIGH));
-    size_t         end = limit;
+    uint32_t set = vitp_scrub_set_of(s->text[at]);
 
-    if (at >= limit || s->values->count ||
-        limit - vitp_scrub_back(s, limit, VITP_SCRUB_TOKEN, VITP_SCRUB_TOKEN_MIN) >=
-            VITP_SCRUB_TOKEN_MIN)
+    if (set & VITP_SCRUB_QUOTES)
+        return !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_GAP | VITP_SCRUB_SET(BACKSLASH));
+    if (set & VITP_SCRUB_SET(EQUAL)) return at < s->floor + 2; /* of no name */
+    return !(set & (VITP_SCRUB_TRIGGER | VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(HIGH))) ||
+           s->text[at] == '<';
+}
+
+/* The first trigger from `at` on, in one word with a marker at `limit`, whose matchers may read so
+   far; or `limit`. `end`: no trigger behind it does. */
+static size_t vitp_scrub_awake(const vitp_scrub *s, size_t at, size_t end, size_t limit)
+{
+    const size_t most = VITP_SCRUB_TOKEN_MIN;
+
+    if (s->values->count || limit - vitp_scrub_back(s, limit, VITP_SCRUB_TOKEN, most) >= most)
         return at;
-    if (vitp_scrub_is(s->text[end - 1], separators)) end--;
-    while (at < end && (vitp_scrub_is(s->text[at], asleep) || s->text[at] == '<')) at++;
+    while (at < end && vitp_scrub_is_asleep(s, at)) at++;
     return at < end ? at : limit;
 }
 
 /* Where to begin to read again what stands between the floor and a marker at `limit`: at the first
-   trigger whose matchers may have read so far; all before it would say the same again. *line: as it
-   was at the floor, then as it is there. */
+   trigger whose matchers may have read so far; all before it would say the same again. A separator
+   directly before the marker claims nothing: that is its value. *line: as it was at the floor, then
+   as it is there. */
 static size_t vitp_scrub_restart(const vitp_scrub *s, const vitp_scrub_reach *reach, size_t limit,
                                  const vitp_scrub_line *now, size_t dull, vitp_scrub_line *line)
 {
+    const uint32_t separators =
+        VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(ANGLE);
     size_t word = vitp_scrub_back(s, limit, ~VITP_SCRUB_BLANK, limit);
+    size_t end = limit - (!s->values->count && vitp_scrub_is(s->text[limit - 1], separators));
     size_t least = word - s->floor > VITP_SCRUB_NEAR ? word - VITP_SCRUB_NEAR : s->floor;
-    size_t from = vitp_scrub_awake(s, word, limit), first = from;
+    size_t from = vitp_scrub_awake(s, word, end, limit), first = from;
 
-    if (reach->last > least) first = reach->first > least ? reach->first - 1 : least;
+    if (reach->last > least && reach->first <= end)
+        first = reach->first > least ? reach->first - 1 : least;
     if (first < from) from = vitp_scrub_back(s, from, ~VITP_SCRUB_SET(LINE), from - first);
     if (now->command <= from && dull <= from) {
         *line = *now;
@@ -9924,7 +9938,7 @@ static VITP_NOINLINE void vitp_scrub_reread(vitp_scrub *s, vitp_scrub_sink *sink
             s->size = span.start;
             from = s->floor;
             there = line;
-            if (from == before.floor)
+            if (from == before.floor && from < s->size)
                 from = vitp_scrub_restart(s, &before.reach, s->size, &before.line, before.dull,
                                           &there);
         }
