@@ -21709,6 +21709,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_STARTS_SECRET
 #undef VITP_SCRUB_MACHINE
 #undef VITP_SCRUB_ACCOUNT
+#undef VITP_SCRUB_GAP
 #undef VITP_SCRUB_JOINS
 #undef VITP_SCRUB_HEX_MIN
 #undef VITP_SCRUB_BASE64_MIN
