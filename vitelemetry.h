@@ -7057,11 +7057,13 @@ static VITP_NOINLINE bool vitp_scrub_login(const vitp_scrub *s, size_t at, vitp_
    ssh user@host. */
 static VITP_NOINLINE bool vitp_scrub_shell(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t end = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL, 64);
-    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 32);
-    char   before = vitp_scrub_before(s, start), next = vitp_scrub_at(s, end + 1);
+    size_t end = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL, 64), start;
+    char   before, next = vitp_scrub_at(s, end + 1);
     bool   folder = next == '/' || next == '~';
 
+    if (vitp_scrub_at(s, end) == '.') return false;
+    start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 32);
+    before = vitp_scrub_before(s, start);
     if (start == at || end - at < 3 || !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER) ||
         !vitp_scrub_is(s->text[at + 1], VITP_SCRUB_LETTER) || vitp_scrub_goes_on(s, end) ||
         vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(AT) |
@@ -7069,8 +7071,7 @@ static VITP_NOINLINE bool vitp_scrub_shell(const vitp_scrub *s, size_t at, vitp_
         return false;
     if (!(folder && vitp_scrub_at(s, end) == ':') &&
         !(folder && vitp_scrub_at(s, end) == ' ' && before == '[') &&
-        !(start - s->floor >= 4 && memcmp(s->text + start - 4, "ssh ", 4) == 0 &&
-          !vitp_scrub_in(s, end, VITP_SCRUB_SET(DOT))))
+        !(start - s->floor >= 4 && memcmp(s->text + start - 4, "ssh ", 4) == 0))
         return false;
     return vitp_scrub_claim(span, start, end, "[user]");
 }
@@ -7316,16 +7317,18 @@ static char vitp_scrub_top_level(const vitp_scrub *s, size_t start, const vitp_s
 /* May the name with dots be one of a host by itself? */
 static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_scrub_dotted *d)
 {
-    size_t first = vitp_scrub_run(s, start, VITP_SCRUB_LABEL, 64);
     char   top = vitp_scrub_top_level(s, start, d);
+    size_t first;
 
-    bool digit = vitp_scrub_has(s, start, d->last, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DIGIT));
-
-    if (!top || vitp_scrub_labeled(s, start, first, "/")) return false;
+    if (!top) return false;
+    first = vitp_scrub_run(s, start, VITP_SCRUB_LABEL, 64);
+    if (vitp_scrub_labeled(s, start, first, "/")) return false;
     if (vitp_scrub_port(s, d->end) && (top == '~' || d->labels > 2)) return true;
     if (d->labels <= 3 && vitp_scrub_labeled(s, start, first, ".")) return false;
     if (top == '~') return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER);
-    return d->labels > 2 && (top == '-' || digit);
+    return d->labels > 2 &&
+           (top == '-' ||
+            vitp_scrub_has(s, start, d->last, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DIGIT)));
 }
 
 /* Claims a host, and the path that follows it. */
@@ -7963,8 +7966,8 @@ static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at,
     size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
     bool   digit, digits;
 
-    if (at == end || vitp_scrub_has_marker(s, at, probe - 1)) return false;
-    if (sign == '?' && end - at < 8) return false;
+    if (at == end || (sign == '?' && end - at < 8)) return false;
+    if (vitp_scrub_has_marker(s, at, probe - 1)) return false;
     digit = vitp_scrub_until(s, &s->wordy, VITP_SCRUB_SET(DIGIT), at, probe) < probe;
     digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
     if (sign == '?' && !vitp_scrub_is_opaque(s, at, end, digit)) return false;
@@ -8891,8 +8894,8 @@ static VITP_NOINLINE bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scr
 
     for (; t < last; t++) {
         if (memcmp(t->prefix, s->text + at, 3) != 0) continue;
-        for (body = at; t->prefix[body - at] && t->prefix[body - at] == vitp_scrub_at(s, body);)
-            body++;
+        body = at + 3;
+        while (t->prefix[body - at] && t->prefix[body - at] == vitp_scrub_at(s, body)) body++;
         if (t->prefix[body - at]) continue;
         if (body - at < 4 && at < s->dull) continue;
         end = vitp_scrub_run(s, body, t->alphabet, t->least);
@@ -9761,8 +9764,8 @@ static VITP_INLINE size_t vitp_scrub_skip_digits(vitp_scrub *s, size_t at)
     uint32_t number = end == at + 1 ? VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DOLLAR)
                                     : VITP_SCRUB_WORD | VITP_SCRUB_JOINS;
 
-    return end - at > 3 || next & number || s->values->count || vitp_scrub_asks_tokens(s, at) ? at
-                                                                                              : end;
+    if (end - at > 3 || next & number || s->values->count) return at;
+    return next & VITP_SCRUB_TOKEN && vitp_scrub_asks_tokens(s, at) ? at : end;
 }
 
 /* The next byte that asks its matchers, or the text's size. */
