@@ -9764,8 +9764,8 @@ static VITP_INLINE size_t vitp_scrub_skip_digits(vitp_scrub *s, size_t at)
     uint32_t number = end == at + 1 ? VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DOLLAR)
                                     : VITP_SCRUB_WORD | VITP_SCRUB_JOINS;
 
-    if (end - at > 3 || next & number || s->values->count) return at;
-    return next & VITP_SCRUB_TOKEN && vitp_scrub_asks_tokens(s, at) ? at : end;
+    return end - at > 3 || next & number || s->values->count || vitp_scrub_asks_tokens(s, at) ? at
+                                                                                              : end;
 }
 
 /* The next byte that asks its matchers, or the text's size. */
