@@ -6839,7 +6839,7 @@ static VITP_INLINE unsigned vitp_scrub_bits(uint32_t set)
 }
 
 /* The bit of the second byte of a word in an index. */
-static VITP_INLINE unsigned vitp_scrub_second(char c) { return c & 0x40 ? c & 31u : 0u; }
+static VITP_INLINE unsigned vitp_scrub_second(char c) { return c & 0x40 ? (unsigned)c & 31u : 0u; }
 
 /* Some rows of a table: those from `row` on, before `stop`. */
 typedef struct vitp_scrub_rows {
@@ -6851,7 +6851,7 @@ static VITP_INLINE vitp_scrub_rows vitp_scrub_rows_of(const uint32_t  seconds[26
                                                       const uint16_t *rows, char first, char second)
 {
     vitp_scrub_rows found = { 0, 0 };
-    unsigned        letter = (first & 31u) - 1;
+    unsigned        letter = ((unsigned)first & 31u) - 1;
     uint32_t        bit = UINT32_C(1) << vitp_scrub_second(second);
 
     if (seconds[letter] & bit) {
@@ -6873,7 +6873,7 @@ static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
 }
 
 /* The bit of the second byte of a token's prefix. */
-static VITP_INLINE unsigned vitp_scrub_token_second(char c) { return c >> 1 & 63u; }
+static VITP_INLINE unsigned vitp_scrub_token_second(char c) { return (unsigned)c >> 1 & 63u; }
 
 /* May one of vitp_scrub_tokens begin here? */
 static VITP_INLINE bool vitp_scrub_may_be_token(const vitp_scrub *s, size_t at)
@@ -8883,7 +8883,7 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
 /* A prefix of vitp_scrub_tokens, whose first two bytes stand here, and enough of its alphabet. */
 static VITP_NOINLINE bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    unsigned        letter = (s->text[at] & 31u) - 1;
+    unsigned        letter = ((unsigned)s->text[at] & 31u) - 1;
     uint64_t        bit = UINT64_C(1) << vitp_scrub_token_second(s->text[at + 1]);
     uint64_t        before = vitp_scrub_token_seconds[letter] & (bit - 1);
     const uint16_t *rows = vitp_scrub_token_rows + vitp_scrub_token_rows[letter] +
