@@ -105,7 +105,7 @@ plant 'adoption by two, no lock' 2 files '0' "$(change vitp_os_pool_open 'VITP_O
 plant 'adoption by two, no look at the inode' 2 files '10 8' "$(change vitp_os_pool_open 'if (vitp_os_pool_is_at(m, path)) return found' 'return found')"
 plant 'told by two' 4 files '6' "$(change vitp_worker_hear_pool 'm.run.state = VITP_RUN_NONE' '(void)0')
 $(change vitp_teller_save 'vitp_spool_holds(&t->spool, key)' 'false')"
-plant 'the marker told by two' 2 files '8' "$(change vitp_worker_hear_marker 'vitp_worker_put_down(t, true)' 'vitp_worker_put_down(t, false)')"
+plant 'the marker told by two' 2 files '8' "$(change vitp_worker_hear_marker 'vitp_worker_put_down(t, gone)' 'vitp_worker_put_down(t, false)')"
 plant 'a repeat under another key' 2 files '3' "$(change vitp_stock_resume 's->again = l->batch_state' 's->again = false \&\& l->batch_state')"
 plant 'an orphan is deleted before it is delivered' 2 files '4 5' "$(change vitp_worker_put_down 'if (remove)' 'if (true)')"
 plant 'a spool file is read by two' 2 files '10' "$(change vitp_spool_open_next '== VITP_OS_FOUND_OURS' '!= VITP_OS_FOUND_REFUSED')"
