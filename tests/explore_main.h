@@ -53,6 +53,7 @@ static bool report(uint32_t i)
     x_bounds bounds = scenarios[i].bounds;
     bool     ok;
     bounds.preemptions = setting("DEPTH", bounds.preemptions);
+    if (bounds.preemptions > setting("MOST", 7)) bounds.preemptions = setting("MOST", 7);
     bounds.stale = setting("STALE", bounds.stale);
     ok = explore(&scenarios[i], bounds);
     printf("%2u %-34s %u %u %u %10llu %10llu %10llu %12llu  %s%s\n", (unsigned)i, scenarios[i].name,

@@ -5,6 +5,7 @@
             cc explore_queue.o -o explore_queue       (without -fsanitize: see explore.h, Plain)
    Run:     explore_queue [scenario ...]              all of them, or those numbers
             DEPTH=n       preemptions of each scenario, instead of what its line says
+            MOST=n        no more than so many
             STALE=n       stale loads likewise
             TRACE=1       shows each operation of a run that failed
    Output:  a line a scenario; last `N passed, N failed`. It is the same each time.
