@@ -10313,7 +10313,7 @@ static void vitp_json_real(vitp_json *j, double value)
 #define VITP_HEAD_PENDING 0x40000000u /* in a shared chunk: reserved */
 #define VITP_HEAD_SKIP    0x20000000u /* nothing in it */
 #define VITP_HEAD_INSIDE  0x10000000u /* pushed in the middle of another record of its thread */
-#define VITP_HEAD_REST    0xFFFFFFFFu /* number of what a smaller commit left over */
+#define VITP_HEAD_REST    0xFFFFFFFFu /* in place of a number, over what was written there */
 #define VITP_HEAD_TAG(h)  (((h) >> 16) & 0x7Fu)
 #define VITP_HEAD_COUNT(h) \
     (((h) >> 23) & 0x1Fu) /* inside records of its thread before it, mod 32 */
@@ -10615,7 +10615,6 @@ static void vitp_queue_commit_shared(vit_queue *q, vitp_head *head, uint32_t siz
     uint32_t  what = VITP_ATOMIC_LOAD(&head->what), tag = VITP_HEAD_TAG(what), flags;
     uint32_t  room = vitp_queue_need(VITP_HEAD_SIZE(what)), need = vitp_queue_need(size);
     if (size == 0) {
-        VITP_ATOMIC_STORE(&head->number, VITP_HEAD_REST); /* the consumer may look at a hole */
         size = room - (uint32_t)sizeof(vitp_head);
         flags = VITP_HEAD_SKIP;
     } else {
