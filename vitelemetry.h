@@ -2164,6 +2164,12 @@ static bool vitp_os_page_init(vitp_os_page *p, size_t size)
 }
 
 static void vitp_os_page_free(vitp_os_page *p) { VITP_OS(VirtualFree)(p->memory, 0, MEM_RELEASE); }
+static bool vitp_os_page_asks(const vitp_os_page *p)
+{
+    (void)p;
+    return false;
+}
+
 static bool vitp_os_page_forked(const vitp_os_page *p)
 {
     (void)p;
@@ -3535,6 +3541,9 @@ static bool vitp_os_page_init(vitp_os_page *p, size_t size)
 }
 
 static void vitp_os_page_free(vitp_os_page *p) { VITP_OS(munmap)(p->memory, p->size); }
+
+/* vitp_os_page_forked needs a system call. */
+static bool vitp_os_page_asks(const vitp_os_page *p) { return p->owner != 0; }
 
 static bool vitp_os_page_forked(const vitp_os_page *p)
 {
@@ -10177,11 +10186,11 @@ static const char vitp_json_pairs[] = "00010203040506070809101112131415161718192
 #define VITP_JSON_DIGITS 20u
 static VITP_INLINE char *vitp_json_digits(char *out, int64_t value)
 {
-    uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value, more;
+    uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value, least;
     char    *end, *at;
     if (value < 0) *out++ = '-';
     end = out + 1;
-    for (more = rest / 10u; more > 0; more /= 10u) end++;
+    for (least = 10u; rest >= least; least *= 10u) end++; /* 10 to the 19th at most */
     for (at = end; rest >= 100u; rest /= 100u) {
         at -= 2;
         memcpy(at, vitp_json_pairs + 2u * (rest % 100u), 2);
@@ -12826,7 +12835,7 @@ static uint32_t vitp_type_bound(const vit_schema *schema)
     return schema->flags & VIT_ROW_AT_LINE || bound > VITP_RECORD_IN_PLACE ? 0 : bound;
 }
 
-/* The same where vitp_record_quickly may do all of it. */
+/* The same where vitp_record_kept may do all of it. */
 static uint32_t vitp_type_plain(const vit_schema *schema)
 {
     uint32_t i;
@@ -13115,58 +13124,6 @@ static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_sche
     return place.head ? vitp_record_in_place(&from, place, bound) : vitp_record_on_stack(&from);
 }
 
-/* The frequent case of the frequent events: usage, of labels and numbers, whose fate is decided,
-   and for which this thread has room in the queue. True: *status is what became of it. */
-static VITP_INLINE bool vitp_record_quickly(vitp_recorder *r, const vit_schema *schema,
-                                            const void *event, vit_status *status)
-{
-    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
-    uint32_t                 index = vitp_type_first(schema), verdict, bound, turn;
-    vitp_type               *type = &r->types[index];
-    unsigned char            own_id[16], *out;
-    const vit_op            *op = *(const vit_op *const *)event;
-    vitp_encoder             e;
-    vitp_head               *head;
-    vitp_slot               *slot;
-    if (VITP_UNLIKELY(vitp_os_page_forked(&r->page))) return false;
-    if (VITP_UNLIKELY(!(VITP_ATOMIC_LOAD(&r->permission) & VITP_MAY_USAGE))) {
-        if (schema->flags & VIT_ROW_ERROR) return false;
-        *status = vitp_record_pass(r, VIT_DISABLED);
-        return true;
-    }
-    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema) != (uintptr_t)schema))
-        return false;
-    bound = VITP_ATOMIC_LOAD_ACQUIRE(&type->plain);
-    turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn);
-    verdict = VITP_ATOMIC_LOAD(&type->verdict);
-    if (VITP_UNLIKELY(!bound || VITP_VERDICT_TURN(verdict) != (turn & VITP_VERDICT_TURN_MASK)))
-        return false;
-    if ((verdict & VITP_VERDICT_CHOICE) != VITP_VERDICT_ALWAYS) {
-        if (verdict & VITP_VERDICT_KEEP || r->sampling == VIT_SAMPLE_FLOW) return false;
-        *status = vitp_record_pass(r, VIT_SAMPLED_OUT);
-        return true;
-    }
-    head = vitp_queue_try(r->queue, bound, &slot);
-    if (VITP_UNLIKELY(!head)) return false;
-    e.recorder = r; /* labels and numbers need no more of it */
-    e.op = op;
-    e.cut = e.closed = false;
-    if (!op && schema->flags & VIT_ROW_CORRELATED) vitp_id_next(r->ids, own_id);
-    vitp_record_fill(r, (vitp_record_head *)(void *)(head + 1), &always,
-                     op                                   ? op->correlation_id
-                     : schema->flags & VIT_ROW_CORRELATED ? own_id
-                                                          : NULL,
-                     index, 0, 0);
-    out = (unsigned char *)(head + 1) + sizeof(vitp_record_head);
-    out = vitp_record_plain(&e, out, schema, event);
-    vitp_queue_commit_own(slot, slot->chunk, head, slot->word,
-                          (uint32_t)(out - (unsigned char *)(head + 1)), VITP_OS_THREAD_POINTER());
-    VITP_ATOMIC_LIGHT_BARRIER(); /* the queue does not fill up within a chunk */
-    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD(&r->ledger->sleep) == VITP_SLEEP_DEEP)) vitp_record_rouse(r);
-    *status = VITP_LIKELY(!e.cut) ? VIT_OK : vitp_record_truncated(&e);
-    return true;
-}
-
 /* Every case but the frequent one. */
 static VITP_NOINLINE vit_status vitp_record_slowly(vitp_recorder *r, const vit_schema *schema,
                                                    const void *event)
@@ -13177,6 +13134,68 @@ static VITP_NOINLINE vit_status vitp_record_slowly(vitp_recorder *r, const vit_s
     if (schema && event) return vitp_record_event(r, schema, event);
     vitp_log_note(&r->log, VIT_LOG_VALUE_INVALID);
     return vitp_record_refuse(r, VIT_INVALID);
+}
+
+/* Labels and numbers of a type that is always kept, where this thread has room for them. */
+static VITP_NOINLINE vit_status vitp_record_kept(vitp_recorder *r, const vit_schema *schema,
+                                                 const void *event, uint32_t type, uint32_t bound)
+{
+    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
+    unsigned char            own_id[16], *out;
+    const vit_op            *op = *(const vit_op *const *)event;
+    vitp_encoder             e;
+    vitp_slot               *slot;
+    vitp_head               *head = vitp_queue_try(r->queue, bound, &slot);
+    if (VITP_UNLIKELY(!head)) return vitp_record_slowly(r, schema, event);
+    e.recorder = r; /* labels and numbers need no more of it */
+    e.op = op;
+    e.cut = e.closed = false;
+    if (!op && schema->flags & VIT_ROW_CORRELATED) vitp_id_next(r->ids, own_id);
+    vitp_record_fill(r, (vitp_record_head *)(void *)(head + 1), &always,
+                     op                                   ? op->correlation_id
+                     : schema->flags & VIT_ROW_CORRELATED ? own_id
+                                                          : NULL,
+                     type, 0, 0);
+    out = (unsigned char *)(head + 1) + sizeof(vitp_record_head);
+    out = vitp_record_plain(&e, out, schema, event);
+    vitp_queue_commit_own(slot, slot->chunk, head, slot->word,
+                          (uint32_t)(out - (unsigned char *)(head + 1)), VITP_OS_THREAD_POINTER());
+    VITP_ATOMIC_LIGHT_BARRIER(); /* the queue does not fill up within a chunk */
+    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD(&r->ledger->sleep) == VITP_SLEEP_DEEP)) vitp_record_rouse(r);
+    return VITP_LIKELY(!e.cut) ? VIT_OK : vitp_record_truncated(&e);
+}
+
+/* The frequent cases of the frequent events: usage, of labels and numbers, whose fate is decided.
+   What is refused or sampled out ends here, without a stack frame: it may happen all the time. */
+static VITP_INLINE vit_status vitp_record_quickly(vitp_recorder *r, const vit_schema *schema,
+                                                  const void *event)
+{
+    uint32_t   index = vitp_type_first(schema), verdict, bound, turn;
+    vitp_type *type = &r->types[index];
+    if (VITP_UNLIKELY(!(VITP_ATOMIC_LOAD(&r->permission) & VITP_MAY_USAGE))) {
+        if (schema->flags & VIT_ROW_ERROR) return vitp_record_slowly(r, schema, event);
+        return vitp_record_pass(r, VIT_DISABLED);
+    }
+    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD_PTR_ACQUIRE(&type->schema) != (uintptr_t)schema))
+        return vitp_record_slowly(r, schema, event);
+    bound = VITP_ATOMIC_LOAD_ACQUIRE(&type->plain);
+    turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn);
+    verdict = VITP_ATOMIC_LOAD(&type->verdict);
+    if (VITP_UNLIKELY(!bound || VITP_VERDICT_TURN(verdict) != (turn & VITP_VERDICT_TURN_MASK)))
+        return vitp_record_slowly(r, schema, event);
+    if (VITP_LIKELY((verdict & VITP_VERDICT_CHOICE) == VITP_VERDICT_ALWAYS))
+        return vitp_record_kept(r, schema, event, index, bound);
+    if (verdict & VITP_VERDICT_KEEP || r->sampling == VIT_SAMPLE_FLOW)
+        return vitp_record_slowly(r, schema, event);
+    return vitp_record_pass(r, VIT_SAMPLED_OUT);
+}
+
+/* The same where the process id tells a forked child: a call, for which a stack frame is needed. */
+static VITP_NOINLINE vit_status vitp_record_asking(vitp_recorder *r, const vit_schema *schema,
+                                                   const void *event)
+{
+    return vitp_os_page_forked(&r->page) ? vitp_record_slowly(r, schema, event)
+                                         : vitp_record_quickly(r, schema, event);
 }
 
 /* ---- events of the client's own: put together by hand, as ad-hoc ones ---------------------- */
@@ -13776,9 +13795,14 @@ static vitp_label *vitp_wire_clean_slot(vitp_wire *wire, const char *text, size_
         hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
         hash ^= hash >> 32;
     }
-    if (size >= 8) memcpy(&word, text + size - 8, 8); /* some of it again */
-    else
+    if (size >= 8) { /* some of it again */
+        memcpy(&word, text + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(&word, text, 4);
+        memcpy((char *)&word + 4, text + size - 4, 4);
+    } else {
         for (; i < size; i++) word = word << 8 | (unsigned char)text[i];
+    }
     hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
     return &wire->clean[hash >> 40 & (VITP_LABEL_CACHE - 1u)];
 }
@@ -18578,15 +18602,15 @@ static vitp_answer vitp_worker_ask_admin(vit_client *t)
     return later;
 }
 
-/* False: it is not for us to look. */
-static bool vitp_worker_hint_path(const vit_client *t, const vitp_os_hint *hint,
-                                  char out[VITP_POOL_PATH_MAX])
+/* NULL: it is not for us to look. */
+static const char *vitp_worker_hint_path(const vit_client *t, const vitp_os_hint *hint,
+                                         char buffer[VITP_POOL_PATH_MAX])
 {
     int n;
-    if (hint->own && !t->config_folder[0]) return false;
-    n = hint->own ? snprintf(out, VITP_POOL_PATH_MAX, "%s/%s", t->config_folder, hint->path)
-                  : snprintf(out, VITP_POOL_PATH_MAX, "%s", hint->path);
-    return (size_t)n < VITP_POOL_PATH_MAX;
+    if (!hint->own) return hint->path;
+    if (!t->config_folder[0]) return NULL;
+    n = snprintf(buffer, VITP_POOL_PATH_MAX, "%s/%s", t->config_folder, hint->path);
+    return (size_t)n < VITP_POOL_PATH_MAX ? buffer : NULL;
 }
 
 /* A larger file than the scratch holds is read into memory that is given back. Where there is none
@@ -18617,14 +18641,16 @@ static void vitp_worker_ask_hints(vit_client *t)
     vitp_hints          now = { 1, VITP_ANSWER_NONE, VITP_ANSWER_NONE, VITP_ANSWER_NONE };
     const vitp_os_hint *hint;
     vitp_answer         answer;
-    char                path[VITP_POOL_PATH_MAX];
+    const char         *path;
+    char                buffer[VITP_POOL_PATH_MAX];
     bool                later = false;
     uint32_t            i;
     for (i = 0; (hint = vitp_os_hint_of(i)) != NULL; i++)
-        if (vitp_worker_hint_path(t, hint, path)) now.stamp = now.stamp * 31u + vitp_os_stamp(path);
+        if ((path = vitp_worker_hint_path(t, hint, buffer)) != NULL)
+            now.stamp = now.stamp * 31u + vitp_os_stamp(path);
     if (now.stamp == t->hints.stamp) return;
     for (i = 0; (hint = vitp_os_hint_of(i)) != NULL; i++) {
-        if (!vitp_worker_hint_path(t, hint, path)) continue;
+        if ((path = vitp_worker_hint_path(t, hint, buffer)) == NULL) continue;
         answer = vitp_worker_read_hint(t, hint, path);
         if (answer == VITP_ANSWER_LATER) later = true;
         if (hint->takes & VITP_OS_TAKES_ALL) now.admin = answer ? answer : now.admin;
@@ -21324,12 +21350,12 @@ vit_stats vit_get_stats(const vit_client *t)
 vit_status vit_track_schema(vit_client *t, const vit_schema *schema, const void *event)
 {
     vitp_recorder *r;
-    vit_status     status = VIT_INVALID;
     if (!t) return VIT_DISABLED;
     r = &t->recorder;
-    if (VITP_LIKELY(schema && event && vitp_record_quickly(r, schema, event, &status)))
-        return status;
-    return vitp_record_slowly(r, schema, event);
+    if (VITP_UNLIKELY(!schema || !event)) return vitp_record_slowly(r, schema, event);
+    if (VITP_UNLIKELY(vitp_os_page_asks(&r->page))) return vitp_record_asking(r, schema, event);
+    return vitp_os_page_forked(&r->page) ? vitp_record_slowly(r, schema, event)
+                                         : vitp_record_quickly(r, schema, event);
 }
 
 #define VITP_DEFINE_ROW(event, text, rate, flags, MEMBERS) \
