@@ -10714,15 +10714,11 @@ static VITP_INLINE bool vitp_queue_is_full(vit_queue *q, const vitp_slot *s, boo
            (VITP_ATOMIC_LOAD(&c->ticket) << 16 ^ name) <= 0xFFFFu;
 }
 
-/* With a new chunk, or in the shared one. */
-static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t self, uint32_t size,
-                                         bool important)
+/* With a new chunk, or in the shared one. The slot is busy. */
+static vitp_place vitp_queue_reserve_more(vit_queue *q, vitp_slot *s, uintptr_t self, uint32_t size,
+                                          bool important)
 {
-    vitp_place place;
-    place.slot = s;
-    place.head = vitp_queue_begin_own(s, self, vitp_queue_need(size));
-    if (place.head) return place;
-    place.slot = NULL;
+    vitp_place place = { NULL, NULL };
     if (!vitp_queue_is_full(q, s, important)) {
         if (vitp_queue_next(q, s, vitp_queue_need(size))) {
             place.slot = s;
@@ -10734,6 +10730,17 @@ static vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t s
     }
     if (!place.head)
         VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self); /* else busy until the commit */
+    return place;
+}
+
+/* In its chunk, while that has room. */
+static VITP_INLINE vitp_place vitp_queue_reserve_own(vit_queue *q, vitp_slot *s, uintptr_t self,
+                                                     uint32_t size, bool important)
+{
+    vitp_place place;
+    place.slot = s;
+    place.head = vitp_queue_begin_own(s, self, vitp_queue_need(size));
+    if (VITP_UNLIKELY(!place.head)) place = vitp_queue_reserve_more(q, s, self, size, important);
     return place;
 }
 
@@ -10751,9 +10758,14 @@ static VITP_INLINE void vitp_queue_commit_own(vitp_slot *s, vitp_chunk *c, vitp_
     VITP_ATOMIC_STORE_PTR_RELEASE(&s->owner, self);
 }
 
+/* 16 bytes in a register. */
+#if defined(__GNUC__) || defined(__clang__)
+typedef uint64_t vitp_block __attribute__((__vector_size__(16)));
+#else
 typedef struct vitp_block {
     uint64_t a, b;
 } vitp_block;
+#endif
 
 #define VITP_QUEUE_SHORT 128u
 
@@ -10867,14 +10879,10 @@ static VITP_INLINE vitp_head *vitp_queue_try(vit_queue *q, uint32_t size, vitp_s
 static VITP_INLINE vitp_place vitp_queue_begin(vit_queue *q, uint32_t size)
 {
     uintptr_t  self = VITP_OS_THREAD_POINTER();
-    vitp_place place;
-    place.slot = vitp_queue_slot(q, self);
-    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD_PTR(&place.slot->owner) != self))
+    vitp_slot *s = vitp_queue_slot(q, self);
+    if (VITP_UNLIKELY(VITP_ATOMIC_LOAD_PTR(&s->owner) != self))
         return vitp_queue_place(q, size, false);
-    place.head = vitp_queue_begin_own(place.slot, self, vitp_queue_need(size));
-    if (VITP_UNLIKELY(!place.head))
-        place = vitp_queue_reserve_own(q, place.slot, self, size, false);
-    return place;
+    return vitp_queue_reserve_own(q, s, self, size, false);
 }
 
 /* size 0: nothing after all. */
@@ -19652,15 +19660,16 @@ static void vitp_worker_limit(vit_client *t, uint32_t events)
 static void vitp_worker_delivered(vit_client *t)
 {
     size_t   size = t->batch.size, events = t->batch.events, refused = vitp_worker_refused(t);
-    uint64_t now_ns = vitp_os_now_ns(), random = 0;
+    uint64_t now_ns = vitp_os_now_ns(), waiting, random = 0;
     if (refused > 0) vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_REJECTED], (uintptr_t)refused);
     t->batch.events -= refused;
     vitp_batch_finish(t, &t->delivered);
     vitp_backoff_succeed(&t->backoff, now_ns);
     vitp_worker_keep_wait(t, 0);
-    (void)vitp_id_random(&random, sizeof random);
-    vitp_backoff_spread(&t->backoff, vitp_spool_requests(&t->spool), now_ns, random);
+    waiting = vitp_spool_requests(&t->spool);
+    if (waiting > 0) (void)vitp_id_random(&random, sizeof random);
+    vitp_backoff_spread(&t->backoff, waiting, now_ns, random);
     vitp_worker_limit(t, (uint32_t)events);
     vitp_worker_list(t, size);
     vitp_worker_report(t, now_ns);
