@@ -2549,7 +2549,7 @@ static void vitp_os_remove_file(const char *path)
 typedef struct vitp_os_pool {
     void    *memory; /* NULL: not mapped */
     uint64_t size;
-    HANDLE   file, mapping;
+    HANDLE   file, mapping, last; /* last: whose end removes the file; NULL: none does */
     bool     open;
     int64_t  changed_s; /* Unix time */
     char     path[VITP_POOL_PATH_MAX];
@@ -2566,8 +2566,9 @@ static void vitp_os_pool_close(vitp_os_pool *m)
     if (m->memory) VITP_OS(UnmapViewOfFile)(m->memory);
     if (m->mapping) VITP_OS(CloseHandle)(m->mapping);
     if (m->open) VITP_OS(CloseHandle)(m->file);
+    if (m->last) VITP_OS(CloseHandle)(m->last);
     m->memory = NULL;
-    m->mapping = NULL;
+    m->mapping = m->last = NULL;
     m->open = false;
 }
 
@@ -2584,6 +2585,18 @@ static bool vitp_os_pool_is_there(const vitp_os_pool *m)
 
 /* False: its name stays as long as it is open. */
 static bool vitp_os_pool_unname(vitp_os_pool *m) { return !m->open; }
+
+/* Of a mapped file, whose name stays as long as it is open: it goes with this process, however that
+   ends. */
+static void vitp_os_pool_disown(vitp_os_pool *m)
+{
+    wchar_t wide[VITP_PATH_MAX];
+    if (!m->open || m->last || !vitp_os_wide(wide, m->path)) return;
+    m->last = VITP_OS(CreateFileW)(
+        wide, DELETE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
+        FILE_FLAG_DELETE_ON_CLOSE | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    if (m->last == INVALID_HANDLE_VALUE) m->last = NULL;
+}
 
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
@@ -2642,8 +2655,7 @@ static bool vitp_os_pool_fill(vitp_os_pool *m, size_t size)
     return true;
 }
 
-/* An empty file, which is locked. */
-static bool vitp_os_pool_begin(vitp_os_pool *m, const char *path)
+static bool vitp_os_pool_make(vitp_os_pool *m, const char *path, DWORD share)
 {
     wchar_t wide[VITP_PATH_MAX];
     memset(m, 0, sizeof *m);
@@ -2651,16 +2663,23 @@ static bool vitp_os_pool_begin(vitp_os_pool *m, const char *path)
         !vitp_os_wide(wide, path))
         return false;
     m->file =
-        VITP_OS(CreateFileW)(wide, GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_NEW,
+        VITP_OS(CreateFileW)(wide, GENERIC_READ | GENERIC_WRITE, share, NULL, CREATE_NEW,
                              FILE_ATTRIBUTE_NORMAL | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED, NULL);
     m->open = m->file != INVALID_HANDLE_VALUE;
     return m->open;
 }
 
+/* An empty file, which is locked. */
+static bool vitp_os_pool_begin(vitp_os_pool *m, const char *path)
+{
+    return vitp_os_pool_make(m, path, 0);
+}
+
+/* It may be removed while it is open: see vitp_os_pool_disown. */
 static bool vitp_os_pool_create(vitp_os_pool *m, const char *path, size_t size)
 {
     wchar_t wide[VITP_PATH_MAX];
-    if (!vitp_os_pool_begin(m, path)) return false;
+    if (!vitp_os_pool_make(m, path, FILE_SHARE_DELETE)) return false;
     m->size = size;
     if (vitp_os_wide(wide, path) && vitp_os_pool_is_safe(wide) && vitp_os_pool_fill(m, size))
         m->mapping = VITP_OS(CreateFileMappingW)(m->file, NULL, PAGE_READWRITE, 0, 0, NULL);
@@ -4066,6 +4085,9 @@ static bool vitp_os_pool_unname(vitp_os_pool *m)
 {
     return !m->open || !vitp_os_pool_is_at(m, m->path) || VITP_OS(unlink)(m->path) == 0;
 }
+
+/* It goes with this process, however that ends. */
+static void vitp_os_pool_disown(vitp_os_pool *m) { (void)vitp_os_pool_unname(m); }
 
 static void vitp_os_pool_remove(vitp_os_pool *m)
 {
@@ -18755,11 +18777,11 @@ static void vitp_worker_forget_identity(vit_client *t)
     vitp_worker_change_identity(t);
 }
 
-/* This client's own pool has no name any more, and does not outlive the process. */
+/* This client's own pool does not outlive the process any more. */
 static void vitp_worker_disown_file(vit_client *t)
 {
 #ifndef VITELEMETRY_NO_FILES
-    if (VITP_ATOMIC_LOAD(&t->recorder.outlives)) vitp_os_remove_file(t->own.file.path);
+    if (VITP_ATOMIC_LOAD(&t->recorder.outlives)) vitp_os_pool_disown(&t->own.file);
 #endif
     VITP_ATOMIC_STORE(&t->recorder.outlives, 0u);
 }
@@ -20902,11 +20924,11 @@ static void vitp_client_leave_pools(vit_client *t, bool ours)
 {
 #ifndef VITELEMETRY_NO_FILES
     vitp_stock *s = &t->own;
-    bool        keep =
-        !ours || (s->queue && vitp_queue_pushed(s->queue) != VITP_ATOMIC_LOAD_PTR(&t->released));
+    bool        keep = !ours || (VITP_ATOMIC_LOAD(&t->recorder.outlives) && s->queue &&
+                          vitp_queue_pushed(s->queue) != VITP_ATOMIC_LOAD_PTR(&t->released));
     if (t->adopted.queue && ours) vitp_worker_put_down(t, false);
     if (s->file.memory && ours) VITP_ATOMIC_STORE_RELEASE(&s->ledger->writer.process, 0u);
-    if (VITP_ATOMIC_LOAD(&t->recorder.outlives) && !keep) vitp_os_pool_remove(&s->file);
+    if (!keep) vitp_os_pool_remove(&s->file);
     else if (ours) vitp_os_pool_unlock(&s->file);
     else vitp_os_pool_close(&s->file);
 #else

@@ -3,6 +3,7 @@
 
    Usage: windows FOLDER     which must not exist
           windows FOLDER die  records two events and ends itself (by the first form)
+          windows FOLDER unasked  the same, after consent was taken back
           windows FOLDER unload  loads plugin.dll, which has a client, and unloads it (the same)
           windows FOLDER exit    ends while it is loaded (the same)
 
@@ -215,9 +216,10 @@ static vit_client *client(void)
     return vit_create(&o);
 }
 
-static void die(void)
+static void die(bool unasked)
 {
     vit_client *t = client();
+    if (unasked) vit_set_consent(t, VIT_CONSENT_UNKNOWN);
     (void)vit_fail(t, NULL, NULL, "test", 1);
     (void)vit_fail(t, NULL, NULL, "test", 2);
     (void)TerminateProcess(GetCurrentProcess(), 9);
@@ -252,6 +254,18 @@ static void test_process(const char *program)
     while (vit_pump(t)) {}
     check(delivered == 2, "what it recorded is delivered: %u of 2", delivered);
     CHECK(vit_destroy(t, 1000), "and the client ends");
+    CloseHandle(child.hThread);
+    CloseHandle(child.hProcess);
+}
+
+/* What waits until the user is asked again is in no file, also where the process is killed. */
+static void test_unasked(const char *program)
+{
+    PROCESS_INFORMATION child;
+    CHECK(start(&child, program, "unasked"), "a process whose consent is taken back");
+    ResumeThread(child.hThread);
+    CHECK(WaitForSingleObject(child.hProcess, 20000) == WAIT_OBJECT_0, "it is killed");
+    check(files() == 1, "and leaves its settings alone: %u", files());
     CloseHandle(child.hThread);
     CloseHandle(child.hProcess);
 }
@@ -318,11 +332,12 @@ static void test_settings(void)
     hold_for_a_moment(in("telemetry.conf"));
     vit_set_consent(t, VIT_CONSENT_DENIED);
     CHECK(vit_destroy(t, 1000), "denied");
+    check(files() == 1, "and the settings are all that is left: %u", files());
     t = client();
     CHECK(vit_get_consent(t, &why) == VIT_CONSENT_DENIED && why == VIT_GATE_CONSENT,
           "the next client knows");
     CHECK(vit_destroy(t, 1000), "and ends");
-    check(files() == 1, "and the settings are all that is left: %u", files());
+    check(files() == 1, "and the settings are still all that is left: %u", files());
 }
 
 /* The ways to write a folder: where / is no separator, and with one behind it. */
@@ -372,14 +387,16 @@ int main(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/a/\xD0\xB1", argv[1]); /* a Cyrillic letter */
     if (argc > 2) {
         snprintf(folder, sizeof folder, "%s", argv[1]);
-        if (strcmp(argv[2], "die") != 0) return use_plugin(argv[2]);
-        die();
+        if (strcmp(argv[2], "die") == 0) die(false);
+        if (strcmp(argv[2], "unasked") == 0) die(true);
+        return use_plugin(argv[2]);
     }
     test_files();
     test_append();
     test_pool();
     snprintf(folder, sizeof folder, "%s/b", argv[1]);
     test_process(argv[0]);
+    test_unasked(argv[0]);
     test_settings();
     snprintf(folder, sizeof folder, "%s/c", argv[1]);
     test_plugin(argv[0]);
