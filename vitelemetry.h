@@ -2450,18 +2450,45 @@ static bool vitp_os_write_file(const char *path, const char *data, size_t size, 
     return ok;
 }
 
+/* By what name a folder is known: in capitals, as a letter of either case names the same file. */
+static const char *vitp_os_folder_key(const char *path, char out[VITP_PATH_MAX])
+{
+    wchar_t wide[VITP_PATH_MAX];
+    return vitp_os_wide(wide, path) &&
+                   LCMapStringW(LOCALE_INVARIANT, LCMAP_UPPERCASE, wide, -1, wide,
+                                (int)VITP_PATH_MAX) > 0 &&
+                   vitp_os_from_wide(out, VITP_PATH_MAX, wide)
+               ? out
+               : path;
+}
+
+/* NULL: there is none. One that was made with the administrator's rights can be waited for, and no
+   more is asked of it. */
+static HANDLE vitp_os_named_mutex(const char *where, uint64_t hash)
+{
+    char   name[64];
+    HANDLE mutex;
+    (void)snprintf(name, sizeof name, "%s\\vitelemetry-%08lx%08lx", where,
+                   (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFFu));
+    mutex = VITP_OS(CreateMutexA)(NULL, FALSE, name);
+    if (!mutex && GetLastError() == ERROR_ACCESS_DENIED)
+        mutex = VITP_OS(OpenMutexA)(SYNCHRONIZE, FALSE, name);
+    return mutex;
+}
+
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
-   write it anew; not for long: one that hangs must not stop us. 0: there are no locks here; else
-   where it is not held, another has it. */
+   write it anew; not for long: one that hangs must not stop us. Also those of another session, but
+   in a container that has names of its own. 0: there are no locks here; else where it is not held,
+   another has it. */
 static intptr_t vitp_os_hold_folder(const char *path, uint32_t ms, bool *held)
 {
-    char     name[64];
+    char     memory[VITP_PATH_MAX];
     uint64_t hash = 1;
     HANDLE   mutex;
-    for (; *path; path++) hash = (hash ^ (unsigned char)*path) * 0x100000001b3u;
-    (void)snprintf(name, sizeof name, "Local\\vitelemetry-%08lx%08lx", (unsigned long)(hash >> 32),
-                   (unsigned long)(hash & 0xFFFFFFFFu));
-    mutex = VITP_OS(CreateMutexA)(NULL, FALSE, name);
+    for (path = vitp_os_folder_key(path, memory); *path; path++)
+        hash = (hash ^ (unsigned char)*path) * 0x100000001b3u;
+    mutex = vitp_os_named_mutex("Global", hash);
+    if (!mutex) mutex = vitp_os_named_mutex("Local", hash);
     *held = mutex && VITP_OS(WaitForSingleObject)(mutex, ms) != WAIT_TIMEOUT;
     return (intptr_t)mutex;
 }
@@ -3835,6 +3862,13 @@ static bool vitp_os_state_folder(char *out, size_t size)
     n = snprintf(out, size, "%s/.local/state", home);
 #endif
     return (size_t)n < size;
+}
+
+/* By what name a folder is known. */
+static const char *vitp_os_folder_key(const char *path, char out[VITP_PATH_MAX])
+{
+    (void)out;
+    return path;
 }
 
 /* Keeps the other processes of this user from changing what is in the folder while we read it and
@@ -18043,8 +18077,9 @@ static bool vitp_worker_pool_folder(const vit_client *t, uint32_t which, char ou
 static void vitp_worker_pool_prefix(const vit_client *t, char out[VITP_LABEL_MAX + 32u])
 {
     unsigned char digest[32];
-    char          hex[17];
-    vit_sha256(digest, t->settings_folder, strlen(t->settings_folder));
+    char          hex[17], memory[VITP_PATH_MAX];
+    const char   *key = vitp_os_folder_key(t->settings_folder, memory);
+    vit_sha256(digest, key, strlen(key));
     vitp_text_hex(hex, digest, 8);
     (void)snprintf(out, VITP_LABEL_MAX + 32u, "%s-%s.", t->client_type, hex);
 }

@@ -195,6 +195,7 @@ void torture_dies(void *client);
     (torture_let_go(TORTURE_FILE, (unsigned long long)(uintptr_t)(handle)), CloseHandle(handle))
 #define TORTURE_CreateEventA(...)       (HANDLE) TORTURE_HANDLE(CreateEventA, __VA_ARGS__)
 #define TORTURE_CreateMutexA(...)       (HANDLE) TORTURE_HANDLE(CreateMutexA, __VA_ARGS__)
+#define TORTURE_OpenMutexA(...)         (HANDLE) TORTURE_HANDLE(OpenMutexA, __VA_ARGS__)
 #define TORTURE_CreateThread(...)       (HANDLE) TORTURE_HANDLE(CreateThread, __VA_ARGS__)
 #define TORTURE_CreateFileMappingW(...) (HANDLE) TORTURE_HANDLE(CreateFileMappingW, __VA_ARGS__)
 #define TORTURE_OpenProcess(...)        (HANDLE) TORTURE_HANDLE(OpenProcess, __VA_ARGS__)

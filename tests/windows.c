@@ -30,6 +30,17 @@ static HANDLE told_file(const wchar_t *path, DWORD access, DWORD share,
     SetLastError(ERROR_ACCESS_DENIED);
     return INVALID_HANDLE_VALUE;
 }
+/* So is a mutex that somebody with the administrator's rights has made: it may be waited for. */
+static BOOL   told_admins;
+static HANDLE told_mutex(SECURITY_ATTRIBUTES *security, BOOL own, const char *name)
+{
+    HANDLE mutex = told_admins ? OpenMutexA(SYNCHRONIZE, FALSE, name) : NULL;
+    if (!mutex) return CreateMutexA(security, own, name);
+    CloseHandle(mutex);
+    SetLastError(ERROR_ACCESS_DENIED);
+    return NULL;
+}
+#define CreateMutexA               told_mutex
 #define GetFileInformationByHandle told_information
 #define CreateFileW                told_file
 
@@ -324,6 +335,45 @@ static void test_plugin(const char *program)
     CHECK(plugin_sent("destroyed") == 1, "and its client has ended, too");
 }
 
+/* ---- locks ------------------------------------------------------------------------------------ */
+
+static DWORD WINAPI is_held(void *path)
+{
+    bool     held = false;
+    intptr_t hold = vitp_os_hold_folder((const char *)path, 0, &held);
+    vitp_os_release_folder(hold);
+    return hold == 0 ? 2u : held ? 0u : 1u;
+}
+
+/* What another thread says of it. */
+static DWORD asked(const char *path)
+{
+    DWORD  answer = 9;
+    HANDLE thread = CreateThread(NULL, 0, is_held, (void *)(uintptr_t)path, 0, NULL);
+    WaitForSingleObject(thread, 5000);
+    (void)GetExitCodeThread(thread, &answer);
+    CloseHandle(thread);
+    return answer;
+}
+
+static void test_lock(void)
+{
+    bool     held = false;
+    intptr_t hold = vitp_os_hold_folder("C:\\Folder\xC3\xA9", 0, &held);
+    CHECK(held, "a folder is held");
+    CHECK(asked("C:\\Folder\xC3\xA9") == 1, "nobody else gets it");
+    CHECK(asked("c:\\fOLDER\xC3\x89") == 1, "also by its name in other letters");
+    CHECK(asked("C:\\Folders") == 0, "another is free");
+    told_admins = TRUE;
+    CHECK(asked("C:\\Folder\xC3\xA9") == 1, "nor who may only wait for it");
+    vitp_os_release_folder(hold);
+    hold = vitp_os_hold_folder("C:\\Folder\xC3\xA9", 0, &held);
+    CHECK(held, "held again");
+    told_admins = FALSE;
+    vitp_os_release_folder(hold);
+    CHECK(asked("C:\\Folder\xC3\xA9") == 0, "it is free in the end");
+}
+
 /* What the user decides is kept, though somebody has the file open for a moment. */
 static void test_settings(void)
 {
@@ -338,6 +388,33 @@ static void test_settings(void)
           "the next client knows");
     CHECK(vit_destroy(t, 1000), "and ends");
     check(files() == 1, "and the settings are still all that is left: %u", files());
+}
+
+/* Of one folder by two names, what a killed process left is found: to be delivered, or to be gone
+   with a refusal. */
+static void test_other_letters(const char *program)
+{
+    PROCESS_INFORMATION child;
+    vit_client         *t;
+    unsigned            i;
+    char                letter;
+    for (i = 0; i < 2; i++) {
+        CHECK(start(&child, program, "die"), "a process that is to end");
+        ResumeThread(child.hThread);
+        WaitForSingleObject(child.hProcess, 20000);
+        CloseHandle(child.hThread);
+        CloseHandle(child.hProcess);
+        letter = folder[strlen(folder) - 1];
+        folder[strlen(folder) - 1] = (char)(letter - 'a' + 'A');
+        delivered = 0;
+        t = client();
+        if (i == 1) vit_set_consent(t, VIT_CONSENT_DENIED);
+        else while (vit_pump(t)) {}
+        check(delivered == (i == 1 ? 0u : 2u), "in capitals: %u", delivered);
+        CHECK(vit_destroy(t, 1000), "and ends");
+        check(files() == 1, "its settings are left: %u", files());
+        folder[strlen(folder) - 1] = letter;
+    }
 }
 
 /* The ways to write a folder: where / is no separator, and with one behind it. */
@@ -404,6 +481,9 @@ int main(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/d", argv[1]);
     CHECK(vit_destroy(client(), 1000), "a folder");
     test_folder_names();
+    test_lock();
+    snprintf(folder, sizeof folder, "%s/e", argv[1]);
+    test_other_letters(argv[0]);
     printf("%u passed, %u failed\n", passed, failed);
     return failed ? 1 : 0;
 }
