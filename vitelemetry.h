@@ -2419,7 +2419,8 @@ static bool vitp_os_put_file(const wchar_t *path, const char *data, size_t size)
         VITP_OS(CreateFileW)(path, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
     bool ok;
     if (file == INVALID_HANDLE_VALUE) return false;
-    ok = VITP_OS(WriteFile)(file, data, (DWORD)size, &n, NULL) && n == size;
+    ok = VITP_OS(WriteFile)(file, data, (DWORD)size, &n, NULL) && n == size &&
+         VITP_OS(FlushFileBuffers)(file); /* before it takes the place of the old one */
     VITP_OS(CloseHandle)(file);
     return ok;
 }

@@ -222,6 +222,7 @@ void torture_dies(void *client);
     (TORTURE_FAILS(GetProcAddress) ? NULL : GetProcAddress(module, name))
 #define TORTURE_ReadFile(...)         TORTURE_BOOL(ReadFile, __VA_ARGS__)
 #define TORTURE_WriteFile(...)        TORTURE_BOOL(WriteFile, __VA_ARGS__)
+#define TORTURE_FlushFileBuffers(...) TORTURE_BOOL(FlushFileBuffers, __VA_ARGS__)
 #define TORTURE_SetFilePointerEx(...) TORTURE_BOOL(SetFilePointerEx, __VA_ARGS__)
 #define TORTURE_SetEndOfFile(...)     TORTURE_BOOL(SetEndOfFile, __VA_ARGS__)
 #define TORTURE_CreateDirectoryW(...) TORTURE_BOOL(CreateDirectoryW, __VA_ARGS__)

@@ -40,6 +40,20 @@ static HANDLE told_mutex(SECURITY_ATTRIBUTES *security, BOOL own, const char *na
     SetLastError(ERROR_ACCESS_DENIED);
     return NULL;
 }
+/* How often a file was made to reach the disk; and what has its new name without that. */
+static unsigned flushed, unsafe_moves;
+static BOOL     flush(HANDLE file)
+{
+    flushed++;
+    return FlushFileBuffers(file);
+}
+static BOOL move(const wchar_t *from, const wchar_t *to, DWORD how)
+{
+    if (flushed == 0) unsafe_moves++;
+    return MoveFileExW(from, to, how);
+}
+#define FlushFileBuffers           flush
+#define MoveFileExW                move
 #define CreateMutexA               told_mutex
 #define GetFileInformationByHandle told_information
 #define CreateFileW                told_file
@@ -121,6 +135,7 @@ static void test_files(void)
     HANDLE file;
     CHECK(vitp_os_make_folder(folder) && vitp_os_is_private(folder), "a folder with two parents");
     CHECK(vitp_os_write_file(in("a"), "one", 3, true) && holds(in("a"), "one"), "a new file");
+    CHECK(flushed == 1 && unsafe_moves == 0, "is on the disk before it has its name");
     CHECK(!vitp_os_write_file(in("a"), "two", 3, true) && holds(in("a"), "one"),
           "only a new one: it is there");
     CHECK(vitp_os_write_file(in("a"), "two", 3, false) && holds(in("a"), "two"), "written anew");
