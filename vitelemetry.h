@@ -1882,7 +1882,7 @@ typedef struct vitp_os_hint {
 
 /* Numbers in the registry of Windows. */
 typedef struct vitp_os_number {
-    vitp_os_read how; /* REFUSED: it is there, but no number */
+    vitp_os_read how; /* REFUSED: it is there, but no number, or not to be read */
     uint32_t     value;
 } vitp_os_number;
 typedef struct vitp_os_policy {
@@ -2316,14 +2316,19 @@ typedef LONG(WINAPI *vitp_os_registry_fn)(HKEY, LPCWSTR, LPCWSTR, DWORD, LPDWORD
 
 #define VITP_OS_REGISTRY_ANY 0x1FFFFu /* values of any type, in the view of 64-bit programs */
 
+/* get_fn: NULL where there is none just now. */
 static vitp_os_number vitp_os_registry(vitp_os_registry_fn get_fn, HKEY root, const wchar_t *key,
                                        const wchar_t *name)
 {
-    vitp_os_number n = { VITP_OS_READ_ABSENT, 0 };
+    vitp_os_number n = { VITP_OS_READ_LATER, 0 };
     DWORD          type = 0, value = 0, size = sizeof value;
-    LONG           error = get_fn(root, key, name, VITP_OS_REGISTRY_ANY, &type, &value, &size);
-    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return n;
-    n.how = error == ERROR_SUCCESS && type == REG_DWORD ? VITP_OS_READ_OK : VITP_OS_READ_REFUSED;
+    LONG           error;
+    if (!get_fn) return n;
+    error = get_fn(root, key, name, VITP_OS_REGISTRY_ANY, &type, &value, &size);
+    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) n.how = VITP_OS_READ_ABSENT;
+    else if (error == ERROR_SUCCESS && type == REG_DWORD) n.how = VITP_OS_READ_OK;
+    else if (error == ERROR_SUCCESS || error == ERROR_MORE_DATA || error == ERROR_ACCESS_DENIED)
+        n.how = VITP_OS_READ_REFUSED;
     n.value = (uint32_t)value;
     return n;
 }
@@ -2360,7 +2365,7 @@ static bool vitp_os_ask_policy(vitp_os_policy *p, const char *client_type)
     wchar_t product[VITP_PATH_MAX];
     (void)snprintf(key, sizeof key, "SOFTWARE\\Policies\\%s", client_type);
     f.address = vitp_os_advapi(&kept, "RegGetValueW");
-    if (!f.address || !vitp_os_wide(product, key)) return false;
+    if (!vitp_os_wide(product, key)) return false;
     vitp_os_registry_all(f.call, p, product);
     return true;
 }
@@ -17104,6 +17109,7 @@ static void vitp_consent_policy(vitp_consent_inputs *in, const vitp_os_policy *p
 {
     uint32_t level = VITP_CONSENT_LEVEL, i;
     if (p->product.how == VITP_OS_READ_REFUSED) in->admin = VITP_ANSWER_UNREADABLE;
+    if (p->product.how == VITP_OS_READ_LATER) in->admin = VITP_ANSWER_LATER;
     if (p->product.how == VITP_OS_READ_OK && p->product.value != VITP_CONSENT_LEVEL)
         in->admin = VITP_ANSWER_REFUSES;
     for (i = 0; i < 3; i++)

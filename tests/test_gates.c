@@ -665,6 +665,8 @@ static void test_policy_product(void **state)
     p.product = number(3);
     p.product.how = VITP_OS_READ_REFUSED; /* a text, for example */
     assert_int_equal(policy_of(&p).admin, VITP_ANSWER_UNREADABLE);
+    p.product.how = VITP_OS_READ_LATER;
+    assert_int_equal(policy_of(&p).admin, VITP_ANSWER_LATER);
 }
 
 static void test_policy_level(void **state)

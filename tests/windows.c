@@ -10,6 +10,7 @@
    Build: x86_64-w64-mingw32-gcc -std=c99 -I. tests/windows.c -o windows.exe -static
           x86_64-w64-mingw32-gcc -std=c99 -I. -DPLUGIN_AUTO -shared tests/plugin.c -o plugin.dll */
 
+#include <string.h>
 #include <windows.h>
 
 /* What wine lacks: a file is said to be a link, or to be denied for so many calls, as one is that
@@ -52,6 +53,27 @@ static BOOL move(const wchar_t *from, const wchar_t *to, DWORD how)
     if (flushed == 0) unsafe_moves++;
     return MoveFileExW(from, to, how);
 }
+/* The registry, as it is when the system has no memory; told_missing: not even its function is
+   there. */
+static LONG    told_error;
+static BOOL    told_missing;
+static LSTATUS WINAPI told_value(HKEY root, const wchar_t *key, const wchar_t *name, DWORD flags,
+                                 DWORD *type, void *out, DWORD *size)
+{
+    return told_error ? told_error : RegGetValueW(root, key, name, flags, type, out, size);
+}
+static FARPROC told_address(HMODULE module, const char *name)
+{
+    union {
+        LSTATUS(WINAPI *call)(HKEY, const wchar_t *, const wchar_t *, DWORD, DWORD *, void *,
+                              DWORD *);
+        FARPROC address;
+    } f;
+    if (strcmp(name, "RegGetValueW") != 0) return GetProcAddress(module, name);
+    f.call = told_value;
+    return told_missing ? NULL : f.address;
+}
+#define GetProcAddress             told_address
 #define FlushFileBuffers           flush
 #define MoveFileExW                move
 #define CreateMutexA               told_mutex
@@ -134,6 +156,7 @@ static void test_files(void)
     size_t size;
     HANDLE file;
     CHECK(vitp_os_make_folder(folder) && vitp_os_is_private(folder), "a folder with two parents");
+    flushed = unsafe_moves = 0;
     CHECK(vitp_os_write_file(in("a"), "one", 3, true) && holds(in("a"), "one"), "a new file");
     CHECK(flushed == 1 && unsafe_moves == 0, "is on the disk before it has its name");
     CHECK(!vitp_os_write_file(in("a"), "two", 3, true) && holds(in("a"), "one"),
@@ -276,6 +299,7 @@ static void test_process(const char *program)
     CHECK(vitp_os_process_start(id) == 0 && vitp_os_process_is_gone(id),
           "it is gone, though a handle of it is kept");
     CHECK(!vitp_os_process_is_gone(0), "no process is known to be gone");
+    delivered = 0;
     t = client();
     while (vit_pump(t)) {}
     check(delivered == 2, "what it recorded is delivered: %u of 2", delivered);
@@ -294,6 +318,40 @@ static void test_unasked(const char *program)
     check(files() == 1, "and leaves its settings alone: %u", files());
     CloseHandle(child.hThread);
     CloseHandle(child.hProcess);
+}
+
+/* ---- the registry ---------------------------------------------------------------------------- */
+
+/* What cannot be read just now is no refusal, which would take what waits away, and no leave to
+   send. */
+static void test_registry(void)
+{
+    vit_gate    why = VIT_GATE_NONE;
+    vit_client *t;
+    told_missing = TRUE;
+    t = client();
+    CHECK(vit_get_consent(t, &why) == VIT_CONSENT_DENIED && why == VIT_GATE_ADMIN,
+          "without the registry nobody knows what the administrator says");
+    CHECK(vit_destroy(t, 1000), "and it ends");
+    told_missing = FALSE;
+    t = client();
+    CHECK(vit_get_consent(t, &why) == VIT_CONSENT_GRANTED, "with it all is well");
+    (void)vit_fail(t, NULL, NULL, "test", 1);
+    told_error = ERROR_NO_SYSTEM_RESOURCES;
+    delivered = 0;
+    (void)vit_flush(t, 100);
+    CHECK(delivered == 0 && vit_get_consent(t, &why) == VIT_CONSENT_GRANTED,
+          "while it cannot be read nothing leaves");
+    told_error = 0;
+    (void)vit_flush(t, 5000);
+    check(delivered == 1, "then what waits does: %u", delivered);
+    told_error = ERROR_ACCESS_DENIED;
+    (void)vit_fail(t, NULL, NULL, "test", 1);
+    (void)vit_flush(t, 100);
+    CHECK(delivered == 1 && vit_get_consent(t, &why) == VIT_CONSENT_DENIED && why == VIT_GATE_ADMIN,
+          "what may not be read refuses");
+    told_error = 0;
+    CHECK(vit_destroy(t, 1000), "and it ends, too");
 }
 
 /* ---- a client of a module, which its DllMain destroys ---------------------------------------- */
@@ -476,13 +534,15 @@ static void test_error_names(void)
 int main(int argc, char **argv)
 {
     if (argc < 2) return 2;
-    snprintf(folder, sizeof folder, "%s/a/\xD0\xB1", argv[1]); /* a Cyrillic letter */
     if (argc > 2) {
         snprintf(folder, sizeof folder, "%s", argv[1]);
         if (strcmp(argv[2], "die") == 0) die(false);
         if (strcmp(argv[2], "unasked") == 0) die(true);
         return use_plugin(argv[2]);
     }
+    snprintf(folder, sizeof folder, "%s/f", argv[1]);
+    test_registry(); /* the first client of all: its function is kept */
+    snprintf(folder, sizeof folder, "%s/a/\xD0\xB1", argv[1]); /* a Cyrillic letter */
     test_files();
     test_append();
     test_pool();
