@@ -2278,11 +2278,11 @@ static vitp_os_read vitp_os_unread(DWORD error)
     return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ? VITP_OS_READ_ABSENT
            : error == ERROR_ACCESS_DENIED || error == ERROR_INVALID_NAME || error == ERROR_DIRECTORY
                ? VITP_OS_READ_REFUSED
-               : VITP_OS_READ_LATER; /* as while a scanner has it open */
+               : VITP_OS_READ_LATER; /* as while a scanner keeps it open */
 }
 
-/* One that was deleted is denied for as long as somebody has it open. Of a link the text would be
-   empty, which refuses nothing. */
+/* One that was deleted is denied for as long as somebody has it open; and a client that begins is
+   not refused for a scanner. Of a link the text would be empty, which refuses nothing. */
 static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, void *out,
                                       size_t capacity, size_t *size)
 {
@@ -2299,8 +2299,7 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
         file = VITP_OS(CreateFileW)(wide, GENERIC_READ,
                                     FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
                                     OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, NULL);
-    while (file == INVALID_HANDLE_VALUE && GetLastError() == ERROR_ACCESS_DENIED &&
-           vitp_os_again(&tries));
+    while (file == INVALID_HANDLE_VALUE && vitp_os_again(&tries));
     if (file == INVALID_HANDLE_VALUE) return vitp_os_unread(GetLastError());
     ok = VITP_OS(GetFileInformationByHandle)(file, &info) != 0;
     link = ok && (info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT);

@@ -127,11 +127,11 @@ static unsigned files(void)
 
 /* ---- somebody else has the file open --------------------------------------------------------- */
 
-static HANDLE hold(const char *path)
+static HANDLE hold(const char *path, DWORD share)
 {
     wchar_t wide[VITP_PATH_MAX];
     return vitp_os_wide(wide, path)
-               ? CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL)
+               ? CreateFileW(wide, GENERIC_READ, share, NULL, OPEN_EXISTING, 0, NULL)
                : INVALID_HANDLE_VALUE;
 }
 
@@ -142,10 +142,10 @@ static DWORD WINAPI let_go(void *file)
     return 0;
 }
 
-/* Holds the file for 30 ms. */
-static void hold_for_a_moment(const char *path)
+/* Holds the file for 30 ms. share: with whom. */
+static void hold_for_a_moment(const char *path, DWORD share)
 {
-    HANDLE file = hold(path);
+    HANDLE file = hold(path, share);
     CHECK(file != INVALID_HANDLE_VALUE, "  (it is held)");
     CloseHandle(CreateThread(NULL, 0, let_go, file, 0, NULL));
 }
@@ -162,10 +162,10 @@ static void test_files(void)
     CHECK(!vitp_os_write_file(in("a"), "two", 3, true) && holds(in("a"), "one"),
           "only a new one: it is there");
     CHECK(vitp_os_write_file(in("a"), "two", 3, false) && holds(in("a"), "two"), "written anew");
-    hold_for_a_moment(in("a"));
+    hold_for_a_moment(in("a"), FILE_SHARE_READ);
     CHECK(vitp_os_write_file(in("a"), "three", 5, false) && holds(in("a"), "three"),
           "written while somebody has it open for a moment");
-    file = hold(in("a"));
+    file = hold(in("a"), FILE_SHARE_READ);
     CHECK(!vitp_os_write_file(in("a"), "four", 4, false) && holds(in("a"), "three"),
           "not written while somebody keeps it open");
     CloseHandle(file);
@@ -193,7 +193,7 @@ static void test_files(void)
               VITP_OS_READ_REFUSED,
           "denied for long");
     told_denied = 0;
-    hold_for_a_moment(in("a"));
+    hold_for_a_moment(in("a"), FILE_SHARE_READ);
     vitp_os_remove_file(in("a"));
     CHECK(files() == 0, "removed while somebody has it open for a moment");
 }
@@ -452,7 +452,12 @@ static void test_settings(void)
 {
     vit_client *t = client();
     vit_gate    why = VIT_GATE_NONE;
-    hold_for_a_moment(in("telemetry.conf"));
+    hold_for_a_moment(in("telemetry.conf"), 0);
+    CHECK(vit_destroy(t, 1000), "it ends");
+    t = client();
+    CHECK(vit_get_consent(t, &why) == VIT_CONSENT_GRANTED,
+          "a client begins while somebody has its settings for a moment");
+    hold_for_a_moment(in("telemetry.conf"), FILE_SHARE_READ);
     vit_set_consent(t, VIT_CONSENT_DENIED);
     CHECK(vit_destroy(t, 1000), "denied");
     check(files() == 1, "and the settings are all that is left: %u", files());
