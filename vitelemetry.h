@@ -2773,17 +2773,20 @@ static bool vitp_os_each_file(const char *folder, vitp_os_name_fn name_fn, void 
     wchar_t          wide[VITP_PATH_MAX];
     WIN32_FIND_DATAW found;
     HANDLE           search;
+    bool             all = true, more = true;
     if (snprintf(pattern, sizeof pattern, "%s/*", folder) >= (int)sizeof pattern ||
         !vitp_os_wide(wide, pattern))
         return false;
     search = FindFirstFileW(wide, &found);
     if (search == INVALID_HANDLE_VALUE) return false;
-    do {
-        if (!vitp_os_from_wide(name, sizeof name, found.cFileName)) continue;
-        if (!name_fn(folder, name, user)) break;
-    } while (FindNextFileW(search, &found));
+    while (more) {
+        if (vitp_os_from_wide(name, sizeof name, found.cFileName) && !name_fn(folder, name, user))
+            break;
+        more = FindNextFileW(search, &found) != 0;
+        all = more || GetLastError() == ERROR_NO_MORE_FILES;
+    }
     FindClose(search);
-    return true;
+    return all;
 }
 
 /* A process that has ended can be opened as long as anybody keeps a handle of it. */

@@ -73,6 +73,15 @@ static FARPROC told_address(HMODULE module, const char *name)
     f.call = told_value;
     return told_missing ? NULL : f.address;
 }
+/* A folder of which no more can be read. */
+static BOOL told_lost;
+static BOOL told_next(HANDLE search, WIN32_FIND_DATAW *found)
+{
+    if (!told_lost) return FindNextFileW(search, found);
+    SetLastError(ERROR_NETNAME_DELETED);
+    return FALSE;
+}
+#define FindNextFileW              told_next
 #define GetProcAddress             told_address
 #define FlushFileBuffers           flush
 #define MoveFileExW                move
@@ -152,9 +161,10 @@ static void hold_for_a_moment(const char *path, DWORD share)
 
 static void test_files(void)
 {
-    char   small[4];
-    size_t size;
-    HANDLE file;
+    char     small[4];
+    size_t   size;
+    unsigned seen = 0;
+    HANDLE   file;
     CHECK(vitp_os_make_folder(folder) && vitp_os_is_private(folder), "a folder with two parents");
     flushed = unsafe_moves = 0;
     CHECK(vitp_os_write_file(in("a"), "one", 3, true) && holds(in("a"), "one"), "a new file");
@@ -179,6 +189,10 @@ static void test_files(void)
     CHECK(vitp_os_read_file(folder, VITP_OS_MINE, small, sizeof small, &size) ==
               VITP_OS_READ_REFUSED,
           "a folder is not read");
+    told_lost = TRUE;
+    CHECK(!vitp_os_each_file(folder, count_one, &seen), "a folder is lost while it is read");
+    told_lost = FALSE;
+    CHECK(vitp_os_each_file(folder, count_one, &seen), "it is there again");
     told_link = TRUE;
     CHECK(!holds(in("a"), "three"), "a link is not read");
     told_link = FALSE;
