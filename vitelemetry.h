@@ -2925,8 +2925,18 @@ static void __cdecl vitp_os_on_abort(int number)
 {
     vitp_os_abort_fn previous = vitp_os_hook.previous_abort;
     (void)vitp_os_tell_library("SIGABRT", true, &number);
-    if (previous != SIG_DFL && previous != SIG_IGN && previous != SIG_ERR) previous(number);
-    /* abort() goes on, and ends the program */
+    if (previous != SIG_DFL && previous != SIG_IGN && previous != SIG_ERR) {
+        previous(number);
+        return; /* abort() goes on, and ends the program */
+    }
+    /* What the library does where there is no handler, which is so by now: behind raise(), too, where
+       the program would go on. */
+#if defined(_MSC_VER) || defined(_UCRT)
+    (void)_set_abort_behavior(0, _WRITE_ABORT_MSG); /* abort() has written it already */
+    abort();
+#else
+    (void)raise(SIGABRT);
+#endif
 }
 
 static void __cdecl vitp_os_on_pure_call(void)

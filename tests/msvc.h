@@ -9,6 +9,7 @@
 #undef WIN32_LEAN_AND_MEAN
 
 BOOL WINAPI SetThreadStackGuarantee(PULONG size);
+unsigned __cdecl _set_abort_behavior(unsigned flags, unsigned mask);
 
 #if defined(_M_ARM64) && !defined(__clang__)
 void _ReadWriteBarrier(void);

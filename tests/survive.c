@@ -5,7 +5,8 @@
           survive FOLDER null      the same, and touches a null pointer
           survive FOLDER stack     and overflows its stack
           survive FOLDER abort     and calls abort()
-          survive FOLDER returns   the same, and its handler of SIGABRT returns
+          survive FOLDER raise     and calls raise(SIGABRT)
+          survive FOLDER returns   calls abort(), and its handler of SIGABRT returns
           survive FOLDER filter    touches a null pointer, and a filter of its own calls abort()
           survive FOLDER repair    a filter of its own repairs a fault; then it kills itself
           survive FOLDER leave     records three events and ends
@@ -113,6 +114,11 @@ static void come_to_an_end(const char *how)
     if (touches || strcmp(how, "repair") == 0) *target = 1;
     if (strcmp(how, "stack") == 0) somewhere = overflow(none);
     if (strcmp(how, "abort") == 0 || strcmp(how, "returns") == 0) abort();
+    if (strcmp(how, "raise") == 0) {
+        (void)raise(SIGABRT);
+        puts("it goes on");
+        fflush(stdout);
+    }
     die();
 }
 

@@ -113,6 +113,7 @@ ended() {
     die) n=0 && [ ! -s $D/out ] ;;
     repair) n=0 && [ "$(cat $D/out)" = 'host repair' ] ;;
     abort) n=1 ;; # it says that it was called
+    raise) n=1 && [ ! -s $D/out ] ;;
     returns) n=1 && grep -q 'host handler' $D/out ;;
     filter) n=1 && grep -q 'host filter' $D/out ;; # and so does this one
     *) n=1 && [ "$(cat $D/out)" = 'host filter' ] ;;
@@ -139,6 +140,7 @@ survives() { # machine
     ended null crash '"message":"null address","exception_type":"EXCEPTION_ACCESS_VIOLATION"'
     ended stack crash '"message":"stack address","exception_type":"EXCEPTION_STACK_OVERFLOW"'
     ended abort crash '"exception_type":"SIGABRT"'
+    ended raise crash '"exception_type":"SIGABRT"'
     ended returns crash '"exception_type":"SIGABRT"'
     ended filter crash '"exception_type":"EXCEPTION_ACCESS_VIOLATION"'
     ended repair forced_close
