@@ -3590,6 +3590,21 @@ typedef struct vitp_os_page {
     uint32_t owner;
 } vitp_os_page;
 
+/* False: here nothing wipes it. */
+static bool vitp_os_wipe_on_fork(void *memory, size_t size)
+{
+#if defined(MADV_WIPEONFORK)
+    return VITP_OS(madvise)(memory, size, MADV_WIPEONFORK) == 0;
+#elif defined(INHERIT_ZERO)     /* FreeBSD */
+    return VITP_OS(minherit)(memory, size, INHERIT_ZERO) == 0;
+#elif defined(MAP_INHERIT_ZERO) /* OpenBSD, NetBSD */
+    return VITP_OS(minherit)(memory, size, MAP_INHERIT_ZERO) == 0;
+#else
+    (void)memory, (void)size;
+    return false;
+#endif
+}
+
 static bool vitp_os_page_init(vitp_os_page *p, size_t size)
 {
     p->size = (size + 65535u) & ~(size_t)65535u;
@@ -3597,9 +3612,7 @@ static bool vitp_os_page_init(vitp_os_page *p, size_t size)
     p->memory =
         VITP_OS(mmap)(NULL, p->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p->memory == MAP_FAILED) p->memory = NULL;
-#if defined(MADV_WIPEONFORK)
-    if (p->memory && VITP_OS(madvise)(p->memory, p->size, MADV_WIPEONFORK) == 0) p->owner = 0;
-#endif
+    if (p->memory && vitp_os_wipe_on_fork(p->memory, p->size)) p->owner = 0;
     if (p->memory) *(volatile uint32_t *)p->memory = 1u;
     return p->memory != NULL;
 }
