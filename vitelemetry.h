@@ -16377,6 +16377,7 @@ vit_response vit_curl_send(const vit_request *request, void *user)
 #define VITP_WINHTTP_HOST_MAX   256u
 #define VITP_WINHTTP_ANSWER_MAX 65536u /* bytes of an answer's body that are read */
 #define VITP_WINHTTP_AUTO_PROXY 4u     /* WINHTTP_ACCESS_TYPE_AUTOMATIC_PROXY: not in old headers */
+#define VITP_WINHTTP_TLS_NEWER  0xA00u /* WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_1 and _2, likewise */
 /* Both, each a tick of 16 ms longer than asked, fit VITP_CANCEL_MS. */
 #define VITP_WINHTTP_LOOK_MS  4u /* between two looks at the request's cancel flag */
 #define VITP_WINHTTP_CLOSE_MS 4u /* how long the last callback is waited for */
@@ -16454,13 +16455,20 @@ static bool vitp_winhttp_wait(vitp_winhttp *w, const vit_request *request, uint6
 
 /* ---- handles ----------------------------------------------------------------------------- */
 
+/* Before Windows 8.1 there is no proxy but what `netsh winhttp` has set, and by itself no protocol
+   that today's servers speak. */
 static HINTERNET vitp_winhttp_session(void)
 {
+    DWORD     protocols = WINHTTP_FLAG_SECURE_PROTOCOL_TLS1 | VITP_WINHTTP_TLS_NEWER;
     HINTERNET session =
         VITP_OS(WinHttpOpen)(NULL, VITP_WINHTTP_AUTO_PROXY, NULL, NULL, WINHTTP_FLAG_ASYNC);
-    if (session) return session; /* before Windows 8.1 there is only what `netsh winhttp` has set */
-    return VITP_OS(WinHttpOpen)(NULL, WINHTTP_ACCESS_TYPE_DEFAULT_PROXY, NULL, NULL,
-                                WINHTTP_FLAG_ASYNC);
+    if (session) return session;
+    session = VITP_OS(WinHttpOpen)(NULL, WINHTTP_ACCESS_TYPE_DEFAULT_PROXY, NULL, NULL,
+                                   WINHTTP_FLAG_ASYNC);
+    if (session)
+        (void)VITP_OS(WinHttpSetOption)(session, WINHTTP_OPTION_SECURE_PROTOCOLS, &protocols,
+                                        sizeof protocols);
+    return session;
 }
 
 static bool vitp_winhttp_wide(wchar_t *out, const char *text)
@@ -21936,6 +21944,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_WINHTTP_HOST_MAX
 #undef VITP_WINHTTP_ANSWER_MAX
 #undef VITP_WINHTTP_AUTO_PROXY
+#undef VITP_WINHTTP_TLS_NEWER
 #undef VITP_WINHTTP_LOOK_MS
 #undef VITP_WINHTTP_CLOSE_MS
 #undef VITP_CONSENT_OFF

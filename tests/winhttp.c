@@ -18,7 +18,17 @@
 /* What the transport opens and takes is counted. The memory that it gives back is kept, to see that
    nobody writes to it later. */
 static long open_handles;
-#define WinHttpOpen(a, b, c, d, e)              opened(WinHttpOpen(a, b, c, d, e))
+/* Before Windows 8.1 the system's proxies cannot be asked for. What is set is noted. */
+static BOOL  old_system;
+static DWORD set_protocols;
+static BOOL  set_option(HINTERNET handle, DWORD option, void *value, DWORD size)
+{
+    if (option == WINHTTP_OPTION_SECURE_PROTOCOLS) set_protocols = *(const DWORD *)value;
+    return WinHttpSetOption(handle, option, value, size);
+}
+#define WinHttpSetOption set_option
+#define WinHttpOpen(a, b, c, d, e) \
+    opened(old_system && (b) == 4u ? NULL : WinHttpOpen(a, b, c, d, e))
 #define WinHttpConnect(a, b, c, d)              opened(WinHttpConnect(a, b, c, d))
 #define WinHttpOpenRequest(a, b, c, d, e, f, g) opened(WinHttpOpenRequest(a, b, c, d, e, f, g))
 #define WinHttpCloseHandle(handle)              (open_handles--, WinHttpCloseHandle(handle))
@@ -581,6 +591,18 @@ static void test_resolver(void)
     closesocket(s);
 }
 
+static void test_old_system(void)
+{
+    HINTERNET session = vitp_winhttp_session();
+    check(session && set_protocols == 0, "the system knows what to speak");
+    if (session) WinHttpCloseHandle(session);
+    old_system = TRUE;
+    session = vitp_winhttp_session();
+    check(session && (set_protocols & WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_2), "an old one is told");
+    if (session) WinHttpCloseHandle(session);
+    old_system = FALSE;
+}
+
 int main(int argc, char **argv)
 {
     WSADATA data;
@@ -600,6 +622,7 @@ int main(int argc, char **argv)
         test_hostile();
         test_cancel();
         test_client();
+        test_old_system();
         test_leaks();
     }
     if (kept) WinHttpCloseHandle(kept);
