@@ -2929,13 +2929,13 @@ static void __cdecl vitp_os_on_abort(int number)
         previous(number);
         return; /* abort() goes on, and ends the program */
     }
-    /* What the library does where there is no handler, which is so by now: behind raise(), too, where
-       the program would go on. */
+    /* What the library does where there is no handler, as is so by now: without it a program would
+       go on that has raised the signal itself. */
 #if defined(_MSC_VER) || defined(_UCRT)
     (void)_set_abort_behavior(0, _WRITE_ABORT_MSG); /* abort() has written it already */
     abort();
 #else
-    (void)raise(SIGABRT);
+    (void)VITP_OS(raise)(SIGABRT);
 #endif
 }
 

@@ -250,6 +250,7 @@ void torture_dies(void *client);
 #define TORTURE_GetSystemTimeAsFileTime   GetSystemTimeAsFileTime
 #define TORTURE_QueryPerformanceCounter   QueryPerformanceCounter
 #define TORTURE_QueryPerformanceFrequency QueryPerformanceFrequency
+#define TORTURE_raise                     raise
 #define TORTURE_ReleaseMutex              ReleaseMutex
 #define TORTURE_SetEvent                  SetEvent
 #define TORTURE_Sleep                     Sleep

@@ -422,7 +422,7 @@ static void test_plugin(const char *program)
     CHECK(plugin_sent("destroyed") == 1, "and its client has ended, too");
 }
 
-/* ---- locks ------------------------------------------------------------------------------------ */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
 static DWORD WINAPI is_held(void *path)
 {
