@@ -691,24 +691,28 @@ struct vit_schema {
 #endif
 
 /* VIT_EVENT_DEFINE makes the two functions: a constant table of (name, kind, offset), and the
-   call with it. */
+   call with it. An event may be without members, but no table is empty: its end is not counted. */
 #define VIT_MEMBER_(kind, member) { #member, kind, offsetof(vit_self_, member) },
+#define VIT_MEMBERS_END_                 \
+    {                                    \
+        "", VIT_LABEL, sizeof(vit_self_) \
+    }
 #ifdef VITELEMETRY_DISABLE
 #define VIT_EVENT_DEFINE_ROW(event, text, default_rate, row_flags, MEMBERS) struct vit_##event;
 #else
-#define VIT_EVENT_DEFINE_ROW(event, text, default_rate, row_flags, MEMBERS)                \
-    VIT_EVENT_API const vit_schema *vit_schema_##event(void)                               \
-    {                                                                                      \
-        typedef vit_##event     vit_self_;                                                 \
-        static const vit_member members[] = { MEMBERS(VIT_MEMBER_) };                      \
-        static const vit_schema schema = { text, default_rate, members,                    \
-                                           (uint32_t)(sizeof members / sizeof members[0]), \
-                                           row_flags };                                    \
-        return &schema;                                                                    \
-    }                                                                                      \
-    VIT_EVENT_API vit_status vit_track_##event(vit_client *t, const vit_##event *e)        \
-    {                                                                                      \
-        return vit_track_schema(t, vit_schema_##event(), e);                               \
+#define VIT_EVENT_DEFINE_ROW(event, text, default_rate, row_flags, MEMBERS)                     \
+    VIT_EVENT_API const vit_schema *vit_schema_##event(void)                                    \
+    {                                                                                           \
+        typedef vit_##event     vit_self_;                                                      \
+        static const vit_member members[] = { MEMBERS(VIT_MEMBER_) VIT_MEMBERS_END_ };          \
+        static const vit_schema schema = { text, default_rate, members,                         \
+                                           (uint32_t)(sizeof members / sizeof members[0] - 1u), \
+                                           row_flags };                                         \
+        return &schema;                                                                         \
+    }                                                                                           \
+    VIT_EVENT_API vit_status vit_track_##event(vit_client *t, const vit_##event *e)             \
+    {                                                                                           \
+        return vit_track_schema(t, vit_schema_##event(), e);                                    \
     }
 #endif
 #define VIT_EVENT_DEFINE(event, text, default_rate, MEMBERS) \

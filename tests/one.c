@@ -11,6 +11,10 @@
 VIT_EVENT_DECLARE(file_opened, APP_FILE_OPENED);
 VIT_EVENT_DEFINE(file_opened, "file.opened", 1.0, APP_FILE_OPENED)
 
+#define APP_IDLE(X) /* without members */
+VIT_EVENT_DECLARE(app_idle, APP_IDLE);
+VIT_EVENT_DEFINE(app_idle, "app.idle", 1.0, APP_IDLE)
+
 static int failures;
 
 static void check(int ok, const char *what)
@@ -75,10 +79,12 @@ static void check_events(void)
     vit_error           error;
     vit_feature_toggled toggled;
     vit_file_opened     opened;
+    vit_app_idle        idle;
     vit_op              op = vit_op_begin();
     memset(&error, 0, sizeof error);
     memset(&toggled, 0, sizeof toggled);
     memset(&opened, 0, sizeof opened);
+    memset(&idle, 0, sizeof idle);
     vit_event_begin(&e, nobody, "name", &op);
     vit_add_label(&e, "a", "b");
     vit_add_text(&e, "a", "b");
@@ -97,6 +103,7 @@ static void check_events(void)
     check(vit_fail(nobody, &op, "name", "feature", 42) == 42, "vit_fail");
     check(vit_track_feature_toggled(nobody, &toggled) == VIT_DISABLED, "vit_track_feature_toggled");
     check(vit_track_file_opened(nobody, &opened) == VIT_DISABLED, "vit_track_file_opened");
+    check(vit_track_app_idle(nobody, &idle) == VIT_DISABLED, "vit_track_app_idle");
     check(vit_track_schema(nobody, NULL, &opened) == VIT_DISABLED, "vit_track_schema");
 #ifdef __cplusplus
     check(vit_track(nobody, toggled) == VIT_DISABLED, "vit_track of the catalogue");
@@ -184,10 +191,12 @@ static int run(void)
 {
     vit_options     options;
     vit_file_opened opened;
+    vit_app_idle    idle;
     vit_gate        why;
     vit_client     *t;
     memset(&options, 0, sizeof options);
     memset(&opened, 0, sizeof opened);
+    memset(&idle, 0, sizeof idle);
     options.data_dir          = "";
     options.consent           = VIT_CONSENT_GRANTED;
     options.allow_in_ci       = true;
@@ -199,12 +208,15 @@ static int run(void)
     check(t != NULL, "vit_create");
     check(vit_get_consent(t, &why) == VIT_CONSENT_GRANTED, "consent: is telemetry off here?");
     check(vit_track_file_opened(t, &opened) == VIT_OK, "own event of one.c");
+    check(vit_track_app_idle(t, &idle) == VIT_OK, "own event without members");
+    check(vit_schema_app_idle()->member_count == 0, "it has none");
 #ifndef ALONE
     check(two_run(t) == 0, "calls of two.c");
     check(two_schema() == vit_schema_file_opened(), "one schema in both files");
 #endif
     (void)vit_export(t, keep_line, NULL);
     check(strstr(lines, "\"format\":\"one\",\"size_kb\":1,\"duration_ms\":0") != NULL, "one.c");
+    check(strstr(lines, "\"event_name\":\"app.idle\"") != NULL, "own event without members");
 #ifndef ALONE
     check(strstr(lines, "\"event_name\":\"feature.toggled\"") != NULL, "catalogue event of two.c");
     check(strstr(lines, "\"feature_name\":\"dark_mode\",\"new_value\":true") != NULL, "members");
