@@ -3964,6 +3964,16 @@ static bool vitp_os_make_absolute(char *path, size_t size)
     return true;
 }
 
+/* A folder that only the user may use. A umask that takes something from the user, too, would leave
+   one that this run and all later ones could not use. */
+static void vitp_os_make_part(const char *path)
+{
+    struct stat s;
+    if (VITP_OS(mkdir)(path, 0700) == 0 && VITP_OS(lstat)(path, &s) == 0 && S_ISDIR(s.st_mode) &&
+        (s.st_mode & 0700) != 0700)
+        (void)VITP_OS(chmod)(path, 0700);
+}
+
 /* Makes the missing parts of a path, private to the user. True: the last is private and may be
    written to. */
 static bool vitp_os_make_folder(const char *path)
@@ -3976,7 +3986,7 @@ static bool vitp_os_make_folder(const char *path)
         if (path[i] != '/' && i != size) continue;
         memcpy(part, path, i);
         part[i] = 0;
-        (void)VITP_OS(mkdir)(part, 0700);
+        vitp_os_make_part(part);
     }
     return vitp_os_is_private(part) && VITP_OS(access)(part, W_OK | X_OK) == 0;
 }

@@ -924,6 +924,7 @@ X_OURS static void w_restore(uint32_t kills)
 #define rename(from, to)                     w_link_or_rename((from), (to), true)
 #define link(from, to)                       w_link_or_rename((from), (to), false)
 #define unlink(path)                         w_unlink(path)
+#define chmod(path, mode)                    0
 #define fchmod(fd, mode)                     0
 #define fsync(fd)                            0
 #define mkdir(path, mode)                    w_mkdir(path)

@@ -26,7 +26,7 @@ F4|test_disk.c: test_each_bit|/^static const char \*vitp_spool_record_at/,/^}/s/
 F5|test_disk.c: test_many_files|s/^#define VITP_SPOOL_TRIES 256u/#define VITP_SPOOL_TRIES 1000000u/
 F6|test_disk.c: test_no_plain_file|/^static vitp_os_found vitp_os_pool_open/,/^}/s/s.st_nlink == 1/s.st_nlink > 0/
 F7|test_worker.c: test_options|/^static bool vitp_client_is_valid/,/^}/s/vitp_client_is_type(o->client_type)/true/
-F8|test_host.c: test_umask|/^static bool vitp_os_make_folder/,/^}/s/0700/0777/
+F8|test_host.c: test_umask|/^static void vitp_os_make_part/,/^}/s/(path, 0700)/(path, 0777)/
 F9|test_disk.c: test_half_a_line|/^static bool vitp_os_append(/,/^}/s/if (n > 0)/if (n > (ssize_t)size)/
 F10|test_disk.c: test_flush_fails|/^static bool vitp_os_put_file/,/^}/s/ok = VITP_OS(fsync)(fd) == 0 \&\& ok;/(void)VITP_OS(fsync)(fd);/
 F12|test_gates.c: test_no_descriptor|/^static vitp_os_read vitp_os_unread/,/^}/s/{ EMFILE, ENFILE,/{ ENFILE, ENFILE,/

@@ -89,6 +89,7 @@ void torture_dies(void *client);
 #define TORTURE_rename(from, to)                TORTURE_INT(rename, from, to)
 #define TORTURE_unlink(path)                    TORTURE_INT(unlink, path)
 #define TORTURE_link(from, to)                  TORTURE_INT(link, from, to)
+#define TORTURE_chmod(path, mode)               TORTURE_INT(chmod, path, mode)
 #define TORTURE_fchmod(file, mode)              TORTURE_INT(fchmod, file, mode)
 #define TORTURE_fsync(file)                     TORTURE_INT(fsync, file)
 #define TORTURE_access(path, how)               TORTURE_INT(access, path, how)
