@@ -674,7 +674,7 @@ struct vit_schema {
 #ifdef VITELEMETRY_DISABLE
 #define VIT_EVENT_DECLARE(event, MEMBERS)                                            \
     VIT_EVENT_STRUCT_(event, MEMBERS)                                                \
-    VIT_API const vit_schema *vit_schema_##event(void) { return 0; }                 \
+    VIT_API const vit_schema *vit_schema_##event(void) { return NULL; }              \
     VIT_API vit_status        vit_track_##event(vit_client *t, const vit_##event *e) \
     {                                                                                \
         (void)t, (void)e;                                                            \
@@ -1070,7 +1070,7 @@ extern "C" {
                  ((void)e, (void)key, (void)value))
 typedef bool (*vit_record_fn)(const void *record, uint32_t size, void *user);
 
-VIT_EMPTY_(vit_client *, vit_create, (const vit_options *options), (void)options, 0)
+VIT_EMPTY_(vit_client *, vit_create, (const vit_options *options), (void)options, NULL)
 VIT_EMPTY_(bool, vit_flush, (vit_client * t, uint32_t ms), ((void)t, (void)ms), true)
 VIT_EMPTY_(bool, vit_pump, (vit_client * t), (void)t, false)
 VIT_EMPTY_(bool, vit_destroy, (vit_client * t, uint32_t ms), ((void)t, (void)ms), true)
@@ -1151,13 +1151,13 @@ VIT_EMPTY_(const char *, vit_version, (void), (void)0, "")
 VIT_EMPTY_(const char *, vit_status_text, (vit_status s), (void)s, "")
 VIT_EMPTY_(size_t, vit_queue_bytes, (size_t capacity), (void)capacity, 0)
 VIT_EMPTY_(vit_queue *, vit_queue_init, (void *memory, size_t bytes), ((void)memory, (void)bytes),
-           0)
+           NULL)
 VIT_EMPTY_(uint32_t, vit_queue_record_max, (const vit_queue *q), (void)q, 0)
 VIT_EMPTY_(bool, vit_queue_push, (vit_queue * q, const void *record, uint32_t size),
            ((void)q, (void)record, (void)size), false)
 VIT_EMPTY_(bool, vit_queue_push_important, (vit_queue * q, const void *record, uint32_t size),
            ((void)q, (void)record, (void)size), false)
-VIT_EMPTY_(void *, vit_queue_reserve, (vit_queue * q, uint32_t size), ((void)q, (void)size), 0)
+VIT_EMPTY_(void *, vit_queue_reserve, (vit_queue * q, uint32_t size), ((void)q, (void)size), NULL)
 VIT_NOTHING_(vit_queue_commit, (vit_queue * q, void *record, uint32_t size),
              ((void)q, (void)record, (void)size))
 VIT_EMPTY_(size_t, vit_queue_drain,
@@ -20355,7 +20355,7 @@ static void vitp_session_text(vit_client *t, char out[VITP_LABEL_MAX + 1u], cons
     memset(&e, 0, sizeof e);
     e.recorder = &t->recorder;
     if (size > VITP_LABEL_MAX) size = vitp_record_long_label(&e, text, (unsigned char *)out);
-    else if (size > 0) memcpy(out, text, size);
+    else if (text) memcpy(out, text, size);
     out[size] = 0;
 }
 

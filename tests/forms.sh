@@ -81,6 +81,14 @@ static_runs() {
         nm -g --defined-only "$D/static" | grep -i ' vit' >"$D/strangers"
     empty "$D/strangers"
 }
+# a call with NULL whose way the compiler follows to its end
+static_null() {
+    cat "$D/static.c" - >"$D/static_null.c" <<'END'
+void begin(vit_client *t);
+void begin(vit_client *t) { vit_session_begin(t, NULL, NULL); }
+END
+    c -O1 -c "$D/static_null.c" -o "$D/static_null.o"
+}
 # two files of one program, each with a static implementation of its own
 static_twice() {
     sed 's/int main(void)/int other(void); int other(void)/' tests/one.c |
@@ -111,6 +119,14 @@ off_empty() {
       strings -a "$D/off_empty.o" | grep -i 'vitelemetry\|vit_'
     } | grep -v 'off_empty' >"$D/strangers"
     empty "$D/strangers"
+}
+# no 0 for a pointer, as without VITELEMETRY_DISABLE
+off_null() {
+    cat >"$D/off_null.cpp" <<'END' && cxx -DVITELEMETRY_DISABLE -Wzero-as-null-pointer-constant -c "$D/off_null.cpp" -o "$D/off_null.o"
+#include "vitelemetry.h"
+#define APP_IDLE(X)
+VIT_EVENT_DECLARE(app_idle, APP_IDLE);
+END
 }
 # the host's own event, declared in a file that does not define it
 off_two_c() { c $OFF tests/one.c tests/two.c -o "$D/off_two" && runs off_two; }
@@ -205,10 +221,12 @@ for pair in gcc:g++ clang:clang++; do
         check "$cc $o: static, no global symbol" static_c $o
         checkxx "$cxx $o: static, no global symbol" static_cxx $o
     done
+    check "$cc -O1: static, called with NULL" static_null
     check "$cc: static, runs" static_runs
     check "$cc: static in two files" static_twice
     check "$cc: disabled, neutral values" off_c
     checkxx "$cxx: disabled, neutral values" off_cxx
+    checkxx "$cxx: disabled, no 0 for a pointer" off_null
     check "$cc -O2: disabled, no symbol and no text" off_nothing c
     checkxx "$cxx -O2: disabled, no symbol and no text" off_nothing cxx
     check "$cc -O0: disabled, the header alone leaves nothing" off_empty
