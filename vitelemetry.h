@@ -973,10 +973,10 @@ VIT_API void vit_error_hash(char out[17], const char *type, const char *message,
 /* Replaces what names a person, a machine or a secret by a marker: [email] [ip] [mac] [host] [user]
    [path] [url] [secret] [token] [jwt] [key] [card] [iban] [ssn] [phone] [hex] [b64] [id]. Returns
    the length of the whole scrubbed text (the text and 8 bytes a marker at most), as snprintf does;
-   out (may be NULL when out_size is 0) gets what fits, cut at a character boundary and never inside
-   a marker, and a NUL. Linear time, no memory; scrubbing twice changes nothing. Patterns only: what
-   the client itself sends loses this machine's user, host and home and the registered secrets
-   too. [test_scrub.c] */
+   out (may be NULL) gets what fits, cut at a character boundary and never inside a marker, and a
+   NUL. Linear time, no memory; scrubbing twice changes nothing. Patterns only: what the client
+   itself sends loses this machine's user, host and home and the registered secrets too.
+   [test_scrub.c] */
 VIT_API size_t vit_scrub(char *out, size_t out_size, const char *text, size_t text_size);
 /* SHA-256 (FIPS 180-4). NULL data: of no bytes. [test_sha256.c] */
 VIT_API void vit_sha256(unsigned char digest[32], const void *data, size_t size);
@@ -1131,7 +1131,7 @@ VIT_API void vit_error_hash(char out[17], const char *type, const char *message,
     if (out) out[0] = 0;
 }
 VIT_EMPTY_(size_t, vit_scrub, (char *out, size_t out_size, const char *text, size_t text_size),
-           ((void)text, (void)text_size, out_size ? (void)(out[0] = 0) : (void)0), 0)
+           ((void)text, (void)text_size, !out || !out_size ? (void)0 : (void)(out[0] = 0)), 0)
 VIT_API void vit_sha256(unsigned char digest[32], const void *data, size_t size)
 {
     int i;
@@ -10157,7 +10157,8 @@ static size_t vitp_scrub_text(char *out, size_t out_size, const char *text, size
 
 size_t vit_scrub(char *out, size_t out_size, const char *text, size_t text_size)
 {
-    return vitp_scrub_text(out, out_size, text ? text : "", text ? text_size : 0, NULL, NULL);
+    return vitp_scrub_text(out, out ? out_size : 0, text ? text : "", text ? text_size : 0, NULL,
+                           NULL);
 }
 
 /* ============================================================================================

@@ -130,7 +130,7 @@ static void check_texts(void)
     check(memchr(text, 0, 17) != NULL, "vit_error_hash");
     memset(text, '?', sizeof text);
     check(vit_scrub(text, sizeof text, "text", 4) == 0 && text[0] == 0, "vit_scrub");
-    check(vit_scrub(NULL, 0, "text", 4) == 0, "vit_scrub without out");
+    check(vit_scrub(NULL, 4, "text", 4) == 0, "vit_scrub without out");
     memset(digest, 0xA5, sizeof digest);
     vit_sha256(digest, "abc", 3);
     for (i = 0; i < 32 && digest[i] == 0; i++) { }

@@ -990,6 +990,7 @@ static void public_call_takes_nothing(void **state)
     assert_int_equal(vit_scrub(out, 1, "a@b.cd!", 7), 8);
     assert_string_equal(out, "");
     assert_int_equal(vit_scrub(NULL, 0, "a@b.cd!", 7), 8);
+    assert_int_equal(vit_scrub(NULL, sizeof out, "a@b.cd!", 7), 8);
 }
 
 /* ---- bytes that are no text */
