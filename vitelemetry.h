@@ -79,8 +79,9 @@ THREADS
     too. vit_create and vit_destroy bracket them all. A forked child records into its parent's queue
     where crash_surviving is true, else nothing (VIT_DISABLED); all other calls do nothing in it (do
     not fork in a signal handler that may interrupt a tracking call). Callbacks may track; vit_flush
-    from a callback returns false at once. A thread that is cancelled (pthread_cancel) in a call
-    ends behind it.
+    from a callback returns false at once. They return: one that throws or jumps out leaves a client
+    that sends nothing more and cannot be destroyed. A thread that is cancelled (pthread_cancel, but
+    not asynchronously) in a call ends behind it.
 
 WHEN SOMETHING IS WRONG
     The compiler or the linker says      and that is
@@ -104,12 +105,13 @@ WHAT IT DOES
     The thread sleeps while nothing is queued and nothing waits, until the next event or call, and
     is up for a moment every five minutes, with options.crash_handler every seven seconds.
 
-    With consent the queue lies in a file in memory (Linux: $XDG_RUNTIME_DIR or /dev/shm; Windows:
-    the data folder) that outlives the process. What a killed process had accepted is taken over by
-    the next vit_create of the same program and data folder, in the words of the run that recorded
-    it, and a request that was under way is repeated under its Idempotency-Key. A log-out or a
-    reboot ends that. Where no file is safe (a full, network or copy-on-write file system; macOS and
-    BSD) the queue is plain memory, and vit_stats.crash_surviving is false.
+    With consent the queue lies in a file in memory (Linux: $XDG_RUNTIME_DIR or /dev/shm, else the
+    data folder on ext4 and xfs; Windows: the data folder) that outlives the process. What a killed
+    process had accepted is taken over by the next vit_create of the same program and data folder,
+    in the words of the run that recorded it, and a request that was under way is repeated under its
+    Idempotency-Key. A log-out or a reboot ends that. Where no file is safe (a full, network or
+    copy-on-write file system; macOS and BSD), or each of these folders has 16 of the same program
+    and data folder, the queue is plain memory, and vit_stats.crash_surviving is false.
 
     What cannot be delivered goes to the disk: events that have waited for flush_ms while the server
     is away, and in vit_destroy all that is left. The spool is files in the data folder, 0600,
@@ -186,15 +188,19 @@ CONSENT: any refusal wins, and vit_get_consent names the gate
     by another one, at the next vit_create). In between a call looks at one flag. Error events are
     those of the catalogue's error rows (VIT_ROW_ERROR) and those with vit_add_error; the others are
     usage.
+    The user's refusal, options.consent DENIED and telemetry_enabled = false erase: what waits, the
+    hwid, the salt and the lists of what was sent are gone. Every other gate may open again: when it
+    shuts, what the client holds is dropped; hwid, salt and lists stay, and so does, unsent, what a
+    client that starts behind it finds of earlier runs.
 
 WHAT THE USER CAN READ
     All of it: vit_export shows what waits, byte for byte as it will be sent (with VIT_WIRE_OTLP the
     same names and values, but as VIT_WIRE_EVENT would send them), and with options.audit each event
     that the server took (2xx) is appended as one line to sent.ndjson in the data folder, 0600, as
     it left (of OTLP each request). A full file (256 KiB) becomes sent.1.ndjson, so that the last
-    256 to 512 KiB are there. vit_purge, vit_reset_identity and a refusal remove both, also those of
-    an earlier run. Nothing is listed without consent or without a data folder. examples/privacy.c
-    prints what the catalogue can send at all, and who refuses.
+    256 to 512 KiB are there. vit_purge, vit_reset_identity and a refusal that erases (CONSENT)
+    remove both, also those of an earlier run. Nothing is listed without consent or without a data
+    folder. examples/privacy.c prints what the catalogue can send at all, and who refuses.
 
 SESSIONS, FAILURES AND CRASHES OF THE HOST
     vit_session_begin and _end record session.start and session.end. A run that does not end by
@@ -251,9 +257,9 @@ LIMITS
     A child that is killed while it records keeps a piece of the queue until the client ends; if
     that is between two certain instructions, what children record behind it waits, too, for the
     next start, and vit_flush says false.
-    endpoint 1 KiB. 256 different failures a session are counted; others are recorded each time.
-    Crashes are located in the first 96 modules that were loaded at vit_create, on Windows in the
-    program, this header's module and the system's.
+    endpoint 1 KiB, the data folder's path 1000 bytes. 256 different failures a session are counted;
+    others are recorded each time. Crashes are located in the first 96 modules that were loaded at
+    vit_create, on Windows in the program, this header's module and the system's.
 
 LICENCE
     Public domain by the Unlicense; see the end of this file. */
@@ -452,8 +458,8 @@ typedef enum vit_log_level {
       "the system gave no random bytes, so ids are unique but guessable: a sandbox should let "    \
       "this program use getrandom or /dev/urandom")                                                \
     X(POOL_PLAIN, INFO,                                                                            \
-      "no safe place for a file in memory, so what waits is lost when the process is killed: on "  \
-      "Linux give it $XDG_RUNTIME_DIR or /dev/shm")                                                \
+      "no safe place for a file in memory, or 16 are there, so what waits is lost when the "       \
+      "process is killed: on Linux give it $XDG_RUNTIME_DIR or /dev/shm")                          \
     X(POOL_CORRUPT, WARNING,                                                                       \
       "what a killed process left could not be read in part or at all: nothing to do, the rest "   \
       "is sent")                                                                                   \
