@@ -217,6 +217,42 @@ static void test_gates(void **state)
     }
 }
 
+/* A gate that is nobody's wish to forget erases nothing: what an earlier run left waits behind it. */
+static void test_gates_come_and_go(void **state)
+{
+    static const char *const names[] = { "DO_NOT_TRACK", "CI" };
+    size_t                   i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(names); i++) {
+        bench       b;
+        vit_client *t;
+        char        hwid[64];
+        bench_make(&b);
+        b.o.no_thread = true;
+        b.o.allow_in_ci = false;
+        b.w.otherwise.http_status = 503;
+        t = bench_client(&b);
+        assert_int_equal(track(t, "earlier"), VIT_OK);
+        end(t);
+        snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
+        assert_int_equal(strlen(hwid), 36);
+        setenv(names[i], "1", 1);
+        t = bench_client(&b);
+        unsetenv(names[i]);
+        assert_int_equal(vit_get_consent(t, NULL), VIT_CONSENT_DENIED);
+        assert_int_equal(track(t, "behind"), VIT_DISABLED);
+        assert_false(vit_flush(t, 100));
+        end(t);
+        assert_string_equal(setting_of(b.path, "hwid"), hwid);
+        b.w.otherwise.http_status = 201;
+        t = bench_client(&b);
+        assert_true(vit_flush(t, 5000));
+        assert_int_equal(wire_times(&b.w, "earlier\""), 1);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 static void test_allow_in_ci(void **state)
 {
     bench       b;
@@ -1361,6 +1397,7 @@ int main(void)
         cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_ci),
         cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_gates_come_and_go),
         cmocka_unit_test(test_allow_in_ci),
         cmocka_unit_test(test_unknown_then_granted),
         cmocka_unit_test(test_unknown_to_the_end),
