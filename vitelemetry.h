@@ -21193,6 +21193,17 @@ static bool vitp_client_join(vit_client *t)
 }
 #endif
 
+/* Nobody is left who could deliver: see vitp_client_thread_has_ended. */
+static bool vitp_client_is_left_alone(const vit_client *t)
+{
+#ifdef VITELEMETRY_NO_THREADS
+    (void)t;
+    return false;
+#else
+    return t->has_thread && vitp_os_thread_is_gone(&t->thread);
+#endif
+}
+
 /* Ends the thread. False: it is still in send_fn. */
 static bool vitp_client_stop(vit_client *t)
 {
@@ -21244,7 +21255,9 @@ static bool vitp_client_destroy(vit_client *t, uint32_t timeout_ms)
     }
     if (vitp_worker_in_callback(t)) return false;
     VITP_ATOMIC_STORE(&t->own.ledger->writer.closed, 1u);
-    if (!t->stopping) (void)vitp_worker_deliver(t, deadline_ns, true);
+    if (!t->stopping)
+        (void)vitp_worker_deliver(t, vitp_client_is_left_alone(t) ? vitp_os_now_ns() : deadline_ns,
+                                  true);
     if (vitp_client_stop(t)) {
         vitp_client_keep(t, keep_ns);
         vitp_worker_close_run(t);

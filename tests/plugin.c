@@ -68,6 +68,6 @@ __attribute__((destructor)) static void plugin_unload(void)
 {
     if (!plugin_client) return;
     if (plugin_track(plugin_client, "unloaded") != VIT_OK) abort();
-    if (vit_destroy(plugin_client, 5000)) plugin_note("destroyed\n", 10);
+    if (vit_destroy(plugin_client, 15000)) plugin_note("destroyed\n", 10);
 }
 #endif

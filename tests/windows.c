@@ -418,7 +418,7 @@ static void test_plugin(const char *program)
           "what it recorded is sent");
     CHECK(plugin_sent("destroyed") == 1, "and its client has ended");
     vitp_os_remove_file(in("sent"));
-    CHECK(ends(program, "exit", 20000), "a program ends while such a module is loaded");
+    CHECK(ends(program, "exit", 10000), "a program ends while such a module is loaded, at once");
     CHECK(plugin_sent("destroyed") == 1, "and its client has ended, too");
 }
 
