@@ -3479,8 +3479,13 @@ static void vitp_os_wake_set(vitp_os_wake *w) { (void)VITP_OS(sem_post)(&w->sema
 
 static void vitp_os_wake_wait(vitp_os_wake *w, uint32_t ms)
 {
+#if defined(__FreeBSD__) /* elsewhere a clock that is set back makes the wait longer */
+    struct timespec t = vitp_os_timespec((uint64_t)ms * VITP_MS);
+    (void)VITP_OS(sem_clockwait_np)(&w->semaphore, CLOCK_MONOTONIC, 0, &t, NULL);
+#else
     struct timespec t = vitp_os_timespec(vitp_os_clock_ns(CLOCK_REALTIME) + (uint64_t)ms * VITP_MS);
     (void)VITP_OS(sem_timedwait)(&w->semaphore, &t);
+#endif
 }
 #endif
 
