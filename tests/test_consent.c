@@ -217,7 +217,7 @@ static void test_gates(void **state)
     }
 }
 
-/* A gate that is nobody's wish to forget erases nothing: what an earlier run left waits behind it. */
+/* A gate that is no wish to forget erases nothing: what an earlier run left waits behind it. */
 static void test_gates_come_and_go(void **state)
 {
     static const char *const names[] = { "DO_NOT_TRACK", "CI" };
