@@ -6605,6 +6605,19 @@ static const uint16_t vitp_scrub_opener_rows[] = {
     27, 29, 30, 31, 32, 33, 34, 38, 39, 41, 42, 43, 50, 53, 55, 56, 57,  60,  61,  62,  70, 71,
     72, 73, 74, 76, 77, 78, 79, 85, 87, 88, 94, 95, 96, 97, 98, 99, 100, 104, 105, 107, 108
 };
+/* As `seconds`, of those behind whose first letters no blank stands. */
+static const uint32_t vitp_scrub_opener_others[26] = {
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000002, 0x00000000, 0x00000002,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000010, 0x02000002, 0x00000000,
+    0x00000000, 0x00081000, 0x00000000, 0x00000022, 0x00280000, 0x00000000, 0x00004000,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000
+};
+/* How many letters stand before the first blank of those with a first letter, a bit for each. */
+static const uint16_t vitp_scrub_opener_lengths[26] = {
+    0x60c4, 0x0064, 0x06c0, 0x0040, 0x0300, 0x0058, 0x0800, 0x0110, 0x2480,
+    0x0000, 0x0000, 0x0060, 0x04a0, 0x021c, 0x0004, 0x07d4, 0x0000, 0x08d0,
+    0x00c0, 0x0220, 0x0190, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
+};
 
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
    the first letter in whatever case and the second byte; a row stands before a shorter prefix of
@@ -6991,6 +7004,16 @@ static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
     return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
            (vitp_scrub_opener_seconds[(s->text[at] & 31) - 1] >> (second & 31) & 1u) &&
            (second & 0x40);
+}
+
+/* The same where the letters are known to end at `end`, of fifteen at most. */
+static VITP_INLINE bool vitp_scrub_opens(const vitp_scrub *s, size_t at, size_t end)
+{
+    unsigned letter = ((unsigned)s->text[at] & 31u) - 1;
+
+    if (!vitp_scrub_may_open(s, at)) return false;
+    if (vitp_scrub_opener_others[letter] >> (s->text[at + 1] & 31) & 1u) return true;
+    return vitp_scrub_at(s, end) == ' ' && (vitp_scrub_opener_lengths[letter] >> (end - at) & 1u);
 }
 
 /* The bit of the second byte of a token's prefix. */
@@ -9868,11 +9891,11 @@ static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t las
 
     if (last & (VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(HIGH))) return at;
     if (s->text[at] == 'm' && !(last & VITP_SCRUB_SET(SPACE))) return at;
-    if (vitp_scrub_may_open(s, at)) return at;
     while (end < most && vitp_scrub_is(s->text[end], VITP_SCRUB_LETTER) &&
            !first[(unsigned char)s->text[end]])
         end++;
     if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_ALNUM)) return at;
+    if (vitp_scrub_opens(s, at, end)) return at;
     return vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) && vitp_scrub_asks_tokens(s, at) ? at
                                                                                           : end;
 }

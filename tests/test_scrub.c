@@ -818,9 +818,33 @@ static void words_fit_their_index(const char *(*word_fn)(size_t row), size_t cou
     fits_its_index(word_fn, count, word_bit, wide, rows, rows_count);
 }
 
+/* How an opener goes on behind its first letters: with a blank, or not. */
+static void openers_fit_their_lengths(void)
+{
+    uint32_t others[26] = {0};
+    uint16_t lengths[26] = {0};
+    size_t   i, size;
+
+    for (i = 0; i < COUNT(vitp_scrub_openers); i++) {
+        const char *word = opener_word(i);
+        size_t      letter = (size_t)(word[0] & 31) - 1;
+
+        for (size = 0; vitp_text_is_lower(word[size]);) size++;
+        if (word[size] == ' ') {
+            assert_in_range(size, 2, 15);
+            lengths[letter] |= (uint16_t)(1u << size);
+        } else {
+            others[letter] |= UINT32_C(1) << (word[1] & 31);
+        }
+    }
+    assert_memory_equal(lengths, vitp_scrub_opener_lengths, sizeof lengths);
+    assert_memory_equal(others, vitp_scrub_opener_others, sizeof others);
+}
+
 static void tables_fit_their_indexes(void **state)
 {
     (void)state;
+    openers_fit_their_lengths();
     words_fit_their_index(key_word, COUNT(vitp_scrub_words), vitp_scrub_word_seconds,
                           vitp_scrub_word_rows, COUNT(vitp_scrub_word_rows));
     words_fit_their_index(lexicon_word, COUNT(vitp_scrub_lexicon), vitp_scrub_lexicon_seconds,
