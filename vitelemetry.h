@@ -8683,7 +8683,8 @@ static bool vitp_scrub_card(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     unsigned digits, four = 0, i;
     size_t   end = vitp_scrub_grouped(s, at, &digits);
 
-    if (vitp_scrub_at(s, at + 4) == ' ') vitp_scrub_reads_on(s);
+    if (vitp_scrub_at(s, at + 4) == ' ' && vitp_scrub_in(s, at + 5, VITP_SCRUB_SET(DIGIT)))
+        vitp_scrub_reads_on(s);
     if (!end || !vitp_scrub_ends_number(s, end)) return false;
     for (i = 0; i < 4; i++) four = four * 10 + (unsigned)(s->text[at + i] - '0');
     if (digits == 19 && end - at == 19) return false; /* nanoseconds, or a key */
@@ -9702,7 +9703,9 @@ static bool vitp_scrub_colon(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (vitp_scrub_at(s, at + 3) == ' ' && vitp_scrub_logged_by(s, at, span)) return true;
     if (next == 'A' && vitp_scrub_bot(s, at, span)) return true;
     if (vitp_scrub_in(s, at + 2, VITP_SCRUB_SET(DIGIT)) &&
-        vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_with_port(s, at, span))
+        vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) &&
+        vitp_scrub_is(before, VITP_SCRUB_ALNUM | VITP_SCRUB_SET(DASH)) &&
+        vitp_scrub_with_port(s, at, span))
         return true;
     return vitp_scrub_pair(s, at, 1, span);
 }
@@ -10012,14 +10015,17 @@ static void vitp_scrub_pass(vitp_scrub *s, const char *marker, size_t end)
     if (end > s->floor) s->floor = end;
 }
 
-/* Do the matchers of the byte read no further than a token, or say so (vitp_scrub_reach)? */
-static bool vitp_scrub_is_asleep(const vitp_scrub *s, size_t at)
+/* Do the matchers of the byte read no further than a token, or say so (vitp_scrub_reach)? Or find
+   nothing, as a marker stands at `limit`? */
+static bool vitp_scrub_is_asleep(const vitp_scrub *s, size_t at, size_t limit)
 {
     uint32_t set = vitp_scrub_set_of(s->text[at]);
 
     if (set & VITP_SCRUB_QUOTES)
         return !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_GAP | VITP_SCRUB_SET(BACKSLASH));
     if (set & VITP_SCRUB_SET(EQUAL)) return at < s->floor + 2; /* of no name */
+    if (set & VITP_SCRUB_SET(AT)) /* with no more than a quote before the marker */
+        return at + 1 == limit || (at + 2 == limit && vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES));
     return !(set & (VITP_SCRUB_TRIGGER | VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(HIGH))) ||
            s->text[at] == '<';
 }
@@ -10032,7 +10038,7 @@ static size_t vitp_scrub_awake(const vitp_scrub *s, size_t at, size_t end, size_
 
     if (s->values->count || limit - vitp_scrub_back(s, limit, VITP_SCRUB_TOKEN, most) >= most)
         return at;
-    while (at < end && vitp_scrub_is_asleep(s, at)) at++;
+    while (at < end && vitp_scrub_is_asleep(s, at, limit)) at++;
     return at < end ? at : limit;
 }
 
