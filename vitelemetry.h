@@ -7094,6 +7094,15 @@ static void vitp_scrub_reads_on(vitp_scrub *s)
     if (!s->reach.first) s->reach.first = s->reach.last;
 }
 
+/* The same of one that looked for a value at `value` and would find none if a marker stood there.
+   Returns `found`. */
+static bool vitp_scrub_reads_value(vitp_scrub *s, size_t value, bool found,
+                                   const vitp_scrub_span *span)
+{
+    if (!found || span->start != value) vitp_scrub_reads_on(s);
+    return found;
+}
+
 static bool vitp_scrub_claim(vitp_scrub_span *span, size_t start, size_t end, const char *marker)
 {
     span->start = start;
@@ -8455,18 +8464,38 @@ static size_t vitp_scrub_block(const vitp_scrub *s, size_t at, bool *marked)
     return line > at && value > line ? value : 0;
 }
 
+/* Claims the value at `value` for a name of this sign that starts at `name`; the separator between
+   them is at `at`. */
+static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char sign, size_t name,
+                                    vitp_scrub_span *span)
+{
+    bool   blank = vitp_scrub_is(s->text[value - 1], VITP_SCRUB_SET(SPACE));
+    bool   loose = s->text[at] == ':' && blank, marked;
+    size_t block;
+
+    if (loose && sign != '!' && vitp_text_lower(s->text[name]) == 'x' && s->text[name + 1] == '-' &&
+        vitp_scrub_header_line(s, value, span))
+        return true;
+    if (sign == '@' || sign == '&')
+        return vitp_scrub_identity(s, value, sign, s->text[at] != ':' && !blank, loose, span);
+    if (sign == '~') return vitp_scrub_bare_mac(s, value, span);
+    if (s->text[at] == ':' && (sign == '+' || sign == '?') &&
+        (block = vitp_scrub_block(s, value, &marked)) > 0)
+        return marked ? vitp_scrub_value_at(s, block, sign, true, name, span)
+                      : vitp_scrub_told_password(s, block, span);
+    return vitp_scrub_value_at(s, value, sign, loose, name, span);
+}
+
 /* The value behind the separator, of `width` bytes, of a name that ends at `end`. */
 static VITP_NOINLINE bool vitp_scrub_value_of(vitp_scrub *s, size_t end, size_t at, size_t width,
                                               vitp_scrub_span *span)
 {
     char   sign;
-    size_t name, value, blank, block;
-    bool   loose, marked;
+    size_t name, value;
 
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
     if (!sign || (sign == '&' && end - name < 2)) return false;
-    vitp_scrub_reads_on(s);
     if (s->text[at] == '-' && (sign == '@' || sign == '&')) return false; /* the arrow of a type */
     if (vitp_scrub_before(s, name) == '{' && vitp_scrub_before(s, name - 1) == '$') return false;
     value = vitp_scrub_run(s, at + width, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON), 3);
@@ -8474,21 +8503,9 @@ static VITP_NOINLINE bool vitp_scrub_value_of(vitp_scrub *s, size_t end, size_t 
         !(sign == '+' && vitp_scrub_at(s, value) == ' ')) /* of LDIF */
         return false;
     if (vitp_scrub_at(s, value) == '>') value++;
-    blank = value;
     value = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 32);
-    loose = s->text[at] == ':' && value > blank;
-    if (loose && sign != '!' && name + 2 < end && vitp_text_lower(s->text[name]) == 'x' &&
-        s->text[name + 1] == '-' && vitp_scrub_header_line(s, value, span))
-        return true;
-    if (sign == '@' || sign == '&')
-        return vitp_scrub_identity(s, value, sign, s->text[at] != ':' && value == blank, loose,
-                                   span);
-    if (sign == '~') return vitp_scrub_bare_mac(s, value, span);
-    if (s->text[at] == ':' && (sign == '+' || sign == '?') &&
-        (block = vitp_scrub_block(s, value, &marked)) > 0)
-        return marked ? vitp_scrub_value_at(s, block, sign, true, name, span)
-                      : vitp_scrub_told_password(s, block, span);
-    return vitp_scrub_value_at(s, value, sign, loose, name, span);
+    return vitp_scrub_reads_value(s, value, vitp_scrub_value_behind(s, at, value, sign, name, span),
+                                  span);
 }
 
 /* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
@@ -8581,19 +8598,22 @@ static bool vitp_scrub_option(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end, name, value;
     char   sign;
+    bool   found;
 
     end = vitp_scrub_run(s, at, VITP_SCRUB_NAME, 40);
     if (end - at < 2 || !vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return false;
-    vitp_scrub_reads_on(s);
     value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
     if (vitp_scrub_at(s, value) == '-' || vitp_scrub_marker(s, value)) return false;
     sign = vitp_scrub_name(s, end, &name);
     if (sign == '@' && end - at > 3) /* --host x */
-        return vitp_scrub_identity(s, value, sign, true, false, span);
-    if (sign != '+' && sign != '?' && sign != '&') return false;
-    end = vitp_scrub_run(s, value, VITP_SCRUB_LETTER, 16);
-    return vitp_scrub_value_at(s, value, sign, sign != '+', name, span) &&
-           (sign == '&' || !vitp_scrub_listed(s, value, end, "="));
+        found = vitp_scrub_identity(s, value, sign, true, false, span);
+    else if (sign == '+' || sign == '?' || sign == '&')
+        found =
+            vitp_scrub_value_at(s, value, sign, sign != '+', name, span) &&
+            (sign == '&' ||
+             !vitp_scrub_listed(s, value, vitp_scrub_run(s, value, VITP_SCRUB_LETTER, 16), "="));
+    else return false;
+    return vitp_scrub_reads_value(s, value, found, span);
 }
 
 /* ---- numbers of persons ------------------------------------------------------------------ */
