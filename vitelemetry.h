@@ -6928,6 +6928,15 @@ static bool vitp_scrub_has(const vitp_scrub *s, size_t at, size_t end, uint32_t 
     return at < end;
 }
 
+/* The sets of the bytes of [at, end), joined. */
+static uint32_t vitp_scrub_sets_of(const vitp_scrub *s, size_t at, size_t end)
+{
+    uint32_t sets = 0;
+
+    for (; at < end; at++) sets |= vitp_scrub_set_of(s->text[at]);
+    return sets;
+}
+
 /* The first byte of the set in [at, end), or `end`. What is known of it from before is not read
    again. */
 static size_t vitp_scrub_until(const vitp_scrub *s, vitp_scrub_gap *known, uint32_t set, size_t at,
@@ -7973,15 +7982,6 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
     return sign == '+' || sign == '?' ? sign : '\0';
 }
 
-/* Is it a member of a known object (process.env.X, os.environ["X"], self.password)? */
-static bool vitp_scrub_is_object(const vitp_scrub *s, size_t at)
-{
-    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
-
-    return vitp_scrub_at(s, end) == '.' && vitp_scrub_in(s, end + 1, VITP_SCRUB_LETTER) &&
-           vitp_scrub_labeled(s, at, end, ".");
-}
-
 /* Is it the {{ name }} of a template, as far as the text goes? */
 static bool vitp_scrub_is_template(const vitp_scrub *s, size_t at)
 {
@@ -7994,8 +7994,9 @@ static bool vitp_scrub_is_template(const vitp_scrub *s, size_t at)
     return vitp_scrub_starts(s, at, "{{") && (end == s->size || vitp_scrub_starts(s, end, "}}"));
 }
 
-/* Does the value stand for another (${X}, $(x), $X, <x>, {{x}}, %X%, ***, x.y of code, f(x))? */
-static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
+/* Does the sign with which the value begins say that it stands for another (${X}, $(x), $X, <x>,
+   {{x}}, %X%, ***)? */
+static bool vitp_scrub_is_substitute(const vitp_scrub *s, size_t at, size_t end)
 {
     char   c = s->text[at];
     size_t word;
@@ -8007,16 +8008,29 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
                vitp_scrub_in(s, at + 1, VITP_SCRUB_BRACKETS);
     }
     if (c == '<' || c == '*' || (c == '{' && vitp_scrub_is_template(s, at))) return true;
-    if ((c == '[' || c == '(') &&
-        vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_LETTER, 16), VITP_SCRUB_BRACKETS))
-        return true; /* [REDACTED], [], () */
+    return (c == '[' || c == '(') && /* [REDACTED], [], () */
+           vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_LETTER, 16), VITP_SCRUB_BRACKETS);
+}
+
+/* The same of what is no sign: XXX, x.y of code (process.env.X, os.environ["X"], self.password),
+   f(x). */
+static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
+{
+    char   c = s->text[at];
+    size_t word;
+
+    if (!vitp_scrub_is(c, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON)))
+        return vitp_scrub_is_substitute(s, at, end);
     if (c == 'X' &&
         vitp_scrub_distinct(s, at, end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end) == 1)
         return true;
-    if (vitp_scrub_is_object(s, at)) return true;
-    word = vitp_scrub_run(s, at, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON),
-                          VITP_SCRUB_PROBE);
-    return word > at && word <= end && vitp_scrub_at(s, word) == '(' &&
+    word = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
+    if (vitp_scrub_at(s, word) == '.' && vitp_scrub_in(s, word + 1, VITP_SCRUB_LETTER) &&
+        vitp_scrub_labeled(s, at, word, "."))
+        return true;
+    word = vitp_scrub_run(s, word, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON),
+                          VITP_SCRUB_PROBE - (word - at));
+    return word <= end && vitp_scrub_at(s, word) == '(' &&
            !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
 }
 
@@ -8296,7 +8310,7 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
     if (vitp_scrub_marker(s, end) ||
         !vitp_scrub_is_value(s, sign, loose, at, vitp_scrub_trim(s, at, end)))
         return false;
-    end = vitp_scrub_bare_end(s, end, s->size);
+    if (end - at > VITP_SCRUB_PROBE) end = vitp_scrub_bare_end(s, end, s->size);
     return vitp_scrub_claim(span, at, vitp_scrub_trim(s, at, end), "[secret]");
 }
 
@@ -8323,23 +8337,22 @@ static bool vitp_scrub_told_password(vitp_scrub *s, size_t at, vitp_scrub_span *
 static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bool plain)
 {
     vitp_scrub_dotted d;
-    bool              digit = vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
+    uint32_t          sets = vitp_scrub_sets_of(s, at, end);
+    bool              digit = (sets & VITP_SCRUB_SET(DIGIT)) != 0;
 
     if (at == end || !vitp_scrub_is(s->text[at], VITP_SCRUB_ALNUM)) return false;
+    if (!plain && !digit && !(sets & VITP_SCRUB_SET(DOT))) return false;
     if (vitp_scrub_starts(s, at, "0x")) return false;
-    if (!vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' ||
-        vitp_scrub_marker(s, end))
+    if (!(sets & VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' || vitp_scrub_marker(s, end))
         return false;
     d = vitp_scrub_dots(s, at);
-    if (!plain && !digit && d.labels < 2) return false;
     if (vitp_scrub_listed(s, at, end, "=;0") ||
         (d.labels <= 3 && vitp_scrub_is_reference(s, at, end)))
         return false;
     if (d.labels > 1 && d.end == end) return plain || vitp_scrub_top_level(s, at, &d);
     if (plain) return true;
     return digit && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) && end - at > 2 &&
-           !vitp_scrub_in(s, end, VITP_SCRUB_SET(SLASH)) &&
-           !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(UNDERSCORE));
+           !vitp_scrub_in(s, end, VITP_SCRUB_SET(SLASH)) && !(sets & VITP_SCRUB_SET(UNDERSCORE));
 }
 
 /* The same of one person's account. */
@@ -10041,13 +10054,13 @@ static bool vitp_scrub_is_asleep(const vitp_scrub *s, size_t at, size_t limit)
 {
     uint32_t set = vitp_scrub_set_of(s->text[at]);
 
+    if (!(set & (VITP_SCRUB_TRIGGER | VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(HIGH)))) return true;
     if (set & VITP_SCRUB_QUOTES)
         return !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_GAP | VITP_SCRUB_SET(BACKSLASH));
     if (set & VITP_SCRUB_SET(EQUAL)) return at < s->floor + 2; /* of no name */
     if (set & VITP_SCRUB_SET(AT)) /* with no more than a quote before the marker */
         return at + 1 == limit || (at + 2 == limit && vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES));
-    return !(set & (VITP_SCRUB_TRIGGER | VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(HIGH))) ||
-           s->text[at] == '<';
+    return s->text[at] == '<';
 }
 
 /* The first trigger from `at` on, in one word with a marker at `limit`, whose matchers may read so
