@@ -6785,6 +6785,16 @@ static const uint64_t vitp_scrub_token_seconds[26] = {
     0x0000000000000000, 0x0002000000000000, 0x0010000000000000, 0x00a1000000000000,
     0x0001000000000000, 0x0000100000000000
 };
+/* The same of their third bytes. */
+static const uint64_t vitp_scrub_token_thirds[26] = {
+    0x2010069700400000, 0x0004000400000000, 0x0621080000400000, 0x03a0000001800000,
+    0x0000002100000000, 0x0008000002000000, 0x07bf000201000000, 0x0202802000000000,
+    0x0000010000000000, 0x0080000000000000, 0x1000000000000000, 0x1880000101000000,
+    0x0000000000000000, 0x01c1003100000000, 0x0000000002000000, 0x1742800100400000,
+    0x0000000000000000, 0x0002800000000000, 0x0501804001c00000, 0x0160020000000000,
+    0x0000000000000000, 0x0331000000000000, 0x0200000000000000, 0x1114000000000000,
+    0x0000000002000000, 0x0040000000000000
+};
 static const uint16_t vitp_scrub_token_rows[] = {
     26,  35,  37,  41,  46,  48,  50,  55,  58,  59,  60,  61,  66,  66,  71,  72,  82,  82,
     85,  93,  97,  97,  98,  99,  102, 103, 0,   2,   5,   6,   8,   10,  12,  15,  16,  17,
@@ -7025,16 +7035,17 @@ static VITP_INLINE bool vitp_scrub_opens(const vitp_scrub *s, size_t at, size_t 
     return vitp_scrub_at(s, end) == ' ' && (vitp_scrub_opener_lengths[letter] >> (end - at) & 1u);
 }
 
-/* The bit of the second byte of a token's prefix. */
-static VITP_INLINE unsigned vitp_scrub_token_second(char c) { return (unsigned)c >> 1 & 63u; }
+/* The bit of the second or third byte of a token's prefix. */
+static VITP_INLINE unsigned vitp_scrub_token_bit(char c) { return (unsigned)c >> 1 & 63u; }
 
 /* May one of vitp_scrub_tokens begin here? */
 static VITP_INLINE bool vitp_scrub_may_be_token(const vitp_scrub *s, size_t at)
 {
-    return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
-           (vitp_scrub_token_seconds[(s->text[at] & 31) - 1] >>
-                vitp_scrub_token_second(vitp_scrub_at(s, at + 1)) &
-            1u);
+    unsigned letter = ((unsigned)s->text[at] & 31u) - 1;
+
+    return vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) && s->size - at >= VITP_SCRUB_TOKEN_MIN &&
+           (vitp_scrub_token_seconds[letter] >> vitp_scrub_token_bit(s->text[at + 1]) & 1u) &&
+           (vitp_scrub_token_thirds[letter] >> vitp_scrub_token_bit(s->text[at + 2]) & 1u);
 }
 
 /* The sign of the first row of the sorted table with the word [at, end) and one of these signs, or
@@ -9062,7 +9073,7 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
 static VITP_NOINLINE bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     unsigned        letter = ((unsigned)s->text[at] & 31u) - 1;
-    uint64_t        bit = UINT64_C(1) << vitp_scrub_token_second(s->text[at + 1]);
+    uint64_t        bit = UINT64_C(1) << vitp_scrub_token_bit(s->text[at + 1]);
     uint64_t        before = vitp_scrub_token_seconds[letter] & (bit - 1);
     const uint16_t *rows = vitp_scrub_token_rows + vitp_scrub_token_rows[letter] +
                            vitp_scrub_bits((uint32_t)before) +
@@ -9922,6 +9933,7 @@ static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t last)
 {
     const uint8_t *first = s->values->first;
+    uint32_t       next;
     size_t         end = at,
            most = s->size - at < VITP_SCRUB_TOKEN_MIN ? s->size : at + VITP_SCRUB_TOKEN_MIN;
 
@@ -9932,8 +9944,13 @@ static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t las
         end++;
     if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_ALNUM)) return at;
     if (vitp_scrub_opens(s, at, end)) return at;
-    return vitp_scrub_is(s->text[end], VITP_SCRUB_TOKEN) && vitp_scrub_asks_tokens(s, at) ? at
-                                                                                          : end;
+    next = vitp_scrub_set_of(s->text[end]);
+    if (!(next & VITP_SCRUB_TOKEN)) return end;
+    /* what has no prefix goes on without a dot and =, or has Q~ in it */
+    if (!(next & VITP_SCRUB_SOLID) && vitp_scrub_at(s, at + 4) != 'Q' &&
+        !vitp_scrub_may_be_token(s, at))
+        return end;
+    return vitp_scrub_asks_tokens(s, at) ? at : end;
 }
 
 /* The same of three digits at most. */

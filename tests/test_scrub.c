@@ -780,7 +780,7 @@ static const char *label_word(size_t row) { return vitp_scrub_labels[row] + 1; }
 static const char *opener_word(size_t row) { return vitp_scrub_openers[row] + 1; }
 static const char *token_word(size_t row) { return vitp_scrub_tokens[row].prefix; }
 
-static unsigned token_bit(char c) { return vitp_scrub_token_second(c); }
+static unsigned token_bit(char c) { return vitp_scrub_token_bit(c); }
 static unsigned word_bit(char c) { return vitp_scrub_second(c); }
 
 /* Which two letters a word may begin with, and where the rows of each two are. */
@@ -818,6 +818,16 @@ static void words_fit_their_index(const char *(*word_fn)(size_t row), size_t cou
     fits_its_index(word_fn, count, word_bit, wide, rows, rows_count);
 }
 
+static void tokens_fit_their_thirds(void)
+{
+    uint64_t thirds[26] = {0};
+    size_t   i;
+
+    for (i = 0; i < COUNT(vitp_scrub_tokens); i++)
+        thirds[(token_word(i)[0] & 31) - 1] |= UINT64_C(1) << token_bit(token_word(i)[2]);
+    assert_memory_equal(thirds, vitp_scrub_token_thirds, sizeof thirds);
+}
+
 /* How an opener goes on behind its first letters: with a blank, or not. */
 static void openers_fit_their_lengths(void)
 {
@@ -845,6 +855,7 @@ static void tables_fit_their_indexes(void **state)
 {
     (void)state;
     openers_fit_their_lengths();
+    tokens_fit_their_thirds();
     words_fit_their_index(key_word, COUNT(vitp_scrub_words), vitp_scrub_word_seconds,
                           vitp_scrub_word_rows, COUNT(vitp_scrub_word_rows));
     words_fit_their_index(lexicon_word, COUNT(vitp_scrub_lexicon), vitp_scrub_lexicon_seconds,
