@@ -8137,6 +8137,15 @@ static bool vitp_scrub_is_opaque(const vitp_scrub *s, size_t at, size_t end, boo
             !vitp_scrub_has(s, at, probe, VITP_SCRUB_UPPER) || vitp_scrub_is_random(s, at, probe));
 }
 
+/* Could it be whatever its end? */
+static bool vitp_scrub_may_be_opaque(vitp_scrub *s, size_t at)
+{
+    size_t probe = s->size - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : s->size;
+
+    return vitp_scrub_until(s, &s->wordy, VITP_SCRUB_SET(DIGIT), at, probe) < probe ||
+           vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 24) == at + 24;
+}
+
 /* Is [at, end) a value for a name of this sign? `loose`: what stands before it is found in prose
    too, so it must not look like a word of it. Reads VITP_SCRUB_PROBE bytes at most. */
 static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
@@ -8314,6 +8323,7 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
                vitp_scrub_claim(span, at, end, "[secret]");
     }
     if (sign == '!') return vitp_scrub_header(s, at, quote, span);
+    if (sign == '?' && !vitp_scrub_may_be_opaque(s, at)) return false;
     end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
     if (sign == '&' && end > at && s->text[end - 1] == ':' &&
         vitp_scrub_in(s, end, VITP_SCRUB_QUOTES))
@@ -9723,7 +9733,8 @@ static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_number(s, first, span);
     if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
-    if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_iban(s, first, span))
+    if (vitp_scrub_in(s, first + 2, VITP_SCRUB_SET(DIGIT)) &&
+        vitp_scrub_is(s->text[first], VITP_SCRUB_UPPER) && vitp_scrub_iban(s, first, span))
         return true;
     if (before == '\xA5' && vitp_scrub_yen(s, at, span)) return true;
     return first < s->size && vitp_scrub_token_at(s, first, span);
@@ -9815,6 +9826,7 @@ static bool vitp_scrub_equal(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
 static bool vitp_scrub_at_sign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
+    if (at == s->floor) return false; /* nobody stands before it */
     if (vitp_scrub_in(s, at + 1, VITP_SCRUB_LABEL | VITP_SCRUB_SET(DOT)))
         return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
                vitp_scrub_shell(s, at, span);
@@ -9831,9 +9843,12 @@ static bool vitp_scrub_quote(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 
 static bool vitp_scrub_backslash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    return vitp_scrub_unc(s, at, span) ||
-           (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(DASH)) &&
-            vitp_scrub_domain_user(s, at, span));
+    char before = vitp_scrub_before(s, at);
+
+    if ((before == '%' || vitp_scrub_at(s, at + 1) == '\\') && vitp_scrub_unc(s, at, span))
+        return true;
+    return vitp_scrub_is(before, VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(DASH)) &&
+           vitp_scrub_domain_user(s, at, span);
 }
 
 static bool vitp_scrub_slash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
