@@ -9943,21 +9943,25 @@ static bool vitp_scrub_find(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return true;
 }
 
+/* May a known value begin in [at, end)? */
+static bool vitp_scrub_may_be_known(const vitp_scrub *s, size_t at, size_t end)
+{
+    while (at < end && !s->values->first[(unsigned char)s->text[at]]) at++;
+    return at < end;
+}
+
 /* The end of a short word of letters that no matcher wants to see, or `at`. `last`: class of the
    byte before. */
 static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t last)
 {
-    const uint8_t *first = s->values->first;
-    uint32_t       next;
-    size_t         end = at,
-           most = s->size - at < VITP_SCRUB_TOKEN_MIN ? s->size : at + VITP_SCRUB_TOKEN_MIN;
+    size_t   end = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, VITP_SCRUB_TOKEN_MIN);
+    uint32_t next;
 
     if (last & (VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(HIGH))) return at;
     if (s->text[at] == 'm' && !(last & VITP_SCRUB_SET(SPACE))) return at;
-    while (end < most && vitp_scrub_is(s->text[end], VITP_SCRUB_LETTER) &&
-           !first[(unsigned char)s->text[end]])
-        end++;
-    if (end == most || vitp_scrub_is(s->text[end], VITP_SCRUB_ALNUM)) return at;
+    if (end == s->size || vitp_scrub_is(s->text[end], VITP_SCRUB_ALNUM)) return at;
+    if (end - at == VITP_SCRUB_TOKEN_MIN) return at;
+    if (s->values->count && vitp_scrub_may_be_known(s, at, end)) return at;
     if (vitp_scrub_opens(s, at, end)) return at;
     next = vitp_scrub_set_of(s->text[end]);
     if (!(next & VITP_SCRUB_TOKEN)) return end;
