@@ -5711,6 +5711,7 @@ static const uint32_t vitp_scrub_sets[256] = { VITP_SCRUB_CLASSES(VITP_SCRUB_BIT
 /* Alphabets of tokens. */
 #define VITP_SCRUB_CAPITALS (VITP_SCRUB_UPPER | VITP_SCRUB_SET(DIGIT))
 #define VITP_SCRUB_SLUG     (VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH))
+#define VITP_SCRUB_UUID     (VITP_SCRUB_HEX | VITP_SCRUB_SET(DASH))
 #define VITP_SCRUB_DOTTED   (VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(EQUAL))
 #define VITP_SCRUB_BASE64 \
     (VITP_SCRUB_ALNUM | VITP_SCRUB_SET(PLUS) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(EQUAL))
@@ -5743,8 +5744,9 @@ static const char *const vitp_scrub_markers[] = {
    compares both with the table. */
 
 /* Words in names of values, sorted by their first two letters. Sign: + secret, ? secret if the
-   value could be no word, # secret if digits, @ host, & user (after an option: a secret if it has
-   a colon), ~ hardware address, ! header, - harmless (goes before a shorter word that it contains).
+   value could be no word, # secret if digits, @ host, : host if a port follows it, & user (after an
+   option: a secret if it has a colon), ~ hardware address, ! header, - harmless (goes before a
+   shorter word that it contains).
    _ is an optional separator, a dot is a word boundary (a change of case counts), a $ the end of
    the name (digits and _ may follow). */
 #define VITP_SCRUB_WORD_ROW 22u
@@ -5754,30 +5756,40 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "?account_key",
     "&.account$",
     "&.account_name$",
+    "&.actor$",
+    ":.address$",
+    ":.addr$",
     "?api_key",
     "?app_key",
     "?application_key",
+    "&.assigned_to$",
+    "&.assignee$",
     "!authorization.",
+    "?auth_key",
     "+bearer$",
     "+bind_pw",
+    ":.broker$",
     "~bssid",
     "-bucket_key",
     "-bypass",
     "-cache_key",
     "+community_string",
     "-compass",
+    "@computer_name$",
     "@.computer$",
-    "@.computer_name$",
     "!cookie.",
     "+contrase",
     "+contribsys",
+    "#confirmation_code",
     "+credential",
+    "&.created_by$",
     "@.data_source$",
     "@dbhost$",
     "&dbuser$",
     "@.device_name$",
     "?.dsn$",
     "-encompass",
+    ":.endpoint$",
     "@failover_partner$",
     "-foreign_key",
     "@.fqdn$",
@@ -5788,12 +5800,17 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "~hwaddr",
     "+identified_by",
     "-index_key",
+    ":.instance$",
     "?jsessionid",
     "?.jwt$",
     "+kennwort",
     "?.key$",
+    ":.leader$",
+    "?license_key",
     "&login_name$",
     "&logname$",
+    "&.login_user$",
+    "#login_code",
     "&.login$",
     "+master_auth",
     "@.machine_name$",
@@ -5802,6 +5819,7 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "@network_address$",
     "@.node$",
     "@.node_name$",
+    "#one_time_code",
     "#.otp",
     "-overpass",
     "&.owner$",
@@ -5820,11 +5838,13 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+paasw",
     "+.passe$",
     "+passowrd",
+    ":.peer$",
     "&pguser$",
     "@pghost$",
     "#.pin.",
     "#.pin_code",
     "-primary_key",
+    "?private_key",
     "+psk$",
     "+pswd",
     "-public_key_token",
@@ -5848,39 +5868,45 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "?sessid",
     "+senha",
     "+secure_string",
+    "#security_code",
     "-shard_key",
     "?.sig$",
     "?signature",
     "-sort_key",
     "?sumo_logic_access_id",
     "-surpass",
+    ":.target$",
     "-tokeniz",
     "-tokens",
     "?token",
     "-trespass",
     "&.u$",
     "&.uid$",
+    "&.updated_by$",
+    ":.upstream$",
     "&.usr_name$",
     "&.user$",
     "&.user_name$",
     "&.user_id$",
     "&.usr$",
+    "#verification_code",
     "+wachtwoord",
     "@.workstation$",
     "@.workstation_name$",
 };
 static const uint32_t vitp_scrub_word_seconds[26] = {
-    0x00210008, 0x02280220, 0x00048002, 0x00080026, 0x00004000, 0x00028002, 0x00040000,
-    0x00808020, 0x00004010, 0x00880000, 0x00000020, 0x00008000, 0x00000002, 0x00008020,
-    0x00d00000, 0x00ac0282, 0x00000000, 0x00208120, 0x0020832a, 0x00048000, 0x00080201,
-    0x00000000, 0x00008002, 0x00000000, 0x00000000, 0x00000000
+    0x00290018, 0x022c0220, 0x00048002, 0x00080026, 0x00004000, 0x00028002, 0x00040000,
+    0x00808020, 0x00004010, 0x00880000, 0x00000020, 0x00008220, 0x00000002, 0x00008020,
+    0x00d04000, 0x00ac02a2, 0x00000000, 0x00208120, 0x0020832a, 0x00048002, 0x00090201,
+    0x00000020, 0x00008002, 0x00000000, 0x00000000, 0x00000000
 };
 static const uint16_t vitp_scrub_word_rows[] = {
-    26, 29, 34, 37, 41,  42,  45,  46,  49,  51,  53,  54,  55,  56,  58, 61, 68, 68,
-    72, 79, 81, 84, 84,  86,  86,  86,  0,   5,   8,   9,   10,  11,  12, 13, 14, 15,
-    22, 23, 24, 26, 27,  28,  29,  30,  31,  32,  33,  34,  36,  37,  38, 39, 40, 41,
-    43, 46, 50, 51, 53,  54,  55,  56,  71,  73,  75,  76,  78,  80,  82, 83, 84, 86,
-    87, 90, 91, 99, 100, 102, 103, 105, 108, 109, 110, 111, 116, 117, 119
+    26,  31,  37,  40,  44,  45,  48,  49,  52,  54,  56,  57,  60,  61,  63,  67,  75,
+    75,  79,  86,  89,  93,  94,  96,  96,  96,  0,   6,   8,   11,  13,  15,  16,  17,
+    18,  19,  20,  21,  22,  30,  32,  33,  35,  36,  37,  39,  40,  41,  42,  43,  44,
+    46,  47,  48,  50,  51,  52,  54,  55,  56,  61,  65,  66,  68,  69,  70,  71,  72,
+    87,  88,  90,  92,  94,  96,  98,  100, 101, 102, 104, 105, 108, 109, 118, 119, 121,
+    122, 124, 125, 128, 129, 130, 131, 133, 138, 139, 140, 142
 };
 
 /* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
@@ -6020,6 +6046,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%event",
     "=every",
     "=existing",
+    "0expected",
     "=experience",
     "%expired",
     "0expired",
@@ -6145,6 +6172,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "*mobile",
     "=mode",
     "$mongodb",
+    ".mount",
     "0must",
     "=must",
     "=my",
@@ -6154,8 +6182,8 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%names",
     "@negotiate",
     "=network",
-    "=new",
     "0new",
+    "=new",
     "0nil",
     "=nil",
     "0no",
@@ -6238,6 +6266,8 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=realm",
     "0redacted",
     "$redis",
+    "%ref",
+    "%refs",
     "%regex",
     "=registration",
     "#release",
@@ -6260,12 +6290,15 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "$runtime",
     "$safari",
     "=same",
+    "0same-origin",
     "%scheme",
     "=scheme",
+    ".scope",
     "=screen",
     "$sdk",
     "#section",
     "+security",
+    ".service",
     "=service",
     "=session",
     "=sessions",
@@ -6285,9 +6318,11 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";shard",
     "=should",
     "%size",
+    ".slice",
     ";slot",
     "*sms",
     "&snapshot",
+    ".socket",
     "%space",
     "=space",
     "&span",
@@ -6311,6 +6346,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ".svg",
     "=system",
     "=table",
+    ".target",
     ";task",
     ";tcp4",
     ";tcp6",
@@ -6329,6 +6365,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=their",
     "=this",
     ";thread",
+    ".timer",
     "=to",
     ">to",
     "=token",
@@ -6403,21 +6440,21 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
 static const uint32_t vitp_scrub_lexicon_seconds[26] = {
     0x00bd7099, 0x02209022, 0x002d9122, 0x00048222, 0x015d7012, 0x00249222, 0x04251208,
     0x00100222, 0x00196059, 0x00090012, 0x00000020, 0x00008222, 0x02208232, 0x00308222,
-    0x00356a44, 0x022cd3a6, 0x00100010, 0x00208022, 0x027b733a, 0x021481aa, 0x001d4200,
+    0x00356a44, 0x022cd3a6, 0x00100010, 0x00208022, 0x027bf33a, 0x021483aa, 0x001d4200,
     0x00000023, 0x00048322, 0x00000001, 0x0000a022, 0x00000000
 };
 static const uint16_t vitp_scrub_lexicon_rows[] = {
     26,  39,  45,  54,  59,  70,  77,  84,  88,  97,  101, 102, 106, 113, 119, 129, 142, 144,
-    148, 164, 173, 179, 182, 188, 189, 193, 0,   1,   6,   9,   11,  15,  16,  21,  24,  28,
+    148, 165, 175, 181, 184, 190, 191, 195, 0,   1,   6,   9,   11,  15,  16,  21,  24,  28,
     31,  32,  33,  34,  38,  40,  42,  44,  47,  49,  55,  56,  62,  64,  78,  79,  81,  82,
-    85,  87,  94,  100, 106, 107, 108, 109, 111, 113, 116, 117, 123, 124, 125, 127, 134, 142,
-    143, 150, 152, 156, 159, 160, 161, 162, 163, 164, 166, 167, 168, 171, 173, 175, 178, 180,
-    181, 186, 187, 189, 204, 206, 210, 213, 214, 215, 217, 219, 220, 224, 228, 231, 236, 241,
-    244, 245, 250, 253, 255, 257, 260, 264, 266, 274, 275, 280, 283, 286, 287, 288, 289, 291,
-    298, 299, 300, 301, 308, 309, 311, 312, 314, 316, 317, 318, 324, 336, 337, 338, 340, 341,
-    342, 343, 360, 365, 366, 368, 371, 372, 378, 392, 393, 394, 395, 396, 400, 401, 403, 412,
-    416, 417, 418, 420, 422, 431, 432, 437, 443, 448, 449, 450, 451, 456, 460, 462, 467, 470,
-    471, 474, 479, 482, 486, 494, 499, 500, 501, 503, 504, 505, 506, 507
+    85,  87,  94,  100, 106, 107, 108, 109, 111, 113, 116, 117, 123, 124, 125, 127, 135, 143,
+    144, 151, 153, 157, 160, 161, 162, 163, 164, 165, 167, 168, 169, 172, 174, 176, 179, 181,
+    182, 187, 188, 190, 205, 207, 211, 214, 215, 216, 218, 220, 221, 225, 229, 232, 237, 242,
+    245, 246, 251, 255, 257, 259, 262, 266, 268, 276, 277, 282, 285, 288, 289, 290, 291, 293,
+    300, 301, 302, 303, 310, 311, 313, 314, 316, 318, 319, 320, 326, 338, 339, 340, 342, 343,
+    344, 345, 364, 369, 370, 373, 377, 378, 385, 399, 400, 402, 403, 404, 405, 409, 410, 412,
+    421, 425, 426, 427, 430, 432, 441, 442, 447, 448, 454, 459, 460, 461, 462, 467, 471, 473,
+    478, 481, 482, 485, 490, 493, 497, 505, 510, 511, 512, 514, 515, 516, 517, 518
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
@@ -6481,7 +6518,8 @@ static const uint16_t vitp_scrub_label_rows[] = {
    quotes, ' one in quotes, ! a credential (schemes of RFC 7235 and their kin; PASSWORD and
    IDENTIFIED BY are SQL), $ a program whose -p is a password (< -a, > -w), % the same if it stands
    directly behind the letter, ^ a secret if it has letters and digits, = the same behind whose it
-   is (password for x is y), : a user before " : ". Sorted. */
+   is (password for x is y), : a user before " : ", ~ a host or a user if the words before
+   it say so, | the value of the name before it, - that the word before it is a user. Sorted. */
 #define VITP_SCRUB_OPENER_ROW 36u
 static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "+account ",
@@ -6489,16 +6527,21 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "@address information: ",
     "!apikey ",
     "&as user ",
+    "!auth login ",
+    "!auth plain ",
     "&authenticated as ",
     "&authenticating user ",
     "&authentication failure for ",
     "$az login ",
     "!basic ",
+    "$bcp ",
     "!bearer ",
     "^bindpw ",
     "*broker ",
     "&by user ",
     "@cannot resolve ",
+    "-cmd (",
+    "*computer ",
     "*connect to ",
     "@connect to host ",
     "*connect to server on ",
@@ -6506,7 +6549,9 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "*connecting to ",
     "*connection to ",
     "*connection to server at ",
+    "$cqlsh ",
     "+denied for ",
+    "~denied to ",
     "$docker login",
     "@eai_again ",
     "@enotfound ",
@@ -6541,7 +6586,9 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "$mongosh ",
     "%mysql",
     "!negotiate ",
+    "&new user: name=",
     "@no such host: ",
+    "-no such user",
     "*node ",
     "@not known: ",
     "!ntlm ",
@@ -6550,11 +6597,14 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "^passwd ",
     "!password ",
     "^password ",
+    "&password changed for ",
     "=password for ",
     "&password for ",
     "^password is ",
+    "=password is generated for ",
     "^password is: ",
     "*peer ",
+    "*permanently added ",
     "$plink",
     "$podman login",
     "*primary ",
@@ -6564,8 +6614,10 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "^pw ",
     "$rabbitmqadmin",
     "<redis-cli ",
+    "|reg_sz ",
     "*replica ",
     "^requirepass ",
+    "@resolution failed for ",
     "@resolve host ",
     "@resolve host: ",
     "@resolve hostname ",
@@ -6579,9 +6631,11 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "*server on ",
     "&session for user ",
     "&signed in as ",
+    "~smp ",
     "$sqlcmd ",
     "$sshpass",
     ":sudo: ",
+    "-sudoers file",
     "!token ",
     "@translate host name ",
     "@unknown host ",
@@ -6594,16 +6648,17 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "$zip ",
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
-    0x04290018, 0x02040222, 0x00008002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
+    0x04290018, 0x0204022a, 0x0002a002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
     0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008010, 0x02008002, 0x00108020,
-    0x00000040, 0x00ac9022, 0x00000000, 0x00208022, 0x002a0220, 0x00048000, 0x00094000,
+    0x00000040, 0x00ac9022, 0x00000000, 0x00208022, 0x002a2220, 0x00048000, 0x00094000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200
 };
 static const uint16_t vitp_scrub_opener_rows[] = {
-    26, 32, 37, 39, 41, 44, 47, 49, 51, 54, 54, 54, 56, 59, 62, 63, 71,  71,  75,  80,  82, 85,
-    85, 85, 85, 85, 0,  1,  3,  4,  5,  8,  9,  10, 11, 12, 13, 14, 15,  22,  23,  24,  25, 26,
-    27, 29, 30, 31, 32, 33, 34, 38, 39, 41, 42, 43, 50, 53, 55, 56, 57,  60,  61,  62,  70, 71,
-    72, 73, 74, 76, 77, 78, 79, 85, 87, 88, 94, 95, 96, 97, 98, 99, 100, 104, 105, 107, 108
+    26, 32,  38,  42,  44,  47,  50,  52,  54,  57,  57,  57,  59,  62,  65, 66, 74, 74, 78,
+    84, 86,  89,  89,  89,  89,  89,  0,   1,   3,   4,   5,   10,  11,  12, 13, 14, 15, 16,
+    17, 18,  19,  27,  28,  30,  31,  32,  33,  34,  36,  37,  38,  39,  40, 41, 45, 46, 48,
+    49, 50,  57,  60,  62,  63,  65,  69,  70,  71,  81,  83,  84,  85,  86, 88, 89, 90, 91,
+    99, 101, 102, 108, 109, 110, 111, 112, 114, 115, 116, 120, 121, 123, 124
 };
 /* As `seconds`, of those behind whose first letters no blank stands. */
 static const uint32_t vitp_scrub_opener_others[26] = {
@@ -6644,7 +6699,9 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "ASIA", 16, VITP_SCRUB_CAPITALS, NULL },
     { "ATATT3", 60, VITP_SCRUB_DOTTED, NULL }, /* Atlassian */
     { "ATBB", 28, VITP_SCRUB_ALNUM, NULL },
-    { "ATCTT3", 60, VITP_SCRUB_DOTTED, NULL },  /* Bitbucket */
+    { "ATCTT3", 60, VITP_SCRUB_DOTTED, NULL },        /* Bitbucket */
+    { "access-sandbox-", 36, VITP_SCRUB_UUID, NULL }, /* Plaid */
+    { "access-production", 37, VITP_SCRUB_UUID, NULL },
     { "amzn.mws.", 36, VITP_SCRUB_SLUG, NULL }, /* AWS */
     { "api_org_", 30, VITP_SCRUB_ALNUM, NULL }, /* Hugging Face */
     { "BBDC-", 30, VITP_SCRUB_SLUG, NULL },
@@ -6664,9 +6721,12 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "dp.pt.", 40, VITP_SCRUB_ALNUM, NULL },    /* Doppler */
     { "dp.scim.", 40, VITP_SCRUB_ALNUM, NULL },
     { "dp.st.", 40, VITP_SCRUB_DOTTED, NULL },
-    { "dt0c01.", 60, VITP_SCRUB_DOTTED, NULL }, /* Dynatrace */
+    { "dt0c01.", 60, VITP_SCRUB_DOTTED, NULL },    /* Dynatrace */
+    { "duffel_live_", 40, VITP_SCRUB_SLUG, NULL }, /* Duffel */
+    { "duffel_test_", 40, VITP_SCRUB_SLUG, NULL },
     { "EAAA", 22, VITP_SCRUB_SLUG, NULL },      /* Square, Facebook */
     { "EAA", 80, VITP_SCRUB_ALNUM, NULL },      /* Facebook */
+    { "esecret_", 20, VITP_SCRUB_ALNUM, NULL }, /* Anyscale */
     { "eyJ", 20, VITP_SCRUB_DOTTED, "[jwt]" },
     { "figd_", 30, VITP_SCRUB_SLUG, NULL },     /* Figma */
     { "fm2_", 60, VITP_SCRUB_BASE64, NULL },    /* Fly.io */
@@ -6717,8 +6777,10 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "PMAK-", 40, VITP_SCRUB_SLUG, NULL },                        /* Postman */
     { "PMAT-", 24, VITP_SCRUB_SLUG, NULL },                        /* Postman */
     { "pa-", 40, VITP_SCRUB_SLUG, NULL },                          /* Voyage */
-    { "pcsk_", 40, VITP_SCRUB_WORD, NULL },                        /* Pinecone */
-    { "phc_", 40, VITP_SCRUB_ALNUM, NULL },                        /* PostHog */
+    { "pat-eu1-", 36, VITP_SCRUB_UUID, NULL },
+    { "pat-na1-", 36, VITP_SCRUB_UUID, NULL }, /* HubSpot */
+    { "pcsk_", 40, VITP_SCRUB_WORD, NULL },    /* Pinecone */
+    { "phc_", 40, VITP_SCRUB_ALNUM, NULL },    /* PostHog */
     { "phx_", 40, VITP_SCRUB_ALNUM, NULL },
     { "pk-lf-", 36, VITP_SCRUB_SLUG, NULL },    /* Langfuse */
     { "pk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
@@ -6731,14 +6793,17 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "rk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
     { "rk_test_", 16, VITP_SCRUB_ALNUM, NULL },
     { "rubygems_", 40, VITP_SCRUB_HEX, NULL },
-    { "SG.", 30, VITP_SCRUB_DOTTED, NULL },     /* SendGrid */
-    { "SWMKEY-1-", 30, VITP_SCRUB_SLUG, NULL }, /* Docker */
-    { "SWMTKN-1-", 40, VITP_SCRUB_SLUG, NULL }, /* Docker */
-    { "sbp_", 30, VITP_SCRUB_WORD, NULL },      /* Supabase */
-    { "sgp_", 30, VITP_SCRUB_WORD, NULL },      /* Sourcegraph */
-    { "sha256~", 40, VITP_SCRUB_SLUG, NULL },   /* OpenShift */
-    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL },   /* Shopify */
-    { "shpca_", 30, VITP_SCRUB_ALNUM, NULL },   /* Shopify */
+    { "SCW", 17, VITP_SCRUB_CAPITALS, NULL },    /* Scaleway */
+    { "SG.", 30, VITP_SCRUB_DOTTED, NULL },      /* SendGrid */
+    { "SWMKEY-1-", 30, VITP_SCRUB_SLUG, NULL },  /* Docker */
+    { "SWMTKN-1-", 40, VITP_SCRUB_SLUG, NULL },  /* Docker */
+    { "sbp_", 30, VITP_SCRUB_WORD, NULL },       /* Supabase */
+    { "sb_secret_", 20, VITP_SCRUB_SLUG, NULL }, /* Supabase */
+    { "sdk-", 36, VITP_SCRUB_UUID, NULL },       /* LaunchDarkly */
+    { "sgp_", 30, VITP_SCRUB_WORD, NULL },       /* Sourcegraph */
+    { "sha256~", 40, VITP_SCRUB_SLUG, NULL },    /* OpenShift */
+    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL },    /* Shopify */
+    { "shpca_", 30, VITP_SCRUB_ALNUM, NULL },    /* Shopify */
     { "shppa_", 30, VITP_SCRUB_ALNUM, NULL },
     { "shpss_", 30, VITP_SCRUB_ALNUM, NULL },
     { "sk-", 20, VITP_SCRUB_SLUG, NULL }, /* OpenAI, Anthropic and many others */
@@ -6772,16 +6837,18 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "xoxp-", 16, VITP_SCRUB_SLUG, NULL },
     { "xoxr-", 8, VITP_SCRUB_SLUG, NULL },
     { "xoxs-", 8, VITP_SCRUB_SLUG, NULL },
+    { "xoxc-", 16, VITP_SCRUB_SLUG, NULL },
+    { "xoxd-", 16, VITP_SCRUB_TOKEN | VITP_SCRUB_SET(PERCENT), NULL },
     { "ya29.", 20, VITP_SCRUB_SLUG, NULL },     /* Google */
     { "ZXlK", 40, VITP_SCRUB_BASE64, "[jwt]" }, /* base64 of "eyJ" */
 };
 /* By c >> 1: digits, capitals and small letters are apart. */
 static const uint64_t vitp_scrub_token_seconds[26] = {
-    0x0140063a02000000, 0x0004000200000000, 0x00e8000000000000, 0x0583000000000000,
-    0x1000000100000000, 0x0050000000000000, 0x0250028000000000, 0x0808020000000000,
+    0x0142063a02000000, 0x0004000200000000, 0x00e8000000000000, 0x0583000000000000,
+    0x1200000100000000, 0x0050000000000000, 0x0250028000000000, 0x0808020000000000,
     0x0000000800000000, 0x0010000000000000, 0x0004000000000000, 0x0250060000000000,
     0x0000000000000000, 0x0d08020000000000, 0x1000000000000000, 0x17b3004000000000,
-    0x0000000000000000, 0x0420000010000000, 0x01ba080800000000, 0x0a48000000000000,
+    0x0000000000000000, 0x0420000010000000, 0x01be080a00000000, 0x0a48000000000000,
     0x0000000000000000, 0x0002000000000000, 0x0010000000000000, 0x00a1000000000000,
     0x0001000000000000, 0x0000100000000000
 };
@@ -6796,12 +6863,12 @@ static const uint64_t vitp_scrub_token_thirds[26] = {
     0x0000000002000000, 0x0040000000000000
 };
 static const uint16_t vitp_scrub_token_rows[] = {
-    26,  35,  37,  41,  46,  48,  50,  55,  58,  59,  60,  61,  66,  66,  71,  72,  82,  82,
-    85,  93,  97,  97,  98,  99,  102, 103, 0,   2,   5,   6,   8,   10,  12,  15,  16,  17,
-    18,  19,  22,  23,  24,  25,  26,  27,  30,  34,  35,  37,  38,  39,  40,  41,  42,  48,
-    62,  63,  64,  65,  68,  69,  70,  71,  72,  73,  74,  75,  76,  79,  80,  81,  82,  83,
-    84,  86,  87,  88,  90,  92,  93,  94,  95,  96,  97,  98,  100, 101, 102, 104, 105, 106,
-    111, 114, 116, 121, 122, 123, 124, 125, 130, 131, 133, 134, 142, 143, 144
+    26,  36,  38,  42,  47,  50,  52,  57,  60,  61,  62,  63,  68,  68,  73,  74,  84,  84,  87,
+    97,  101, 101, 102, 103, 106, 107, 0,   2,   5,   6,   8,   10,  12,  15,  17,  18,  19,  20,
+    21,  24,  25,  26,  27,  28,  29,  32,  36,  39,  41,  42,  43,  44,  45,  46,  47,  53,  67,
+    68,  69,  70,  73,  74,  75,  76,  77,  78,  79,  80,  81,  84,  85,  86,  87,  88,  89,  91,
+    94,  95,  97,  99,  100, 101, 102, 103, 104, 105, 107, 108, 109, 110, 112, 114, 115, 116, 121,
+    124, 126, 131, 132, 133, 134, 135, 140, 141, 143, 144, 154, 155, 156
 };
 #define VITP_SCRUB_TOKENS (sizeof vitp_scrub_tokens / sizeof *vitp_scrub_tokens)
 
@@ -7279,6 +7346,12 @@ static bool vitp_scrub_is_version(const vitp_scrub *s, size_t at)
     /* arcs of X.509 names and extensions */
     if (vitp_scrub_starts(s, at, "2.5.29.") || vitp_scrub_starts(s, at, "2.5.4.")) return true;
     if (start == end) return false;
+    if (end - start == 2 && memcmp(s->text + start, "to", 2) == 0) { /* from 1.2.3.4 to 1.2.4.0 */
+        end = vitp_scrub_back(s, start, VITP_SCRUB_SET(SPACE), 1);
+        end = vitp_scrub_back(s, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DOT), 16);
+        end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 1);
+        start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 24);
+    }
     if (end - start == 4 && memcmp(s->text + start, "from", 4) == 0) { /* upgrade from 1.2.3.4 */
         end = vitp_scrub_back(s, start, VITP_SCRUB_SET(SPACE), 1);
         start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 24);
@@ -7493,12 +7566,16 @@ static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_s
     char   top = vitp_scrub_top_level(s, start, d);
     size_t first;
 
-    if (!top) return false;
+    if (!top || (top != '~' && vitp_scrub_at(s, d->end) == '=')) return false; /* a.b.host=x */
     first = vitp_scrub_run(s, start, VITP_SCRUB_LABEL, 64);
     if (vitp_scrub_labeled(s, start, first, "/")) return false;
     if (vitp_scrub_port(s, d->end) && (top == '~' || d->labels > 2)) return true;
-    if (d->labels <= 3 && vitp_scrub_labeled(s, start, first, ".")) return false;
-    if (top == '~') return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER);
+    if (d->labels <= 3 && vitp_scrub_labeled(s, start, first, ".") &&
+        !(d->labels == 3 && d->end - d->last == 3 && vitp_scrub_starts(s, d->last, "com")))
+        return false;
+    if (top == '~') /* no type has a dash: Anns-MacBook.local */
+        return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER) ||
+               vitp_scrub_has(s, start, first, VITP_SCRUB_SET(DASH));
     return d->labels > 2 &&
            (top == '-' ||
             vitp_scrub_has(s, start, d->last, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DIGIT)));
@@ -7522,15 +7599,21 @@ static bool vitp_scrub_claim_host(const vitp_scrub *s, size_t start, size_t end,
 /* Is it where packages of programs are named after (github.com/x/y)? */
 static bool vitp_scrub_is_import(const vitp_scrub *s, size_t start, size_t end)
 {
-    static const char *const hosts[] = { "github.com",  "golang.org",  "google.golang.org",
-                                         "gopkg.in",    "gitlab.com",  "k8s.io",
-                                         "sigs.k8s.io", "go.uber.org", "cloud.google.com" };
+    static const char *const hosts[] = { "github.com",    "golang.org", "google.golang.org",
+                                         "gopkg.in",      "gitlab.com", ".k8s.io",
+                                         "go.uber.org",   "k8s.io",     "cloud.google.com",
+                                         ".kubernetes.io" };
     size_t                   i;
 
     if (vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_SLASHES | VITP_SCRUB_SET(AT)))
         return false;
-    for (i = 0; i < sizeof hosts / sizeof *hosts; i++)
-        if (strlen(hosts[i]) == end - start && vitp_scrub_starts(s, start, hosts[i])) return true;
+    for (i = 0; i < sizeof hosts / sizeof *hosts; i++) { /* what begins with a dot ends them */
+        size_t n = strlen(hosts[i]);
+
+        if ((hosts[i][0] == '.' ? n < end - start : n == end - start) &&
+            vitp_scrub_starts(s, end - n, hosts[i]))
+            return true;
+    }
     return false;
 }
 
@@ -7605,6 +7688,18 @@ static bool vitp_scrub_is_noun(const vitp_scrub *s, size_t at)
     return vitp_scrub_listed(s, at, end, ";=");
 }
 
+/* Does the label at `at` follow one whose words before the first dash begin it (db-0.db-svc)? So
+   clusters name the members of a set. *start: of the first. */
+static bool vitp_scrub_is_of_set(const vitp_scrub *s, size_t at, size_t *start)
+{
+    size_t first = vitp_scrub_back(s, at - 1, VITP_SCRUB_ALNUM | VITP_SCRUB_SET(DASH), 64);
+    size_t dash = vitp_scrub_run(s, first, VITP_SCRUB_ALNUM, 32);
+
+    *start = first;
+    return dash - first > 1 && vitp_scrub_at(s, dash) == '-' &&
+           memcmp(s->text + first, s->text + at, dash - first) == 0;
+}
+
 /* The ':' of db-1:5432: a name with a digit or dash before, four or five digits behind it. */
 static VITP_NOINLINE bool vitp_scrub_with_port(const vitp_scrub *s, size_t at,
                                                vitp_scrub_span *span)
@@ -7619,6 +7714,11 @@ static VITP_NOINLINE bool vitp_scrub_with_port(const vitp_scrub *s, size_t at,
         (vitp_scrub_goes_on(s, end + 1) || vitp_scrub_at(s, end) == '_'))
         return false;
     start = vitp_scrub_back(s, at, set, 64);
+    if (start > s->floor + 4 && s->text[start - 1] == '.') {
+        size_t label = start;
+
+        if (!vitp_scrub_is_of_set(s, label, &start)) return false;
+    }
     if (at - start < 3 || !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER) ||
         !vitp_scrub_has(s, start, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH)))
         return false;
@@ -7968,6 +8068,20 @@ static char vitp_scrub_pair_name(const vitp_scrub *s, size_t value, size_t *star
     return gap < open && end < gap ? vitp_scrub_name(s, end, start) : '\0';
 }
 
+/* Does a name at `at` belong to a user: "user": {"name": "x"}, User(name=x)? */
+static bool vitp_scrub_is_users(const vitp_scrub *s, size_t at)
+{
+    const uint32_t quotes = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH);
+    size_t         open = vitp_scrub_back(s, at, quotes, 2), end, start;
+    char           before = vitp_scrub_before(s, open);
+
+    if ((before != '{' && before != '(') || open == s->floor) return false;
+    end = vitp_scrub_back(
+        s, open - 1, quotes | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(EQUAL),
+        5);
+    return vitp_scrub_name(s, end, &start) == '&';
+}
+
 /* The name that a separator's value belongs to where it does not stand before it:
    key="Password" value="x", and passwd: str = "x". *start: of the name before it. */
 static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start)
@@ -7978,6 +8092,8 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
     char   sign = 0;
 
     *start = type;
+    if (end - type == 4 && vitp_scrub_starts(s, type, "name") && vitp_scrub_is_users(s, type))
+        return '&';
     if (type > s->floor && vitp_scrub_is(s->text[type - 1], VITP_SCRUB_SET(HIGH)) &&
         vitp_scrub_is_foreign(s, end))
         return '+';
@@ -8003,6 +8119,19 @@ static bool vitp_scrub_is_template(const vitp_scrub *s, size_t at)
                        64);
 
     return vitp_scrub_starts(s, at, "{{") && (end == s->size || vitp_scrub_starts(s, end, "}}"));
+}
+
+/* Is it a command of PowerShell that makes a value (Read-Host, Get-Content)? */
+static bool vitp_scrub_is_cmdlet(const vitp_scrub *s, size_t at)
+{
+    static const char *const verbs[] = { "ConvertFrom-", "ConvertTo-", "Get-",
+                                         "Import-",      "New-",       "Read-" };
+    size_t                   i;
+
+    for (i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (vitp_scrub_starts(s, at, verbs[i]))
+            return vitp_scrub_in(s, at + strlen(verbs[i]), VITP_SCRUB_UPPER);
+    return false;
 }
 
 /* Does the sign with which the value begins say that it stands for another (${X}, $(x), $X, <x>,
@@ -8038,6 +8167,8 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
     word = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
     if (vitp_scrub_at(s, word) == '.' && vitp_scrub_in(s, word + 1, VITP_SCRUB_LETTER) &&
         vitp_scrub_labeled(s, at, word, "."))
+        return true;
+    if (!vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) && vitp_scrub_is_cmdlet(s, at))
         return true;
     word = vitp_scrub_run(s, word, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON),
                           VITP_SCRUB_PROBE - (word - at));
@@ -8089,11 +8220,16 @@ static bool vitp_scrub_is_member(const vitp_scrub *s, size_t at, size_t end)
     return vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DOT)) && !vitp_scrub_is_random(s, at, end);
 }
 
-/* Does nothing but the end of the line, punctuation or an option follow? */
+/* Does nothing but the end of the line, punctuation, an option or the name of another value (User:
+   ann Group Name: x) follow? */
 static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
 {
+    size_t name;
+
     if (!vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return true;
     end = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
+    name = vitp_scrub_run(s, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(SPACE), 32);
+    if (vitp_scrub_in(s, end, VITP_SCRUB_UPPER) && vitp_scrub_starts(s, name, ": ")) return true;
     return (end == s->size && !s->more) ||
            vitp_scrub_in(s, end,
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(WILD));
@@ -8280,6 +8416,30 @@ static bool vitp_scrub_is_label(const vitp_scrub *s, size_t at, size_t end)
            !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
 }
 
+/* Is it a sentence ("This field is required.")? */
+static bool vitp_scrub_is_sentence(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
+
+    return end - at > 8 && s->text[end - 1] == '.' &&
+           vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER) &&
+           vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(SPACE)) &&
+           !vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(DIGIT));
+}
+
+/* Behind the texts in quotes that follow one, which `quote` closes at `end`, in a list. */
+static size_t vitp_scrub_list_end(const vitp_scrub *s, size_t end, char quote)
+{
+    for (;;) {
+        size_t next = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST), 2);
+
+        if (vitp_scrub_at(s, end + 1) != ',' || vitp_scrub_at(s, next) != quote) return end;
+        next = vitp_scrub_close(s, next + 1, quote, false, 0);
+        if (next == s->size) return end;
+        end = next;
+    }
+}
+
 /* "user":"password", of which the first part ends at `end`. */
 static bool vitp_scrub_two_parts(const vitp_scrub *s, size_t at, size_t end, vitp_scrub_span *span)
 {
@@ -8294,9 +8454,13 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
 {
     size_t end, open;
     char   quote = vitp_scrub_before(s, name);
+    bool   list;
 
     at = vitp_scrub_uncolored(s, at);
     if (vitp_scrub_at(s, at) == '{' && sign == '+') return vitp_scrub_braced(s, at, span);
+    open = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1);
+    list = vitp_scrub_at(s, at) == '[' && vitp_scrub_in(s, open, VITP_SCRUB_QUOTES);
+    if (list) at = open;
     open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
 
     /* b'...', r"...", @"..." */
@@ -8319,8 +8483,11 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
             return vitp_scrub_two_parts(s, at, end, span);
         if (sign == '&' && vitp_scrub_marker(s, end)) return false; /* as credentials has it */
         while (end > at && s->text[end - 1] == '\\') end--;
-        return !vitp_scrub_is_label(s, at, end) && vitp_scrub_is_value(s, sign, loose, at, end) &&
-               vitp_scrub_claim(span, at, end, "[secret]");
+        if (vitp_scrub_is_label(s, at, end) || vitp_scrub_is_sentence(s, at, end) ||
+            !vitp_scrub_is_value(s, sign, loose, at, end))
+            return false;
+        if (list && vitp_scrub_at(s, end) == quote) end = vitp_scrub_list_end(s, end, quote);
+        return vitp_scrub_claim(span, at, end, "[secret]");
     }
     if (sign == '!') return vitp_scrub_header(s, at, quote, span);
     if (sign == '?' && !vitp_scrub_may_be_opaque(s, at)) return false;
@@ -8436,6 +8603,7 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
     if (quoted) at = open + 1;
     if (sign == '@' && vitp_scrub_starts(s, at, "tcp:")) at += 4;
     if (sign == '@' && vitp_scrub_starts(s, at, ".\\")) at += 2;
+    if (sign == '&' && vitp_scrub_starts(s, at, "arn:aws")) return false; /* it goes whole */
     end = vitp_scrub_name_end(s, at, sign == '@' ? VITP_SCRUB_MACHINE : VITP_SCRUB_ACCOUNT);
     /* user@domain of one label, which is no mail */
     if (sign == '&' && vitp_scrub_at(s, end) == '@' &&
@@ -8444,9 +8612,13 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
     if (sign == '&' && quoted && vitp_scrub_at(s, end) == ':') /* 'user:group' */
         end = vitp_scrub_name_end(s, end + 1, VITP_SCRUB_ACCOUNT);
     if (quoted) {
-        char close = vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3));
+        size_t rest = sign == '@' && vitp_scrub_port(s, end)
+                          ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 5)
+                          : end;
+        char   close = vitp_scrub_at(s, vitp_scrub_run(s, rest, VITP_SCRUB_SET(BACKSLASH), 3));
 
-        if (close != quote && !(quote == '`' && close == '\'')) return false;
+        if (close != quote && !(quote == '`' && close == '\'') && !(sign == '@' && close == ','))
+            return false;
     }
     if (sign == '@')
         return vitp_scrub_is_machine(s, at, end,
@@ -8498,6 +8670,26 @@ static size_t vitp_scrub_block(const vitp_scrub *s, size_t at, bool *marked)
     return line > at && value > line ? value : 0;
 }
 
+/* Does a port follow the name of a machine, perhaps in a quote? */
+static bool vitp_scrub_has_port(const vitp_scrub *s, size_t at)
+{
+    size_t end, port;
+
+    at = vitp_scrub_run(s, at, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2);
+    end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
+    if (!vitp_scrub_port(s, end)) return false;
+    port = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 6);
+    return port - end > (vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DOT)) ? 4u : 2u);
+}
+
+/* Is what stands before the separator at `end` a name of programs (DB_HOST: db), and its
+   value one word? */
+static bool vitp_scrub_is_only(const vitp_scrub *s, size_t name, size_t end, size_t value)
+{
+    return vitp_scrub_has(s, name, end, VITP_SCRUB_SET(UNDERSCORE)) &&
+           vitp_scrub_stands_alone(s, vitp_scrub_name_end(s, value, VITP_SCRUB_MACHINE));
+}
+
 /* Claims the value at `value` for a name of this sign that starts at `name`; the separator between
    them is at `at`. */
 static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char sign, size_t name,
@@ -8510,8 +8702,12 @@ static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char
     if (loose && sign != '!' && vitp_text_lower(s->text[name]) == 'x' && s->text[name + 1] == '-' &&
         vitp_scrub_header_line(s, value, span))
         return true;
-    if (sign == '@' || sign == '&')
-        return vitp_scrub_identity(s, value, sign, s->text[at] != ':' && !blank, loose, span);
+    if (sign == ':' && !vitp_scrub_has_port(s, value)) return false;
+    if (sign == '@' || sign == '&' || sign == ':')
+        return vitp_scrub_identity(s, value, sign == '&' ? '&' : '@',
+                                   sign == ':' || (s->text[at] != ':' && !blank) ||
+                                       (sign == '@' && vitp_scrub_is_only(s, name, at, value)),
+                                   loose, span);
     if (sign == '~') return vitp_scrub_bare_mac(s, value, span);
     if (s->text[at] == ':' && (sign == '+' || sign == '?') &&
         (block = vitp_scrub_block(s, value, &marked)) > 0)
@@ -8552,17 +8748,41 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
     if (vitp_scrub_marker(s, at + width)) return false; /* that is its value */
     if (vitp_scrub_in(s, at + width, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(AMPERSAND)))
         return false; /* it has none */
-    if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
+    if ((before == 'D' || before == 'd') && end - s->floor > 3 && s->text[end - 3] == '%' &&
+        s->text[end - 2] == '5') { /* user[password]=x, in percent encoding */
+        end -= 3;
+    } else if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
         end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
         end = vitp_scrub_back(s, end,
                               VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) |
                                   VITP_SCRUB_SET(BRACE) | VITP_SCRUB_SET(PAREN),
                               4);
+        if (before == ']') { /* password[0] = x */
+            size_t number = vitp_scrub_back(s, end, VITP_SCRUB_SET(DIGIT), 4);
+
+            if (vitp_scrub_before(s, number) == '[' && number > s->floor) end = number - 1;
+        }
     }
     return vitp_scrub_ends_name(s, end) && vitp_scrub_value_of(s, end, at, width, span);
 }
 
 #define VITP_SCRUB_GAP (VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN))
+
+/* secret "x" not found: so clusters name an object, whose value they do not show. */
+static bool vitp_scrub_is_named_secret(const vitp_scrub *s, size_t name, size_t end, size_t close)
+{
+    static const char *const rest[] = { " not found", " already exists", " is forbidden",
+                                        " in namespace", " in the namespace" };
+    size_t                   i, word = vitp_scrub_run(s, name, VITP_SCRUB_LETTER, end - name);
+
+    if (word != end || vitp_text_lower(s->text[name]) != 's' || end - name > 7 ||
+        !vitp_scrub_starts(s, name + 1, "ecret"))
+        return false;
+    close = vitp_scrub_run(s, close, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2);
+    for (i = 0; i < sizeof rest / sizeof *rest; i++)
+        if (vitp_scrub_starts(s, close, rest[i])) return true;
+    return false;
+}
 
 /* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
 static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -8577,11 +8797,15 @@ static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub
     sign = vitp_scrub_name(
         s, vitp_scrub_back(s, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2), &name);
     if (!sign && vitp_scrub_listed(s, word, end, ">") && vitp_scrub_before(s, word) == ' ' &&
-        word > s->floor)
+        word > s->floor) {
         sign = vitp_scrub_name(
             s, vitp_scrub_back(s, word - 1, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2),
             &name);
-    return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span);
+        if (sign == '&' && (s->text[word] == 'i' || s->text[word] == 'w')) /* user is "x" */
+            return vitp_scrub_identity(s, open, '&', false, false, span);
+    }
+    return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span) &&
+           !vitp_scrub_is_named_secret(s, name, end, span->end);
 }
 
 /* Does the word end in this, in whatever case? */
@@ -8595,13 +8819,13 @@ static bool vitp_scrub_ends_in(const vitp_scrub *s, size_t start, size_t end, co
 }
 
 /* The '(' of Credential("user", "secret"), auth=("user", "secret") and their kin: two or three
-   texts, as one. */
+   texts, as one; of connect("host", "user", "secret") and PHP's __construct (sign 3) not two. */
 static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    static const char *const names[] = {
-        "+auth",        "+authentication", "+credential", "+login",
-        "+credentials", "+directoryentry", "+basic",      "?getenv"
-    };
+    static const char *const names[] = { "+auth",     "+authentication", "+credential",
+                                         "+login",    "+credentials",    "+directoryentry",
+                                         "+basic",    "?getenv",         "3connect",
+                                         "3construct" };
     size_t   end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(EQUAL), 3);
     size_t   start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 40), first = at, value = at, i;
     unsigned texts;
@@ -8623,7 +8847,8 @@ static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_s
         }
     }
     first = vitp_scrub_run(s, first + 1, VITP_SCRUB_SET(SPACE), 2) + 1;
-    return texts > 1 && vitp_scrub_value_at(s, value, names[i][0], true, start, span) &&
+    return texts > (names[i][0] == '3' ? 2u : 1u) &&
+           vitp_scrub_value_at(s, value, names[i][0] == '?' ? '?' : '+', true, start, span) &&
            vitp_scrub_claim(span, first, span->end, "[secret]");
 }
 
@@ -8938,6 +9163,20 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
     return vitp_scrub_value_at(s, blank, '+', false, at + 1, span);
 }
 
+/* The same, of any bytes, that ends the line. */
+static bool vitp_scrub_told_last(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_run(s, at, ~(VITP_SCRUB_BLANK | VITP_SCRUB_QUOTES), VITP_SCRUB_PROBE);
+
+    if (end - at < 6 || vitp_scrub_marker(s, end) ||
+        !(end == s->size || vitp_scrub_in(s, end, VITP_SCRUB_SET(LINE))))
+        return false;
+    return vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER) &&
+           vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT)) &&
+           vitp_scrub_is_value(s, '+', false, at, end) &&
+           vitp_scrub_claim(span, at, end, "[secret]");
+}
+
 /* password for x is y, or : y, where x has three words at most: both go. */
 static bool vitp_scrub_told_whose(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -8956,7 +9195,8 @@ static bool vitp_scrub_told_whose(vitp_scrub *s, size_t at, vitp_scrub_span *spa
     value = vitp_scrub_at(s, end) == ':' ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(SPACE), 1)
                                          : end + 4;
     if (!vitp_scrub_in(s, value, VITP_SCRUB_QUOTES)) {
-        if (!vitp_scrub_told_password(s, value, span)) return false;
+        if (!vitp_scrub_told_last(s, value, span) && !vitp_scrub_told_password(s, value, span))
+            return false;
     } else {
         close = vitp_scrub_close(s, value + 1, s->text[value], false, 0);
         if (close == s->size || !vitp_scrub_is_value(s, '+', false, value + 1, close)) return false;
@@ -8967,13 +9207,87 @@ static bool vitp_scrub_told_whose(vitp_scrub *s, size_t at, vitp_scrub_span *spa
 
 /* ---- names after words of prose ---------------------------------------------------------- */
 
+/* Is it the address of a machine, or its marker? */
+static bool vitp_scrub_is_address(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_marker(s, at) || vitp_scrub_quad(s, at, '.') || vitp_scrub_groups(s, at);
+}
+
+/* Is the machine [at, end) told from other words by what is beside it: x (10.0.0.9), to x:5432 with
+   the port before `port`, x, port 5432, x closed by remote host? */
+static bool vitp_scrub_is_addressed(const vitp_scrub *s, size_t at, size_t end, size_t port)
+{
+    if (vitp_scrub_starts(s, end, " (") && vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)))
+        return vitp_scrub_in(s, end + 2, VITP_SCRUB_SET(DIGIT)) || vitp_scrub_marker(s, end + 2);
+    if (vitp_scrub_starts(s, end, ", port ") || vitp_scrub_starts(s, end, " closed by remote host"))
+        return true;
+    return port > end + 2 && at - s->floor > 3 &&
+           (port > end + 4 || !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DOT))) &&
+           (memcmp(s->text + at - 3, "to ", 3) == 0 || memcmp(s->text + at - 3, "on ", 3) == 0 ||
+            memcmp(s->text + at - 3, "at ", 3) == 0);
+}
+
+/* Claims the host of the line by which Linux tells its version: Linux x 6.1.0-28 #1-a SMP. */
+static bool vitp_scrub_kernel_of(const vitp_scrub *s, size_t smp, vitp_scrub_span *span)
+{
+    size_t build, version, start;
+
+    if (smp - s->floor < 20 || s->text[smp - 1] != ' ') return false;
+    build = vitp_scrub_back(s, smp - 1, ~VITP_SCRUB_BLANK, 40);
+    if (build - s->floor < 12 || s->text[build] != '#' || s->text[build - 1] != ' ') return false;
+    version = vitp_scrub_back(s, build - 1, VITP_SCRUB_MACHINE, 64);
+    if (version - s->floor < 8 || !vitp_scrub_is(s->text[version], VITP_SCRUB_SET(DIGIT)) ||
+        s->text[version - 1] != ' ')
+        return false;
+    start = vitp_scrub_back(s, version - 1, VITP_SCRUB_MACHINE, 64);
+    return start - s->floor >= 6 && memcmp(s->text + start - 6, "Linux ", 6) == 0 &&
+           vitp_scrub_is_machine(s, start, version - 1, true) &&
+           vitp_scrub_claim(span, start, version - 1, "[host]");
+}
+
+/* Claims the user to whom a repository is denied: Permission to x/y.git denied to z. */
+static bool vitp_scrub_denied(const vitp_scrub *s, size_t at, size_t user, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_name_end(s, user, VITP_SCRUB_ACCOUNT);
+
+    return at - s->floor > 5 && memcmp(s->text + at - 5, ".git ", 5) == 0 &&
+           vitp_scrub_is_account(s, user, end) && vitp_scrub_claim(span, user, end, "[user]");
+}
+
+/* Claims the value of the name before a type of the registry: Password REG_SZ x. */
+static bool vitp_scrub_registry(vitp_scrub *s, size_t type, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_back(s, type, VITP_SCRUB_SET(SPACE), 8), name;
+    char   sign = end < type ? vitp_scrub_name(s, end, &name) : '\0';
+
+    at = vitp_scrub_run(s, at, VITP_SCRUB_SET(SPACE), 8);
+    if (sign == '@' || sign == '&') return vitp_scrub_identity(s, at, sign, true, false, span);
+    return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, at, sign, false, name, span);
+}
+
+/* Claims the user before a phrase: (x) CMD (, x is not in the sudoers file, 'x': no such user. */
+static bool vitp_scrub_named_before(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    const char *between = vitp_scrub_folds(s->text[at], 'c')   ? ") "
+                          : vitp_scrub_folds(s->text[at], 's') ? " is not in the "
+                                                               : "': ";
+    size_t      n = strlen(between), end = at - n, start;
+    char        before;
+
+    if (at - s->floor <= n || memcmp(s->text + end, between, n) != 0) return false;
+    start = vitp_scrub_back(s, end, VITP_SCRUB_ACCOUNT, 40);
+    before = vitp_scrub_before(s, start);
+    if (n < 4 && (before != (n == 2 ? '(' : '\'') || start == s->floor)) return false;
+    return vitp_scrub_is_account(s, start, end) && vitp_scrub_claim(span, start, end, "[user]");
+}
+
 /* Claims the name after a phrase. */
 static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_span *span)
 {
     bool   quoted = vitp_scrub_in(s, vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3),
                                   VITP_SCRUB_QUOTES | VITP_SCRUB_SET(OPEN));
-    size_t end;
-    bool   digit, addressed;
+    size_t end, port;
+    bool   digit, plain;
 
     if (quoted)
         return vitp_scrub_identity(s, at,
@@ -8990,12 +9304,11 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
     }
     if (sign == '*' || sign == '@') {
         end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
-        addressed =
-            vitp_scrub_starts(s, end, " (") && /* backup-nas (10.0.0.9) */
-            vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)) &&
-            (vitp_scrub_in(s, end + 2, VITP_SCRUB_SET(DIGIT)) || vitp_scrub_marker(s, end + 2));
-        return vitp_scrub_is_machine(s, at, end, sign == '@' || addressed) &&
-               vitp_scrub_after_name(s, end) && vitp_scrub_claim_host(s, at, end, span);
+        port = vitp_scrub_port(s, end) ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 5) : end;
+        plain = sign == '@' || vitp_scrub_is_addressed(s, at, end, port);
+        return vitp_scrub_is_machine(s, at, end, plain) &&
+               (vitp_scrub_after_name(s, port) || vitp_scrub_starts(s, end, ", port ")) &&
+               vitp_scrub_claim_host(s, at, end, span);
     }
     if (sign == ':') { /* sudo:   x : TTY=... */
         at = vitp_scrub_run(s, at, VITP_SCRUB_SET(SPACE), 16);
@@ -9006,9 +9319,20 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
     end = vitp_scrub_name_end(s, at, VITP_SCRUB_ACCOUNT);
     digit = end - at > 3 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) &&
             vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(BACKSLASH));
-    if (sign == '+' && (!digit || vitp_scrub_is_noun(s, at))) return false;
-    return (digit || vitp_scrub_after_name(s, end)) && vitp_scrub_is_account(s, at, end) &&
-           vitp_scrub_claim(span, at, end, "[user]");
+    if (sign == '+' && (!digit || vitp_scrub_is_noun(s, at)) &&
+        !(vitp_scrub_starts(s, end, " from ") && vitp_scrub_is_address(s, end + 6)))
+        return false;
+    return (digit || vitp_scrub_after_name(s, end) ||
+            (vitp_scrub_at(s, end) == ' ' && vitp_scrub_is_address(s, end + 1))) &&
+           vitp_scrub_is_account(s, at, end) && vitp_scrub_claim(span, at, end, "[user]");
+}
+
+/* Is it part of a key of the registry (HKLM\SOFTWARE, HKLM:\SOFTWARE)? */
+static bool vitp_scrub_is_key(const vitp_scrub *s, size_t at)
+{
+    const uint32_t set = VITP_SCRUB_WORD | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(BACKSLASH);
+
+    return vitp_scrub_starts(s, vitp_scrub_back(s, at, set, 40), "HK");
 }
 
 /* The backslash of DOMAIN\user, where it is no escape of a letter and no path. */
@@ -9020,6 +9344,7 @@ static VITP_NOINLINE bool vitp_scrub_domain_user(const vitp_scrub *s, size_t at,
     size_t first, end;
 
     if (at - start < 2 || vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD)) return false;
+    if (vitp_scrub_before(s, start) == '\\' && vitp_scrub_is_key(s, start)) return false;
     first = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
     end = vitp_scrub_name_end(s, first, VITP_SCRUB_MACHINE);
     if (vitp_scrub_starts(s, start, "HK") || first - at > 2 || end - first < 3) return false;
@@ -9138,6 +9463,29 @@ static bool vitp_scrub_shaped(const vitp_scrub *s, size_t at, vitp_scrub_span *s
     return false;
 }
 
+/* The first dash of a key of a product: four and more groups of as many capitals and digits, which
+   change often. */
+static VITP_NOINLINE bool vitp_scrub_product_key(const vitp_scrub *s, size_t at,
+                                                 vitp_scrub_span *span)
+{
+    size_t   start = vitp_scrub_back(s, at, VITP_SCRUB_CAPITALS, 9);
+    size_t   size = at - start, end = at;
+    unsigned groups;
+    uint32_t kinds;
+
+    if (size < 4 || size > 8 ||
+        vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH)))
+        return false;
+    for (groups = 1; groups < 8 && vitp_scrub_at(s, end) == '-'; groups++) {
+        if (vitp_scrub_run(s, end + 1, VITP_SCRUB_CAPITALS, size + 1) != end + 1 + size) break;
+        end += 1 + size;
+    }
+    return groups >= 4 && !vitp_scrub_goes_on(s, end) &&
+           !vitp_scrub_in(s, end, VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(UNDERSCORE)) &&
+           vitp_scrub_changes(s, start, end, false, &kinds) >= 4 &&
+           vitp_scrub_claim(span, start, end, "[key]");
+}
+
 /* The digit of $1$salt$hash, as crypt has it, perhaps with $rounds=n between. */
 static VITP_NOINLINE bool vitp_scrub_crypt(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -9207,6 +9555,15 @@ static bool vitp_scrub_may_be_hex(const vitp_scrub *s, size_t at)
     return vitp_scrub_in(s, at + 8, VITP_SCRUB_HEX) && vitp_scrub_in(s, at + 21, VITP_SCRUB_HEX);
 }
 
+/* Is it the trace of 00-trace-span-01 (W3C Trace Context)? */
+static bool vitp_scrub_is_traced(const vitp_scrub *s, size_t at, size_t end)
+{
+    return at - s->floor >= 3 && memcmp(s->text + at - 3, "00-", 3) == 0 &&
+           vitp_scrub_at(s, end) == '-' &&
+           vitp_scrub_run(s, end + 1, VITP_SCRUB_HEX, 17) == end + 17 &&
+           vitp_scrub_at(s, end + 17) == '-';
+}
+
 /* 32 and more hexadecimal digits that no word before them calls a checksum. 0x and 40 of them are
    the address of a wallet. */
 static bool vitp_scrub_hex(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -9219,6 +9576,7 @@ static bool vitp_scrub_hex(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     probe = digits + VITP_SCRUB_HEX_MIN;
     if (end < probe || vitp_scrub_goes_on(s, end) || vitp_scrub_at(s, end) == '_') return false;
     if (digits > at && end - digits != 40) return false;
+    if (end == probe && vitp_scrub_is_traced(s, at, end)) return false;
     if (!vitp_scrub_has(s, digits, probe, VITP_SCRUB_LETTER) ||
         !vitp_scrub_has(s, digits, probe, VITP_SCRUB_SET(DIGIT)) ||
         vitp_scrub_is_checksum(s, at, true))
@@ -9665,7 +10023,7 @@ static bool vitp_scrub_element(vitp_scrub *s, size_t at, size_t width, vitp_scru
     before = vitp_scrub_before(s, name);
     if (end < at ? !vitp_scrub_is(before, VITP_SCRUB_QUOTES) : before != '<' && before != ';')
         return false;
-    if (!sign || sign == '!') return false;
+    if (!sign || sign == '!' || sign == ':') return false;
     vitp_scrub_reads_on(s);
     if (sign == '@' || sign == '&')
         return vitp_scrub_identity(s, at + width, sign, true, false, span);
@@ -9708,6 +10066,10 @@ static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub
         } else if (opener[-1] == '^'   ? vitp_scrub_told_password(s, end, span)
                    : opener[-1] == '=' ? vitp_scrub_told_whose(s, end, span)
                    : opener[-1] == '!' ? vitp_scrub_scheme(s, at, end, span)
+                   : opener[-1] == '|' ? vitp_scrub_registry(s, at, end, span)
+                   : opener[-1] == '~' ? (opener[0] == 's' ? vitp_scrub_kernel_of(s, at, span)
+                                                           : vitp_scrub_denied(s, at, end, span))
+                   : opener[-1] == '-' ? vitp_scrub_named_before(s, at, span)
                                        : vitp_scrub_named(s, end, opener[-1], span)) {
             return true;
         }
@@ -9765,12 +10127,28 @@ static bool vitp_scrub_colon(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return vitp_scrub_pair(s, at, 1, span);
 }
 
+/* The first dash of S-1-5-21-..., by which Windows knows an account. */
+static VITP_NOINLINE bool vitp_scrub_security_id(const vitp_scrub *s, size_t at,
+                                                 vitp_scrub_span *span)
+{
+    if (!vitp_scrub_starts(s, at, "-1-5-21-") ||
+        vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_WORD))
+        return false;
+    return vitp_scrub_claim(
+        span, at - 1, vitp_scrub_run(s, at + 7, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH), 64),
+        "[id]");
+}
+
 /* The same of '-'. */
 static bool vitp_scrub_dash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     char before = vitp_scrub_before(s, at);
 
     if (vitp_scrub_at(s, at + 5) == 'B' && vitp_scrub_pem(s, at, span)) return true;
+    if (before == 'S' && vitp_scrub_security_id(s, at, span)) return true;
+    if (vitp_scrub_is(before, VITP_SCRUB_CAPITALS) &&
+        vitp_scrub_in(s, at + 4, VITP_SCRUB_CAPITALS) && vitp_scrub_product_key(s, at, span))
+        return true;
     if (vitp_scrub_is(before, VITP_SCRUB_HEX) && vitp_scrub_at(s, at + 3) == '-')
         return vitp_scrub_mac(s, at, vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3), span);
     if (before == 'p' && vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)))
@@ -9796,6 +10174,41 @@ static VITP_NOINLINE bool vitp_scrub_in_parens(vitp_scrub *s, size_t at, vitp_sc
             !vitp_scrub_has(s, name, at, VITP_SCRUB_UPPER));
 }
 
+/* The '(' of ann(uid=1001) and of uid=1001(ann), where it may be of the group, too. */
+static bool vitp_scrub_user_id(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT), 10), end;
+
+    if (vitp_scrub_starts(s, at, "(uid=")) {
+        start = vitp_scrub_back(s, at, VITP_SCRUB_ACCOUNT, 40);
+        return vitp_scrub_is_account(s, start, at) && vitp_scrub_claim(span, start, at, "[user]");
+    }
+    if (start == at || start - s->floor < 4 || memcmp(s->text + start - 3, "id=", 3) != 0)
+        return false;
+    end = vitp_scrub_name_end(s, at + 1, VITP_SCRUB_ACCOUNT);
+    return (s->text[start - 4] == 'u' || s->text[start - 4] == 'g') &&
+           vitp_scrub_at(s, end) == ')' && vitp_scrub_is_account(s, at + 1, end) &&
+           vitp_scrub_claim(span, at + 1, end, "[user]");
+}
+
+/* The '(' of "connection refused (db:5432)" and its kin, as .NET says where a socket was to go. */
+static bool vitp_scrub_at_port(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    static const char *const says[] = { "refused", "known", "known.", "it.", "respond." };
+    size_t                   end = vitp_scrub_run(s, at + 1, VITP_SCRUB_MACHINE, 128), port, n, i;
+
+    if (!vitp_scrub_port(s, end)) return false;
+    port = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 6);
+    if (vitp_scrub_at(s, port) != ')') return false;
+    for (i = 0; i < sizeof says / sizeof *says; i++) {
+        n = strlen(says[i]);
+        if (at - s->floor > n + 1 && memcmp(s->text + at - 1 - n, says[i], n) == 0)
+            return vitp_scrub_is_machine(s, at + 1, end, true) &&
+                   vitp_scrub_claim(span, at + 1, end, "[host]");
+    }
+    return false;
+}
+
 /* What a bracket may open: texts of a call, a value of the name before it, a number. */
 static bool vitp_scrub_paren(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -9804,9 +10217,10 @@ static bool vitp_scrub_paren(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (s->text[at] != '(') return false;
     if (vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1), VITP_SCRUB_QUOTES))
         return vitp_scrub_call(s, at, span);
+    if (vitp_scrub_is(before, VITP_SCRUB_WORD) && vitp_scrub_user_id(s, at, span)) return true;
     if (vitp_scrub_is(before, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)))
         return vitp_scrub_in_parens(s, at, span);
-    return vitp_scrub_phone(s, at, span);
+    return (before == ' ' && vitp_scrub_at_port(s, at, span)) || vitp_scrub_phone(s, at, span);
 }
 
 /* The '%' of percent encoding: which byte do two hex digits stand for? */
@@ -9824,15 +10238,36 @@ static bool vitp_scrub_equal(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return vitp_scrub_pair(s, at, 1, span);
 }
 
+/* The @ of user@10.0.0.9. */
+static bool vitp_scrub_at_address(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 40);
+
+    return vitp_scrub_quad(s, at + 1, '.') && vitp_scrub_is_account(s, start, at) &&
+           !vitp_scrub_is(vitp_scrub_before(s, start),
+                          VITP_SCRUB_SET(AT) | VITP_SCRUB_SET(SLASH)) &&
+           vitp_scrub_claim(span, start, at, "[user]");
+}
+
+/* The quote that closes the user of 'bob'@'db-1'. */
+static bool vitp_scrub_quoted_user(const vitp_scrub *s, size_t close, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, close, VITP_SCRUB_ACCOUNT, 40);
+
+    return start > s->floor && s->text[start - 1] == s->text[close] &&
+           vitp_scrub_is_account(s, start, close) && vitp_scrub_claim(span, start, close, "[user]");
+}
+
 static bool vitp_scrub_at_sign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     if (at == s->floor) return false; /* nobody stands before it */
     if (vitp_scrub_in(s, at + 1, VITP_SCRUB_LABEL | VITP_SCRUB_SET(DOT)))
         return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
-               vitp_scrub_shell(s, at, span);
+               vitp_scrub_shell(s, at, span) || vitp_scrub_at_address(s, at, span);
     return vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) &&
            vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES) &&
-           vitp_scrub_identity(s, at + 1, '@', true, false, span); /* 'bob'@'db-1' */
+           (vitp_scrub_quoted_user(s, at - 1, span) ||
+            vitp_scrub_identity(s, at + 1, '@', true, false, span));
 }
 
 static bool vitp_scrub_quote(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -9847,8 +10282,12 @@ static bool vitp_scrub_backslash(vitp_scrub *s, size_t at, vitp_scrub_span *span
 
     if ((before == '%' || vitp_scrub_at(s, at + 1) == '\\') && vitp_scrub_unc(s, at, span))
         return true;
-    return vitp_scrub_is(before, VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(DASH)) &&
-           vitp_scrub_domain_user(s, at, span);
+    return (vitp_scrub_is(before, VITP_SCRUB_CAPITALS | VITP_SCRUB_SET(DASH)) &&
+            vitp_scrub_domain_user(s, at, span)) ||
+           (vitp_scrub_starts(s, at, "\\u0040") && vitp_scrub_email(s, at, 6, span)) ||
+           (vitp_scrub_starts(s, at, "\\Users\\") &&
+            vitp_scrub_folders(s, at, vitp_scrub_run(s, at + 7, VITP_SCRUB_SET(BACKSLASH), 2),
+                               span));
 }
 
 static bool vitp_scrub_slash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -9861,12 +10300,27 @@ static bool vitp_scrub_dot(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return vitp_scrub_mac_dotted(s, at, span) || vitp_scrub_host(s, at, span);
 }
 
+/* The first digit of "code is 552901", behind a name whose value is secret if it is a number. */
+static VITP_NOINLINE bool vitp_scrub_told_code(const vitp_scrub *s, size_t at,
+                                               vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 11), is = at - 4, name;
+
+    if (s->text[at - 2] == ':') is--; /* code is: 552901 */
+    return memcmp(s->text + is, " is", 3) == 0 && end - at >= 4 && end - at <= 10 &&
+           !vitp_scrub_goes_on(s, end) && vitp_scrub_name(s, is, &name) == '#' &&
+           vitp_scrub_claim(span, at, end, "[secret]");
+}
+
 static bool vitp_scrub_digit(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     char before = vitp_scrub_before(s, at);
 
     if (vitp_scrub_is(before, VITP_SCRUB_ALNUM) || vitp_scrub_is_color(s, at)) return false;
     if (before == '$' && vitp_scrub_crypt(s, at, span)) return true;
+    if (before == ' ' && at - s->floor > 8 && (s->text[at - 2] == 's' || s->text[at - 2] == ':') &&
+        vitp_scrub_told_code(s, at, span))
+        return true;
     /* no number of a person or host is one digit */
     return (vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DOT)) &&
             vitp_scrub_number(s, at, span)) ||
@@ -21962,6 +22416,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_BARE
 #undef VITP_SCRUB_CAPITALS
 #undef VITP_SCRUB_SLUG
+#undef VITP_SCRUB_UUID
 #undef VITP_SCRUB_DOTTED
 #undef VITP_SCRUB_BASE64
 #undef VITP_SCRUB_SOLID
