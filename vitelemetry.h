@@ -6669,9 +6669,9 @@ static const uint32_t vitp_scrub_opener_others[26] = {
 };
 /* How many letters stand before the first blank of those with a first letter, a bit for each. */
 static const uint16_t vitp_scrub_opener_lengths[26] = {
-    0x60c4, 0x0064, 0x06c0, 0x0040, 0x0300, 0x0058, 0x0800, 0x0110, 0x2480,
-    0x0000, 0x0000, 0x0060, 0x04a0, 0x021c, 0x0004, 0x07d4, 0x0000, 0x08d0,
-    0x00c0, 0x0220, 0x0190, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
+    0x60d4, 0x006c, 0x07e8, 0x0040, 0x0300, 0x0058, 0x0800, 0x0110, 0x2480,
+    0x0000, 0x0000, 0x0060, 0x04a0, 0x021c, 0x0004, 0x0fd4, 0x0000, 0x0cd0,
+    0x00c8, 0x0220, 0x0190, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
 };
 
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
@@ -6854,11 +6854,11 @@ static const uint64_t vitp_scrub_token_seconds[26] = {
 };
 /* The same of their third bytes. */
 static const uint64_t vitp_scrub_token_thirds[26] = {
-    0x2010069700400000, 0x0004000400000000, 0x0621080000400000, 0x03a0000001800000,
-    0x0000002100000000, 0x0008000002000000, 0x07bf000201000000, 0x0202802000000000,
+    0x2012069700400000, 0x0004000400000000, 0x0621080000400000, 0x03a8000001800000,
+    0x0004002100000000, 0x0008000002000000, 0x07bf000201000000, 0x0202802000000000,
     0x0000010000000000, 0x0080000000000000, 0x1000000000000000, 0x1880000101000000,
     0x0000000000000000, 0x01c1003100000000, 0x0000000002000000, 0x1742800100400000,
-    0x0000000000000000, 0x0002800000000000, 0x0501804001c00000, 0x0160020000000000,
+    0x0000000000000000, 0x0002800000000000, 0x0521884001c00000, 0x0160020000000000,
     0x0000000000000000, 0x0331000000000000, 0x0200000000000000, 0x1114000000000000,
     0x0000000002000000, 0x0040000000000000
 };
@@ -7821,7 +7821,7 @@ static size_t vitp_scrub_root(const vitp_scrub *s, size_t at)
     sign = vitp_scrub_before(s, start);
     if (before == '}')
         return sign == '{' && vitp_scrub_before(s, start - 1) == '$' ? start - 2 : s->size;
-    if (sign == '~' || sign == '$') return start - 1;
+    if (sign == '~' || (sign == '$' && start < at)) return start - 1;
     if (sign == '-' && at - start == 1) return at;
     return vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DOT) |
                                      VITP_SCRUB_SET(BRACE)) ||
@@ -8168,7 +8168,8 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
     if (vitp_scrub_at(s, word) == '.' && vitp_scrub_in(s, word + 1, VITP_SCRUB_LETTER) &&
         vitp_scrub_labeled(s, at, word, "."))
         return true;
-    if (!vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) && vitp_scrub_is_cmdlet(s, at))
+    if (vitp_scrub_is(c, VITP_SCRUB_UPPER) &&
+        !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) && vitp_scrub_is_cmdlet(s, at))
         return true;
     word = vitp_scrub_run(s, word, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON),
                           VITP_SCRUB_PROBE - (word - at));
@@ -8224,12 +8225,13 @@ static bool vitp_scrub_is_member(const vitp_scrub *s, size_t at, size_t end)
    ann Group Name: x) follow? */
 static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
 {
-    size_t name;
-
     if (!vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return true;
     end = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
-    name = vitp_scrub_run(s, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(SPACE), 32);
-    if (vitp_scrub_in(s, end, VITP_SCRUB_UPPER) && vitp_scrub_starts(s, name, ": ")) return true;
+    if (vitp_scrub_in(s, end, VITP_SCRUB_UPPER)) {
+        size_t name = vitp_scrub_run(s, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(SPACE), 32);
+
+        if (vitp_scrub_starts(s, name, ": ")) return true;
+    }
     return (end == s->size && !s->more) ||
            vitp_scrub_in(s, end,
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(WILD));
@@ -8458,9 +8460,12 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
 
     at = vitp_scrub_uncolored(s, at);
     if (vitp_scrub_at(s, at) == '{' && sign == '+') return vitp_scrub_braced(s, at, span);
-    open = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1);
-    list = vitp_scrub_at(s, at) == '[' && vitp_scrub_in(s, open, VITP_SCRUB_QUOTES);
-    if (list) at = open;
+    list = vitp_scrub_at(s, at) == '[';
+    if (list) {
+        open = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1);
+        list = vitp_scrub_in(s, open, VITP_SCRUB_QUOTES);
+        if (list) at = open;
+    }
     open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
 
     /* b'...', r"...", @"..." */
@@ -8575,11 +8580,11 @@ static size_t vitp_scrub_name_end(const vitp_scrub *s, size_t at, uint32_t set)
 /* Does what follows end the sentence or go on as it does behind a name? */
 static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
 {
-    static const char words[][13] = { "after ", "at ",     "by ",       "cannot ", "closed",
-                                      "could ", "does ",   "down",      "failed",  "from ",
-                                      "has ",   "in ",     "is ",       "not ",    "on ",
-                                      "port ",  "refused", "timed out", "to ",     "unreachable",
-                                      "using ", "via ",    "was ",      "with " };
+    static const char words[][13] = { "NotReady",    "after ", "at ",     "by ",       "cannot ",
+                                      "closed",      "could ", "does ",   "down",      "failed",
+                                      "from ",       "has ",   "in ",     "is ",       "not ",
+                                      "on ",         "port ",  "refused", "timed out", "to ",
+                                      "unreachable", "using ", "via ",    "was ",      "with " };
     size_t            i, at = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 2);
     char              c = vitp_scrub_at(s, at);
 
@@ -10217,10 +10222,14 @@ static bool vitp_scrub_paren(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (s->text[at] != '(') return false;
     if (vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1), VITP_SCRUB_QUOTES))
         return vitp_scrub_call(s, at, span);
-    if (vitp_scrub_is(before, VITP_SCRUB_WORD) && vitp_scrub_user_id(s, at, span)) return true;
+    if ((vitp_scrub_at(s, at + 4) == '=' || vitp_scrub_is(before, VITP_SCRUB_SET(DIGIT))) &&
+        vitp_scrub_user_id(s, at, span))
+        return true;
     if (vitp_scrub_is(before, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)))
         return vitp_scrub_in_parens(s, at, span);
-    return (before == ' ' && vitp_scrub_at_port(s, at, span)) || vitp_scrub_phone(s, at, span);
+    return (before == ' ' && vitp_scrub_in(s, at + 1, VITP_SCRUB_LETTER) &&
+            vitp_scrub_at_port(s, at, span)) ||
+           vitp_scrub_phone(s, at, span);
 }
 
 /* The '%' of percent encoding: which byte do two hex digits stand for? */
@@ -10239,7 +10248,8 @@ static bool vitp_scrub_equal(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 }
 
 /* The @ of user@10.0.0.9. */
-static bool vitp_scrub_at_address(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_at_address(const vitp_scrub *s, size_t at,
+                                                vitp_scrub_span *span)
 {
     size_t start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 40);
 
@@ -10250,7 +10260,8 @@ static bool vitp_scrub_at_address(const vitp_scrub *s, size_t at, vitp_scrub_spa
 }
 
 /* The quote that closes the user of 'bob'@'db-1'. */
-static bool vitp_scrub_quoted_user(const vitp_scrub *s, size_t close, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_quoted_user(const vitp_scrub *s, size_t close,
+                                                 vitp_scrub_span *span)
 {
     size_t start = vitp_scrub_back(s, close, VITP_SCRUB_ACCOUNT, 40);
 
@@ -10290,8 +10301,21 @@ static bool vitp_scrub_backslash(vitp_scrub *s, size_t at, vitp_scrub_span *span
                                span));
 }
 
+/* The '/' of db/10.0.0.9:5432, as Java has a name and its address. */
+static VITP_NOINLINE bool vitp_scrub_resolved(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_MACHINE, 64);
+    size_t end = vitp_scrub_quad(s, at + 1, '.');
+
+    return end && vitp_scrub_port(s, end) &&
+           !vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_SLASHES | VITP_SCRUB_SET(AT)) &&
+           vitp_scrub_is_machine(s, start, at, true) && vitp_scrub_claim(span, start, at, "[host]");
+}
+
 static bool vitp_scrub_slash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
+    if (vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_resolved(s, at, span))
+        return true;
     return vitp_scrub_before(s, at) != '/' && vitp_scrub_path(s, at, span);
 }
 
