@@ -7696,7 +7696,7 @@ static bool vitp_scrub_is_of_set(const vitp_scrub *s, size_t at, size_t *start)
     size_t dash = vitp_scrub_run(s, first, VITP_SCRUB_ALNUM, 32);
 
     *start = first;
-    return dash - first > 1 && vitp_scrub_at(s, dash) == '-' &&
+    return dash - first > 1 && dash - first <= s->size - at && vitp_scrub_at(s, dash) == '-' &&
            memcmp(s->text + first, s->text + at, dash - first) == 0;
 }
 
