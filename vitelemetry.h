@@ -6838,7 +6838,7 @@ static const vitp_scrub_token vitp_scrub_tokens[] = {
     { "xoxr-", 8, VITP_SCRUB_SLUG, NULL },
     { "xoxs-", 8, VITP_SCRUB_SLUG, NULL },
     { "xoxc-", 16, VITP_SCRUB_SLUG, NULL },
-    { "xoxd-", 16, VITP_SCRUB_TOKEN | VITP_SCRUB_SET(PERCENT), NULL },
+    { "xoxd-", 16, VITP_SCRUB_SOLID | VITP_SCRUB_SET(PERCENT), NULL },
     { "ya29.", 20, VITP_SCRUB_SLUG, NULL },     /* Google */
     { "ZXlK", 40, VITP_SCRUB_BASE64, "[jwt]" }, /* base64 of "eyJ" */
 };
@@ -9263,8 +9263,10 @@ static bool vitp_scrub_denied(const vitp_scrub *s, size_t at, size_t user, vitp_
 static bool vitp_scrub_registry(vitp_scrub *s, size_t type, size_t at, vitp_scrub_span *span)
 {
     size_t end = vitp_scrub_back(s, type, VITP_SCRUB_SET(SPACE), 8), name;
-    char   sign = end < type ? vitp_scrub_name(s, end, &name) : '\0';
+    char   sign;
 
+    if (end == type) return false;
+    sign = vitp_scrub_name(s, end, &name);
     at = vitp_scrub_run(s, at, VITP_SCRUB_SET(SPACE), 8);
     if (sign == '@' || sign == '&') return vitp_scrub_identity(s, at, sign, true, false, span);
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, at, sign, false, name, span);
