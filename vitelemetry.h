@@ -2174,6 +2174,8 @@ static bool vitp_os_page_init(vitp_os_page *p, size_t size)
 }
 
 static void vitp_os_page_free(vitp_os_page *p) { VITP_OS(VirtualFree)(p->memory, 0, MEM_RELEASE); }
+
+/* There is no fork. */
 static bool vitp_os_page_asks(const vitp_os_page *p)
 {
     (void)p;
@@ -2288,7 +2290,7 @@ static vitp_os_read vitp_os_unread(DWORD error)
     return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ? VITP_OS_READ_ABSENT
            : error == ERROR_ACCESS_DENIED || error == ERROR_INVALID_NAME || error == ERROR_DIRECTORY
                ? VITP_OS_READ_REFUSED
-               : VITP_OS_READ_LATER; /* as while a scanner keeps it open */
+               : VITP_OS_READ_LATER; /* as while a scanner has it open */
 }
 
 /* One that was deleted is denied for as long as somebody has it open; and a client that begins is
@@ -7714,11 +7716,9 @@ static VITP_NOINLINE bool vitp_scrub_with_port(const vitp_scrub *s, size_t at,
         (vitp_scrub_goes_on(s, end + 1) || vitp_scrub_at(s, end) == '_'))
         return false;
     start = vitp_scrub_back(s, at, set, 64);
-    if (start > s->floor + 4 && s->text[start - 1] == '.') {
-        size_t label = start;
-
-        if (!vitp_scrub_is_of_set(s, label, &start)) return false;
-    }
+    if (start > s->floor + 4 && s->text[start - 1] == '.' &&
+        !vitp_scrub_is_of_set(s, start, &start))
+        return false;
     if (at - start < 3 || !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER) ||
         !vitp_scrub_has(s, start, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH)))
         return false;
@@ -8488,7 +8488,7 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
             return vitp_scrub_two_parts(s, at, end, span);
         if (sign == '&' && vitp_scrub_marker(s, end)) return false; /* as credentials has it */
         while (end > at && s->text[end - 1] == '\\') end--;
-        if (vitp_scrub_is_label(s, at, end) || vitp_scrub_is_sentence(s, at, end) ||
+        if (vitp_scrub_is_label(s, at, end) || (list && vitp_scrub_is_sentence(s, at, end)) ||
             !vitp_scrub_is_value(s, sign, loose, at, end))
             return false;
         if (list && vitp_scrub_at(s, end) == quote) end = vitp_scrub_list_end(s, end, quote);
