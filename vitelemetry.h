@@ -4993,13 +4993,81 @@ static void vitp_text_hex(char *out, const unsigned char *bytes, size_t count)
     out[2 * count] = 0;
 }
 
+#if defined(__has_builtin) && (defined(__SSE2__) || defined(__ARM_NEON))
+#if __has_builtin(__builtin_shufflevector)
+#define VITP_TEXT_VECTOR
+#endif
+#endif
+
+#if defined(VITP_TEXT_VECTOR)
+typedef unsigned char vitp_text_bytes __attribute__((__vector_size__(16)));
+typedef uint32_t      vitp_text_fours __attribute__((__vector_size__(16)));
+typedef uint64_t      vitp_text_eights __attribute__((__vector_size__(16)));
+
+/* A digit for each of 16 values below 16. */
+static VITP_INLINE vitp_text_bytes vitp_text_digits(vitp_text_bytes values)
+{
+    vitp_text_bytes letter = (vitp_text_bytes)(values > 9) & ('a' - '0' - 10);
+    return values + '0' + letter;
+}
+
+static VITP_INLINE void vitp_text_put_four(char *out, vitp_text_bytes from, int which)
+{
+    uint32_t four = ((vitp_text_fours)from)[which];
+    memcpy(out, &four, 4);
+}
+
+static VITP_INLINE void vitp_text_put_eight(char *out, vitp_text_bytes from, int which)
+{
+    uint64_t eight = ((vitp_text_eights)from)[which];
+    memcpy(out, &eight, 8);
+}
+
+/* Reads the halves one by one: whoever has just made an id stored it so, and a load of both would
+   wait for the stores. */
+static VITP_INLINE vitp_text_bytes vitp_text_get_halves(const unsigned char id[16])
+{
+    uint64_t         first, last;
+    vitp_text_eights both = { 0, 0 };
+    memcpy(&first, id, 8);
+    memcpy(&last, id + 8, 8);
+    __asm__("" : "+r"(first)); /* compilers would make one load of them */
+    both[0] = first;
+    both[1] = last;
+    return (vitp_text_bytes)both;
+}
+
+/* The 36 characters of a UUID (RFC 9562, 4) and a NUL. */
+static void vitp_text_uuid(char out[37], const unsigned char id[16])
+{
+    vitp_text_bytes both = vitp_text_get_halves(id), high = both >> 4, low = both & 15;
+    vitp_text_bytes begin, end;
+    /* clang-format off */
+    begin = vitp_text_digits(__builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
+                                                     5, 21, 6, 22, 7, 23));
+    end = vitp_text_digits(__builtin_shufflevector(high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
+                                                   13, 29, 14, 30, 15, 31));
+    /* clang-format on */
+    vitp_text_put_eight(out, begin, 0);
+    out[8] = '-';
+    vitp_text_put_four(out + 9, begin, 2);
+    out[13] = '-';
+    vitp_text_put_four(out + 14, begin, 3);
+    out[18] = '-';
+    vitp_text_put_four(out + 19, end, 0);
+    out[23] = '-';
+    vitp_text_put_four(out + 24, end, 1);
+    vitp_text_put_eight(out + 28, end, 1);
+    out[36] = 0;
+}
+#else
 static VITP_INLINE void vitp_text_hex_two(char *out, const unsigned char *bytes)
 {
     vitp_text_hex_byte(out, bytes[0]);
     vitp_text_hex_byte(out + 2, bytes[1]);
 }
 
-/* The 36 characters of a UUID (RFC 9562, 4). */
+/* The 36 characters of a UUID (RFC 9562, 4) and a NUL. */
 static void vitp_text_uuid(char out[37], const unsigned char id[16])
 {
     vitp_text_hex_two(out, id);
@@ -5016,6 +5084,7 @@ static void vitp_text_uuid(char out[37], const unsigned char id[16])
     vitp_text_hex_two(out + 32, id + 14);
     out[36] = 0;
 }
+#endif
 
 static bool vitp_text_parse_uuid(unsigned char id[16], const char *text)
 {
@@ -5384,17 +5453,33 @@ static bool vitp_id_random(void *out, size_t size)
     return false;
 }
 
-static void vitp_id_seed(vitp_id_source *s)
+static VITP_NOINLINE void vitp_id_seed(vitp_id_source *s)
 {
     s->weak = !vitp_id_random(s->key, sizeof s->key);
     VITP_ATOMIC_STORE_RELEASE(&s->seeded, 1u);
 }
 
-/* Version 4 and variant 10 (RFC 9562, 5.4). */
-static void vitp_id_stamp(unsigned char id[16])
+/* Version 4 and variant 10 (RFC 9562, 5.4). By words: a byte that is set alone in what was just
+   written as words holds up whoever reads the words again. */
+static VITP_INLINE void vitp_id_stamp(uint64_t id[2])
 {
-    id[6] = (unsigned char)((id[6] & 0x0Fu) | 0x40u);
-    id[8] = (unsigned char)((id[8] & 0x3Fu) | 0x80u);
+    static const unsigned char kept[16] = { 255,  255, 255, 255, 255, 255, 0x0F, 255,
+                                            0x3F, 255, 255, 255, 255, 255, 255,  255 };
+    static const unsigned char version[16] = { 0, 0, 0, 0, 0, 0, 0x40, 0, 0x80 };
+    uint64_t                   keep[2], add[2];
+    memcpy(keep, kept, 16);
+    memcpy(add, version, 16);
+    id[0] = (id[0] & keep[0]) | add[0];
+    id[1] = (id[1] & keep[1]) | add[1];
+}
+
+/* A random id that is no client's. */
+static void vitp_id_fresh(unsigned char out[16])
+{
+    uint64_t id[2];
+    (void)vitp_id_random(id, sizeof id);
+    vitp_id_stamp(id);
+    memcpy(out, id, 16);
 }
 
 /* In a forked child. What was not wiped is the key of its parent, which goes on with it. */
@@ -5408,31 +5493,29 @@ static void vitp_id_own(vitp_id_source *s)
     VITP_ATOMIC_STORE(&s->owner, process);
 }
 
-static void vitp_id_next(vitp_id_source *s, unsigned char id[16])
+static void vitp_id_next(vitp_id_source *s, unsigned char out[16])
 {
-    uint64_t n, half[2];
-    if (!VITP_ATOMIC_LOAD_ACQUIRE(&s->seeded)) vitp_id_seed(s);
+    uint64_t n, id[2];
+    if (VITP_UNLIKELY(!VITP_ATOMIC_LOAD_ACQUIRE(&s->seeded))) vitp_id_seed(s);
     n = (uint64_t)VITP_ATOMIC_ADD_PTR(&s->count, 1u) * 0x9e3779b97f4a7c15u;
-    half[0] = vitp_id_mix(s->key[0] + n);
-    half[1] = vitp_id_mix(s->key[1] ^ n);
-    memcpy(id, half, 16);
+    id[0] = vitp_id_mix(s->key[0] + n);
+    id[1] = vitp_id_mix(s->key[1] ^ n);
     vitp_id_stamp(id);
+    memcpy(out, id, 16);
 }
 
 void vit_uuid4(char out[37])
 {
     unsigned char id[16];
     if (!out) return;
-    (void)vitp_id_random(id, sizeof id);
-    vitp_id_stamp(id);
+    vitp_id_fresh(id);
     vitp_text_uuid(out, id);
 }
 
 vit_op vit_op_begin(void)
 {
     vit_op op;
-    (void)vitp_id_random(op.correlation_id, sizeof op.correlation_id);
-    vitp_id_stamp(op.correlation_id);
+    vitp_id_fresh(op.correlation_id);
     op.begin_ns = vitp_os_now_ns();
     return op;
 }
@@ -22410,6 +22493,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_TEXT_BAD
 #undef VITP_TEXT_EACH
 #undef VITP_TEXT_HEX_ROW
+#undef VITP_TEXT_VECTOR
 #undef VITP_SHA256_ROUND
 #undef VITP_SHA256_WORD
 #undef VITP_SHA256_SCHEDULE

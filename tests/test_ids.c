@@ -443,6 +443,27 @@ static void test_uuid_texts(void **state)
     assert_false(vitp_text_parse_uuid(bytes, text));
 }
 
+/* Each value of a byte at each of the 16 places, beside printf; nothing is written behind it. */
+static void test_uuid_digits(void **state)
+{
+    unsigned char bytes[16];
+    char          text[48], digits[33], want[40];
+    unsigned      value, place, i;
+    (void)state;
+    for (place = 0; place < 16; place++)
+        for (value = 0; value < 256; value++) {
+            for (i = 0; i < 16; i++) bytes[i] = (unsigned char)(17 * i + place);
+            bytes[place] = (unsigned char)value;
+            for (i = 0; i < 16; i++) snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
+            snprintf(want, sizeof want, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8,
+                     digits + 12, digits + 16, digits + 20);
+            memset(text, '#', sizeof text);
+            vitp_text_uuid(text, bytes);
+            assert_string_equal(text, want);
+            assert_int_equal(text[37], '#');
+        }
+}
+
 static void test_next_threads(void **state)
 {
     vitp_os_page    page;
@@ -851,9 +872,9 @@ int main(void)
         cmocka_unit_test(test_op_text),        cmocka_unit_test(test_next_threads),
         cmocka_unit_test(test_next_sources),   cmocka_unit_test(test_next_steps),
         cmocka_unit_test(test_next_fork),      cmocka_unit_test(test_uuid_texts),
-        cmocka_unit_test(test_sample_vectors), cmocka_unit_test(test_sample_formula),
-        cmocka_unit_test(test_hash_vectors),   cmocka_unit_test(test_reference_vectors),
-        cmocka_unit_test(test_hash_random),
+        cmocka_unit_test(test_uuid_digits),    cmocka_unit_test(test_sample_vectors),
+        cmocka_unit_test(test_sample_formula), cmocka_unit_test(test_hash_vectors),
+        cmocka_unit_test(test_reference_vectors), cmocka_unit_test(test_hash_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
