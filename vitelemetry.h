@@ -20444,16 +20444,15 @@ static void vitp_worker_limit(vit_client *t, uint32_t events)
 static void vitp_worker_delivered(vit_client *t)
 {
     size_t   size = t->batch.size, events = t->batch.events, refused = vitp_worker_refused(t);
-    uint64_t now_ns = vitp_os_now_ns(), waiting, random = 0;
+    uint64_t now_ns = vitp_os_now_ns(), random = 0;
     if (refused > 0) vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_REJECTED], (uintptr_t)refused);
     t->batch.events -= refused;
     vitp_batch_finish(t, &t->delivered);
     vitp_backoff_succeed(&t->backoff, now_ns);
     vitp_worker_keep_wait(t, 0);
-    waiting = vitp_spool_requests(&t->spool);
-    if (waiting > 0) (void)vitp_id_random(&random, sizeof random);
-    vitp_backoff_spread(&t->backoff, waiting, now_ns, random);
+    if (now_ns < t->backoff.spread_ns) (void)vitp_id_random(&random, sizeof random);
+    vitp_backoff_spread(&t->backoff, vitp_spool_requests(&t->spool), now_ns, random);
     vitp_worker_limit(t, (uint32_t)events);
     vitp_worker_list(t, size);
     vitp_worker_report(t, now_ns);
