@@ -135,6 +135,7 @@ DELIVERY
         2xx                     delivered; of OTLP's partialSuccess the rest is dropped as REJECTED
         408, 425, 429, 5xx,     tried again after a random part of 1 s, 2 s, 4 s ... 15 min, or as
         407, no answer          Retry-After says, at most 24 h, which holds for the next start too
+        409 to a repetition     the same, 8 times in a row: the first try is still under way there
         400, 413, 422, ...      the batch is halved until the bad event is alone and dropped
         401, 403                nothing more is sent in this run
         404, 410, 3xx           the same: redirects are not followed
@@ -18292,6 +18293,7 @@ struct vit_client {
     uint32_t      batch_limit; /* events; smaller while a rejected batch is searched */
     uint32_t      suspects;    /* events among which one is bad; 0: none is known */
     uint32_t      good_events; /* since the last bad one */
+    uint32_t      conflicts;   /* repetitions in a row that were answered by 409 */
     uint32_t      purge_turn;  /* advances when what waits is forgotten */
     uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
     uint64_t      deadline_ns; /* of vit_destroy; 0: none */
@@ -19801,7 +19803,7 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     vitp_batch_builder b;
     uint32_t           attempts = t->batch.attempts;
     vitp_batch_begin(t, stock, &b);
-    t->batch.attempts = attempts;
+    t->batch.attempts = stock->again && attempts == 0 ? 1u : attempts;
     b.job = vitp_stock_job(stock, vitp_wire_form_of(t->form)->shape, now_ns);
     /* A retry is as it was, also where batches are smaller by now. */
     b.most =
@@ -19892,6 +19894,7 @@ static bool vitp_batch_build_spooled(vit_client *t)
     vitp_batch_builder b;
     vitp_spool_unit    u;
     vitp_spool_walk    w;
+    bool               whole;
     while (vitp_spool_open(&t->spool)) {
         vitp_batch_begin(t, NULL, &b);
         if (!vitp_spool_unit_of(&t->spool, &u, &w)) {
@@ -19901,9 +19904,10 @@ static bool vitp_batch_build_spooled(vit_client *t)
         }
         b.job = vitp_wire_spool_job(vitp_wire_form_of(t->form)->shape);
         vitp_batch_limit_spooled(&b, &u);
-        if (vitp_batch_fill_spooled(&b, &u, &w)) memcpy(t->batch.key, u.key, sizeof u.key);
+        whole = vitp_batch_fill_spooled(&b, &u, &w);
+        if (whole) memcpy(t->batch.key, u.key, sizeof u.key);
         else vitp_spool_part_key(&t->spool, &u, (uint32_t)t->batch.records, t->batch.key);
-        t->batch.attempts = u.sent || t->spool.tried ? 1u : 0u;
+        t->batch.attempts = (u.sent && whole) || t->spool.tried ? 1u : 0u;
         if (t->batch.events == 0) {
             vitp_batch_finish(t, &t->delivered); /* by none */
             continue;
@@ -20350,9 +20354,13 @@ static void vitp_worker_rejected(vit_client *t)
         t->suspects = (uint32_t)t->batch.events;
         t->batch_limit = t->suspects / 2u;
         t->batch.ready = false;
+        t->batch.attempts = 0; /* what comes now was not sent before */
         if (t->batch.stock) vitp_stock_abandon(t->batch.stock);
 #ifndef VITELEMETRY_NO_FILES
-        else vitp_spool_note_part(&t->spool, t->batch_limit), t->alone = false;
+        else {
+            vitp_spool_note_part(&t->spool, t->batch_limit);
+            t->spool.tried = t->alone = false;
+        }
 #endif
         return;
     }
@@ -20458,10 +20466,26 @@ static void vitp_worker_delivered(vit_client *t)
     vitp_worker_report(t, now_ns);
 }
 
+/* A server that knows keys may answer 409 to a repetition as long as it is busy with the first try
+   (draft-ietf-httpapi-idempotency-key-header): under other keys its parts would come twice.
+   One that means something else by it is not asked for ever. */
+#define VITP_WORKER_CONFLICTS 8u
+
+static vitp_outcome vitp_worker_outcome(vit_client *t, int status)
+{
+    vitp_outcome outcome = vitp_backoff_outcome(status);
+    if (status == 409 && t->batch.attempts > 0 && t->conflicts < VITP_WORKER_CONFLICTS) {
+        t->conflicts++;
+        return VITP_OUTCOME_RETRY;
+    }
+    if (outcome == VITP_OUTCOME_DELIVERED || outcome == VITP_OUTCOME_REJECTED) t->conflicts = 0;
+    return outcome;
+}
+
 /* True: go on at once. */
 static bool vitp_worker_answered(vit_client *t, vit_response answer)
 {
-    vitp_outcome outcome = vitp_backoff_outcome(answer.http_status);
+    vitp_outcome outcome = vitp_worker_outcome(t, answer.http_status);
     uint64_t     now_ns = vitp_os_now_ns();
     t->pending = outcome == VITP_OUTCOME_PENDING;
     /* the transport should have ended it by now */
@@ -22672,6 +22696,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SAVE_MS
 #undef VITP_WORKER_REPEATS_NS
 #undef VITP_WORKER_REPORT_NS
+#undef VITP_WORKER_CONFLICTS
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_WORKER_LATER_MS
 #undef VITP_WORKER_LOOK

@@ -826,6 +826,44 @@ static vit_response poison(wire *w, const vit_request *r, size_t number)
     return answer;
 }
 
+/* What another run sent, and the server is busy with (409), comes again as it was, also where its
+   file is put aside between two tries because something is put into the spool. */
+static void test_conflict(void **state)
+{
+    static const int busy[] = { 0, 409, 409, 503, 409, 201 };
+    size_t           i, n;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        bench       b;
+        vit_client *t;
+        bench_make(&b);
+        b.o.wire = VIT_WIRE_ARRAY;
+        wire_script(&b.w, busy, COUNT_OF(busy));
+        t = bench_client(&b);
+        track_many(t, 0, 10);
+        (void)vit_flush(t, 0);
+        (void)vit_pump(t);
+        t = again(&b, t);
+        for (n = 1; n < COUNT_OF(busy); n++) {
+            t->backoff.until_ns = 0;
+            (void)vit_pump(t);
+            assert_int_equal(wire_count(&b.w), n + 1u);
+            assert_string_equal(b.w.calls[n].key, b.w.calls[0].key);
+            assert_string_equal(b.w.calls[n].body, b.w.calls[0].body);
+            if (i == 0 || n + 1u == COUNT_OF(busy)) continue;
+            t->backoff.until_ns = passed_ns + SECOND;
+            assert_int_equal(track(t, "later"), VIT_OK);
+            pass(SECOND / 10u);
+            pump(t);
+        }
+        assert_int_equal(vit_get_stats(t).delivered, 10);
+        assert_each(&b.w, "\"f%u\"", 10, 1);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 0);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 static void test_poison(void **state)
 {
     static const unsigned where[] = { 0, 1, 77, 249, 250, 251, 333, 498, 499 };
@@ -2090,7 +2128,7 @@ int main(void)
         cmocka_unit_test(test_retired),
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_pending),
-        cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_conflict), cmocka_unit_test(test_poison),
         cmocka_unit_test(test_poison_let_go),
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_flips),

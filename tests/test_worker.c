@@ -325,6 +325,56 @@ static void test_retried(void **state)
     }
 }
 
+/* A server may answer 409 to a repetition while it is busy with the first try: it comes again as it
+   was. test_spool.c has the same from the disk. */
+static void test_conflict(void **state)
+{
+    static const int busy[] = { 0, 409, 409, 503, 409, 201 };
+    bench            b;
+    vit_client      *t;
+    size_t           n;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_ARRAY;
+    wire_script(&b.w, busy, COUNT_OF(busy));
+    t = bench_client(&b);
+    track_many(t, 0, 10);
+    for (n = 0; n < COUNT_OF(busy); n++) pump_all(t);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), COUNT_OF(busy));
+    for (n = 1; n < COUNT_OF(busy); n++) {
+        assert_string_equal(b.w.calls[n].key, b.w.calls[0].key);
+        assert_string_equal(b.w.calls[n].body, b.w.calls[0].body);
+    }
+    assert_arrived(&b.w, 10, 1);
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 0);
+    bench_end(&b, t);
+}
+
+/* But not for ever, and not what was never sent: that is refused for another reason. */
+static void test_conflict_for_ever(void **state)
+{
+    static const int statuses[] = { 0, 409, 409, 409, 409, 409, 409, 409, 409, 409, 409, 409 };
+    size_t           i, n;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        bench       b;
+        vit_client *t;
+        size_t      tries = i == 0 ? 10 : 1; /* of the whole batch */
+        bench_make(&b);
+        b.o.wire = VIT_WIRE_ARRAY;
+        wire_script(&b.w, statuses + i, tries + 2u);
+        t = bench_client(&b);
+        track_many(t, 0, 2);
+        for (n = 0; n < tries + 2u; n++) pump_all(t);
+        assert_int_equal(wire_count(&b.w), tries + 2u); /* and two halves */
+        for (n = 0; n < tries; n++) assert_string_equal(b.w.calls[n].key, b.w.calls[0].key);
+        assert_string_not_equal(b.w.calls[tries].key, b.w.calls[0].key);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 2);
+        bench_end(&b, t);
+    }
+}
+
 /* 4xx: the one event is given up, the next is tried. */
 static void test_rejected(void **state)
 {
@@ -2491,7 +2541,8 @@ int main(void)
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_2xx_only),
         cmocka_unit_test(test_retried),
-        cmocka_unit_test(test_rejected),
+        cmocka_unit_test(test_rejected), cmocka_unit_test(test_conflict),
+        cmocka_unit_test(test_conflict_for_ever),
         cmocka_unit_test(test_halted),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_retry_after),
