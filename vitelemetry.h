@@ -14764,16 +14764,49 @@ static uint32_t vitp_wire_member_key(vitp_event_writer *w, const unsigned char *
     return size;
 }
 
+/* Is it the key, as it leaves, of one of the members from `at` to `end`, which were read? */
+static bool vitp_wire_has_key(vitp_event_writer *w, uint32_t at, uint32_t end, const char *key,
+                              uint32_t size)
+{
+    char other[VITP_NAME_MAX * 2u];
+    while (at < end) {
+        const unsigned char *head = w->data + at, *name = head + 2, *value = name + head[1];
+        if (vitp_wire_member_key(w, name, head[1], other) == size && memcmp(other, key, size) == 0)
+            return true;
+        at += 2u + head[1] + vitp_record_value_size((vit_kind)head[0], value);
+    }
+    return false;
+}
+
+/* Reads a member that is not written. */
+static void vitp_wire_leave_out(vitp_event_writer *w, vit_kind kind, const char *name,
+                                uint32_t name_size)
+{
+    size_t   mark = w->json->size;
+    uint32_t own = w->own;
+    bool     first = w->first;
+    vitp_wire_member(w, kind, name, name_size);
+    w->json->size = mark;
+    w->own = own;
+    w->first = first;
+}
+
+/* Keys differ, but two may become one by the markers in them: of these the first leaves. */
 static void vitp_wire_adhoc(vitp_event_writer *w)
 {
     char     key[VITP_NAME_MAX * 2u];
-    uint32_t size;
+    uint32_t size, begin = w->at, at;
+    bool     changed = false;
     while (w->at < w->size && !w->corrupt) {
         const unsigned char *head = vitp_wire_take(w, 2);
         const unsigned char *name = head ? vitp_wire_take(w, head[1]) : NULL;
         if (!name) return;
+        at = w->at - 2u - head[1];
         size = vitp_wire_member_key(w, name, head[1], key);
-        vitp_wire_member(w, (vit_kind)head[0], key, size);
+        changed = changed || size != head[1] || memcmp(key, name, size) != 0;
+        if (changed && vitp_wire_has_key(w, begin, at, key, size))
+            vitp_wire_leave_out(w, (vit_kind)head[0], key, size);
+        else vitp_wire_member(w, (vit_kind)head[0], key, size);
     }
 }
 

@@ -1367,6 +1367,49 @@ static void test_known_values(void **state)
     bench_free(&b);
 }
 
+/* A key that is the user's name becomes that of another member: no object has two of one name, in
+   any form, nor what comes from the disk. */
+static void test_known_keys(void **state)
+{
+    unsigned i;
+    (void)state;
+    for (i = 0; i < 2u * 4u; i++) {
+        bench       b;
+        vit_client *t;
+        vit_event   e;
+        const char *body, *found;
+        bench_make(&b);
+        b.o.wire = (vit_wire)(i / 2u);
+        t = bench_client(&b);
+        vit_event_begin(&e, t, "x", NULL);
+        vit_add_text(&e, "zq.tester", NULL);
+        vit_add_int(&e, "a", 1);
+        vit_add_int(&e, "user", 2);
+        vit_add_label(&e, "zq.tester.a", "c");
+        vit_add_label(&e, "user.a", "d");
+        vit_add_int(&e, "b", 3);
+        assert_int_equal(vit_event_send(&e), VIT_OK);
+        if (i & 1u) {
+            assert_true(vit_destroy(t, 0));
+            t = bench_client(&b);
+        }
+        assert_true(vit_flush(t, 5000));
+        body = b.w.calls[0].body;
+        found = strstr(body, "\"user.a\"");
+        assert_non_null(found);
+        assert_null(strstr(found + 1, "\"user.a\""));
+        assert_non_null(strstr(body, "\"c\""));
+        assert_null(strstr(body, "\"d\""));
+        found = strstr(body, "\"user\"");
+        assert_non_null(found);
+        assert_null(strstr(found + 1, "\"user\""));
+        assert_non_null(strstr(body, "\"b\""));
+        assert_null(strstr(body, "tester"));
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* A home folder that is written with separators behind it is known without them. */
 static void test_known_folders(void **state)
 {
@@ -1437,6 +1480,7 @@ int main(void)
         cmocka_unit_test(test_secret_in_retry),
         cmocka_unit_test(test_secret_limits),
         cmocka_unit_test(test_known_values),
+        cmocka_unit_test(test_known_keys),
         cmocka_unit_test(test_known_folders),
     };
     environment_clear();
