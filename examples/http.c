@@ -174,23 +174,6 @@ static char *http_message(const vit_request *request, const http_url *url, size_
     return message;
 }
 
-/* False: no time, or cancelled. A server that answers or hangs up early is worth listening to. */
-static bool http_write(const http_call *call, const char *message, size_t size)
-{
-    while (size) {
-        short   ready = http_wait(call, POLLIN | POLLOUT, call->end_ms);
-        ssize_t sent;
-        if (ready == 0) return false;
-        if (ready & POLLIN) return true;
-        sent = send(call->fd, message, size, HTTP_SEND_FLAGS);
-        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return true;
-        if (sent <= 0) continue;
-        message += sent;
-        size -= (size_t)sent;
-    }
-    return true;
-}
-
 /* Copies the value of a header whose line is complete; false: there is none. */
 static bool http_header(const char *answer, const char *name, char *out, size_t room)
 {
@@ -241,20 +224,44 @@ static size_t http_skip_interim(char *answer, size_t size)
     return size;
 }
 
+/* Puts what has come behind the answer so far. False: the other side has ended, or the room is
+   full. */
+static bool http_hear(const http_call *call, char *answer, size_t room)
+{
+    size_t  size = strlen(answer);
+    ssize_t got = recv(call->fd, answer + size, room - 1 - size, 0);
+    if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    answer[size + (size_t)got] = 0;
+    (void)http_skip_interim(answer, size + (size_t)got);
+    return got > 0;
+}
+
+/* False: no time, or cancelled. A server that answers or hangs up early is worth listening to; one
+   that only says 100 Continue or the like waits for the rest. */
+static bool http_write(const http_call *call, const char *message, size_t size, char *answer,
+                       size_t room)
+{
+    while (size) {
+        short   ready = http_wait(call, POLLIN | POLLOUT, call->end_ms);
+        ssize_t sent;
+        if (ready == 0) return false;
+        if ((ready & POLLIN) && (!http_hear(call, answer, room) || http_status(answer)))
+            return true;
+        sent = send(call->fd, message, size, HTTP_SEND_FLAGS);
+        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return true;
+        if (sent <= 0) continue;
+        message += sent;
+        size -= (size_t)sent;
+    }
+    return true;
+}
+
 /* Reads until the answer is complete, the room is full, the other side ends or the time is up. */
 static void http_read(const http_call *call, char *answer, size_t room)
 {
-    size_t size = 0;
-    answer[0] = 0;
-    while (size + 1 < room && !http_complete(call->request, answer)) {
-        ssize_t got;
+    while (!http_complete(call->request, answer)) {
         if (http_wait(call, POLLIN, call->end_ms) == 0) return;
-        got = recv(call->fd, answer + size, room - 1 - size, 0);
-        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) continue;
-        if (got <= 0) return;
-        size += (size_t)got;
-        answer[size] = 0;
-        size = http_skip_interim(answer, size);
+        if (!http_hear(call, answer, room)) return;
     }
 }
 
@@ -302,9 +309,10 @@ vit_response http_send(const vit_request *request, void *user)
     if (request->reply && request->reply_size) request->reply[0] = 0;
     if (!http_parse(&url, request->url)) return response;
     message = http_message(request, &url, &size);
+    answer[0] = 0;
     call.end_ms = http_now_ms() + request->timeout_ms;
     if (message && http_connect(&call, &url)) {
-        if (http_write(&call, message, size)) {
+        if (http_write(&call, message, size, answer, sizeof answer)) {
             http_read(&call, answer, sizeof answer);
             response = http_answer(request, answer);
         }

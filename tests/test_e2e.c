@@ -454,6 +454,7 @@ static vit_response http_hears(const char *answer, size_t piece, char reply[32])
     }
     close(ends[0]);
     hears.fd = ends[1];
+    text[0] = 0;
     http_read(&hears, text, sizeof text);
     close(ends[1]);
     return http_answer(&request, text);
@@ -494,6 +495,52 @@ static void test_interim_answers(void **state)
         }
 }
 
+/* A server that gives an interim answer to the head of a large request, and waits for the rest. */
+typedef struct hinting {
+    int    fd;
+    size_t left; /* bytes that it waits for */
+} hinting;
+
+static void *serve_hint(void *user)
+{
+    hinting          *h = (hinting *)user;
+    static const char hint[] = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    static const char made[] = "HTTP/1.1 201 Made\r\n\r\n";
+    char              buffer[4096];
+    ssize_t           got = recv(h->fd, buffer, 1, MSG_PEEK);
+    got = got > 0 ? send(h->fd, hint, sizeof hint - 1, HTTP_SEND_FLAGS) : 0;
+    sleep_ms(50);
+    while (got > 0 && h->left > 0 && (got = recv(h->fd, buffer, sizeof buffer, 0)) > 0)
+        h->left -= (size_t)got < h->left ? (size_t)got : h->left;
+    if (h->left == 0) (void)send(h->fd, made, sizeof made - 1, HTTP_SEND_FLAGS);
+    close(h->fd);
+    return NULL;
+}
+
+static void test_interim_amid(void **state)
+{
+    static char message[8u << 20];
+    char        answer[HTTP_ANSWER_SIZE] = "";
+    int         ends[2];
+    hinting     h = { -1, sizeof message };
+    pthread_t   server;
+    vit_request request;
+    http_call   says = { &request, http_now_ms() + WAIT_MS, -1 };
+    (void)state;
+    memset(&request, 0, sizeof request);
+    memset(message, 'x', sizeof message);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    h.fd = ends[0];
+    says.fd = ends[1];
+    assert_int_equal(pthread_create(&server, NULL, serve_hint, &h), 0);
+    assert_true(http_write(&says, message, sizeof message, answer, sizeof answer));
+    http_read(&says, answer, sizeof answer);
+    close(ends[1]);
+    pthread_join(server, NULL);
+    assert_int_equal(http_answer(&request, answer).http_status, 201);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -506,7 +553,7 @@ int main(void)
         cmocka_unit_test(test_server_comes_late),
         cmocka_unit_test(test_slow_server),
         cmocka_unit_test(test_denied),
-        cmocka_unit_test(test_interim_answers),
+        cmocka_unit_test(test_interim_answers), cmocka_unit_test(test_interim_amid),
     };
     signal(SIGPIPE, SIG_DFL); /* no transport may depend on it being ignored */
     environment_clear();
