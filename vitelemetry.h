@@ -518,11 +518,11 @@ typedef struct vit_logger {
     void *user;
 } vit_logger;
 
-#define VIT_HTTP_PENDING (-1) /* http_status: not yet; ask again at the next step */
+#define VIT_HTTP_PENDING (-1) /* http_status: not yet; ask again at the next step, or in the end */
 #define VIT_SINCE_OP     (-1) /* MS: measure since .op began */
 
 /* One POST. Texts end with NUL; the body does not. All of it is valid until send_fn returns. It may
-   be cancelled on entry. */
+   be cancelled on entry: also for the last time, in vit_destroy, where the answer was "not yet". */
 typedef struct vit_request {
     const char *url, *content_type, *headers; /* headers: CRLF lines, may be "", never NULL */
     const char *body;
@@ -20605,6 +20605,34 @@ static bool vitp_worker_step(vit_client *t)
     return again;
 }
 
+/* In the end a transport that said "not yet" is asked once more, about a request that is cancelled
+   by now: so it can let go of what it has begun, which else might answer for a request of the next
+   client's. */
+static void vitp_worker_end_pending(vit_client *t)
+{
+    char         headers[VITP_HEADERS_MAX];
+    vit_request  request;
+    vit_response answer;
+    uint32_t     turn;
+    bool         orphan, begun;
+    if (!vitp_worker_enter(t)) return;
+    turn = t->purge_turn;
+    orphan = t->orphan;
+    t->sending = begun = t->pending;
+    vitp_worker_describe(t, &request, headers, vitp_os_now_ns());
+    request.body = ""; /* it was handed over */
+    request.body_size = 0;
+    vitp_worker_leave(t);
+    if (!begun) return;
+    answer = vitp_worker_hand_over(t, &request, true);
+    if (!vitp_worker_enter(t)) return;
+    t->sending = t->pending = false;
+    if (!orphan && turn == t->purge_turn &&
+        vitp_backoff_outcome(answer.http_status) == VITP_OUTCOME_DELIVERED)
+        vitp_worker_delivered(t);
+    vitp_worker_leave(t);
+}
+
 /* How many records will have been released when all that is committed now is gone. */
 static uintptr_t vitp_worker_target(vit_client *t)
 {
@@ -20749,6 +20777,7 @@ static void vitp_worker_main(void *client)
     do {
         while (vitp_worker_step(t)) {}
     } while (vitp_worker_rest(t));
+    vitp_worker_end_pending(t);
     if (!vitp_worker_enter(t)) return;
     t->thread_done = true;
     vitp_worker_tell(t);
@@ -21933,6 +21962,7 @@ static bool vitp_client_stop(vit_client *t)
     t->stopping = true;
     VITP_ATOMIC_STORE(&t->cancel, (uint32_t)VITP_CANCEL_WANTED);
     vitp_worker_leave(t);
+    if (!t->has_thread) vitp_worker_end_pending(t);
 #ifdef VITELEMETRY_NO_THREADS
     return true;
 #else

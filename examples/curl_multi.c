@@ -1,6 +1,6 @@
 /* curl_multi.c: a transport that never waits, by libcurl's multi interface: #include it behind
    vitelemetry.h, as pump.c does. While the answer is not here it says VIT_HTTP_PENDING, and the
-   same request is offered again at the next step. */
+   same request is offered again at the next step, and in vit_destroy for the last time. */
 
 #include <curl/curl.h>
 
@@ -56,6 +56,6 @@ static vit_response multi_send(const vit_request *request, void *user)
     curl_slist_free_all(x->lines);
     memset(x, 0, sizeof *x);
     answer.http_status = (int)status;
-    answer.retry_after_s = (uint32_t)pause_s;
+    answer.retry_after_s = pause_s < 86400 ? (uint32_t)pause_s : 86400u; /* a day at most */
     return answer;
 }

@@ -625,6 +625,61 @@ static void test_pending(void **state)
     }
 }
 
+/* "Not yet" to the end: the transport is asked once more, about a request that is cancelled, so
+   that it can let go of it, and what it answers counts. */
+typedef struct undecided {
+    uint32_t cancelled, asked_after;
+    int      in_the_end;
+} undecided;
+
+static vit_response pending_to_the_end(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { VIT_HTTP_PENDING, 0 };
+    undecided   *u = (undecided *)w->user;
+    (void)number;
+    if (u->cancelled) u->asked_after++;
+    if (!vit_request_cancelled(r)) return answer;
+    u->cancelled++;
+    answer.http_status = u->in_the_end;
+    return answer;
+}
+
+static void test_pending_to_the_end(void **state)
+{
+    static const int last[] = { 0, VIT_HTTP_PENDING, 503, 201 };
+    size_t           i;
+    (void)state;
+    for (i = 0; i < 4u * COUNT_OF(last); i++) {
+        bench       b;
+        vit_client *t;
+        undecided   u = { 0, 0, 0 };
+        char        folder[64];
+        bool        purged = i / 2u % 2u != 0;
+        u.in_the_end = last[i / 4u];
+        bench_make(&b);
+        folder_make(folder);
+        b.o.data_dir = folder;
+        b.w.answer_fn = pending_to_the_end;
+        b.w.user = &u;
+        b.o.no_thread = i % 2u == 0;
+        t = bench_client(&b);
+        track_many(t, 0, 1);
+        (void)vit_flush(t, 0);
+        (void)vit_pump(t);
+        WAIT_FOR(wire_count(&b.w) > 0);
+        if (purged) vit_purge(t);
+        assert_true(vit_destroy(t, 0));
+        assert_true(u.cancelled > 0);
+        if (last[i / 4u] != VIT_HTTP_PENDING) assert_int_equal(u.asked_after, 0);
+        b.w.answer_fn = NULL;
+        t = bench_client(&b);
+        (void)vit_flush(t, 20000); /* the event comes again, unless it arrived or was forgotten */
+        assert_int_equal(vit_get_stats(t).delivered, purged || last[i / 4u] == 201 ? 0 : 1);
+        bench_end(&b, t);
+        folder_remove(folder);
+    }
+}
+
 /* "Not yet" for ever: longer than a request may take, which is told. */
 static vit_response always_pending(wire *w, const vit_request *r, size_t number)
 {
@@ -2551,6 +2606,7 @@ int main(void)
         cmocka_unit_test(test_all_poison),
         cmocka_unit_test(test_pending),
         cmocka_unit_test(test_pending_for_ever),
+        cmocka_unit_test(test_pending_to_the_end),
         cmocka_unit_test(test_flush_zero),
         cmocka_unit_test(test_flush_ends),
         cmocka_unit_test(test_flush_timeout),
