@@ -18341,6 +18341,7 @@ struct vit_client {
     bool          alone;      /* no pool of a killed process is left */
     bool          quiet;      /* nothing was queued, and nothing waited, when it rested last */
     bool          waits;      /* how long the server told us to wait is in a file */
+    bool          recalled;   /* what it told an earlier run was looked for */
     bool          crashed;    /* the run before this one, as far as runs that were found tell */
     int64_t       crashed_s;  /* when that run began; 0: none was found */
     vitp_os_pool  marker;     /* of this run, where its ledger does not outlive it */
@@ -20228,68 +20229,12 @@ static void vitp_worker_tell_repeats(vit_client *t, uint64_t now_ns)
     vitp_repeat_tell(&t->recorder);
 }
 
-/* For what another process has: it may be let go, and nobody tells of that. */
-static void vitp_worker_look_again(vit_client *t, uint64_t now_ns)
-{
-    if (!vitp_spool_is_held_up(&t->spool)) {
-        t->look_ns = 0;
-        return;
-    }
-    if (t->look_ns == 0) t->look_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
-    if (now_ns < t->look_ns) return;
-    t->look_ns = 0;
-    vitp_spool_look_again(&t->spool);
-}
-
-/* Under the lock: is there something to send, and may it leave now? */
-static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
-{
-    if (t->sending || t->stopping) return false;
-    vitp_worker_live(t, now_ns);
-    vitp_worker_tell_repeats(t, now_ns);
-    vitp_worker_look_again(t, now_ns);
-    if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD))
-        vitp_worker_purge(t, VIT_DROP_CONSENT); /* what a producer was about to commit */
-    if (t->later) (void)vitp_worker_recheck(t); /* also where nothing waits to be sent */
-    if (t->orphan || t->later) return t->orphan;
-    if (!vitp_worker_may_send(t) ||
-        (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))) {
-        vitp_worker_save(t);
-        return false;
-    }
-    if (!t->batch.ready && !vitp_batch_next(t, now_ns)) return false;
-    if (!vitp_worker_recheck(t)) return t->orphan;
-    if (t->orphan) return true;
-    if (!vitp_worker_may_send(t)) return false;
-    return t->pending || t->batch.turn == t->body_turn || vitp_batch_next(t, now_ns);
-}
-
-static void vitp_worker_describe(vit_client *t, vit_request *request,
-                                 char headers[VITP_HEADERS_MAX], uint64_t now_ns)
-{
-    uint64_t left_ms = t->deadline_ns > now_ns ? (t->deadline_ns - now_ns) / VITP_MS : 0;
-    memset(request, 0, sizeof *request);
-    (void)snprintf(headers, VITP_HEADERS_MAX, "Idempotency-Key: %s\r\n%s%s%s", t->batch.key,
-                   t->headers_key[0] ? "X-Telemetry-Key: " : "", t->headers_key,
-                   t->headers_key[0] ? "\r\n" : "");
-    request->url = t->endpoint;
-    request->content_type = vitp_wire_form_of(t->form)->content_type;
-    request->headers = headers;
-    request->body = t->orphan ? "" : t->body;
-    request->body_size = t->orphan ? 0 : t->batch.size;
-    request->timeout_ms = t->timeout_ms;
-    request->vitp_cancel = &t->cancel;
-    t->reply[0] = 0;
-    if (t->form == VIT_WIRE_OTLP) request->reply = t->reply, request->reply_size = sizeof t->reply;
-    if (t->deadline_ns && left_ms < t->timeout_ms) request->timeout_ms = (uint32_t)left_ms + 1u;
-}
-
 #ifdef VITELEMETRY_NO_FILES
 static void vitp_worker_keep_wait(vit_client *t, uint32_t retry_after_s)
 {
     (void)t, (void)retry_after_s;
 }
-static void vitp_worker_recall_wait(vit_client *t) { (void)t; }
+static void vitp_worker_recall_wait(vit_client *t) { t->recalled = true; }
 #else
 /* ---- a server's Retry-After, which holds for the next start, too ------------------------- */
 
@@ -20348,6 +20293,7 @@ static void vitp_worker_recall_wait(vit_client *t)
     vitp_wait wait = { "", 0 };
     int64_t   left_s, most_s = (int64_t)VITP_BACKOFF_RETRY_AFTER_S + 1;
     uint64_t  random = 0;
+    t->recalled = true;
     if (!vitp_worker_wait_path(t, path) || !vitp_os_is_private(t->settings_folder)) return;
     (void)vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
     if (vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK) return;
@@ -20361,6 +20307,63 @@ static void vitp_worker_recall_wait(vit_client *t)
     vitp_backoff_obey(&t->backoff, (uint32_t)left_s, vitp_os_now_ns(), random);
 }
 #endif
+
+/* For what another process has: it may be let go, and nobody tells of that. */
+static void vitp_worker_look_again(vit_client *t, uint64_t now_ns)
+{
+    if (!vitp_spool_is_held_up(&t->spool)) {
+        t->look_ns = 0;
+        return;
+    }
+    if (t->look_ns == 0) t->look_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+    if (now_ns < t->look_ns) return;
+    t->look_ns = 0;
+    vitp_spool_look_again(&t->spool);
+}
+
+/* Under the lock: is there something to send, and may it leave now? */
+static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
+{
+    if (t->sending || t->stopping) return false;
+    vitp_worker_live(t, now_ns);
+    vitp_worker_tell_repeats(t, now_ns);
+    vitp_worker_look_again(t, now_ns);
+    if (!(VITP_ATOMIC_LOAD(&t->recorder.permission) & VITP_MAY_RECORD))
+        vitp_worker_purge(t, VIT_DROP_CONSENT); /* what a producer was about to commit */
+    if (t->later) (void)vitp_worker_recheck(t); /* also where nothing waits to be sent */
+    if (t->orphan || t->later) return t->orphan;
+    if (!t->recalled && vitp_worker_may_send(t)) vitp_worker_recall_wait(t); /* granted by now */
+    if (!vitp_worker_may_send(t) ||
+        (!t->pending && !vitp_backoff_is_due(&t->backoff, now_ns, t->hurry))) {
+        vitp_worker_save(t);
+        return false;
+    }
+    if (!t->batch.ready && !vitp_batch_next(t, now_ns)) return false;
+    if (!vitp_worker_recheck(t)) return t->orphan;
+    if (t->orphan) return true;
+    if (!vitp_worker_may_send(t)) return false;
+    return t->pending || t->batch.turn == t->body_turn || vitp_batch_next(t, now_ns);
+}
+
+static void vitp_worker_describe(vit_client *t, vit_request *request,
+                                 char headers[VITP_HEADERS_MAX], uint64_t now_ns)
+{
+    uint64_t left_ms = t->deadline_ns > now_ns ? (t->deadline_ns - now_ns) / VITP_MS : 0;
+    memset(request, 0, sizeof *request);
+    (void)snprintf(headers, VITP_HEADERS_MAX, "Idempotency-Key: %s\r\n%s%s%s", t->batch.key,
+                   t->headers_key[0] ? "X-Telemetry-Key: " : "", t->headers_key,
+                   t->headers_key[0] ? "\r\n" : "");
+    request->url = t->endpoint;
+    request->content_type = vitp_wire_form_of(t->form)->content_type;
+    request->headers = headers;
+    request->body = t->orphan ? "" : t->body;
+    request->body_size = t->orphan ? 0 : t->batch.size;
+    request->timeout_ms = t->timeout_ms;
+    request->vitp_cancel = &t->cancel;
+    t->reply[0] = 0;
+    if (t->form == VIT_WIRE_OTLP) request->reply = t->reply, request->reply_size = sizeof t->reply;
+    if (t->deadline_ns && left_ms < t->timeout_ms) request->timeout_ms = (uint32_t)left_ms + 1u;
+}
 
 static void vitp_worker_failed(vit_client *t, uint32_t retry_after_s)
 {

@@ -656,6 +656,32 @@ static void test_retry_after_kept(void **state)
     bench_free(&b);
 }
 
+/* And also where the next start may send only when the user has agreed. */
+static void test_retry_after_until_granted(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    b.w.otherwise.http_status = 429;
+    b.w.otherwise.retry_after_s = 600;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    pump_later(t);
+    assert_int_equal(wire_count(&b.w), 1);
+    b.o.consent = VIT_CONSENT_UNKNOWN;
+    t = again(&b, t);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_false(vit_flush(t, 0));
+    pump_for(t, 590);
+    assert_int_equal(wire_count(&b.w), 1);
+    online(&b);
+    pump_for(t, 200);
+    assert_int_equal(vit_get_stats(t).delivered, 1);
+    end(t);
+    bench_free(&b);
+}
+
 /* It ends at no moment too soon, whatever part of a second has gone by; and more than a day is a
    day, for the next start too. */
 static void test_retry_after_to_the_end(void **state)
@@ -2123,6 +2149,7 @@ int main(void)
         cmocka_unit_test(test_age),
         cmocka_unit_test(test_clock_jumps),
         cmocka_unit_test(test_retry_after_kept),
+        cmocka_unit_test(test_retry_after_until_granted),
         cmocka_unit_test(test_retry_after_to_the_end),
         cmocka_unit_test(test_retry_after_of_others),
         cmocka_unit_test(test_retired),
