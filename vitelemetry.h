@@ -135,7 +135,7 @@ DELIVERY
         2xx                     delivered; of OTLP's partialSuccess the rest is dropped as REJECTED
         408, 425, 429, 5xx,     tried again after a random part of 1 s, 2 s, 4 s ... 15 min, or as
         407, no answer          Retry-After says, at most 24 h, which holds for the next start too
-        409 to a repetition     the same, 8 times in a row: the first try is still under way there
+        409 to a repetition     the same, 8 times in a row: the first try may be under way there
         400, 413, 422, ...      the batch is halved until the bad event is alone and dropped
         401, 403                nothing more is sent in this run
         404, 410, 3xx           the same: redirects are not followed
@@ -20503,18 +20503,20 @@ static void vitp_worker_delivered(vit_client *t)
 }
 
 /* A server that knows keys may answer 409 to a repetition as long as it is busy with the first try
-   (draft-ietf-httpapi-idempotency-key-header): under other keys its parts would come twice.
-   One that means something else by it is not asked for ever. */
+   (draft-ietf-httpapi-idempotency-key-header): under other keys its parts would come twice. What is
+   on the disk may have been sent by another run. A server that means something else by it is not
+   asked for ever, nor again while the bad event is searched. */
 #define VITP_WORKER_CONFLICTS 8u
 
 static vitp_outcome vitp_worker_outcome(vit_client *t, int status)
 {
     vitp_outcome outcome = vitp_backoff_outcome(status);
-    if (status == 409 && t->batch.attempts > 0 && t->conflicts < VITP_WORKER_CONFLICTS) {
+    bool         repeated = !t->batch.stock || t->batch.attempts > 0;
+    if (status == 409 && repeated && t->conflicts < VITP_WORKER_CONFLICTS) {
         t->conflicts++;
         return VITP_OUTCOME_RETRY;
     }
-    if (outcome == VITP_OUTCOME_DELIVERED || outcome == VITP_OUTCOME_REJECTED) t->conflicts = 0;
+    if (outcome == VITP_OUTCOME_DELIVERED && t->suspects == 0) t->conflicts = 0;
     return outcome;
 }
 
