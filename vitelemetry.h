@@ -15387,7 +15387,7 @@ typedef struct vitp_spool_head {
 
 typedef struct vitp_spool_batch {
     uint32_t magic, records;
-    uint32_t sent; /* 1: a request with it may have been received */
+    uint32_t sent; /* 1: a request with it may have been received; and how often it was busy */
     char     key[32];
     uint32_t check;
 } vitp_spool_batch;
@@ -16003,6 +16003,25 @@ static void vitp_spool_note_part(vitp_spool *s, uint32_t records)
     (void)vitp_spool_write_head(&s->in);
 }
 
+/* The server is busy with what may be the first try of the next batch. Returns how often it was so,
+   in other runs, too: programs that run for a moment do not ask for ever. 0: it is no whole batch
+   of so many records. */
+static uint32_t vitp_spool_note_busy(vitp_spool *s, uint32_t records)
+{
+    vitp_spool_unit  u;
+    vitp_spool_walk  w;
+    vitp_spool_batch batch;
+    uint64_t         at;
+    if (!vitp_spool_unit_of(s, &u, &w) || u.records == 0 || u.records != records) return 0;
+    at = u.begin - sizeof batch;
+    memcpy(&batch, s->bytes + at, sizeof batch);
+    batch.sent += batch.sent == 0 ? 2u : 1u;
+    batch.check = vitp_spool_crc(0, &batch, offsetof(vitp_spool_batch, check));
+    memcpy(s->bytes + at, &batch, sizeof batch);
+    (void)vitp_os_pool_write(&s->in.file, at, &batch, sizeof batch);
+    return batch.sent - 1u;
+}
+
 /* What lies before `end` is answered. The caller counts what became of the records. */
 static void vitp_spool_release(vitp_spool *s, uint64_t end, uint32_t records)
 {
@@ -16351,7 +16370,12 @@ static bool vitp_spool_is_held_up(const vitp_spool *s)
     (void)s;
     return false;
 }
-static void vitp_spool_look_again(vitp_spool *s) { (void)s; }
+static void     vitp_spool_look_again(vitp_spool *s) { (void)s; }
+static uint32_t vitp_spool_note_busy(vitp_spool *s, uint32_t records)
+{
+    (void)s, (void)records;
+    return 0;
+}
 #endif
 
 /* ============================================================================================
@@ -20508,14 +20532,23 @@ static void vitp_worker_delivered(vit_client *t)
    asked for ever, nor again while the bad event is searched. */
 #define VITP_WORKER_CONFLICTS 8u
 
+static bool vitp_worker_is_busy(vit_client *t)
+{
+    uint32_t times = t->batch.attempts > 0 ? 1u : 0u;
+    if (t->conflicts == VITP_WORKER_CONFLICTS) return false;
+    if (!t->batch.stock) {
+        uint32_t noted = vitp_spool_note_busy(&t->spool, (uint32_t)t->batch.records);
+        if (noted > 0) times = noted;
+    }
+    if (times == 0 || times > VITP_WORKER_CONFLICTS) return false;
+    t->conflicts++;
+    return true;
+}
+
 static vitp_outcome vitp_worker_outcome(vit_client *t, int status)
 {
     vitp_outcome outcome = vitp_backoff_outcome(status);
-    bool         repeated = !t->batch.stock || t->batch.attempts > 0;
-    if (status == 409 && repeated && t->conflicts < VITP_WORKER_CONFLICTS) {
-        t->conflicts++;
-        return VITP_OUTCOME_RETRY;
-    }
+    if (status == 409 && vitp_worker_is_busy(t)) return VITP_OUTCOME_RETRY;
     if (outcome == VITP_OUTCOME_DELIVERED && t->suspects == 0) t->conflicts = 0;
     return outcome;
 }

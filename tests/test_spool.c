@@ -894,6 +894,33 @@ static void test_conflict(void **state)
     }
 }
 
+/* But not for ever, also where each run asks once. */
+static void test_conflict_of_many_runs(void **state)
+{
+    bench       b;
+    vit_client *t;
+    size_t      n;
+    (void)state;
+    bench_make(&b);
+    b.o.wire = VIT_WIRE_ARRAY;
+    b.w.otherwise.http_status = 409;
+    b.o.transport.send_fn = NULL;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    b.o.transport.send_fn = wire_send;
+    for (n = 1; n <= 9; n++) {
+        t = again(&b, t);
+        assert_int_equal(vit_get_stats(t).spooled, 1);
+        (void)vit_flush(t, 0);
+        (void)vit_pump(t);
+        assert_int_equal(wire_count(&b.w), n);
+        assert_string_equal(b.w.calls[n - 1u].key, b.w.calls[0].key);
+    }
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 1);
+    end(t);
+    bench_free(&b);
+}
+
 static void test_poison(void **state)
 {
     static const unsigned where[] = { 0, 1, 77, 249, 250, 251, 333, 498, 499 };
@@ -2159,7 +2186,8 @@ int main(void)
         cmocka_unit_test(test_retired),
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_pending),
-        cmocka_unit_test(test_conflict), cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_conflict), cmocka_unit_test(test_conflict_of_many_runs),
+        cmocka_unit_test(test_poison),
         cmocka_unit_test(test_poison_let_go),
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_flips),
