@@ -5852,6 +5852,7 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "&.assignee$",
     "!authorization.",
     "?auth_key",
+    "?backup_code",
     "+bearer$",
     "+bind_pw",
     ":.broker$",
@@ -5867,6 +5868,8 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+contrase",
     "+contribsys",
     "#confirmation_code",
+    "-config_key",
+    "-composite_key",
     "+credential",
     "&.created_by$",
     "@.data_source$",
@@ -5874,17 +5877,20 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "&dbuser$",
     "@.device_name$",
     "?.dsn$",
+    "-duplicate_key",
     "-encompass",
     ":.endpoint$",
     "@failover_partner$",
     "-foreign_key",
     "@.fqdn$",
     "-group_key",
+    "-hash_key",
     "+heslo",
     "@.host$",
     "@.host_name$",
     "~hwaddr",
     "+identified_by",
+    "-idempotency_key",
     "-index_key",
     ":.instance$",
     "?jsessionid",
@@ -5898,13 +5904,16 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "&.login_user$",
     "#login_code",
     "&.login$",
+    "-lookup_key",
     "+master_auth",
     "@.machine_name$",
     "~.mac$",
     "~mac_addr",
+    "-message_key",
     "@network_address$",
     "@.node$",
     "@.node_name$",
+    "-object_key",
     "#one_time_code",
     "#.otp",
     "-overpass",
@@ -5938,10 +5947,16 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+pwd",
     "+.pw$",
     "+require_pass",
+    "+recovery_phrase",
+    "-registry_key",
+    "-render_pass",
+    "?recovery_code",
     "@.rhost$",
     "-row_key",
     "+root_pw",
+    "-routing_key",
     "&ruser$",
+    "-running_pass",
     "?.sas$",
     "&sam_account_name$",
     "+salasana",
@@ -5955,6 +5970,7 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+senha",
     "+secure_string",
     "#security_code",
+    "+seed_phrase",
     "-shard_key",
     "?.sig$",
     "?signature",
@@ -5966,8 +5982,10 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "-tokens",
     "?token",
     "-trespass",
+    "-translation_key",
     "&.u$",
     "&.uid$",
+    "-unique_key",
     "&.updated_by$",
     ":.upstream$",
     "&.usr_name$",
@@ -5981,18 +5999,18 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "@.workstation_name$",
 };
 static const uint32_t vitp_scrub_word_seconds[26] = {
-    0x00290018, 0x022c0220, 0x00048002, 0x00080026, 0x00004000, 0x00028002, 0x00040000,
-    0x00808020, 0x00004010, 0x00880000, 0x00000020, 0x00008220, 0x00000002, 0x00008020,
-    0x00d04000, 0x00ac02a2, 0x00000000, 0x00208120, 0x0020832a, 0x00048002, 0x00090201,
+    0x00290018, 0x022c0222, 0x00048002, 0x00280026, 0x00004000, 0x00028002, 0x00040000,
+    0x00808022, 0x00004010, 0x00880000, 0x00000020, 0x00008220, 0x00000022, 0x00008020,
+    0x00d04004, 0x00ac02a2, 0x00000000, 0x00208120, 0x0020832a, 0x00048002, 0x00094201,
     0x00000020, 0x00008002, 0x00000000, 0x00000000, 0x00000000
 };
 static const uint16_t vitp_scrub_word_rows[] = {
-    26,  31,  37,  40,  44,  45,  48,  49,  52,  54,  56,  57,  60,  61,  63,  67,  75,
-    75,  79,  86,  89,  93,  94,  96,  96,  96,  0,   6,   8,   11,  13,  15,  16,  17,
-    18,  19,  20,  21,  22,  30,  32,  33,  35,  36,  37,  39,  40,  41,  42,  43,  44,
-    46,  47,  48,  50,  51,  52,  54,  55,  56,  61,  65,  66,  68,  69,  70,  71,  72,
-    87,  88,  90,  92,  94,  96,  98,  100, 101, 102, 104, 105, 108, 109, 118, 119, 121,
-    122, 124, 125, 128, 129, 130, 131, 133, 138, 139, 140, 142
+    26,  31,  38,  41,  46,  47,  50,  51,  55,  57,  59,  60,  63,  65,  67,  72,  80,  80,
+    84,  91,  94,  99,  100, 102, 102, 102, 0,   6,   8,   11,  13,  15,  16,  17,  18,  19,
+    20,  21,  22,  23,  33,  35,  36,  38,  39,  40,  41,  43,  44,  45,  46,  47,  48,  49,
+    51,  52,  54,  56,  57,  58,  60,  61,  62,  68,  72,  73,  74,  76,  77,  78,  79,  80,
+    81,  96,  97,  99,  101, 103, 105, 107, 109, 114, 115, 118, 120, 123, 124, 134, 135, 137,
+    138, 140, 141, 144, 146, 147, 148, 149, 151, 156, 157, 158, 160
 };
 
 /* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
@@ -6025,6 +6043,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=anonymous",
     "=another",
     "=any",
+    "0apache",
     "@apikey",
     "$app",
     "=approval",
@@ -6032,6 +6051,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";argon2i",
     ";argon2id",
     ";arm64",
+    "&artifact",
     "=as",
     ">as",
     "#assemblyversion",
@@ -6065,9 +6085,11 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "$chroma",
     "$chromadb",
     "$chrome",
+    "&chunk",
     ";chunk",
     "$clang",
     "=closed",
+    "0cloudflare",
     "%code",
     ";code",
     "=code",
@@ -6089,6 +6111,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "$cuda",
     "#cudnn",
     "=current",
+    "=daemon",
     "=data",
     "=database",
     "0default",
@@ -6104,6 +6127,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "#directml",
     "%disabled",
     "=disabled",
+    ".dll",
     "=do",
     "=does",
     "%down",
@@ -6111,6 +6135,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "#downgraded",
     "#downgrading",
     "#driver",
+    ".dylib",
     "=each",
     "$edge",
     "$elasticsearch",
@@ -6120,6 +6145,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%enabled",
     "=enabled",
     "%encryption",
+    "0envoy",
     ";epoch",
     ";err",
     "%error",
@@ -6131,6 +6157,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "&etag",
     "%event",
     "=every",
+    ".exe",
     "=existing",
     "0expected",
     "=experience",
@@ -6172,6 +6199,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=group",
     "=groups",
     "=guest",
+    "0gunicorn",
     ".gz",
     "=has",
     "%hash",
@@ -6220,11 +6248,13 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=its",
     ".jar",
     ":jdbc",
+    "&job",
     ".jpeg",
     ".jpg",
     ".js",
     ".json",
     "$kernel",
+    "0kestrel",
     "%label",
     "$lancedb",
     "&layer",
@@ -6233,6 +6263,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%length",
     ";level",
     "=level",
+    "0lighttpd",
     "%limit",
     ";line",
     "$linux",
@@ -6270,6 +6301,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=network",
     "0new",
     "=new",
+    "0nginx",
     "0nil",
     "=nil",
     "0no",
@@ -6297,6 +6329,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "0omit",
     "0on",
     "=on",
+    "0openresty",
     "$opensearch",
     "$openssl",
     "=operation",
@@ -6373,6 +6406,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=root",
     "%rounds",
     ";row",
+    "&run",
     "$runtime",
     "$safari",
     "=same",
@@ -6433,6 +6467,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=system",
     "=table",
     ".target",
+    "&task",
     ";task",
     ";tcp4",
     ";tcp6",
@@ -6485,6 +6520,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";utf",
     ";utf16",
     ";utf8",
+    "0uvicorn",
     "#v",
     "0value",
     "=value",
@@ -6494,6 +6530,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%version",
     ";version",
     "#versions",
+    "&volume",
     "0was",
     "=was",
     ">was",
@@ -6501,6 +6538,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";web2",
     ".webp",
     "=were",
+    "0werkzeug",
     "*whatsapp",
     "=when",
     "=where",
@@ -6516,6 +6554,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=with",
     ";worker",
     "0wrong",
+    "=www-data",
     ";x64",
     ";x86",
     ".yaml",
@@ -6524,63 +6563,63 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=your",
 };
 static const uint32_t vitp_scrub_lexicon_seconds[26] = {
-    0x00bd7099, 0x02209022, 0x002d9122, 0x00048222, 0x015d7012, 0x00249222, 0x04251208,
-    0x00100222, 0x00196059, 0x00090012, 0x00000020, 0x00008222, 0x02208232, 0x00308222,
-    0x00356a44, 0x022cd3a6, 0x00100010, 0x00208022, 0x027bf33a, 0x021483aa, 0x001d4200,
-    0x00000023, 0x00048322, 0x00000001, 0x0000a022, 0x00000000
+    0x00bd7099, 0x02209022, 0x002d9122, 0x02049222, 0x015d7012, 0x00249222, 0x04251208,
+    0x00100222, 0x00196059, 0x00098012, 0x00000020, 0x00008222, 0x02208232, 0x003082a2,
+    0x00356a44, 0x022cd3a6, 0x00100010, 0x00208022, 0x027bf33a, 0x021483aa, 0x005d4200,
+    0x00008023, 0x00848322, 0x00000001, 0x0000a022, 0x00000000
 };
 static const uint16_t vitp_scrub_lexicon_rows[] = {
-    26,  39,  45,  54,  59,  70,  77,  84,  88,  97,  101, 102, 106, 113, 119, 129, 142, 144,
-    148, 165, 175, 181, 184, 190, 191, 195, 0,   1,   6,   9,   11,  15,  16,  21,  24,  28,
-    31,  32,  33,  34,  38,  40,  42,  44,  47,  49,  55,  56,  62,  64,  78,  79,  81,  82,
-    85,  87,  94,  100, 106, 107, 108, 109, 111, 113, 116, 117, 123, 124, 125, 127, 135, 143,
-    144, 151, 153, 157, 160, 161, 162, 163, 164, 165, 167, 168, 169, 172, 174, 176, 179, 181,
-    182, 187, 188, 190, 205, 207, 211, 214, 215, 216, 218, 220, 221, 225, 229, 232, 237, 242,
-    245, 246, 251, 255, 257, 259, 262, 266, 268, 276, 277, 282, 285, 288, 289, 290, 291, 293,
-    300, 301, 302, 303, 310, 311, 313, 314, 316, 318, 319, 320, 326, 338, 339, 340, 342, 343,
-    344, 345, 364, 369, 370, 373, 377, 378, 385, 399, 400, 402, 403, 404, 405, 409, 410, 412,
-    421, 425, 426, 427, 430, 432, 441, 442, 447, 448, 454, 459, 460, 461, 462, 467, 471, 473,
-    478, 481, 482, 485, 490, 493, 497, 505, 510, 511, 512, 514, 515, 516, 517, 518
+    26,  39,  45,  54,  61,  72,  79,  86,  90,  99,  104, 105, 109, 116, 123, 133, 146, 148, 152,
+    169, 179, 186, 190, 197, 198, 202, 0,   1,   6,   9,   11,  15,  16,  21,  25,  30,  33,  34,
+    35,  36,  40,  42,  44,  46,  49,  51,  57,  58,  65,  68,  82,  83,  85,  86,  89,  92,  99,
+    105, 106, 112, 113, 114, 115, 116, 118, 120, 124, 125, 131, 132, 133, 135, 144, 152, 153, 160,
+    162, 166, 169, 170, 171, 172, 173, 174, 176, 178, 179, 182, 184, 186, 189, 191, 192, 197, 198,
+    200, 215, 217, 221, 224, 225, 226, 227, 229, 231, 233, 237, 241, 245, 250, 255, 258, 259, 264,
+    268, 270, 272, 275, 279, 280, 282, 290, 291, 296, 299, 302, 303, 304, 305, 307, 315, 316, 317,
+    318, 325, 326, 328, 329, 331, 333, 334, 335, 341, 353, 354, 355, 357, 358, 359, 360, 379, 384,
+    386, 389, 393, 394, 401, 415, 416, 418, 419, 420, 421, 425, 426, 428, 437, 441, 442, 443, 447,
+    449, 458, 459, 464, 465, 471, 476, 477, 478, 479, 484, 488, 490, 495, 498, 499, 500, 503, 508,
+    509, 512, 517, 525, 530, 531, 532, 533, 535, 536, 537, 538, 539
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
    is used inside companies), - one that needs three labels, ^ one that is more often something
    else and needs a port or a digit too, / begins names of packages, . is an object of programs. */
 static const char vitp_scrub_labels[][VITP_SCRUB_ROW] = {
-    ".ado",         "~ae",       "~agency",      "-ai",          "/android",  "/androidx",
-    "-app",         ".app",      ".application", "~ar",          ".args",     "~arpa",
-    ".asp",         "^at",       "~au",          "^be",          "~bg",       "~biz",
-    "-box",         "~br",       "-ca",          ".cfg",         "~ch",       "~cl",
-    "~cloud",       ".cls",      "^club",        "-cluster",     "~cn",       "-co",
-    "/com",         "~com",      "~company",     ".config",      ".console",  ".context",
-    "~corp",        ".ctx",      "~cz",          ".data",        "~de",       ".default",
-    "~dev",         "~digital",  "~dk",          ".docker",      ".document", "~edu",
-    "~ee",          ".env",      ".environ",     ".environment", "^es",       "~eu",
-    "-example",     "~fi",       "^fm",          "~fr",          "^gg",       ".global",
-    "~gov",         "~gr",       "^group",       "~hk",          "-home",     "-host",
-    "~hu",          "^id",       "~il",          "^in",          "^info",     "^int",
-    "~internal",    "~intra",    "~intranet",    "-invalid",     "-io",       "/io",
-    "~ir",          "^is",       "^it",          "/jakarta",     "/java",     "/javax",
-    "/jdk",         "^jobs",     "~jp",          "/kotlin",      "~kr",       "-la",
-    "-lab",         "~lan",      "~li",          "^link",        "^live",     "~local",
-    "~localdomain", "~localnet", ".log",         ".logger",      "~lt",       "~lu",
-    "~lv",          "-me",       "^media",       "/microsoft",   "~mil",      ".ml",
-    "^mobi",        ".model",    ".module",      "^ms",          "~mx",       "~my",
-    "^name",        "/net",      "~net",         "-network",     "~nl",       "^no",
-    ".node",        ".np",       "~nz",          "^one",         "~onion",    "~online",
-    ".options",     ".opts",     "/org",         "~org",         ".os",       ".package",
-    "^page",        ".params",   ".parent",      ".pd",          "~pe",       "~ph",
-    "~pk",          "-pl",       "~private",     "^pro",         ".process",  ".props",
-    "~pt",          ".request",  ".response",    "~ro",          ".root",     "~ru",
-    "/scala",       "-se",       ".self",        "-server",      "-services", ".session",
-    ".settings",    "~sg",       "^shop",        "^site",        "~sk",       "~software",
-    "~solutions",   "^space",    "-st",          ".state",       ".std",      ".storage",
-    "^store",       "^studio",   "/sun",         "-svc",         ".sys",      ".system",
-    "~systems",     "^team",     "~tech",        "^test",        ".tf",       "~th",
-    ".this",        ".thread",   "^to",          "^tools",       "^top",      "~tr",
-    "-tv",          "~tw",       "~ua",          "~uk",          "-us",       ".user",
-    ".vb",          "-ve",       "~vn",          "~website",     ".window",   "^world",
-    "^ws",          "~xyz",      "~za",          "^zone",
+    ".ado",      "~ae",          "~agency",      "-ai",       "/android",     "/androidx",
+    "-app",      ".app",         ".application", "~ar",       ".args",        "~arpa",
+    ".asp",      "^at",          "~au",          "^be",       "~bg",          "~biz",
+    "-box",      "~br",          "-ca",          ".cfg",      "~ch",          "~cl",
+    "~cloud",    ".cls",         "^club",        "-cluster",  "~cn",          "-co",
+    "/com",      "~com",         "~company",     ".config",   ".console",     "~consul",
+    ".context",  "~corp",        ".ctx",         "~cz",       ".data",        "~de",
+    ".default",  "~dev",         "~digital",     "~dk",       ".docker",      ".document",
+    "~edu",      "~ee",          ".env",         ".environ",  ".environment", "^es",
+    "~eu",       "-example",     "~fi",          "^fm",       "~fr",          "^gg",
+    ".global",   "~gov",         "~gr",          "^group",    "~hk",          "-home",
+    "-host",     "~hu",          "^id",          "~il",       "^in",          "^info",
+    "^int",      "~internal",    "~intra",       "~intranet", "-invalid",     "-io",
+    "/io",       "~ir",          "^is",          "^it",       "/jakarta",     "/java",
+    "/javax",    "/jdk",         "^jobs",        "~jp",       "/kotlin",      "~kr",
+    "-la",       "-lab",         "~lan",         "~li",       "^link",        "^live",
+    "~local",    "~localdomain", "~localnet",    ".log",      ".logger",      "~lt",
+    "~lu",       "~lv",          "-me",          "^media",    "/microsoft",   "~mil",
+    ".ml",       "^mobi",        ".model",       ".module",   "^ms",          "~mx",
+    "~my",       "^name",        "/net",         "~net",      "-network",     "~nl",
+    "^no",       ".node",        ".np",          "~nz",       "^one",         "~onion",
+    "~online",   ".options",     ".opts",        "/org",      "~org",         ".os",
+    ".package",  "^page",        ".params",      ".parent",   ".pd",          "~pe",
+    "~ph",       "~pk",          "-pl",          "~private",  "^pro",         ".process",
+    ".props",    "~pt",          ".request",     ".response", "~ro",          ".root",
+    "~ru",       "/scala",       "-se",          ".self",     "-server",      "-services",
+    ".session",  ".settings",    "~sg",          "^shop",     "^site",        "~sk",
+    "~software", "~solutions",   "^space",       "-st",       ".state",       ".std",
+    ".storage",  "^store",       "^studio",      "/sun",      "-svc",         ".sys",
+    ".system",   "~systems",     "^team",        "~tech",     "^test",        ".tf",
+    "~th",       ".this",        ".thread",      "^to",       "^tools",       "^top",
+    "~tr",       "-tv",          "~tw",          "~ua",       "~uk",          "-us",
+    ".user",     ".vb",          "-ve",          "~vn",       "~website",     ".window",
+    "^world",    "^ws",          "~xyz",         "~za",       "^zone",
 };
 static const uint32_t vitp_scrub_label_seconds[26] = {
     0x003d42b0, 0x000482a0, 0x0410d142, 0x00008a22, 0x01284030, 0x00042200, 0x00049080,
@@ -6591,12 +6630,12 @@ static const uint32_t vitp_scrub_label_seconds[26] = {
 static const uint16_t vitp_scrub_label_rows[] = {
     26,  36,  41,  49,  54,  60,  63,  67,  70,  77,  81,  83,  89,  96,  102, 106, 114, 114, 117,
     129, 136, 139, 142, 146, 147, 147, 0,   1,   2,   3,   4,   6,   9,   12,  13,  14,  15,  16,
-    17,  18,  19,  20,  21,  22,  23,  28,  29,  37,  38,  39,  40,  43,  44,  45,  47,  48,  49,
-    52,  53,  54,  55,  56,  57,  58,  59,  60,  61,  63,  64,  66,  67,  68,  69,  76,  78,  79,
-    80,  81,  84,  85,  86,  87,  88,  89,  92,  95,  100, 101, 102, 103, 105, 107, 108, 111, 112,
-    113, 114, 115, 118, 119, 121, 122, 123, 126, 128, 130, 131, 135, 136, 137, 138, 139, 140, 144,
-    145, 147, 149, 150, 151, 157, 158, 159, 160, 161, 163, 164, 170, 171, 172, 175, 178, 179, 182,
-    185, 186, 187, 188, 189, 190, 192, 193, 194, 195, 196, 197, 198, 199, 200, 201, 202
+    17,  18,  19,  20,  21,  22,  23,  28,  29,  38,  39,  40,  41,  44,  45,  46,  48,  49,  50,
+    53,  54,  55,  56,  57,  58,  59,  60,  61,  62,  64,  65,  67,  68,  69,  70,  77,  79,  80,
+    81,  82,  85,  86,  87,  88,  89,  90,  93,  96,  101, 102, 103, 104, 106, 108, 109, 112, 113,
+    114, 115, 116, 119, 120, 122, 123, 124, 127, 129, 131, 132, 136, 137, 138, 139, 140, 141, 145,
+    146, 148, 150, 151, 152, 158, 159, 160, 161, 162, 164, 165, 171, 172, 173, 176, 179, 180, 183,
+    186, 187, 188, 189, 190, 191, 193, 194, 195, 196, 197, 198, 199, 200, 201, 202, 203
 };
 
 /* What says of the word behind it that it names somebody, in whatever case. Sign: @ a host, * a
@@ -6642,6 +6681,7 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "@eai_again ",
     "@enotfound ",
     "+exceeded for ",
+    "-fail login",
     "+failed for ",
     "@failed to resolve ",
     "&for user ",
@@ -6654,10 +6694,12 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "*host key for ",
     "*hostname ",
     "!identified by ",
+    "&imap(",
     "&impersonating ",
     "&impersonating user ",
     "&invalid user ",
     ">ldap",
+    "&lmtp(",
     "&logged in as ",
     "&logged in as user ",
     "&logged in as: ",
@@ -6679,6 +6721,7 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "@not known: ",
     "!ntlm ",
     "&of user ",
+    "-ok login",
     "^passphrase ",
     "^passwd ",
     "!password ",
@@ -6693,9 +6736,11 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "*permanently added ",
     "$plink",
     "$podman login",
+    "&pop3(",
     "*primary ",
     "$pscp",
     "$psexec",
+    "-pts/",
     "&publickey for ",
     "^pw ",
     "$rabbitmqadmin",
@@ -6718,6 +6763,7 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "&session for user ",
     "&signed in as ",
     "~smp ",
+    "^snmp-server community ",
     "$sqlcmd ",
     "$sshpass",
     ":sudo: ",
@@ -6735,22 +6781,22 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
     0x04290018, 0x0204022a, 0x0002a002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
-    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x00008010, 0x02008002, 0x00108020,
-    0x00000040, 0x00ac9022, 0x00000000, 0x00208022, 0x002a2220, 0x00048000, 0x00094000,
+    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x0000a010, 0x02008002, 0x00108020,
+    0x00000840, 0x00bc9022, 0x00000000, 0x00208022, 0x002a6220, 0x00048000, 0x00094000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200
 };
 static const uint16_t vitp_scrub_opener_rows[] = {
-    26, 32,  38,  42,  44,  47,  50,  52,  54,  57,  57,  57,  59,  62,  65, 66, 74, 74, 78,
-    84, 86,  89,  89,  89,  89,  89,  0,   1,   3,   4,   5,   10,  11,  12, 13, 14, 15, 16,
-    17, 18,  19,  27,  28,  30,  31,  32,  33,  34,  36,  37,  38,  39,  40, 41, 45, 46, 48,
-    49, 50,  57,  60,  62,  63,  65,  69,  70,  71,  81,  83,  84,  85,  86, 88, 89, 90, 91,
-    99, 101, 102, 108, 109, 110, 111, 112, 114, 115, 116, 120, 121, 123, 124
+    26, 32, 38, 42,  44,  47,  50,  52,  54,  57,  57,  57,  60,  63,  66,  68,  77,  77,  81,
+    88, 90, 93, 93,  93,  93,  93,  0,   1,   3,   4,   5,   10,  11,  12,  13,  14,  15,  16,
+    17, 18, 19, 27,  28,  30,  31,  32,  33,  34,  37,  38,  39,  40,  41,  42,  46,  47,  50,
+    51, 52, 53, 60,  63,  65,  66,  68,  72,  73,  74,  75,  85,  87,  88,  90,  91,  93,  94,
+    95, 96, 97, 105, 107, 108, 114, 115, 116, 117, 118, 119, 121, 122, 123, 127, 128, 130, 131
 };
 /* As `seconds`, of those behind whose first letters no blank stands. */
 static const uint32_t vitp_scrub_opener_others[26] = {
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000002, 0x00000000, 0x00000002,
-    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000010, 0x02000002, 0x00000000,
-    0x00000000, 0x00081000, 0x00000000, 0x00000022, 0x00280000, 0x00000000, 0x00004000,
+    0x00000000, 0x00002000, 0x00000000, 0x00000000, 0x00002010, 0x02000002, 0x00000000,
+    0x00000000, 0x00189000, 0x00000000, 0x00000022, 0x00284000, 0x00000000, 0x00004000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000
 };
 /* How many letters stand before the first blank of those with a first letter, a bit for each. */
@@ -7135,6 +7181,16 @@ static VITP_INLINE bool vitp_scrub_folds(char c, char small)
     return c == small || ((c ^ small) == 0x20 && small >= 'a');
 }
 
+/* Does the word end in this, in whatever case? */
+static bool vitp_scrub_ends_in(const vitp_scrub *s, size_t start, size_t end, const char *word)
+{
+    size_t n = strlen(word);
+
+    if (n > end - start) return false;
+    while (n > 0 && vitp_text_lower(s->text[end - 1]) == word[n - 1]) n--, end--;
+    return n == 0;
+}
+
 /* How many bits are set? */
 static VITP_INLINE unsigned vitp_scrub_bits(uint32_t set)
 {
@@ -7334,6 +7390,7 @@ static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
         size_t word = vitp_scrub_run(s, at, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH), 254);
 
         if (end == at) break;
+        if (vitp_scrub_starts(s, end, ".(none)")) return end + 7; /* of git */
         if (vitp_scrub_starts(s, at, "xn--")) word = end;
         if (labels && word - at >= 2 && !vitp_scrub_in(s, word, VITP_SCRUB_SET(DIGIT)) &&
             !vitp_scrub_marker(s, word) && !vitp_scrub_listed(s, at, word, "."))
@@ -7377,6 +7434,22 @@ static VITP_NOINLINE bool vitp_scrub_login(const vitp_scrub *s, size_t at, vitp_
     if (at - password < 3 || vitp_scrub_before(s, password) != ':') return false;
     user = vitp_scrub_back(s, password - 1, VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH), 64);
     return user < password - 1 && vitp_scrub_claim(span, user, at, "[secret]");
+}
+
+/* The @ of rabbit@db-1, as programs in Erlang call their nodes: claims the machine. */
+static VITP_NOINLINE bool vitp_scrub_erlang(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    static const char *const names[] = { "couchdb", "ejabberd", "emqx", "rabbit" };
+    size_t                   end = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL, 64);
+    size_t                   start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 16), i;
+
+    if (end < at + 3 || vitp_scrub_goes_on(s, end) || vitp_scrub_at(s, end) == '.' ||
+        (end == at + 10 && vitp_scrub_starts(s, at + 1, "localhost")))
+        return false;
+    for (i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == at - start && vitp_scrub_starts(s, start, names[i]))
+            return vitp_scrub_claim(span, at + 1, end, "[host]");
+    return false;
 }
 
 /* The @ of user@host:/path, user@host:~$ and [user@host ~], as shells and scp have it, and of
@@ -7429,9 +7502,15 @@ static bool vitp_scrub_is_version(const vitp_scrub *s, size_t at)
                                  3);
     size_t start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 24);
 
+    if (start == end && end < at && vitp_scrub_before(s, end) == '.') { /* ver. 1.2.3.4 */
+        start = vitp_scrub_back(s, end - 1, VITP_SCRUB_LETTER, 5);
+        return end - 1 - start <= 4 && vitp_scrub_listed(s, start, end - 1, "#");
+    }
     /* arcs of X.509 names and extensions */
     if (vitp_scrub_starts(s, at, "2.5.29.") || vitp_scrub_starts(s, at, "2.5.4.")) return true;
     if (start == end) return false;
+    if (end + 1 == at && s->text[end] == '-' && vitp_scrub_at(s, at + 1) == '.')
+        return true; /* base-4.17.0.0: of a package */
     if (end - start == 2 && memcmp(s->text + start, "to", 2) == 0) { /* from 1.2.3.4 to 1.2.4.0 */
         end = vitp_scrub_back(s, start, VITP_SCRUB_SET(SPACE), 1);
         end = vitp_scrub_back(s, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DOT), 16);
@@ -7541,6 +7620,9 @@ static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t start, vitp_scrub_span *
     if (zero == end) return false; /* of no machine */
     if (end - start == 3 && vitp_scrub_starts(s, start, "::1")) return false;
     if (vitp_scrub_goes_on(s, end)) return false;
+    if (vitp_scrub_before(s, start) == '-' && vitp_scrub_starts(s, start, "20") &&
+        vitp_scrub_starts(s, start + 4, "::"))
+        return false; /* a date of Erlang: 1-Mar-2026::10:11:12 */
     if (vitp_scrub_at(s, end) == '%')
         end = vitp_scrub_run(s, end + 1, VITP_SCRUB_SLUG | VITP_SCRUB_SET(DOT), 32);
     if (vitp_scrub_at(s, end) == '/') end = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 4);
@@ -7551,7 +7633,8 @@ static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t start, vitp_scrub_span *
     return vitp_scrub_claim(span, start, end, "[ip]");
 }
 
-/* 6 or 8 pairs of hex digits: the first separator, and the start of the digits before it. */
+/* 6 or 8 pairs of hex digits, or 14 (two addresses and a type, MAC= of Linux): the first separator,
+   and the start of the digits before it. */
 static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_scrub_span *span)
 {
     char     separator = s->text[at], before = vitp_scrub_before(s, start);
@@ -7564,11 +7647,13 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_sc
            vitp_scrub_is_group(s, end, end + 2)) {
         pairs++;
         end += 2;
-        if (pairs == 8 || vitp_scrub_at(s, end) != separator) break;
+        if (pairs == 14 || vitp_scrub_at(s, end) != separator) break;
         end++;
     }
-    if (pairs < 6 || (pairs == 8 && vitp_scrub_more(s, end, separator))) return false;
-    end = start + (pairs == 8 ? 23 : 17);
+    if (pairs < 6 || (pairs > 8 && pairs < 14) ||
+        (pairs == 14 && vitp_scrub_more(s, end, separator)))
+        return false;
+    end = start + (pairs == 14 ? 41 : pairs == 8 ? 23 : 17);
     return !vitp_scrub_starts(s, start, "00:00:00:00:00:00") &&
            !vitp_scrub_starts(s, start, "ff:ff:ff:ff:ff:ff") &&
            vitp_scrub_claim(span, start, end, "[mac]");
@@ -7742,6 +7827,28 @@ static VITP_NOINLINE bool vitp_scrub_numbered(const vitp_scrub *s, size_t at, vi
     return vitp_scrub_claim(span, at - 2, end, "[host]");
 }
 
+/* The dash of DESKTOP-1A2B3C4 and its kin, which Windows draws for a machine without a name. */
+static VITP_NOINLINE bool vitp_scrub_unnamed(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    static const struct {
+        char    word[8];
+        uint8_t drawn;
+    } names[] = {
+        { "DESKTOP", 7 }, { "EC2AMAZ", 7 }, { "LAPTOP", 8 }, { "MININT", 7 }, { "WIN", 11 }
+    };
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_CAPITALS, 8);
+    size_t end = vitp_scrub_run(s, at + 1, VITP_SCRUB_CAPITALS, 12), i;
+
+    if (vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH)) ||
+        vitp_scrub_goes_on(s, end) || !vitp_scrub_has(s, at + 1, end, VITP_SCRUB_SET(DIGIT)))
+        return false;
+    for (i = 0; i < sizeof names / sizeof *names; i++)
+        if (end - at - 1 == names[i].drawn && strlen(names[i].word) == at - start &&
+            vitp_scrub_starts(s, start, names[i].word))
+            return vitp_scrub_claim(span, start, end, "[host]");
+    return false;
+}
+
 /* The last ':' of a time at the start of a line of a log: the machine stands behind it, then the
    program and its number (Nov  3 09:00:01 web-4 cron[221]: ...). */
 static VITP_NOINLINE bool vitp_scrub_logged_by(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -7845,6 +7952,7 @@ static VITP_NOINLINE bool vitp_scrub_resource(const vitp_scrub *s, size_t at, vi
         vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_WORD) ||
         !vitp_scrub_starts(s, at, ":aws"))
         return false;
+    if (vitp_scrub_starts(s, at, ":aws:iam::aws:")) return false; /* Amazon's own policies */
     end = vitp_scrub_url_end(s, at);
     return end > at + 8 && vitp_scrub_claim(span, start, end, "[id]");
 }
@@ -7906,7 +8014,11 @@ static size_t vitp_scrub_root(const vitp_scrub *s, size_t at)
     if (before == '}')
         return sign == '{' && vitp_scrub_before(s, start - 1) == '$' ? start - 2 : s->size;
     if (sign == '~' || (sign == '$' && start < at)) return start - 1;
-    if (sign == '-' && at - start == 1) return at;
+    if (sign == '-' && at - start == 1)
+        return vitp_scrub_is(before, VITP_SCRUB_LETTER) &&
+                       !vitp_scrub_is(vitp_scrub_before(s, start - 1), VITP_SCRUB_WORD)
+                   ? at
+                   : s->size;
     return vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SLASHES | VITP_SCRUB_SET(DOT) |
                                      VITP_SCRUB_SET(BRACE)) ||
                    before == ')' || before == '<'
@@ -8218,6 +8330,22 @@ static bool vitp_scrub_is_cmdlet(const vitp_scrub *s, size_t at)
     return false;
 }
 
+/* Is it a parameter of a statement (:password, @password, @p1, ?, ?1)? */
+static bool vitp_scrub_is_parameter(const vitp_scrub *s, size_t at, size_t end)
+{
+    char   c = s->text[at], sign;
+    size_t name;
+
+    if (c == '?') return vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(DIGIT), 3) == end;
+    if (c == ':')
+        return end > at + 1 &&
+               !vitp_scrub_has(s, at + 1, end, ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(UNDERSCORE)));
+    if (c != '@' || vitp_scrub_has(s, at + 1, end, ~VITP_SCRUB_WORD)) return false;
+    if (end - at <= 4) return vitp_scrub_at(s, at + 1) == 'p';
+    sign = vitp_scrub_name(s, end, &name);
+    return sign == '+' || sign == '?';
+}
+
 /* Does the sign with which the value begins say that it stands for another (${X}, $(x), $X, <x>,
    {{x}}, %X%, ***)? */
 static bool vitp_scrub_is_substitute(const vitp_scrub *s, size_t at, size_t end)
@@ -8232,6 +8360,7 @@ static bool vitp_scrub_is_substitute(const vitp_scrub *s, size_t at, size_t end)
                vitp_scrub_in(s, at + 1, VITP_SCRUB_BRACKETS);
     }
     if (c == '<' || c == '*' || (c == '{' && vitp_scrub_is_template(s, at))) return true;
+    if (vitp_scrub_is_parameter(s, at, end)) return true;
     return (c == '[' || c == '(') && /* [REDACTED], [], () */
            vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_LETTER, 16), VITP_SCRUB_BRACKETS);
 }
@@ -8243,8 +8372,11 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
     char   c = s->text[at];
     size_t word;
 
-    if (!vitp_scrub_is(c, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON)))
+    if (!vitp_scrub_is(c, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT)))
         return vitp_scrub_is_substitute(s, at, end);
+    if (vitp_scrub_before(s, at) == ':' && vitp_scrub_before(s, at - 1) == '=' &&
+        vitp_scrub_is_parameter(s, at - 1, end)) /* password=:password */
+        return true;
     if (c == 'X' &&
         vitp_scrub_distinct(s, at, end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end) == 1)
         return true;
@@ -8513,6 +8645,21 @@ static bool vitp_scrub_is_sentence(const vitp_scrub *s, size_t at, size_t end)
            !vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(DIGIT));
 }
 
+/* Does it say of the value what is wrong with it ("is too short", "can't be blank")? */
+static bool vitp_scrub_is_complaint(const vitp_scrub *s, size_t at, size_t end)
+{
+    static const char *const verbs[] = { "are", "can", "cannot", "does", "doesn", "has",
+                                         "is",  "may", "must",   "only", "should" };
+    size_t                   word = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 8), i;
+
+    for (i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strlen(verbs[i]) == word - at && vitp_scrub_starts(s, at, verbs[i])) break;
+    if (i == sizeof verbs / sizeof *verbs) return false;
+    if (vitp_scrub_starts(s, word, "'t")) word += 2;
+    return word < end && vitp_scrub_at(s, word) == ' ' &&
+           vitp_scrub_run(s, word + 1, VITP_SCRUB_LOWER, 16) > word + 2;
+}
+
 /* Behind the texts in quotes that follow one, which `quote` closes at `end`, in a list. */
 static size_t vitp_scrub_list_end(const vitp_scrub *s, size_t end, char quote)
 {
@@ -8573,7 +8720,7 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
         if (sign == '&' && vitp_scrub_marker(s, end)) return false; /* as credentials has it */
         while (end > at && s->text[end - 1] == '\\') end--;
         if (vitp_scrub_is_label(s, at, end) || (list && vitp_scrub_is_sentence(s, at, end)) ||
-            !vitp_scrub_is_value(s, sign, loose, at, end))
+            vitp_scrub_is_complaint(s, at, end) || !vitp_scrub_is_value(s, sign, loose, at, end))
             return false;
         if (list && vitp_scrub_at(s, end) == quote) end = vitp_scrub_list_end(s, end, quote);
         return vitp_scrub_claim(span, at, end, "[secret]");
@@ -8591,12 +8738,15 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
     return vitp_scrub_claim(span, at, vitp_scrub_trim(s, at, end), "[secret]");
 }
 
-/* password hunter22: a word of six bytes with letters and digits. */
+/* password hunter22: a word of six bytes with letters and digits, perhaps behind the number of its
+   kind (password 7 x, of Cisco). */
 static bool vitp_scrub_told_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
-    size_t trimmed = vitp_scrub_trim(s, at, end);
+    size_t end, trimmed;
 
+    if (vitp_scrub_in(s, at, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_at(s, at + 1) == ' ') at += 2;
+    end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
+    trimmed = vitp_scrub_trim(s, at, end);
     if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE || vitp_scrub_marker(s, end)) return false;
     if (!vitp_scrub_has(s, at, trimmed, VITP_SCRUB_LETTER) ||
         !vitp_scrub_has(s, at, trimmed, VITP_SCRUB_SET(DIGIT)) ||
@@ -8623,6 +8773,10 @@ static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bo
     if (!(sets & VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' || vitp_scrub_marker(s, end))
         return false;
     d = vitp_scrub_dots(s, at);
+    if (!digit && sets & VITP_SCRUB_SET(UNDERSCORE) && sets & VITP_SCRUB_UPPER &&
+        sets & VITP_SCRUB_LOWER)
+        return false; /* SSL_CTX_free */
+    if (d.labels > 1 && d.end == end && vitp_scrub_listed(s, d.last, end, ".")) return false;
     if (vitp_scrub_listed(s, at, end, "=;0") ||
         (d.labels <= 3 && vitp_scrub_is_reference(s, at, end)))
         return false;
@@ -8708,6 +8862,11 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
 
         if (close != quote && !(quote == '`' && close == '\'') && !(sign == '@' && close == ','))
             return false;
+        if (sign == '&' && vitp_scrub_starts(s, end, "] -> [")) { /* of Samba: asked for, and who */
+            size_t other = vitp_scrub_name_end(s, end + 6, VITP_SCRUB_ACCOUNT);
+
+            if (vitp_scrub_at(s, other) == ']') end = other;
+        }
     }
     if (sign == '@')
         return vitp_scrub_is_machine(s, at, end,
@@ -8873,6 +9032,13 @@ static bool vitp_scrub_is_named_secret(const vitp_scrub *s, size_t name, size_t 
     return false;
 }
 
+/* "field":"password","code":3: is what its quote closes behind `end` the name of a value itself? */
+static bool vitp_scrub_is_next_name(const vitp_scrub *s, size_t end)
+{
+    end = vitp_scrub_run(s, end, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2);
+    return vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 1)) == ':';
+}
+
 /* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
 static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -8894,17 +9060,9 @@ static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub
             return vitp_scrub_identity(s, open, '&', false, false, span);
     }
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span) &&
-           !vitp_scrub_is_named_secret(s, name, end, span->end);
-}
-
-/* Does the word end in this, in whatever case? */
-static bool vitp_scrub_ends_in(const vitp_scrub *s, size_t start, size_t end, const char *word)
-{
-    size_t n = strlen(word);
-
-    if (n > end - start) return false;
-    while (n > 0 && vitp_text_lower(s->text[end - 1]) == word[n - 1]) n--, end--;
-    return n == 0;
+           !vitp_scrub_is_named_secret(s, name, end, span->end) &&
+           !(vitp_scrub_has(s, end, open, VITP_SCRUB_SET(LIST)) &&
+             vitp_scrub_is_next_name(s, span->end));
 }
 
 /* The '(' of Credential("user", "secret"), auth=("user", "secret") and their kin: two or three
@@ -9133,20 +9291,73 @@ static size_t vitp_scrub_dialed(const vitp_scrub *s, size_t at, unsigned *digits
     return end;
 }
 
+/* Is it the number of something that has no telephone (order number)? */
+static bool vitp_scrub_counts_others(const vitp_scrub *s, size_t at)
+{
+    static const char *const words[] = {
+        "account",  "article", "batch",    "build",  "case",    "catalog",  "customer",
+        "document", "error",   "invoice",  "issue",  "item",    "job",      "line",
+        "model",    "order",   "page",     "part",   "process", "product",  "record",
+        "revision", "row",     "sequence", "serial", "ticket",  "tracking", "version",
+    };
+    size_t end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(UNDERSCORE), 1);
+    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 12), i;
+
+    for (i = 0; i < sizeof words / sizeof *words && start < end; i++)
+        if (strlen(words[i]) == end - start && vitp_scrub_ends_in(s, start, end, words[i]))
+            return true;
+    return false;
+}
+
+/* Is it called the number of a telephone: phone 5550123, phone number is, sms to? 1: by a word that
+   stands before other numbers too (number, call, cell, contact), which needs one in parts. */
+static unsigned vitp_scrub_phoned(const vitp_scrub *s, size_t at)
+{
+    const uint32_t between = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) |
+                             VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_BRACKETS |
+                             VITP_SCRUB_SET(OTHER) | VITP_SCRUB_SET(UNDERSCORE) |
+                             VITP_SCRUB_SET(DOT);
+    size_t   end = at, start;
+    unsigned i, found = 0;
+
+    for (i = 0; i < 3; i++) {
+        end = vitp_scrub_back(s, end, between, 4);
+        start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 12);
+        if (start == end) return found;
+        if (vitp_scrub_listed(s, start, end, "*")) {
+            if (found || !vitp_scrub_folds(s->text[start], 'n'))
+                return found || !vitp_scrub_folds(s->text[start], 'c') ? 2 : 1;
+            if (vitp_scrub_counts_others(s, start)) return 0;
+            found = 1;
+        } else if (found || !vitp_scrub_listed(s, start, end, ">0")) {
+            return found;
+        }
+        end = start;
+    }
+    return found;
+}
+
+/* What may stand between the parts of a number. */
+#define VITP_SCRUB_JOINS                                                                          \
+    (VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(DOT) | \
+     VITP_SCRUB_SET(PAREN))
+
 /* + and a country code, or (ddd) ddd-dddd, or a number that is called one of a telephone. */
 static bool vitp_scrub_phone(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    unsigned digits;
+    unsigned digits, called = 2;
     bool     parted;
     char     c = s->text[at];
     size_t   end;
 
     if (c == '+'   ? !vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)) || s->text[at + 1] == '0'
         : c == '(' ? vitp_scrub_at(s, at + 4) != ')'
-                   : !vitp_scrub_called(s, at, "*"))
+                   : (called = vitp_scrub_phoned(s, at)) == 0)
         return false;
     end = vitp_scrub_dialed(s, at + (c == '+'), &digits, &parted);
     vitp_scrub_reads_on(s);
+    if (called == 1 && !vitp_scrub_has(s, at, end, VITP_SCRUB_JOINS & ~VITP_SCRUB_SET(DOT)))
+        return false;
     if (digits < 7 || digits > 15 || vitp_scrub_goes_on(s, end) ||
         vitp_scrub_in(s, end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_port(s, end) ||
         vitp_scrub_is(vitp_scrub_before(s, at),
@@ -9201,11 +9412,6 @@ static VITP_NOINLINE bool vitp_scrub_iban(vitp_scrub *s, size_t at, vitp_scrub_s
     }
     return (rest * 1000000 + first) % 97 == 1 && vitp_scrub_claim(span, at, end, "[iban]");
 }
-
-/* What may stand between the parts of a number. */
-#define VITP_SCRUB_JOINS                                                                          \
-    (VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(DOT) | \
-     VITP_SCRUB_SET(PAREN))
 
 /* The first digit of a number. */
 static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -9308,7 +9514,9 @@ static bool vitp_scrub_is_addressed(const vitp_scrub *s, size_t at, size_t end, 
 {
     if (vitp_scrub_starts(s, end, " (") && vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)))
         return vitp_scrub_in(s, end + 2, VITP_SCRUB_SET(DIGIT)) || vitp_scrub_marker(s, end + 2);
-    if (vitp_scrub_starts(s, end, ", port ") || vitp_scrub_starts(s, end, " closed by remote host"))
+    if (vitp_scrub_starts(s, end, ", port ") ||
+        vitp_scrub_starts(s, end, " closed by remote host") ||
+        vitp_scrub_starts(s, end, " not responding, still trying")) /* of NFS */
         return true;
     return port > end + 2 && at - s->floor > 3 &&
            (port > end + 4 || !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DOT))) &&
@@ -9356,19 +9564,28 @@ static bool vitp_scrub_registry(vitp_scrub *s, size_t type, size_t at, vitp_scru
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, at, sign, false, name, span);
 }
 
-/* Claims the user before a phrase: (x) CMD (, x is not in the sudoers file, 'x': no such user. */
+/* Claims the user before a phrase: (x) CMD (, x is not in the sudoers file, 'x': no such user, [x]
+   FAIL LOGIN, (to root) x on pts/0. */
 static bool vitp_scrub_named_before(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    const char *between = vitp_scrub_folds(s->text[at], 'c')   ? ") "
-                          : vitp_scrub_folds(s->text[at], 's') ? " is not in the "
-                                                               : "': ";
+    char        c = vitp_text_lower(s->text[at]), before;
+    const char *between = c == 'c'               ? ") "
+                          : c == 's'             ? " is not in the "
+                          : c == 'p'             ? " on "
+                          : c == 'f' || c == 'o' ? "] "
+                                                 : "': ";
     size_t      n = strlen(between), end = at - n, start;
-    char        before;
 
     if (at - s->floor <= n || memcmp(s->text + end, between, n) != 0) return false;
     start = vitp_scrub_back(s, end, VITP_SCRUB_ACCOUNT, 40);
     before = vitp_scrub_before(s, start);
-    if (n < 4 && (before != (n == 2 ? '(' : '\'') || start == s->floor)) return false;
+    if (n < 4 && (before != (between[0] == ')'   ? '('
+                             : between[0] == ']' ? '['
+                                                 : '\'') ||
+                  start == s->floor))
+        return false;
+    if (c == 'p' && (start - s->floor < 5 || memcmp(s->text + start - 2, ") ", 2) != 0))
+        return false;
     return vitp_scrub_is_account(s, start, end) && vitp_scrub_claim(span, start, end, "[user]");
 }
 
@@ -9385,7 +9602,8 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
                                    sign == '*' || sign == '?'    ? '@'
                                    : sign == '\'' || sign == '+' ? '&'
                                                                  : sign,
-                                   false, false, span);
+                                   false, false, span) &&
+               !vitp_scrub_starts(s, span->end + 1, " given "); /* input columns */
     if (sign == '\'') return false;
     if (sign == '?') { /* of Go */
         end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
@@ -9426,6 +9644,20 @@ static bool vitp_scrub_is_key(const vitp_scrub *s, size_t at)
     return vitp_scrub_starts(s, vitp_scrub_back(s, at, set, 40), "HK");
 }
 
+/* Is it what Windows counts devices, objects and services under (PCI\VEN_8086, ROOT\CIMV2)? */
+static bool vitp_scrub_is_bus(const vitp_scrub *s, size_t at, size_t end)
+{
+    static const char *const buses[] = { "ACPI",    "APPPOOL", "BTHENUM", "DISPLAY",
+                                         "HDAUDIO", "HID",     "IDE",     "MONITOR",
+                                         "PCI",     "ROOT",    "SCSI",    "SERVICE",
+                                         "SWD",     "STORAGE", "USB",     "USBSTOR" };
+    size_t                   i;
+
+    for (i = 0; i < sizeof buses / sizeof *buses; i++)
+        if (strlen(buses[i]) == end - at && vitp_scrub_starts(s, at, buses[i])) return true;
+    return false;
+}
+
 /* The backslash of DOMAIN\user, where it is no escape of a letter and no path. */
 static VITP_NOINLINE bool vitp_scrub_domain_user(const vitp_scrub *s, size_t at,
                                                  vitp_scrub_span *span)
@@ -9444,8 +9676,8 @@ static VITP_NOINLINE bool vitp_scrub_domain_user(const vitp_scrub *s, size_t at,
         return false;
     if (!vitp_scrub_is(vitp_scrub_at(s, first + 1), VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT)))
         return false; /* \\d+ of an expression */
-    return vitp_scrub_at(s, end) != '\\' && vitp_scrub_is_account(s, first, end) &&
-           vitp_scrub_claim(span, start, end, "[user]");
+    return vitp_scrub_at(s, end) != '\\' && !vitp_scrub_is_bus(s, start, at) &&
+           vitp_scrub_is_account(s, first, end) && vitp_scrub_claim(span, start, end, "[user]");
 }
 
 /* ---- credentials that are known by themselves -------------------------------------------- */
@@ -9475,6 +9707,8 @@ static bool vitp_scrub_scheme(vitp_scrub *s, size_t at, size_t value, vitp_scrub
     if (vitp_text_lower(s->text[at]) == 'i' || s->text[at] == 'P')
         return vitp_scrub_value_at(s, value, s->text[at] == 'P' ? '?' : '+', true, at, span);
     if (s->text[at] == 'p') return false;
+    end = vitp_scrub_run(s, value, VITP_SCRUB_LETTER, 16); /* token id=7 */
+    if (vitp_scrub_at(s, end) == '=' && vitp_scrub_in(s, end + 1, VITP_SCRUB_ALNUM)) return false;
     end = vitp_scrub_run(s, value, VITP_SCRUB_CREDENTIAL, VITP_SCRUB_PROBE);
     if (end - value < 8 || vitp_scrub_marker(s, end) ||
         !(vitp_scrub_has(s, value, end,
@@ -9655,6 +9889,30 @@ static bool vitp_scrub_is_traced(const vitp_scrub *s, size_t at, size_t end)
            vitp_scrub_at(s, end + 17) == '-';
 }
 
+/* Is it part of a file's name (app.d41d8cd9....js) or of a version (v1.r32-01eac0.2819f9d4...,
+   3.1.2#8c9f5bd2...)? */
+static bool vitp_scrub_is_named_after(const vitp_scrub *s, size_t at, size_t end)
+{
+    const uint32_t joins = VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(UNDERSCORE);
+    char           before = vitp_scrub_before(s, at);
+    size_t         start, stop;
+
+    if (before == ':' || before == '#' || before == '+') { /* 3.1.2#8c9f5bd2... */
+        stop = vitp_scrub_back(s, at - 1, VITP_SCRUB_SET(DIGIT), 4);
+        return stop < at - 1 && vitp_scrub_before(s, stop) == '.' &&
+               vitp_scrub_is(vitp_scrub_before(s, stop - 1), VITP_SCRUB_SET(DIGIT));
+    }
+    start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 40);
+    if (start == at || !vitp_scrub_is(before, joins)) return false;
+    if (s->text[at - 1] == '.' && s->text[start] == 'v' &&
+        vitp_scrub_is(s->text[start + 1], VITP_SCRUB_SET(DIGIT)))
+        return true;
+    stop = vitp_scrub_run(s, end + 1, VITP_SCRUB_LOWER, 6);
+    return vitp_scrub_at(s, end) == '.' && stop > end + 2 && stop < end + 7 &&
+           !vitp_scrub_goes_on(s, stop) &&
+           vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_WORD);
+}
+
 /* 32 and more hexadecimal digits that no word before them calls a checksum. 0x and 40 of them are
    the address of a wallet. */
 static bool vitp_scrub_hex(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -9670,7 +9928,7 @@ static bool vitp_scrub_hex(const vitp_scrub *s, size_t at, vitp_scrub_span *span
     if (end == probe && vitp_scrub_is_traced(s, at, end)) return false;
     if (!vitp_scrub_has(s, digits, probe, VITP_SCRUB_LETTER) ||
         !vitp_scrub_has(s, digits, probe, VITP_SCRUB_SET(DIGIT)) ||
-        vitp_scrub_is_checksum(s, at, true))
+        vitp_scrub_is_checksum(s, at, true) || vitp_scrub_is_named_after(s, at, end))
         return false;
     return vitp_scrub_distinct(s, digits, probe) > 6 && vitp_scrub_claim(span, at, end, "[hex]");
 }
@@ -9715,6 +9973,17 @@ static size_t vitp_scrub_longest_word(const vitp_scrub *s, size_t at, size_t end
     return longest;
 }
 
+/* Is it an identifier as databases draw them: hexadecimal digits (of keys there are more: they are
+   looked for elsewhere), or a ULID, which begins with its time? */
+static bool vitp_scrub_is_object_id(const vitp_scrub *s, size_t at, size_t end, uint32_t kinds)
+{
+    if ((kinds & VITP_SCRUB_LETTER) == VITP_SCRUB_LETTER) return false; /* of one case */
+    if (!vitp_scrub_has(s, at, end, ~VITP_SCRUB_HEX)) return true;
+    if (end - at != 26 || !vitp_scrub_starts(s, at, "01")) return false;
+    while (at < end && !memchr("ILOU", s->text[at] & ~0x20, 4)) at++;
+    return at == end;
+}
+
 /* Is the longest stretch of letters and digits in [at, end) drawn at random, and not beside words
    of an identifier? Of a long run it is enough that it has no word of six letters. */
 static bool vitp_scrub_is_base64(const vitp_scrub *s, size_t at, size_t end)
@@ -9731,6 +10000,7 @@ static bool vitp_scrub_is_base64(const vitp_scrub *s, size_t at, size_t end)
     changes = vitp_scrub_changes(s, best, best + length, true, &kinds);
     if (length < 12 || !(kinds & VITP_SCRUB_SET(DIGIT)) || !(kinds & VITP_SCRUB_LETTER))
         return false;
+    if (vitp_scrub_is_object_id(s, best, best + length, kinds)) return false;
     if (vitp_scrub_distinct(s, best, best + length) < length / 4 + 6) return false;
     if (vitp_scrub_wordlike(s, at, end, best) * 4 > length) return false;
     if ((kinds & VITP_SCRUB_LOWER) && (kinds & VITP_SCRUB_UPPER) && changes * 5 > length * 2)
@@ -10238,7 +10508,8 @@ static bool vitp_scrub_dash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (vitp_scrub_at(s, at + 5) == 'B' && vitp_scrub_pem(s, at, span)) return true;
     if (before == 'S' && vitp_scrub_security_id(s, at, span)) return true;
     if (vitp_scrub_is(before, VITP_SCRUB_CAPITALS) &&
-        vitp_scrub_in(s, at + 4, VITP_SCRUB_CAPITALS) && vitp_scrub_product_key(s, at, span))
+        vitp_scrub_in(s, at + 4, VITP_SCRUB_CAPITALS) &&
+        (vitp_scrub_product_key(s, at, span) || vitp_scrub_unnamed(s, at, span)))
         return true;
     if (vitp_scrub_is(before, VITP_SCRUB_HEX) && vitp_scrub_at(s, at + 3) == '-')
         return vitp_scrub_mac(s, at, vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3), span);
@@ -10265,7 +10536,7 @@ static VITP_NOINLINE bool vitp_scrub_in_parens(vitp_scrub *s, size_t at, vitp_sc
             !vitp_scrub_has(s, name, at, VITP_SCRUB_UPPER));
 }
 
-/* The '(' of ann(uid=1001) and of uid=1001(ann), where it may be of the group, too. */
+/* The '(' of ann(uid=1001) and of uid=1001(ann), where it may be of the groups, too. */
 static bool vitp_scrub_user_id(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t start = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT), 10), end;
@@ -10274,11 +10545,12 @@ static bool vitp_scrub_user_id(const vitp_scrub *s, size_t at, vitp_scrub_span *
         start = vitp_scrub_back(s, at, VITP_SCRUB_ACCOUNT, 40);
         return vitp_scrub_is_account(s, start, at) && vitp_scrub_claim(span, start, at, "[user]");
     }
-    if (start == at || start - s->floor < 4 || memcmp(s->text + start - 3, "id=", 3) != 0)
+    if (start == at || start - s->floor < 4) return false;
+    if (memcmp(s->text + start - 4, "uid=", 4) != 0 &&
+        memcmp(s->text + start - 4, "gid=", 4) != 0 && memcmp(s->text + start - 4, "ups=", 4) != 0)
         return false;
     end = vitp_scrub_name_end(s, at + 1, VITP_SCRUB_ACCOUNT);
-    return (s->text[start - 4] == 'u' || s->text[start - 4] == 'g') &&
-           vitp_scrub_at(s, end) == ')' && vitp_scrub_is_account(s, at + 1, end) &&
+    return vitp_scrub_at(s, end) == ')' && vitp_scrub_is_account(s, at + 1, end) &&
            vitp_scrub_claim(span, at + 1, end, "[user]");
 }
 
@@ -10300,6 +10572,16 @@ static bool vitp_scrub_at_port(const vitp_scrub *s, size_t at, vitp_scrub_span *
     return false;
 }
 
+/* The '(' of passwd-file(ann,10.0.0.9), as Dovecot says of whom it speaks. */
+static VITP_NOINLINE bool vitp_scrub_from_address(const vitp_scrub *s, size_t at,
+                                                  vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_name_end(s, at + 1, VITP_SCRUB_ACCOUNT);
+
+    return vitp_scrub_at(s, end) == ',' && vitp_scrub_is_address(s, end + 1) &&
+           vitp_scrub_is_account(s, at + 1, end) && vitp_scrub_claim(span, at + 1, end, "[user]");
+}
+
 /* What a bracket may open: texts of a call, a value of the name before it, a number. */
 static bool vitp_scrub_paren(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -10312,7 +10594,7 @@ static bool vitp_scrub_paren(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         vitp_scrub_user_id(s, at, span))
         return true;
     if (vitp_scrub_is(before, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)))
-        return vitp_scrub_in_parens(s, at, span);
+        return vitp_scrub_in_parens(s, at, span) || vitp_scrub_from_address(s, at, span);
     return (before == ' ' && vitp_scrub_in(s, at + 1, VITP_SCRUB_LETTER) &&
             vitp_scrub_at_port(s, at, span)) ||
            vitp_scrub_phone(s, at, span);
@@ -10360,7 +10642,8 @@ static bool vitp_scrub_at_sign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (at == s->floor) return false; /* nobody stands before it */
     if (vitp_scrub_in(s, at + 1, VITP_SCRUB_LABEL | VITP_SCRUB_SET(DOT)))
         return vitp_scrub_email(s, at, 1, span) || vitp_scrub_login(s, at, span) ||
-               vitp_scrub_shell(s, at, span) || vitp_scrub_at_address(s, at, span);
+               vitp_scrub_shell(s, at, span) || vitp_scrub_erlang(s, at, span) ||
+               vitp_scrub_at_address(s, at, span);
     return vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) &&
            vitp_scrub_in(s, at + 1, VITP_SCRUB_QUOTES) &&
            (vitp_scrub_quoted_user(s, at - 1, span) ||
