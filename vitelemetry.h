@@ -5986,6 +5986,7 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "&.u$",
     "&.uid$",
     "-unique_key",
+    "&.uname$",
     "&.updated_by$",
     ":.upstream$",
     "&.usr_name$",
@@ -6010,7 +6011,7 @@ static const uint16_t vitp_scrub_word_rows[] = {
     20,  21,  22,  23,  33,  35,  36,  38,  39,  40,  41,  43,  44,  45,  46,  47,  48,  49,
     51,  52,  54,  56,  57,  58,  60,  61,  62,  68,  72,  73,  74,  76,  77,  78,  79,  80,
     81,  96,  97,  99,  101, 103, 105, 107, 109, 114, 115, 118, 120, 123, 124, 134, 135, 137,
-    138, 140, 141, 144, 146, 147, 148, 149, 151, 156, 157, 158, 160
+    138, 140, 141, 144, 146, 147, 148, 150, 152, 157, 158, 159, 161
 };
 
 /* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
@@ -6028,6 +6029,9 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=action",
     "=actions",
     "=active",
+    "&actor",
+    "=address",
+    "=addresses",
     "=admin",
     "=administrator",
     "=administrators",
@@ -6112,6 +6116,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "#cudnn",
     "=current",
     "=daemon",
+    "=darwin",
     "=data",
     "=database",
     "0default",
@@ -6267,6 +6272,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%limit",
     ";line",
     "$linux",
+    "=linux",
     "=local",
     "=localhost",
     "=locked",
@@ -6552,6 +6558,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";win64",
     "$windows",
     "=with",
+    "&worker",
     ";worker",
     "0wrong",
     "=www-data",
@@ -6570,16 +6577,16 @@ static const uint32_t vitp_scrub_lexicon_seconds[26] = {
 };
 static const uint16_t vitp_scrub_lexicon_rows[] = {
     26,  39,  45,  54,  61,  72,  79,  86,  90,  99,  104, 105, 109, 116, 123, 133, 146, 148, 152,
-    169, 179, 186, 190, 197, 198, 202, 0,   1,   6,   9,   11,  15,  16,  21,  25,  30,  33,  34,
-    35,  36,  40,  42,  44,  46,  49,  51,  57,  58,  65,  68,  82,  83,  85,  86,  89,  92,  99,
-    105, 106, 112, 113, 114, 115, 116, 118, 120, 124, 125, 131, 132, 133, 135, 144, 152, 153, 160,
-    162, 166, 169, 170, 171, 172, 173, 174, 176, 178, 179, 182, 184, 186, 189, 191, 192, 197, 198,
-    200, 215, 217, 221, 224, 225, 226, 227, 229, 231, 233, 237, 241, 245, 250, 255, 258, 259, 264,
-    268, 270, 272, 275, 279, 280, 282, 290, 291, 296, 299, 302, 303, 304, 305, 307, 315, 316, 317,
-    318, 325, 326, 328, 329, 331, 333, 334, 335, 341, 353, 354, 355, 357, 358, 359, 360, 379, 384,
-    386, 389, 393, 394, 401, 415, 416, 418, 419, 420, 421, 425, 426, 428, 437, 441, 442, 443, 447,
-    449, 458, 459, 464, 465, 471, 476, 477, 478, 479, 484, 488, 490, 495, 498, 499, 500, 503, 508,
-    509, 512, 517, 525, 530, 531, 532, 533, 535, 536, 537, 538, 539
+    169, 179, 186, 190, 197, 198, 202, 0,   1,   7,   12,  14,  18,  19,  24,  28,  33,  36,  37,
+    38,  39,  43,  45,  47,  49,  52,  54,  60,  61,  68,  71,  85,  86,  88,  89,  92,  96,  103,
+    109, 110, 116, 117, 118, 119, 120, 122, 124, 128, 129, 135, 136, 137, 139, 148, 156, 157, 164,
+    166, 170, 173, 174, 175, 176, 177, 178, 180, 182, 183, 186, 188, 190, 193, 195, 196, 201, 202,
+    204, 219, 221, 225, 228, 229, 230, 231, 233, 235, 237, 241, 245, 250, 255, 260, 263, 264, 269,
+    273, 275, 277, 280, 284, 285, 287, 295, 296, 301, 304, 307, 308, 309, 310, 312, 320, 321, 322,
+    323, 330, 331, 333, 334, 336, 338, 339, 340, 346, 358, 359, 360, 362, 363, 364, 365, 384, 389,
+    391, 394, 398, 399, 406, 420, 421, 423, 424, 425, 426, 430, 431, 433, 442, 446, 447, 448, 452,
+    454, 463, 464, 469, 470, 476, 481, 482, 483, 484, 489, 493, 495, 500, 503, 504, 505, 508, 513,
+    514, 517, 522, 530, 535, 537, 538, 539, 541, 542, 543, 544, 545
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
@@ -7536,13 +7543,23 @@ static size_t vitp_scrub_url_end(const vitp_scrub *s, size_t at)
     return end;
 }
 
+/* Is it one of the two of tcpdump, with a port behind a dot: 10.0.0.9.51122 > 10.0.0.1.53: ? */
+static bool vitp_scrub_is_sent(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t port = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 6);
+
+    return vitp_scrub_starts(s, port, " > ") ||
+           (vitp_scrub_starts(s, port, ": ") && at - s->floor > 2 &&
+            memcmp(s->text + at - 3, " > ", 3) == 0);
+}
+
 static bool vitp_scrub_ipv4(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end = vitp_scrub_quad(s, at, '.');
     size_t port;
 
     if (!end || vitp_scrub_goes_on(s, end)) return false;
-    if (vitp_scrub_more(s, end, '.')) return false;
+    if (vitp_scrub_more(s, end, '.') && !vitp_scrub_is_sent(s, at, end)) return false;
     if (vitp_scrub_before(s, at) == '.' &&
         vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_ALNUM))
         return false;
@@ -8253,12 +8270,16 @@ static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
     return false;
 }
 
-/* The name in quotes before "value": "name":"PASSWORD","value": or key="Password" value=. */
+/* The name in quotes before "value": "name":"PASSWORD","value":, key="Password" value= and
+   "password": {"value":. */
 static char vitp_scrub_pair_name(const vitp_scrub *s, size_t value, size_t *start)
 {
     const uint32_t quotes = VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH);
     size_t         open = vitp_scrub_back(s, value, quotes, 2);
-    size_t         gap = vitp_scrub_back(s, open, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST), 4);
+    size_t         gap = vitp_scrub_back(s, open,
+                                         VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(LIST) |
+                                             VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(BRACE),
+                                         4);
     size_t         end = vitp_scrub_back(s, gap, quotes, 2);
 
     return gap < open && end < gap ? vitp_scrub_name(s, end, start) : '\0';
@@ -8361,8 +8382,9 @@ static bool vitp_scrub_is_substitute(const vitp_scrub *s, size_t at, size_t end)
     }
     if (c == '<' || c == '*' || (c == '{' && vitp_scrub_is_template(s, at))) return true;
     if (vitp_scrub_is_parameter(s, at, end)) return true;
-    return (c == '[' || c == '(') && /* [REDACTED], [], () */
-           vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_LETTER, 16), VITP_SCRUB_BRACKETS);
+    if (c != '[' && c != '(') return false; /* [REDACTED], [], (), (known after apply) */
+    word = vitp_scrub_run(s, at + 1, VITP_SCRUB_LETTER | VITP_SCRUB_SET(SPACE), 24);
+    return vitp_scrub_in(s, word, VITP_SCRUB_BRACKETS);
 }
 
 /* The same of what is no sign: XXX, x.y of code (process.env.X, os.environ["X"], self.password),
@@ -9861,6 +9883,7 @@ static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at, bool hex)
         if (start == end) return false;
         if (vitp_scrub_listed(s, start, end, hex ? "&|" : "&")) return true;
         while (start < end && !vitp_scrub_is(s->text[end - 1], VITP_SCRUB_UPPER)) end--;
+        if (start + 1 < end && s->text[end - 2] == 'I') end--;                     /* traceID */
         if (start < end && vitp_scrub_listed(s, start, end - 1, "&")) return true; /* traceId */
         end = whole - start == 1 /* ETag: W/"..." */
                   ? vitp_scrub_back(s, start, between, 3)
