@@ -10559,7 +10559,8 @@ static VITP_NOINLINE bool vitp_scrub_in_parens(vitp_scrub *s, size_t at, vitp_sc
             !vitp_scrub_has(s, name, at, VITP_SCRUB_UPPER));
 }
 
-/* The '(' of ann(uid=1001) and of uid=1001(ann), where it may be of the groups, too. */
+/* The '(' of ann(uid=1001) and of uid=1001(ann), where it may be of the group, too, and of groups=
+   if the first is no group of the system. */
 static bool vitp_scrub_user_id(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t start = vitp_scrub_back(s, at, VITP_SCRUB_SET(DIGIT), 10), end;
@@ -10570,7 +10571,8 @@ static bool vitp_scrub_user_id(const vitp_scrub *s, size_t at, vitp_scrub_span *
     }
     if (start == at || start - s->floor < 4) return false;
     if (memcmp(s->text + start - 4, "uid=", 4) != 0 &&
-        memcmp(s->text + start - 4, "gid=", 4) != 0 && memcmp(s->text + start - 4, "ups=", 4) != 0)
+        memcmp(s->text + start - 4, "gid=", 4) != 0 &&
+        (at - start < 4 || memcmp(s->text + start - 4, "ups=", 4) != 0))
         return false;
     end = vitp_scrub_name_end(s, at + 1, VITP_SCRUB_ACCOUNT);
     return vitp_scrub_at(s, end) == ')' && vitp_scrub_is_account(s, at + 1, end) &&
