@@ -9081,6 +9081,11 @@ static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub
         if (sign == '&' && (s->text[word] == 'i' || s->text[word] == 'w')) /* user is "x" */
             return vitp_scrub_identity(s, open, '&', false, false, span);
     }
+    if ((sign == '@' || sign == '&') && s->text[end] == '(') { /* setHostName("x") */
+        word = vitp_scrub_back(s, end, VITP_SCRUB_WORD, 32);
+        return vitp_scrub_starts(s, word, "set") && vitp_scrub_in(s, word + 3, VITP_SCRUB_UPPER) &&
+               vitp_scrub_identity(s, open, sign, true, false, span);
+    }
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span) &&
            !vitp_scrub_is_named_secret(s, name, end, span->end) &&
            !(vitp_scrub_has(s, end, open, VITP_SCRUB_SET(LIST)) &&
