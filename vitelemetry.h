@@ -5523,8 +5523,8 @@ vit_op vit_op_begin(void)
 
 void vit_op_text(const vit_op *op, char out[37])
 {
-    static const unsigned char nil[16] = { 0 };
-    if (out) vitp_text_uuid(out, op ? op->correlation_id : nil);
+    static const unsigned char zeros[16] = { 0 };
+    if (out) vitp_text_uuid(out, op ? op->correlation_id : zeros);
 }
 
 bool vit_should_sample(const char *event_name, double rate, const char *seed)
@@ -7183,9 +7183,9 @@ static VITP_INLINE bool vitp_scrub_starts(const vitp_scrub *s, size_t at, const 
 }
 
 /* Is it the byte of a table, of which letters are small, in whatever case? */
-static VITP_INLINE bool vitp_scrub_folds(char c, char small)
+static VITP_INLINE bool vitp_scrub_folds(char c, char lower)
 {
-    return c == small || ((c ^ small) == 0x20 && small >= 'a');
+    return c == lower || ((c ^ lower) == 0x20 && lower >= 'a');
 }
 
 /* Does the word end in this, in whatever case? */

@@ -173,6 +173,36 @@ macros_left() { # compiler and flags: of the implementation VIT_* and VITELEMETR
     grep -v '^VIT_\|^VITELEMETRY_\|^_GNU_SOURCE$\|^_FILE_OFFSET_BITS$' "$D/after" >"$D/strangers"
     grep -q '^VITELEMETRY_IMPLEMENTED$' "$D/after" && empty "$D/strangers"
 }
+# what a file has that reads the header late: the words of <windows.h> with <ole2.h>, of Objective-C, of
+# Qt and of X11
+macros_around() {
+    cat - "$D/impl.c" >"$D/around.c" <<'END'
+#define small  char
+#define hyper  long long
+#define near
+#define far
+#define IN
+#define OUT
+#define interface struct
+#define min(a, b) ((a) < (b) ? (a) : (b))
+#define max(a, b) ((a) > (b) ? (a) : (b))
+#define ERROR  0
+#define DELETE 0x00010000L
+#define TRUE   1
+#define FALSE  0
+#define nil    ((void *)0)
+#define YES    1
+#define NO     0
+#define emit
+#define slots
+#define signals public
+#define Bool   int
+#define Status int
+#define None   0L
+#define Success 0
+END
+    c -c "$D/around.c" -o "$D/around.o"
+}
 # every name that the header defines is one of ours, or asks the system's headers for something
 macros_names() {
     sed -n 's/^# *define  *\([A-Za-z0-9_]*\).*/\1/p' vitelemetry.h | sort -u |
@@ -236,6 +266,7 @@ for pair in gcc:g++ clang:clang++; do
     check "$cc: declarations add macros VIT_* only" macros_new "$cc" -std=c99 -I. -x c
     checkxx "$cxx: declarations add macros VIT_* only" macros_new "$cxx" -std=c++11 -I. -x c++
     check "$cc: disabled, macros VIT_* only" macros_new "$cc" -std=c99 -I. -DVITELEMETRY_DISABLE -x c
+    check "$cc: the words of other headers as macros around it" macros_around
     for s in '' STATIC NO_THREADS NO_FILES OS_SETTINGS CURL; do
         [ "$s" = CURL ] && ! printf '#include <curl/curl.h>\n' | "$cc" -E -x c - >/dev/null 2>&1 && continue
         check "$cc: the implementation leaves macros VIT_* only${s:+ ($s)}" macros_left "$cc" -std=c99 -I. ${s:+-DVITELEMETRY_$s} -x c
