@@ -11294,58 +11294,204 @@ static void vitp_json_int(vitp_json *j, int64_t value)
     vitp_json_raw(j, digits, (size_t)(vitp_json_digits(digits, value) - digits));
 }
 
-static bool vitp_json_reads_back(const char *text, double value)
+/* A double is written by whole numbers alone: exact, whatever the host's locale and its mode of
+   rounding (fesetround) are, and by its bits, since -ffast-math takes each double for a finite one.
+
+   The digits come as Steele and White found them: value / one, of which every tenfold gives the
+   next one, until what is left is less than half of the way to the next double. */
+
+#define VITP_JSON_WORDS       38u /* 2 to the 1074th times a mantissa, and two words more */
+#define VITP_JSON_REAL_DIGITS 17u
+
+typedef struct vitp_json_exact {
+    uint32_t value[VITP_JSON_WORDS], one[VITP_JSON_WORDS]; /* the lowest word first */
+    uint32_t gap[VITP_JSON_WORDS];                         /* half of the way to the double below */
+    uint32_t gaps_up;                                      /* so many are half of that above */
+    size_t   words;                                        /* of each: the others are 0 */
+    bool     even;                                         /* a tie reads back as this double */
+} vitp_json_exact;
+
+static void vitp_json_big_set(uint32_t *big, uint64_t value, unsigned shift)
 {
-    double back = strtod(text, NULL);
-    return !(back < value) && !(back > value);
+    uint64_t high = shift % 32u ? value >> (64u - shift % 32u) : 0;
+    value <<= shift % 32u;
+    big += shift / 32u;
+    big[0] = (uint32_t)value;
+    big[1] = (uint32_t)(value >> 32);
+    big[2] = (uint32_t)high;
 }
 
-/* The next number up with as many digits; false: there would be one digit more. */
-static bool vitp_json_round_up(char *text)
+static void vitp_json_big_times(uint32_t *big, size_t words, uint32_t factor)
 {
-    size_t at = strcspn(text, "eE");
-    while (at-- > 0) {
-        if (!vitp_text_is_digit(text[at])) continue; /* the decimal point */
-        if (text[at] < '9') {
-            text[at]++;
-            return true;
+    uint64_t carry = 0;
+    size_t   i;
+    for (i = 0; i < words; i++) {
+        carry += (uint64_t)big[i] * factor;
+        big[i] = (uint32_t)carry;
+        carry >>= 32;
+    }
+}
+
+static void vitp_json_big_tens(uint32_t *big, size_t words, int tens)
+{
+    for (; tens >= 9; tens -= 9) vitp_json_big_times(big, words, 1000000000u);
+    for (; tens > 0; tens--) vitp_json_big_times(big, words, 10u);
+}
+
+/* The sign of a + times * b - c; the sum fits. */
+static int vitp_json_big_compare(const uint32_t *a, uint32_t times, const uint32_t *b,
+                                 const uint32_t *c, size_t words)
+{
+    uint64_t carry = 0;
+    size_t   i;
+    int      sign = 0;
+    for (i = 0; i < words; i++) {
+        carry += a[i] + (uint64_t)b[i] * times;
+        if ((uint32_t)carry != c[i]) sign = (uint32_t)carry > c[i] ? 1 : -1;
+        carry >>= 32;
+    }
+    return sign;
+}
+
+/* a - times * b, which is not negative. */
+static void vitp_json_big_subtract(uint32_t *a, uint32_t times, const uint32_t *b, size_t words)
+{
+    uint64_t owed = 0;
+    size_t   i;
+    for (i = 0; i < words; i++) {
+        owed += (uint64_t)b[i] * times;
+        if ((uint32_t)owed > a[i]) owed += UINT64_C(1) << 32;
+        a[i] -= (uint32_t)owed;
+        owed >>= 32;
+    }
+}
+
+/* Is what is left so little, or so much, that a digit more or less reads back the same? */
+static bool vitp_json_near_below(const vitp_json_exact *x)
+{
+    return vitp_json_big_compare(x->value, 0, x->gap, x->gap, x->words) < (x->even ? 1 : 0);
+}
+static bool vitp_json_near_above(const vitp_json_exact *x)
+{
+    return vitp_json_big_compare(x->value, x->gaps_up, x->gap, x->one, x->words) >=
+           (x->even ? 0 : 1);
+}
+
+/* All of it times a power of two that leaves the highest word of `one` four bits, and one set bit
+   below them: ten of it fit, and this word alone tells a digit, or one less. */
+static void vitp_json_exact_align(vitp_json_exact *x)
+{
+    uint32_t top, factor = 1u << 27;
+    while (x->one[x->words - 1u] == 0) x->words--;
+    for (top = x->one[x->words - 1u]; top > 1u; top >>= 1)
+        factor = factor > 1u ? factor >> 1 : 1u << 31;
+    if (x->one[x->words - 1u] >> 28) x->words++; /* it moves up into the next one */
+    vitp_json_big_times(x->one, x->words, factor);
+    vitp_json_big_times(x->value, x->words, factor);
+    vitp_json_big_times(x->gap, x->words, factor);
+}
+
+/* Of a double that is not 0: value / one is below 1. Returns the power of ten that it is to be
+   multiplied by. */
+static int vitp_json_exact_begin(vitp_json_exact *x, uint64_t bits)
+{
+    uint64_t mantissa = bits & ((UINT64_C(1) << 52) - 1u);
+    int      power = (int)(bits >> 52 & 0x7FFu), size = 53, tens, most;
+    unsigned twice = mantissa == 0 && power > 1 ? 2u : 1u; /* the double below is nearer */
+    memset(x, 0, sizeof *x);
+    if (power > 0) mantissa |= UINT64_C(1) << 52;
+    else power = 1;
+    power -= 1075; /* the double is mantissa times 2 to that power */
+    while (!(mantissa >> (size - 1))) size--;
+    tens = (power + size - 1) * 315653; /* 2 to the 20th times the logarithm of 2, which is near */
+    tens = (tens - (tens < 0 ? 0xFFFFF : 0)) / 0x100000 + 1; /* enough for 1,100; or one too few */
+    most = tens < 0 ? -tens * 10 / 3 : tens * 10 / 3; /* bits of that power of ten, or more */
+    if (most < power || most < -power) most = power < 0 ? -power : power;
+    x->words = (size_t)(most + size + 10) / 32u + 1u; /* power < 0 < tens: -power < size */
+    x->even = !(mantissa & 1u);
+    x->gaps_up = twice;
+    vitp_json_big_set(x->value, mantissa, twice + (unsigned)(power > 0 ? power : 0));
+    vitp_json_big_set(x->one, 1, twice + (unsigned)(power < 0 ? -power : 0));
+    vitp_json_big_set(x->gap, 1, (unsigned)(power > 0 ? power : 0));
+    vitp_json_big_tens(x->one, x->words, tens);
+    vitp_json_big_tens(x->value, x->words, -tens);
+    vitp_json_big_tens(x->gap, x->words, -tens);
+    if (vitp_json_near_above(x)) {
+        vitp_json_big_tens(x->one, x->words, 1);
+        tens++;
+    }
+    vitp_json_exact_align(x);
+    return tens;
+}
+
+/* The fewest digits that read back the same, and of those the nearest. Returns how many. */
+static size_t vitp_json_shortest(char digits[VITP_JSON_REAL_DIGITS], vitp_json_exact *x)
+{
+    size_t n = 0;
+    bool   below = false, above = false;
+    while (!below && !above && n < VITP_JSON_REAL_DIGITS) {
+        uint32_t digit;
+        vitp_json_big_times(x->value, x->words, 10u);
+        vitp_json_big_times(x->gap, x->words, 10u);
+        digit = x->value[x->words - 1u] / (x->one[x->words - 1u] + 1u);
+        vitp_json_big_subtract(x->value, digit, x->one, x->words);
+        if (vitp_json_big_compare(x->value, 0, x->gap, x->one, x->words) >= 0) {
+            vitp_json_big_subtract(x->value, 1u, x->one, x->words);
+            digit++;
         }
-        text[at] = '0';
+        below = vitp_json_near_below(x);
+        above = vitp_json_near_above(x);
+        if (below && above) { /* the nearer one; of two the even one */
+            int half = vitp_json_big_compare(x->value, 1, x->value, x->one, x->words);
+            above = half > 0 || (half == 0 && (digit & 1u));
+        }
+        digits[n++] = (char)('0' + digit + (above ? 1u : 0));
     }
-    return false;
+    return n;
 }
 
-/* The least number of digits that reads back the same. But for denormal numbers 15 are enough to
-   begin with; of 16 digits the number above may do where the nearest does not (powers of two). */
-static void vitp_json_shortest(char text[40], double value)
+/* 0.001 and 1234, but 1e-05 and 1e+15, as printf's %.15g has it. */
+static void vitp_json_decimal(vitp_json *j, const char *digits, size_t n, int power)
 {
-    int digits = value > -2.3e-308 && value < 2.3e-308 ? 1 : 15;
-    for (; digits < 17; digits++) {
-        (void)snprintf(text, 40, "%.*g", digits, value);
-        if (vitp_json_reads_back(text, value)) return;
+    static const char zeros[] = "000000000000000";
+    char              text[8];
+    size_t            whole = power >= 0 ? (size_t)power + 1u : 0;
+    if (power < -4 || power >= (n > 15u ? (int)n : 15)) {
+        vitp_json_raw(j, digits, 1);
+        if (n > 1u) vitp_json_raw(j, ".", 1);
+        vitp_json_raw(j, digits + 1, n - 1u);
+        vitp_json_raw(j, text, (size_t)snprintf(text, sizeof text, "e%+03d", power));
+    } else if (whole >= n) {
+        vitp_json_raw(j, digits, n);
+        vitp_json_raw(j, zeros, whole - n);
+    } else {
+        vitp_json_raw(j, whole ? digits : "0", whole ? whole : 1u);
+        vitp_json_raw(j, ".", 1);
+        if (!whole) vitp_json_raw(j, zeros, (size_t)(-power - 1));
+        vitp_json_raw(j, digits + whole, n - whole);
     }
-    (void)snprintf(text, 40, "%#.16g", value);
-    if (vitp_json_round_up(text) && vitp_json_reads_back(text, value)) return;
-    (void)snprintf(text, 40, "%.17g", value);
 }
 
-/* The decimal point is the locale's, whatever it is, and becomes a dot. */
-static void vitp_json_real(vitp_json *j, double value)
+/* Of the bits of a double. */
+static void vitp_json_real(vitp_json *j, uint64_t bits)
 {
-    char     text[40], clean[40] = { 0 };
-    size_t   i, n = 0;
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits >> 52 & 0x7FFu) == 0x7FFu) { /* NaN or infinite, also under -ffast-math */
+    char            text[40], digits[VITP_JSON_REAL_DIGITS];
+    vitp_json       number = { NULL, 0, sizeof text, false };
+    vitp_json_exact x;
+    int             power;
+    if ((bits >> 52 & 0x7FFu) == 0x7FFu) { /* NaN or infinite */
         VITP_JSON_LITERAL(j, "null");
         return;
     }
-    vitp_json_shortest(text, value);
-    for (i = 0; text[i]; i++) {
-        if (vitp_text_is_digit(text[i]) || strchr("-+e", text[i])) clean[n++] = text[i];
-        else if (clean[n - 1] != '.') clean[n++] = '.'; /* behind a digit */
+    number.data = text;
+    if (bits >> 63) vitp_json_raw(&number, "-", 1);
+    if (bits << 1) {
+        power = vitp_json_exact_begin(&x, bits) - 1;
+        vitp_json_decimal(&number, digits, vitp_json_shortest(digits, &x), power);
+    } else {
+        vitp_json_raw(&number, "0", 1);
     }
-    vitp_json_raw(j, clean, n);
+    vitp_json_raw(j, text, number.size);
 }
 
 /* ============================================================================================
@@ -14988,15 +15134,13 @@ static void vitp_wire_uuid(vitp_event_writer *w, const char *name, uint32_t name
 }
 
 /* JSON has no number that is not finite: null, and in OTLP what the mapping of protobuf says. */
-static void vitp_wire_real(vitp_event_writer *w, double value)
+static void vitp_wire_real(vitp_event_writer *w, uint64_t bits)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
     if (w->job->shape == VITP_SHAPE_OTLP && (bits >> 52 & 0x7FFu) == 0x7FFu)
         vitp_json_text(w->json, bits << 12        ? "\"NaN\""
                                 : bits >> 63 != 0 ? "\"-Infinity\""
                                                   : "\"Infinity\"");
-    else vitp_json_real(w->json, value);
+    else vitp_json_real(w->json, bits);
 }
 
 /* OTLP's integers of 64 bits are strings, as in the JSON mapping of protobuf. */
@@ -15014,7 +15158,7 @@ static void vitp_wire_number(vitp_event_writer *w, vit_kind kind, const char *na
     uint32_t             size = kind == VIT_FLAG ? 1 : 8;
     const unsigned char *p = vitp_wire_take(w, size);
     int64_t              integer;
-    double               real;
+    uint64_t             real;
     if (!p) return;
     vitp_wire_key(w, kind, name, name_size);
     if (vitp_wire_copy(w, p, size)) {
@@ -15144,9 +15288,11 @@ static void vitp_wire_context(vitp_event_writer *w)
 static void vitp_wire_sampling(vitp_event_writer *w)
 {
     static const char *const seeds[] = { "", "session", "hwid", "correlation" };
+    uint64_t                 rate;
     if (!(w->head.rate < 1.0)) return;
+    memcpy(&rate, &w->head.rate, sizeof rate);
     vitp_wire_key(w, VIT_REAL, "sampling_rate", 13);
-    vitp_wire_real(w, w->head.rate);
+    vitp_wire_real(w, rate);
     vitp_wire_end(w);
     vitp_wire_own_label(w, "sampling_seed_type", seeds[w->head.seed_kind & 3u]);
     vitp_wire_own_label(w, "sampling_version", "1");
@@ -22988,6 +23134,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_BASE64_MIN
 #undef VITP_JSON_LITERAL
 #undef VITP_JSON_DIGITS
+#undef VITP_JSON_WORDS
+#undef VITP_JSON_REAL_DIGITS
 #undef VITP_QUEUE_CAPACITY_MIN
 #undef VITP_QUEUE_CAPACITY_MAX
 #undef VITP_QUEUE_CHUNK_MIN

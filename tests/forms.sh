@@ -210,6 +210,49 @@ macros_names() {
     empty "$D/strangers"
 }
 
+# ---- optimisation that takes each number for a finite one ----------------------------------------------
+
+fast_math() {
+    cat >"$D/fast_math.c" <<'END'
+#define VITELEMETRY_IMPLEMENTATION
+#include "vitelemetry.h"
+#include <stdio.h>
+#include <string.h>
+static char body[512];
+static vit_response keep(const vit_request *request, void *user)
+{
+    vit_response created = { 201, 0 };
+    (void)user;
+    snprintf(body, sizeof body, "%.*s", (int)request->body_size, request->body);
+    return created;
+}
+int main(void)
+{
+    static const uint64_t infinite = UINT64_C(0x7FF) << 52;
+    double                value;
+    vit_options           o;
+    vit_event             e;
+    vit_client           *t;
+    memset(&o, 0, sizeof o);
+    memcpy(&value, &infinite, sizeof value);
+    o.consent = VIT_CONSENT_GRANTED;
+    o.endpoint = "http://127.0.0.1:9/";
+    o.data_dir = "";
+    o.allow_in_ci = o.no_thread = true;
+    o.transport.send_fn = keep;
+    t = vit_create(&o);
+    vit_event_begin(&e, t, "fast.math", NULL);
+    vit_add_real(&e, "r", value);
+    (void)vit_event_send(&e);
+    (void)vit_flush(t, 1000);
+    (void)vit_destroy(t, 0);
+    puts(strstr(body, "\"r\":null") ? "ok" : body);
+    return 0;
+}
+END
+    "$cc" -std=c99 -O2 -ffast-math -w -I. "$D/fast_math.c" -o "$D/fast_math" -pthread && runs fast_math
+}
+
 # ---- the first include, and the program of the head comment --------------------------------------
 
 late() { # C: a system header first hides what the implementation needs: it says so, first of all
@@ -309,6 +352,7 @@ if has $cc; then
 else
     skip "$cc: not here"
 fi
+for cc in gcc clang clang-19; do ! has "$cc" || check "$cc: -ffast-math, and a number that is not finite" fast_math; done
 check "every macro of the header has its prefix" macros_names
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -7,6 +7,7 @@
 #define VITELEMETRY_IMPLEMENTATION
 #include "../vitelemetry.h"
 
+#include <fenv.h>
 #include <float.h>
 #include <inttypes.h>
 #include <locale.h>
@@ -354,10 +355,17 @@ static void test_int(void **state)
 
 /* ---- doubles --------------------------------------------------------------------------------- */
 
+static void put_real(vitp_json *j, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    vitp_json_real(j, bits);
+}
+
 static size_t real_text(char out[64], double value)
 {
     vitp_json j = writer(out, 63);
-    vitp_json_real(&j, value);
+    put_real(&j, value);
     assert_false(j.full);
     out[j.size] = 0;
     return j.size;
@@ -367,6 +375,7 @@ static void test_real(void **state)
 {
     static const struct { double value; const char *want; } rows[] = {
         { 0.0, "0" }, { -0.0, "-0" }, { 1.0, "1" }, { -1.0, "-1" }, { 0.1, "0.1" }, { 0.2, "0.2" },
+        { 656090195257306.75, "656090195257306.8" }, { 656090195257306.25, "656090195257306.2" },
         { 0.3, "0.3" }, { 0.1 + 0.2, "0.30000000000000004" }, { 0.5, "0.5" }, { 1.5, "1.5" },
         { 100.0, "100" }, { 1234.5678, "1234.5678" }, { 1e6, "1000000" },
         { 1e14, "100000000000000" },
@@ -502,6 +511,36 @@ static void test_real_powers_of_two(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* The host rounds in another way: the digits are the same. */
+static void test_real_rounding(void **state)
+{
+    static const int modes[] = {
+        FE_TONEAREST,
+#ifdef FE_DOWNWARD /* where the machine has other modes */
+        FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO
+#endif
+    };
+    static char      texts[COUNT_OF(modes)][1000][64];
+    size_t           i, mode;
+    (void)state;
+    for (mode = 0; mode < COUNT_OF(modes); mode++) {
+        random_state = 0xF0E5;
+        assert_int_equal(fesetround(modes[mode]), 0);
+        for (i = 0; i < 1000; i++) {
+            uint64_t bits = random_bits();
+            double   value;
+            if (i == 0) bits = UINT64_C(0x7FEFFFFFFFFFFFFF); /* the largest */
+            else if (i == 1) bits = 1;                       /* the smallest */
+            else if (i % 2) bits = (bits & 0x000FFFFFFFFFFFFFu) | UINT64_C(0x3FD0000000000000);
+            memcpy(&value, &bits, sizeof value);
+            (void)real_text(texts[mode][i], value);
+        }
+        (void)fesetround(FE_TONEAREST);
+    }
+    for (mode = 1; mode < COUNT_OF(modes); mode++)
+        for (i = 0; i < 1000; i++) assert_string_equal(texts[mode][i], texts[0][i]);
+}
+
 /* A locale of that name, made for this test, whose decimal point is not a dot. */
 static bool set_locale(const char *name)
 {
@@ -557,9 +596,9 @@ static void step(vitp_json *j, size_t n)
     case 4: vitp_json_raw(j, ",\"n\":", 5); break;
     case 5: vitp_json_int(j, INT64_MIN); break;
     case 6: vitp_json_raw(j, ",\"r\":", 5); break;
-    case 7: vitp_json_real(j, -1.0 / 3.0); break;
+    case 7: put_real(j, -1.0 / 3.0); break;
     case 8: vitp_json_raw(j, ",\"z\":", 5); break;
-    case 9: vitp_json_real(j, (double)NAN); break;
+    case 9: put_real(j, (double)NAN); break;
     default: vitp_json_raw(j, "}", 1); break;
     }
 }
@@ -649,6 +688,7 @@ int main(void)
         cmocka_unit_test(test_random_strings),
         cmocka_unit_test(test_int),            cmocka_unit_test(test_real),
         cmocka_unit_test(test_real_random),    cmocka_unit_test(test_real_powers_of_two),
+        cmocka_unit_test(test_real_rounding),
         cmocka_unit_test(test_real_locale),    cmocka_unit_test(test_capacities),
         cmocka_unit_test(test_full_then_mark),
     };

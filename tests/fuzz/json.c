@@ -175,13 +175,15 @@ static bool json_put_int(vitp_json *j, int64_t value)
 static bool json_put_real(vitp_json *j, double value)
 {
     char      room[64];
+    uint64_t  bits;
     vitp_json alone = { NULL, 0, sizeof room, false };
     size_t    from = j->size;
     alone.data = room;
-    vitp_json_real(&alone, value);
+    memcpy(&bits, &value, sizeof bits);
+    vitp_json_real(&alone, bits);
     demand(!alone.full, "a number is short");
     json_read_real(room, alone.size, value);
-    vitp_json_real(j, value);
+    vitp_json_real(j, bits);
     return json_wrote(j, from, room, alone.size);
 }
 
