@@ -2223,7 +2223,7 @@ static bool by_stencil(vit_client *t, const taken *r)
     vitp_stencil *s = &t->wire.stencils[type % VITP_STENCILS];
     s->used = false;
     return wired_by(t, true, r, sizeof text, &json) == VITP_WIRE_WRITTEN && s->type == type + 1u &&
-           s->used;
+           s->most > 0 && s->used; /* one that is of no use may have been cut just now */
 }
 
 /* By a rate, a seed, and so long after it was recorded; also twice, as others of its kind were. */
