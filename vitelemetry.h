@@ -700,6 +700,11 @@ struct vit_schema {
 /* VIT_EVENT_DEFINE makes the two functions: a constant table of (name, kind, offset), and the
    call with it. An event may be without members, but no table is empty: its end is not counted. */
 #define VIT_MEMBER_(kind, member) { #member, kind, offsetof(vit_self_, member) },
+#ifdef __cplusplus /* it stands in files of the host's, whose warnings may be strict */
+#define VIT_COUNT_(n) static_cast<uint32_t>(n)
+#else
+#define VIT_COUNT_(n) ((uint32_t)(n))
+#endif
 #define VIT_MEMBERS_END_                 \
     {                                    \
         "", VIT_LABEL, sizeof(vit_self_) \
@@ -713,7 +718,7 @@ struct vit_schema {
         typedef vit_##event     vit_self_;                                                      \
         static const vit_member members[] = { MEMBERS(VIT_MEMBER_) VIT_MEMBERS_END_ };          \
         static const vit_schema schema = { text, default_rate, members,                         \
-                                           (uint32_t)(sizeof members / sizeof members[0] - 1u), \
+                                           VIT_COUNT_(sizeof members / sizeof members[0] - 1u), \
                                            row_flags };                                         \
         return &schema;                                                                         \
     }                                                                                           \

@@ -37,6 +37,15 @@ c_and_cxx() {
     c -c tests/one.c -o "$D/one_c.o" && cxx -x c++ -c tests/two.c -o "$D/two_cxx.o" &&
         cxx "$D/one_c.o" "$D/two_cxx.o" -o "$D/c_and_cxx" -pthread && runs c_and_cxx
 }
+# an event of one's own, in a file with warnings of its own
+strict_cxx() {
+    cat >"$D/strict.cpp" <<'END' && cxx -Wold-style-cast -Wzero-as-null-pointer-constant -c "$D/strict.cpp" -o "$D/strict.o"
+#include "vitelemetry.h"
+#define APP_FILE_OPENED(X) X(VIT_LABEL, format) X(VIT_INT, size_kb) X(VIT_REAL, share)
+VIT_EVENT_DECLARE(file_opened, APP_FILE_OPENED);
+VIT_EVENT_DEFINE(file_opened, "file.opened", 1.0, APP_FILE_OPENED)
+END
+}
 cxx_and_c() {
     cxx -x c++ -c tests/one.c -o "$D/one_cxx.o" && c -c tests/two.c -o "$D/two_c.o" &&
         cxx "$D/one_cxx.o" "$D/two_c.o" -o "$D/cxx_and_c" -pthread && runs cxx_and_c
@@ -285,6 +294,7 @@ for pair in gcc:g++ clang:clang++; do
     checkxx "$cxx: two files, C++11" all_cxx
     checkxx "$cc, $cxx: implementation in C, user in C++" c_and_cxx
     checkxx "$cxx, $cc: implementation in C++, user in C" cxx_and_c
+    checkxx "$cxx: strict warnings about an event of one's own" strict_cxx
     check "$cc: global symbols are vit_* only" impl_c
     checkxx "$cxx: global symbols are vit_* only" impl_cxx
     check "$cc: every function that is declared is defined" impl_whole
