@@ -88,6 +88,7 @@ WHEN SOMETHING IS WRONG
     undefined reference to vit_create    no file of the program defines VITELEMETRY_IMPLEMENTATION
     multiple definition of vit_two_...   two of them do
     include it before any system header  the file that does has an #include above it
+    this compiler has no atomic ...      it is tcc, say: VITELEMETRY_NO_THREADS, and vit_pump
     undefined reference to curl_...      VITELEMETRY_CURL, without -lcurl
 
     Nothing arrives: set options.logger, which says why and what to do, once an item; ask
@@ -1795,6 +1796,9 @@ static uintptr_t vitp_atomic_add_ptr(uintptr_t *p, uintptr_t v)
 }
 /* clang-format on */
 #else
+#ifndef __ATOMIC_RELEASE
+#error "vitelemetry.h: this compiler has no atomic operations: define VITELEMETRY_NO_THREADS"
+#endif
 #define VITP_ATOMIC_LOAD(p)             __atomic_load_n((p), __ATOMIC_RELAXED)
 #define VITP_ATOMIC_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define VITP_ATOMIC_STORE(p, v)         __atomic_store_n((p), (v), __ATOMIC_RELAXED)

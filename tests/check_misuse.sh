@@ -53,6 +53,10 @@ curl_unlinked() {
     printf '#define VITELEMETRY_CURL\n' | cat - $D/impl.c $D/user.c >$D/unlinked.c
     first 'undefined reference to `curl_' $CC -I. $D/unlinked.c -o $D/unlinked -pthread && manual 'undefined reference to curl_...'
 }
+no_atomics() { # as of tcc 0.9.27
+    first 'this compiler has no atomic operations: define VITELEMETRY_NO_THREADS' $CC -I. -U__ATOMIC_RELEASE -c $D/impl.c -o $D/atomics.o &&
+        manual 'this compiler has no atomic ...'
+}
 winhttp() { first 'VITELEMETRY_WINHTTP is for Windows; elsewhere there is VITELEMETRY_CURL' $CC -I. -DVITELEMETRY_WINHTTP -c $D/impl.c -o $D/win.o; }
 
 # ---- while it runs -------------------------------------------------------------------------------
@@ -93,6 +97,7 @@ curl_here=
 ! printf '#include <curl/curl.h>\n' | $CC -E -x c - >/dev/null 2>&1 || curl_here=1
 if [ -n "$curl_here" ]; then check 'VITELEMETRY_CURL without -lcurl' curl_unlinked; fi
 check 'VITELEMETRY_WINHTTP, and this is not Windows' winhttp
+check 'a compiler without atomic operations' no_atomics
 
 check 'the program is built' build misuse
 check 'options are not initialised' told misuse uninitialised \
