@@ -22,6 +22,15 @@ done
 rows=$(sed -n '/^#define VIT_CATALOGUE(E)/,/^\/\* clang-format on/p' vitelemetry.h | grep -c '^ *E(')
 [ "$(table '| event' $dir/privacy.md | grep -c '^| `')" = "$rows" ]; check "it has all $rows events" $?
 
+# what README says of the scrubber is so
+says() { # figure, words in front of it and behind it
+    tr '\n' ' ' <README.md | grep -q "$2 $1 $3"; check "README.md: $2 $1 $3" $?
+}
+says "$(grep -vc '^#' tests/data/scrub_positive.tsv)" 'finds all' 'lines with something personal'
+says "$(grep -vc '^#' tests/data/scrub_negative.tsv)" 'leaves all' 'harmless ones'
+says "$(sed -n '/^static const vitp_scrub_token vitp_scrub_tokens/,/^};/p' vitelemetry.h | grep -c '^    { "')" \
+    'tokens of' 'kinds'
+
 run $privacy >$dir/text; check "privacy ends with 0" $?
 grep -q '^Consent: not asked yet (the user)' $dir/text; check "it says that the user was not asked" $?
 grep -q '"event_name":"db.connection_attempt"' $dir/text; check "it shows what waits" $?
