@@ -10,48 +10,8 @@ set -u
 D=build/explore_protocols
 CC=${CC:-cc}
 H=${HEADER:-vitelemetry.h}
-passed=0 failed=0 runs=0 scenarios=0
-mkdir -p "$D"
-here=$(pwd)
-
-# compile PROGRAM NAME OPTION ...: tests/explore_PROGRAM.c into $D/NAME. The client's memory is
-# watched: compiled as for the thread sanitizer and linked without.
-compile() {
-    program=$1 name=$2
-    shift 2
-    case $program in client) set -- -fsanitize=thread "$@" ;; esac
-    "$CC" -std=gnu11 -Wall -Wextra -Wno-unused -Wno-maybe-uninitialized -I. "$@" -c "tests/explore_$program.c" \
-        -o "$D/$name.o" && "$CC" "$D/$name.o" -o "$D/$name" -pthread -lm
-}
-
-fail() {
-    failed=$((failed + 1))
-    echo "FAIL   $*"
-}
-
-# plant NAME LINES PROGRAM SCENARIOS SED: explores these scenarios with a copy of the header in
-# which that sed script changes so many lines
-plant() {
-    file=$(echo "$1" | tr ' ' '_')
-    sed "$5" "$H" >"$D/$file.h"
-    changed=$(diff "$H" "$D/$file.h" | grep -c '^[<>]')
-    if [ "$changed" != "$2" ]; then
-        fail "$1: $changed lines differ, not $2: the header has moved on"
-    elif ! compile "$3" "$file" -O0 -w -DEXPLORE_BUG="\"$1\"" \
-        -DEXPLORE_HEADER="\"$here/$D/$file.h\""; then
-        fail "$1: does not compile"
-    elif DEPTH=2 STALE=0 "$D/$file" $4; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-    fi
-}
-
-# within FUNCTION COMMANDS: those sed commands, in that function only
-within() { printf '/^[a-z].*[ *]%s(/,/^}/{\n%s\n}' "$1" "$2"; }
-
-drop() { within "$1" "/$2/d"; }           # FUNCTION LINE
-change() { within "$1" "s/$2/$3/"; }      # FUNCTION WHAT BY-WHAT
+PLAIN=$H BOUNDS='DEPTH=2 STALE=0' SPEED=-O0 runs=0 scenarios=0
+. tests/explore_plant.sh
 
 # ---- the header as it is -------------------------------------------------------------------------
 
