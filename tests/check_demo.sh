@@ -30,6 +30,8 @@ session.end
 session.start
 visualization.generated'
 passed=0 failed=0 collector=''
+D=$work
+. tests/lib.sh
 
 stop() {
     [ -z "$collector" ] || kill "$collector" 2>/dev/null
@@ -41,22 +43,9 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 
-# check NAME COMMAND...: one line, ok when the command succeeds.
-check() {
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok    $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL  $name"
-    fi
-}
-
 same() {
     [ "$1" = "$2" ] && return 0
-    printf '%s\n' "      expected: $1" "      got:      $2"
+    printf '%s\n' "expected: $1" "got:      $2"
     return 1
 }
 
