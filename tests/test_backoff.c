@@ -15,22 +15,14 @@
 
 #include <cmocka.h>
 
+#include "chance.h"
+
 #define COUNT_OF(a) (sizeof(a) / sizeof *(a))
 #define MS          1000000u      /* nanoseconds */
 #define S           1000000000u
 #define DAY_S       86400u
 
 static const uint64_t now = 5000000000000u; /* some time after the machine's start */
-
-static uint64_t random_state;
-
-static uint64_t random_bits(void)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return random_state * 0x2545F4914F6CDD1Du;
-}
 
 /* ---- backoff --------------------------------------------------------------------------------- */
 

@@ -20,6 +20,8 @@
 
 #include <cmocka.h>
 
+#include "chance.h"
+
 #define COUNT_OF(a) (sizeof(a) / sizeof *(a))
 
 typedef struct sample_vector {
@@ -819,16 +821,6 @@ static const char *const pieces[] = {
     "\xEF\xBF\xBD", "\xF0\x9F\x98\x80", "\x80", "\xBF", "\xC3", "\xC0\x80", "\xE2", "\xE2\x82",
     "\xED\xA0\x80", "\xF0\x9F\x98", "\xF4\x90\x80\x80", "\xFF",
 };
-
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t n)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return (uint32_t)((random_state * 0x2545F4914F6CDD1Du) >> 33) % n;
-}
 
 /* most: of the pieces only so many first ones, so that ASCII has its share. */
 static void random_text(char *out, uint32_t length, uint32_t most)

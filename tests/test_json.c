@@ -20,20 +20,10 @@
 
 #include <cmocka.h>
 
+#include "chance.h"
+
 #define COUNT_OF(a) (sizeof(a) / sizeof *(a))
 #define FFFD "\xEF\xBF\xBD"
-
-static uint64_t random_state;
-
-static uint64_t random_bits(void)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return random_state * 0x2545F4914F6CDD1Du;
-}
-
-static uint32_t random_below(uint32_t n) { return (uint32_t)(random_bits() >> 33) % n; }
 
 static vitp_json writer(char *data, size_t capacity)
 {

@@ -17,18 +17,9 @@
 
 #include <cmocka.h>
 
+#include "chance.h"
+
 #define COUNT_OF(a) (sizeof(a) / sizeof *(a))
-
-static uint64_t random_state;
-
-/* xorshift64*: the same numbers in every run. */
-static uint32_t random_below(uint32_t n)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return (uint32_t)((random_state * 0x2545F4914F6CDD1Du) >> 33) % n;
-}
 
 static void hex_of(char out[65], const unsigned char digest[32])
 {
