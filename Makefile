@@ -423,7 +423,7 @@ $(B)/tests/crashes_nothing.so: tests/crashes.c
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) -DCRASHES_NOTHING -fPIC -shared $< -o $@
 
-$(B)/tests/chaos: tests/chaos.c tests/kill.h vitelemetry.h
+$(B)/tests/chaos: tests/chaos.c tests/kill.h tests/stepped.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 

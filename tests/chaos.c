@@ -193,25 +193,10 @@ static int chaos_open(const char *path, int flags, ...)
 #define open(...)             chaos_open(__VA_ARGS__)
 #define lstat(path, s)        chaos_lstat(path, s)
 
-#define VITP_ATOMIC_LOAD(p)         __atomic_load_n((p), __ATOMIC_RELAXED)
-#define VITP_ATOMIC_LOAD_ACQUIRE(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define VITP_ATOMIC_STORE(p, v)     __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define VITP_ATOMIC_STORE_RELEASE(p, v) \
-    (point_store(), __atomic_store_n((p), (v), __ATOMIC_RELEASE), point_store())
-#define VITP_ATOMIC_ADD(p, v)      ((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
-#define VITP_ATOMIC_OR(p, v)       __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
-#define VITP_ATOMIC_EXCHANGE(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-#define VITP_ATOMIC_CAS(p, expected, v) \
-    (point_store(),                     \
-     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-#define VITP_ATOMIC_LOAD_PTR(p)             VITP_ATOMIC_LOAD(p)
-#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p)     VITP_ATOMIC_LOAD_ACQUIRE(p)
-#define VITP_ATOMIC_STORE_PTR(p, v)         VITP_ATOMIC_STORE(p, v)
-#define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) VITP_ATOMIC_STORE_RELEASE(p, v)
-#define VITP_ATOMIC_ADD_PTR(p, v)           __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-#define VITP_ATOMIC_CAS_PTR(p, expected, v) VITP_ATOMIC_CAS(p, expected, v)
-#define VITP_ATOMIC_LIGHT_BARRIER()         __atomic_signal_fence(__ATOMIC_SEQ_CST)
-#define VITP_ATOMIC_HEAVY_BARRIER()         vitp_os_heavy_barrier()
+#define STEP()         ((void)0)
+#define STEP_PUBLISH() point_store()
+#define STEP_SEEN()    point_store()
+#include "stepped.h"
 
 #define VITP_WORKER_DROPS false /* each dropped event was in a file that the test can read */
 #define VITELEMETRY_IMPLEMENTATION

@@ -3,77 +3,20 @@
 
    Build:   cc -std=c99 -g -I. tests/test_pool.c -o build/tests/test_pool -lcmocka -pthread -lm */
 
-#define VITELEMETRY_WHITEBOX
-#define VITELEMETRY_IMPLEMENTATION
-
-/* The thread pointer can be played, and before a chosen atomic operation something else happens:
-   there a process is killed, as it seems, or stops. */
-static void *thread_pointer(void);
-static void  step(void);
-#define VITP_OS_THREAD_POINTER()        ((uintptr_t)thread_pointer())
-#define VITP_ATOMIC_LOAD(p)             (step(), __atomic_load_n((p), __ATOMIC_RELAXED))
-#define VITP_ATOMIC_LOAD_ACQUIRE(p)     (step(), __atomic_load_n((p), __ATOMIC_ACQUIRE))
-#define VITP_ATOMIC_STORE(p, v)         (step(), __atomic_store_n((p), (v), __ATOMIC_RELAXED))
-#define VITP_ATOMIC_STORE_RELEASE(p, v) (step(), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
-#define VITP_ATOMIC_ADD(p, v) (step(), (void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
-#define VITP_ATOMIC_OR(p, v)            __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
-#define VITP_ATOMIC_EXCHANGE(p, v)      __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-#define VITP_ATOMIC_CAS(p, expected, v) \
-    (step(),                            \
-     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-#define VITP_ATOMIC_LOAD_PTR(p)             VITP_ATOMIC_LOAD(p)
-#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p)     VITP_ATOMIC_LOAD_ACQUIRE(p)
-#define VITP_ATOMIC_STORE_PTR(p, v)         VITP_ATOMIC_STORE(p, v)
-#define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) VITP_ATOMIC_STORE_RELEASE(p, v)
-#define VITP_ATOMIC_ADD_PTR(p, v)           __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-#define VITP_ATOMIC_CAS_PTR(p, expected, v) VITP_ATOMIC_CAS(p, expected, v)
-#define VITP_ATOMIC_LIGHT_BARRIER()         (step(), __atomic_signal_fence(__ATOMIC_SEQ_CST))
-#define VITP_ATOMIC_HEAVY_BARRIER()         (step(), vitp_os_heavy_barrier())
-
 /* A disk can be played that does not keep space, or is full. */
 static int safe_disks = 1;
 #define VITP_OS_POOL_KEEPS_SPACE(file, size) \
     (safe_disks && vitp_os_pool_keeps_space((file), (size)))
 
-#include "../vitelemetry.h"
+/* Before a chosen atomic operation something else happens: there a process is killed, as it seems,
+   or stops. */
+#include "played.h"
 
 #include "common.h"
 
 #include <dirent.h>
 #include <signal.h>
 #include <sys/wait.h>
-
-static uintptr_t forged; /* 0: the thread that really runs */
-static void     *thread_pointer(void) { return forged ? (void *)forged : (void *)&errno; }
-
-static void (*step_fn)(void *user);
-static void    *step_user;
-static uint32_t step_left;
-
-static void step(void)
-{
-    void (*fn)(void *) = step_fn;
-    if (!fn || --step_left > 0) return;
-    step_fn = NULL;
-    fn(step_user);
-}
-
-static void arm(void (*fn)(void *user), void *user, uint32_t n)
-{
-    step_user = user;
-    step_left = n;
-    step_fn = fn;
-}
-
-static uint32_t mix(uint32_t x)
-{
-    x = (x ^ (x >> 16)) * 0x7FEB352Du;
-    x = (x ^ (x >> 15)) * 0x846CA68Bu;
-    return x ^ (x >> 16);
-}
-
-static uint32_t random_state;
-static uint32_t random_below(uint32_t n) { return mix(++random_state) % n; }
 
 /* ---- a queue whose process is killed before any of its atomic operations --------------------- */
 
@@ -117,8 +60,6 @@ static void die(void *user)
     c->then = *c->s;
     c->taken = true;
 }
-
-static void become(uint32_t thread) { forged = 0x10000u + (uintptr_t)thread * 64u; }
 
 static uint32_t story_begin(story *s, uint32_t thread)
 {

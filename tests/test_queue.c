@@ -3,38 +3,13 @@
 
    Build:   cc -std=c99 -g -I. tests/test_queue.c -o build/tests/test_queue -lcmocka -pthread */
 
-#define VITELEMETRY_WHITEBOX
-#define VITELEMETRY_IMPLEMENTATION
-
 /* The thread pointer is played: a test says which thread it is. The atomics are those of the
    header, and at a chosen one of them something else happens first (see arm). */
-static void *thread_pointer(void);
-static void  step(void);
 static unsigned has_barrier = 1; /* 0: a system, or a sandbox, without one */
-#define VITP_OS_THREAD_POINTER()        ((uintptr_t)thread_pointer())
-#define VITP_ATOMIC_LOAD(p)             (step(), __atomic_load_n((p), __ATOMIC_RELAXED))
-#define VITP_ATOMIC_LOAD_ACQUIRE(p)     (step(), __atomic_load_n((p), __ATOMIC_ACQUIRE))
-#define VITP_ATOMIC_STORE(p, v)         (step(), __atomic_store_n((p), (v), __ATOMIC_RELAXED))
-#define VITP_ATOMIC_STORE_RELEASE(p, v) (step(), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
-#define VITP_ATOMIC_ADD(p, v) (step(), (void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
-#define VITP_ATOMIC_OR(p, v)            __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
-#define VITP_ATOMIC_EXCHANGE(p, v)      __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-#define VITP_ATOMIC_CAS(p, expected, v) \
-    (step(),                            \
-     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-#define VITP_ATOMIC_LOAD_PTR(p)             VITP_ATOMIC_LOAD(p)
-#define VITP_ATOMIC_LOAD_PTR_ACQUIRE(p)     VITP_ATOMIC_LOAD_ACQUIRE(p)
-#define VITP_ATOMIC_STORE_PTR(p, v)         VITP_ATOMIC_STORE(p, v)
-#define VITP_ATOMIC_STORE_PTR_RELEASE(p, v) VITP_ATOMIC_STORE_RELEASE(p, v)
-#define VITP_ATOMIC_ADD_PTR(p, v)           __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-#define VITP_ATOMIC_CAS_PTR(p, expected, v) VITP_ATOMIC_CAS(p, expected, v)
-#define VITP_ATOMIC_LIGHT_BARRIER()         (step(), __atomic_signal_fence(__ATOMIC_SEQ_CST))
-#define VITP_ATOMIC_HEAVY_BARRIER()         \
-    (step(), __atomic_load_n(&has_barrier, __ATOMIC_RELAXED) && vitp_os_heavy_barrier())
+#define STEP_BARRIER() \
+    (__atomic_load_n(&has_barrier, __ATOMIC_RELAXED) && vitp_os_heavy_barrier())
+#include "played.h"
 
-#include "../vitelemetry.h"
-
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -53,48 +28,7 @@ static unsigned has_barrier = 1; /* 0: a system, or a sandbox, without one */
 #define ALL         ((size_t)-1)
 #define KIB         ((size_t)1024)
 
-static uint32_t mix(uint32_t x)
-{
-    x = (x ^ (x >> 16)) * 0x7FEB352Du;
-    x = (x ^ (x >> 15)) * 0x846CA68Bu;
-    return x ^ (x >> 16);
-}
-
-static uint32_t random_state;
-
-static uint32_t random_below(uint32_t n) { return mix(++random_state) % n; }
-
 /* ---- what is played -------------------------------------------------------------------------- */
-
-static uintptr_t forged; /* 0: the thread that really runs */
-
-static void *thread_pointer(void) { return forged ? (void *)forged : (void *)&errno; }
-
-static void become(uint32_t thread) { forged = 0x10000u + (uintptr_t)thread * 64u; }
-
-static void (*step_fn)(void *user);
-static void    *step_user;
-static uint32_t step_left;
-
-/* Before each atomic operation. Other threads read step_fn only while nobody writes it. */
-static void step(void)
-{
-    void (*fn)(void *) = step_fn;
-    uintptr_t was;
-    if (!fn || --step_left > 0) return;
-    step_fn = NULL;
-    was = forged;
-    fn(step_user);
-    forged = was;
-}
-
-/* fn(user) happens before the n-th atomic operation from here. */
-static void arm(void (*fn)(void *user), void *user, uint32_t n)
-{
-    step_user = user;
-    step_left = n;
-    step_fn = fn;
-}
 
 /* True: it happened. */
 static bool disarm(void)
@@ -1029,22 +963,25 @@ static void test_middle_of_shared(void **state)
     run_middle_of_shared(true);
 }
 
+/* What the third thread pushes is numbered, and it has to share: the others have their chunks. */
+static void leave_nothing_for_the_third(ledger *l)
+{
+    must_send(l, 1, 40);
+    must_send(l, 2, 40);
+    must_send(l, 3, 40);
+    (void)take_all(l);
+    must_send(l, 1, 40);
+    must_send(l, 2, 40);
+}
+
 /* A thread stays in the middle of a record in the shared chunk and pushes on: nobody else waits. */
 static void run_middle_of_shared_others(bool slot)
 {
     ledger  *l = open_book(16 * KIB);
     uint32_t i;
     opened   o;
-    if (slot) {
-        must_send(l, 1, 40);
-        must_send(l, 2, 40);
-        must_send(l, 3, 40);
-        (void)take_all(l);
-        must_send(l, 1, 40);
-        must_send(l, 2, 40);
-    } else {
-        occupy(l->q);
-    }
+    if (slot) leave_nothing_for_the_third(l);
+    else occupy(l->q);
     o = reserve(l, 3, 40);
     assert_false(is_own(&o));
     for (i = 0; i < 1000; i++) {
@@ -1248,12 +1185,7 @@ static void test_gap_comes_late(void **state)
     uint32_t i;
     opened   o;
     (void)state;
-    must_send(l, 1, 40);
-    must_send(l, 2, 40);
-    must_send(l, 3, 40);
-    (void)take_all(l);
-    must_send(l, 1, 40);
-    must_send(l, 2, 40);
+    leave_nothing_for_the_third(l);
     o = reserve(l, 3, 40); /* shared, and numbered */
     assert_false(is_own(&o));
     for (i = 0; i < 5; i++) must_send(l, 3 + INSIDE, 40);
