@@ -394,7 +394,7 @@ $(B)/tests/privacy: tests/privacy.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 
-FUZZ = $(wildcard tests/fuzz/*.[ch]) tests/json_strict.h
+FUZZ = $(wildcard tests/fuzz/*.[ch]) tests/json_strict.h tests/options.h
 $(B)/tests/fuzz_all: $(FUZZ) examples/http.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) -Wno-unused-function $(TFLAGS) -DFUZZ_FILES -I. tests/fuzz/all.c -o $@ -pthread
@@ -407,15 +407,15 @@ $(B)/tests/web_load: tests/web_load.c examples/http.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 
-$(B)/tests/crash_loop: tests/crash_loop.c tests/kill.h vitelemetry.h
+$(B)/tests/crash_loop: tests/crash_loop.c tests/kill.h tests/options.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) -I. $< -o $@ -pthread
 
-$(B)/tests/crashes: tests/crashes.c tests/kill.h tests/environment.h vitelemetry.h | $(B)/tests/crashes_plugin.so $(B)/tests/crashes_nothing.so
+$(B)/tests/crashes: tests/crashes.c tests/kill.h tests/environment.h tests/options.h vitelemetry.h | $(B)/tests/crashes_plugin.so $(B)/tests/crashes_nothing.so
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread -ldl
 
-$(B)/tests/crashes_plugin.so: tests/crashes.c tests/kill.h tests/environment.h vitelemetry.h
+$(B)/tests/crashes_plugin.so: tests/crashes.c tests/kill.h tests/environment.h tests/options.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -DCRASHES_PLUGIN -fPIC -shared -I. $< -o $@ -pthread
 
@@ -423,11 +423,11 @@ $(B)/tests/crashes_nothing.so: tests/crashes.c
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) -DCRASHES_NOTHING -fPIC -shared $< -o $@
 
-$(B)/tests/chaos: tests/chaos.c tests/kill.h tests/stepped.h vitelemetry.h
+$(B)/tests/chaos: tests/chaos.c tests/kill.h tests/options.h tests/stepped.h vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 
-$(B)/tests/soak: tests/soak.c tests/kill.h tests/environment.h examples/http.c vitelemetry.h
+$(B)/tests/soak: tests/soak.c tests/kill.h tests/environment.h tests/options.h examples/http.c vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu99 $(CWARN) $(CFLAGS) $(ETC) -I. $< -o $@ -pthread
 

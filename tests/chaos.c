@@ -211,6 +211,8 @@ static int chaos_open(const char *path, int flags, ...)
 #undef open
 #undef lstat
 
+#include "options.h"
+
 #define CHAOS_NUMBER(X) X(VIT_INT, n) X(VIT_LABEL, text) X(VIT_HASH, host) X(VIT_FLAG, even)
 VIT_EVENT_DECLARE(chaos_number, CHAOS_NUMBER);
 VIT_EVENT_DEFINE(chaos_number, "chaos.number", 1.0, CHAOS_NUMBER)
@@ -554,15 +556,6 @@ static void *play(void *player_)
     return NULL;
 }
 
-static bool balances(const vit_stats *s)
-{
-    uint64_t dropped = 0;
-    uint32_t i;
-    for (i = 0; i < VIT_DROP_COUNT; i++) dropped += s->dropped[i];
-    return s->accepted + s->adopted ==
-           s->delivered + s->queued + s->spooled + s->handed_over + dropped;
-}
-
 /* Nobody records, but the consumer may be at work: the books balance as soon as it is not. */
 static void check_books(void)
 {
@@ -597,15 +590,10 @@ static void check_books_in_the_middle(void)
 static vit_options options_for(const plan *p, char version[24])
 {
     uint32_t    random = mix(first_seed + 17u);
-    vit_options o;
-    memset(&o, 0, sizeof o);
+    vit_options o = options_granted("https://telemetry.example", folder);
     snprintf(version, 24, "r%up%u", (unsigned)p->round, (unsigned)p->process);
-    o.endpoint = "https://telemetry.example";
     o.app_version = version;
     o.client_type = "chaos";
-    o.data_dir = folder;
-    o.consent = VIT_CONSENT_GRANTED;
-    o.allow_in_ci = true;
     o.queue_bytes = 64u * 1024u << dice(p, 20, 3);
     o.flush_ms = 5u + dice(p, 21, 46);
     o.wire = single ? VIT_WIRE_EVENT : VIT_WIRE_NDJSON;
@@ -727,17 +715,6 @@ static void run(plan *p)
 
 /* ---- what is known of each event ------------------------------------------------------------- */
 
-typedef struct fact {
-    bool     reported;
-    uint8_t  received;
-    uint32_t key; /* number in keys, of the first request that brought it */
-} fact;
-
-typedef struct facts {
-    fact    *rows;
-    uint32_t count;
-} facts;
-
 /* What a key stood for. */
 typedef struct meaning {
     char     key[36];
@@ -811,19 +788,8 @@ static void *grown(void *memory, size_t count, size_t *capacity, size_t each)
 
 static fact *fact_of(uint32_t n)
 {
-    facts   *f;
-    uint32_t i = WHICH_OF(n);
     if (ROUND_OF(n) >= rounds || PLAYER_OF(n) >= PLAYERS) return NULL;
-    f = &events[ROUND_OF(n) * PLAYERS + PLAYER_OF(n)];
-    if (i >= f->count) {
-        uint32_t count = f->count ? f->count : 64u;
-        while (count <= i) count *= 2u;
-        f->rows = (fact *)realloc(f->rows, count * sizeof *f->rows);
-        must(f->rows != NULL, "realloc");
-        memset(f->rows + f->count, 0, (count - f->count) * sizeof *f->rows);
-        f->count = count;
-    }
-    return &f->rows[i];
+    return facts_at(&events[ROUND_OF(n) * PLAYERS + PLAYER_OF(n)], WHICH_OF(n));
 }
 
 /* ---- what is received ------------------------------------------------------------------------ */

@@ -29,6 +29,7 @@
 
 #include "environment.h"
 #include "json_strict.h"
+#include "options.h"
 
 #ifdef TORTURE_H /* each client of a test is known to torture.c */
 static __attribute__((unused)) vit_client *torture_create(const vit_options *options)
@@ -367,13 +368,8 @@ TEST_FN const char *line_of(vit_client *t)
 /* Granted, in memory, pumped by the test. */
 TEST_FN vit_options options_of(wire *w, logs *l)
 {
-    vit_options o;
-    memset(&o, 0, sizeof o);
-    o.endpoint = "http://127.0.0.1:9/api/v1/telemetry";
+    vit_options o = options_granted("http://127.0.0.1:9/api/v1/telemetry", "");
     o.app_version = "1.2.3";
-    o.data_dir = "";
-    o.consent = VIT_CONSENT_GRANTED;
-    o.allow_in_ci = true;
     o.no_thread = true;
     if (w) {
         o.transport.send_fn = wire_send;
@@ -384,16 +380,6 @@ TEST_FN vit_options options_of(wire *w, logs *l)
         o.logger.user = l;
     }
     return o;
-}
-
-/* accepted + adopted = delivered + queued + spooled + handed_over + dropped, at a quiet moment. */
-TEST_FN bool is_balanced(const vit_client *t)
-{
-    vit_stats s = vit_get_stats(t);
-    uint64_t  dropped = 0;
-    size_t    i;
-    for (i = 0; i < VIT_DROP_COUNT; i++) dropped += s.dropped[i];
-    return s.accepted + s.adopted == s.delivered + s.queued + s.spooled + s.handed_over + dropped;
 }
 
 TEST_FN void assert_balanced(const vit_client *t)

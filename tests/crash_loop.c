@@ -18,6 +18,7 @@
 #include "../vitelemetry.h"
 
 #include "kill.h"
+#include "options.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -39,16 +40,6 @@ static bool
 
 /* ---- what is known of each event ------------------------------------------------------------- */
 
-typedef struct fact {
-    uint8_t  reported, received;
-    uint32_t key; /* number in keys, of the first request that brought it */
-} fact;
-
-typedef struct facts {
-    fact    *rows;
-    uint32_t count;
-} facts;
-
 static facts *events; /* [round * THREADS + thread] */
 static char (*keys)[36];
 static size_t   key_count, key_capacity;
@@ -65,18 +56,8 @@ static void complain(const char *what, uint64_t n, const char *detail)
 static fact *fact_of(uint64_t n)
 {
     uint64_t round = n >> 20, thread = n >> 17 & 7u, i = n & 0x1FFFFu;
-    facts   *f;
     if (round >= rounds || thread >= THREADS || i >= EACH_MAX) return NULL;
-    f = &events[round * THREADS + thread];
-    if (i >= f->count) {
-        uint32_t count = f->count ? f->count : 64u;
-        while (count <= i) count *= 2u;
-        f->rows = (fact *)realloc(f->rows, count * sizeof *f->rows);
-        must(f->rows != NULL, "realloc");
-        memset(f->rows + f->count, 0, (count - f->count) * sizeof *f->rows);
-        f->count = count;
-    }
-    return &f->rows[i];
+    return facts_at(&events[round * THREADS + thread], (uint32_t)i);
 }
 
 static void text_of(uint64_t n, char out[32])
@@ -199,15 +180,10 @@ static void *play(void *player_)
 
 static vit_options options_for(uint32_t round, uint32_t *seed, char version[16])
 {
-    vit_options o;
-    memset(&o, 0, sizeof o);
+    vit_options o = options_granted("https://telemetry.example", folder);
     snprintf(version, 16, "r%u", (unsigned)round);
-    o.endpoint = "https://telemetry.example";
     o.app_version = version;
     o.client_type = "crash-loop";
-    o.data_dir = folder;
-    o.consent = VIT_CONSENT_GRANTED;
-    o.allow_in_ci = true;
     o.queue_bytes = 64u * 1024u << mix(*seed) % 3u;
     o.flush_ms = 1 + mix(*seed) % 8u;
     o.wire = single ? VIT_WIRE_EVENT : VIT_WIRE_NDJSON;

@@ -45,6 +45,7 @@ static int plain_queue;
 
 #include "environment.h"
 #include "kill.h"
+#include "options.h"
 
 #include <dlfcn.h>
 #include <ftw.h>
@@ -415,14 +416,9 @@ static vit_response receive(const vit_request *request, void *user)
 
 static vit_options options_of(const char *data_dir, const char *version)
 {
-    vit_options o;
-    memset(&o, 0, sizeof o);
-    o.endpoint = "https://telemetry.example";
+    vit_options o = options_granted("https://telemetry.example", data_dir);
     o.app_version = version;
     o.client_type = "crashes";
-    o.data_dir = data_dir;
-    o.consent = VIT_CONSENT_GRANTED;
-    o.allow_in_ci = true;
     o.queue_bytes = 65536;
     o.flush_ms = 5;
     o.transport.send_fn = send_to_server;

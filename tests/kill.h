@@ -64,6 +64,32 @@ KILL_FN void find_key(char out[36], const char *headers)
     snprintf(out, 36, "%.32s", at ? at + 17 : "none");
 }
 
+/* What is known of an event. */
+typedef struct fact {
+    bool     reported;
+    uint8_t  received;
+    uint32_t key; /* number in keys, of the first request that brought it */
+} fact;
+
+/* Of all that one player recorded in one round. */
+typedef struct facts {
+    fact    *rows;
+    uint32_t count;
+} facts;
+
+KILL_FN fact *facts_at(facts *f, uint32_t i)
+{
+    if (i >= f->count) {
+        uint32_t count = f->count ? f->count : 64u;
+        while (count <= i) count *= 2u;
+        f->rows = (fact *)realloc(f->rows, count * sizeof *f->rows);
+        must(f->rows != NULL, "realloc");
+        memset(f->rows + f->count, 0, (count - f->count) * sizeof *f->rows);
+        f->count = count;
+    }
+    return &f->rows[i];
+}
+
 /* A request as it comes through a pipe; its body follows. */
 typedef struct parcel {
     uint32_t size;

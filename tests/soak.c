@@ -38,6 +38,7 @@ static unsigned long long clock_ns(int clock);
 
 #include "environment.h"
 #include "kill.h"
+#include "options.h"
 
 #define FOLDER      "build/soak"
 #define THREADS     3u
@@ -241,18 +242,13 @@ static vit_response send_in_weather(const vit_request *request, void *user)
 
 static void client_begin(void)
 {
-    vit_options o;
-    memset(&o, 0, sizeof o);
-    o.endpoint = url;
+    vit_options o = options_granted(url, FOLDER "/data");
     o.app_version = "1.0.0";
     o.client_type = "soak";
-    o.data_dir = FOLDER "/data";
-    o.consent = VIT_CONSENT_GRANTED;
     o.wire = VIT_WIRE_NDJSON;
     o.flush_ms = 200;
     o.queue_bytes = 256u * 1024u;
     o.spool_bytes_max = SPOOL_BYTES;
-    o.allow_in_ci = true;
     o.audit = true;
     o.crash_handler = true;
     o.transport.send_fn = send_in_weather;
@@ -278,19 +274,10 @@ static void client_end(void)
     client = NULL;
 }
 
-static bool is_balanced(void)
-{
-    vit_stats s = vit_get_stats(client);
-    uint64_t  dropped = 0;
-    size_t    i;
-    for (i = 0; i < VIT_DROP_COUNT; i++) dropped += s.dropped[i];
-    return s.accepted + s.adopted == s.delivered + s.queued + s.spooled + s.handed_over + dropped;
-}
-
 static void look_at_books(void)
 {
     unsigned i;
-    for (i = 0; i < 10000 && !is_balanced(); i++) sleep_us(1000);
+    for (i = 0; i < 10000 && !is_balanced(client); i++) sleep_us(1000);
     check(i < 10000, "the books do not balance");
 }
 

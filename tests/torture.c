@@ -46,6 +46,8 @@
 
 #include "../vitelemetry.h"
 
+#include "options.h"
+
 #define HELD_MAX    8192
 #define CLIENTS_MAX 64
 #define RUN_MAX_MS  60000
@@ -202,15 +204,6 @@ void torture_dies(void *client)
     size_t i;
     for (i = 0; i < CLIENTS_MAX; i++)
         if (clients[i] == client) clients[i] = NULL;
-}
-
-static bool is_balanced(const struct vit_client *t)
-{
-    vit_stats s = vit_get_stats(t);
-    uint64_t  dropped = 0;
-    size_t    i;
-    for (i = 0; i < VIT_DROP_COUNT; i++) dropped += s.dropped[i];
-    return s.accepted + s.adopted == s.delivered + s.queued + s.spooled + s.handed_over + dropped;
 }
 
 static void sleep_ms(long ms)

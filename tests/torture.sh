@@ -47,7 +47,7 @@ plant() { # name, what is said of it, sed
     folder=$D/planted
     rm -rf $folder
     mkdir -p $folder/tests
-    cp tests/torture.h tests/torture_live.c $folder/tests/
+    cp tests/torture.h tests/options.h tests/torture_live.c $folder/tests/
     sed "$3" vitelemetry.h >$folder/vitelemetry.h
     if cmp -s vitelemetry.h $folder/vitelemetry.h; then
         echo "FAIL $1: nothing to plant it in"

@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "options.h"
+
 /* ---- calls that fail, and what is held ------------------------------------------------------ */
 
 static unsigned calls, fails_at; /* 0: none */
@@ -106,15 +108,6 @@ static void no_line(const char *json, size_t size, void *user)
     (void)json, (void)size, (void)user;
 }
 
-static bool is_balanced(const vit_client *t)
-{
-    vit_stats s = vit_get_stats(t);
-    uint64_t  dropped = 0;
-    size_t    i;
-    for (i = 0; i < VIT_DROP_COUNT; i++) dropped += s.dropped[i];
-    return s.accepted + s.adopted == s.delivered + s.queued + s.spooled + s.handed_over + dropped;
-}
-
 static void blame(const char *what)
 {
     unsigned i;
@@ -142,12 +135,7 @@ static void act(vit_client *t)
 
 static vit_client *born(const char *folder, bool thread)
 {
-    vit_options o;
-    memset(&o, 0, sizeof o);
-    o.endpoint = "http://127.0.0.1:9/";
-    o.data_dir = folder;
-    o.consent = VIT_CONSENT_GRANTED;
-    o.allow_in_ci = true;
+    vit_options o = options_granted("http://127.0.0.1:9/", folder);
     o.audit = true;
     o.crash_handler = true;
     o.flush_ms = 1;

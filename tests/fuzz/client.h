@@ -8,6 +8,7 @@
 #include "../environment.h"
 #define JSON_TWICE true /* who writes what is hostile may give a key twice */
 #include "../json_strict.h"
+#include "../options.h"
 
 /* Everything that the client asks the allocator for has one place each time, of exactly its size,
    so that a sanitizer sees each byte beyond it, and no input costs an allocation. */
@@ -95,12 +96,8 @@ static void fuzz_client_make(void)
     setenv("HOME", "/nonexistent/zq.tester", 1);
     setenv("USER", "zq.tester", 1);
     setenv("LOGNAME", "zq.tester", 1);
-    memset(&o, 0, sizeof o);
-    o.endpoint = "http://127.0.0.1:9/api/v1/telemetry";
+    o = options_granted("http://127.0.0.1:9/api/v1/telemetry", "");
     o.app_version = "1.2.3";
-    o.data_dir = "";
-    o.consent = VIT_CONSENT_GRANTED;
-    o.allow_in_ci = true;
     o.no_thread = true;
     o.queue_bytes = 65536;
     o.wire = VIT_WIRE_NDJSON;
