@@ -30,4 +30,20 @@ static void pass(uint64_t ns)
     wall_ns += ns;
 }
 
+/* All that is due now. */
+static __attribute__((unused)) void pump(vit_client *t)
+{
+    while (vit_pump(t)) {}
+}
+
+/* As long as a server may be away. */
+static __attribute__((unused)) void pump_for(vit_client *t, unsigned seconds)
+{
+    unsigned i;
+    for (i = 0; i < seconds; i++) {
+        pass(SECOND);
+        pump(t);
+    }
+}
+
 #endif

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -382,6 +383,13 @@ TEST_FN vit_options options_of(wire *w, logs *l)
     return o;
 }
 
+TEST_FN vit_client *client_of(const vit_options *o)
+{
+    vit_client *t = vit_create(o);
+    assert_non_null(t);
+    return t;
+}
+
 TEST_FN void assert_balanced(const vit_client *t)
 {
     vit_stats s = vit_get_stats(t);
@@ -389,6 +397,57 @@ TEST_FN void assert_balanced(const vit_client *t)
         fail_msg("accepted %lu, adopted %lu, delivered %lu, queued %lu, spooled %lu",
                  (unsigned long)s.accepted, (unsigned long)s.adopted, (unsigned long)s.delivered,
                  (unsigned long)s.queued, (unsigned long)s.spooled);
+}
+
+TEST_FN vit_status track(vit_client *t, const char *name)
+{
+    vit_feature_toggled event;
+    memset(&event, 0, sizeof event);
+    event.feature_name = name;
+    return vit_track_feature_toggled(t, &event);
+}
+
+/* Events f0, f1, ... of which each is found by its closing quote. */
+TEST_FN void track_many(vit_client *t, unsigned first, unsigned count)
+{
+    unsigned i;
+    char     name[24];
+    for (i = first; i < first + count; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        assert_int_equal(track(t, name), VIT_OK);
+    }
+}
+
+/* A line or an event that nobody looks at. */
+TEST_FN void ignore_line(const char *json, size_t size, void *user)
+{
+    (void)json, (void)size, (void)user;
+}
+
+/* ---- processes ------------------------------------------------------------------------------- */
+
+/* A process of the test's: its number, and 0 in itself. */
+TEST_FN pid_t fork_child(void)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    return child;
+}
+
+/* Waits for its end, by _exit(status). */
+TEST_FN void wait_child(pid_t child, int status)
+{
+    int was = -1;
+    assert_int_equal(waitpid(child, &was, 0), child);
+    assert_int_equal(was, status << 8);
+}
+
+/* Waits for its end, by a signal. */
+TEST_FN void wait_killed(pid_t child)
+{
+    int was = 0;
+    assert_int_equal(waitpid(child, &was, 0), child);
+    if (!WIFSIGNALED(was)) fail_msg("the process was not killed: %d", was);
 }
 
 /* ---- folders --------------------------------------------------------------------------------- */
@@ -446,6 +505,18 @@ TEST_FN const char *file_read(const char *path)
     }
     text[n] = 0;
     return text;
+}
+
+/* The bytes of a file; the caller frees them. */
+TEST_FN char *bytes_of(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    char *bytes = (char *)malloc(1u << 21);
+    assert_non_null(f);
+    assert_non_null(bytes);
+    *size = fread(bytes, 1, 1u << 21, f);
+    fclose(f);
+    return bytes;
 }
 
 TEST_FN bool file_exists(const char *path)

@@ -55,13 +55,6 @@ static vit_options audited(vit_wire form)
     return o;
 }
 
-static vit_client *client_of(const vit_options *o)
-{
-    vit_client *t = vit_create(o);
-    assert_non_null(t);
-    return t;
-}
-
 /* Texts that a reader of JSON with a short memory would stumble over. */
 static void track_some(vit_client *t, unsigned n)
 {
@@ -337,6 +330,14 @@ static void fill(vit_client *t)
     assert_true(file_exists(list));
 }
 
+/* A client whose list has something. */
+static vit_client *client_with_list(const vit_options *o)
+{
+    vit_client *t = client_of(o);
+    fill(t);
+    return t;
+}
+
 static void assert_removed(void)
 {
     assert_false(file_exists(list));
@@ -346,9 +347,8 @@ static void assert_removed(void)
 static void test_purge(void **state)
 {
     vit_options o = audited(VIT_WIRE_EVENT);
-    vit_client *t = client_of(&o);
+    vit_client *t = client_with_list(&o);
     (void)state;
-    fill(t);
     vit_purge(t);
     assert_removed();
     flush_one(t);
@@ -359,9 +359,8 @@ static void test_purge(void **state)
 static void test_reset_identity(void **state)
 {
     vit_options o = audited(VIT_WIRE_EVENT);
-    vit_client *t = client_of(&o);
+    vit_client *t = client_with_list(&o);
     (void)state;
-    fill(t);
     vit_reset_identity(t);
     assert_removed();
     assert_true(vit_destroy(t, 1000));
@@ -370,9 +369,8 @@ static void test_reset_identity(void **state)
 static void test_denied(void **state)
 {
     vit_options o = audited(VIT_WIRE_EVENT);
-    vit_client *t = client_of(&o);
+    vit_client *t = client_with_list(&o);
     (void)state;
-    fill(t);
     vit_set_consent(t, VIT_CONSENT_DENIED);
     assert_removed();
     vit_set_consent(t, VIT_CONSENT_GRANTED);
@@ -386,9 +384,8 @@ static void test_denied(void **state)
 static void test_denied_at_creation(void **state)
 {
     vit_options o = audited(VIT_WIRE_EVENT);
-    vit_client *t = client_of(&o);
+    vit_client *t = client_with_list(&o);
     (void)state;
-    fill(t);
     assert_true(vit_destroy(t, 1000));
     o.audit = false;
     o.consent = VIT_CONSENT_DENIED;
@@ -401,9 +398,8 @@ static void test_switched_off(void **state)
 {
     static const char off[] = "telemetry_enabled = false\n";
     vit_options       o = audited(VIT_WIRE_EVENT);
-    vit_client       *t = client_of(&o);
+    vit_client       *t = client_with_list(&o);
     (void)state;
-    fill(t);
     file_write(settings, off, sizeof off - 1, 0600);
     vit_track_feature_toggled(t, &(vit_feature_toggled){ .feature_name = "f" });
     assert_false(vit_flush(t, 1000));
@@ -415,9 +411,8 @@ static void test_switched_off(void **state)
 static void test_environment_keeps(void **state)
 {
     vit_options o = audited(VIT_WIRE_EVENT);
-    vit_client *t = client_of(&o);
+    vit_client *t = client_with_list(&o);
     (void)state;
-    fill(t);
     assert_true(vit_destroy(t, 1000));
     setenv("DO_NOT_TRACK", "1", 1);
     t = client_of(&o);

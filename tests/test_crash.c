@@ -174,7 +174,7 @@ static void test_crash_of(void **state)
 }
 
 /* A client with a handler, as it is in a signal. */
-static vit_client *client_of(bench *b, vitp_os_fault *fault)
+static vit_client *client_in_signal(bench *b, vitp_os_fault *fault)
 {
     bench_make(b);
     b->o.crash_handler = true;
@@ -188,7 +188,7 @@ static void test_write(void **state)
 {
     vitp_os_fault fault;
     bench         b;
-    vit_client   *t = client_of(&b, &fault);
+    vit_client   *t = client_in_signal(&b, &fault);
     vitp_run     *run = &t->own.ledger->run;
     uint32_t      i;
     (void)state;
@@ -234,7 +234,7 @@ static void test_nested(void **state)
 {
     vitp_os_fault fault;
     bench         b;
-    vit_client   *t = client_of(&b, &fault);
+    vit_client   *t = client_in_signal(&b, &fault);
     uint32_t      i;
     (void)state;
     fault.stack = 0x7000000;
@@ -271,7 +271,7 @@ static void test_told(void **state)
     for (i = 0; i < COUNT_OF(rows); i++) {
         vitp_os_fault fault;
         bench         b;
-        vit_client   *t = client_of(&b, &fault);
+        vit_client   *t = client_in_signal(&b, &fault);
         vitp_run     *run = &t->own.ledger->run;
         if (rows[i].fatal) vit_uncaught_(t, "std::bad_alloc", "no memory");
         pass(rows[i].wait_ns);
@@ -296,11 +296,9 @@ static void test_fatal(void **state)
     int         status;
     pid_t       child;
     (void)state;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     run = &t->own.ledger->run;
-    child = fork();
-    assert_true(child >= 0);
+    child = fork_child();
     if (child == 0) {
         vitp_error_is_fatal(t, VIT_OK);
         _exit(run->fatal_ms == 0 ? 0 : 1);
@@ -327,8 +325,7 @@ static void test_hooks(void **state)
     bench       b;
     vit_client *t;
     (void)state;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     vit_hook_set_(0, t, nothing);
     assert_ptr_equal(vit_hook_client_(0, NULL), t);
     assert_ptr_equal(vit_hook_client_(0, &previous_fn), t);
@@ -352,7 +349,7 @@ static void test_no_modules(void **state)
     vit_client   *t;
     (void)state;
     modules_told = ~0u;
-    t = client_of(&b, &fault);
+    t = client_in_signal(&b, &fault);
     modules_told = 0;
     assert_int_equal(t->own.ledger->run.handler, 0);
     assert_int_equal(vitp_os_hook.user, 0);
@@ -368,7 +365,7 @@ static void test_module(void **state)
     vit_client   *t;
     (void)state;
     modules_told = 1;
-    t = client_of(&b, &fault);
+    t = client_in_signal(&b, &fault);
     modules_told = 0;
     if (vit_get_stats(t).crash_surviving) {
         assert_int_equal(t->own.ledger->run.handler, 1);
@@ -473,7 +470,7 @@ static void *without_stack(void *user)
     assert_int_equal(sigaltstack(NULL, &now), 0);
     if (!(now.ss_flags & SS_DISABLE)) return NULL; /* a sanitizer's */
     no_stack = 1;
-    t = client_of(&b, &fault);
+    t = client_in_signal(&b, &fault);
     no_stack = 0;
     assert_null(vitp_os_hook.stack);
     if (vit_get_stats(t).crash_surviving) assert_true(vitp_os_is_hooked(SIGSEGV));
@@ -501,7 +498,7 @@ static void test_no_action(void **state)
     uint32_t      i;
     (void)state;
     no_action = 1;
-    t = client_of(&b, &fault);
+    t = client_in_signal(&b, &fault);
     for (i = 0; i < VITP_OS_SIGNAL_COUNT; i++) assert_false(vitp_os_hook.installed[i]);
     (void)vit_destroy(t, 0);
     no_action = 0;

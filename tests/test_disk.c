@@ -180,16 +180,10 @@ static int setup(void **state)
     return 0;
 }
 
-static void pump(vit_client *t)
-{
-    unsigned i;
-    for (i = 0; i < 200 && vit_pump(t); i++) {}
-}
-
 static void pump_later(vit_client *t)
 {
     jumped_ns += 100u * VITP_MS;
-    pump(t);
+    pump_at_most(t, 200);
 }
 
 /* Its pools lie beside it, so that they go with it. */
@@ -252,14 +246,21 @@ static void record(vit_client *t, unsigned first, unsigned count)
     }
 }
 
-/* Settings, a pool, the spool, and back: all that changes a file. */
-static void live(bench *b)
+/* In the child, whose server is away. */
+static vit_client *born_offline(bench *b)
 {
     vit_client *t;
     b->w.answer_fn = serve;
     server_says = 0;
     t = vit_create(&b->o);
     if (!t) _exit(1);
+    return t;
+}
+
+/* Settings, a pool, the spool, and back: all that changes a file. */
+static void live(bench *b)
+{
+    vit_client *t = born_offline(b);
     vit_session_begin(t, "run", NULL);
     record(t, 0, 4);
     pump_later(t);
@@ -289,8 +290,7 @@ static void live(bench *b)
 static bool is_killed(bench *b, void (*act_fn)(bench *b))
 {
     int   status = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = fork_child();
     if (child == 0) {
         (void)alarm(60);
         calls = 0;
@@ -374,11 +374,7 @@ static void die_once(void (*act_fn)(bench *b), unsigned at_call, uint64_t bytes,
 /* Settings, two batches, and the end. */
 static void spool(bench *b)
 {
-    vit_client *t;
-    b->w.answer_fn = serve;
-    server_says = 0;
-    t = vit_create(&b->o);
-    if (!t) _exit(1);
+    vit_client *t = born_offline(b);
     record(t, 0, 2);
     pump_later(t);
     pump_later(t);
@@ -426,11 +422,7 @@ static unsigned refuse_at;
 
 static void refuse(bench *b)
 {
-    vit_client *t;
-    b->w.answer_fn = serve;
-    server_says = 0;
-    t = vit_create(&b->o);
-    if (!t) _exit(1);
+    vit_client *t = born_offline(b);
     record(t, 0, 4);
     pump_later(t);
     pump_later(t);
@@ -462,7 +454,7 @@ static void test_killed_while_refusing(void **state)
             denied++;
             jumped_ns += HOUR_NS;
             (void)vit_flush(t, 0);
-            pump(t);
+            pump_at_most(t, 200);
             for (i = 0; i < EVENTS; i++) assert_int_equal(shared->times[i], 0);
             assert_clean(&b, n);
             assert_string_equal(setting_of(b.path, "hwid"), "");
@@ -470,8 +462,7 @@ static void test_killed_while_refusing(void **state)
             if (shared->refused) fail_msg("call %u: the refusal is forgotten", n);
             granted++;
         }
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
     assert_true(denied > 3 && n > 8 && granted < n);
     print_message("%u calls: %u times the old state, %u times the new one\n", n, granted, denied);
@@ -507,7 +498,6 @@ static sample sample_make(bench *b, unsigned events)
     sample      s;
     vit_client *t;
     struct stat st;
-    FILE       *f;
     disk_make(b);
     b->o.transport.send_fn = NULL;
     in_plain_memory = true;
@@ -518,27 +508,12 @@ static sample sample_make(bench *b, unsigned events)
     b->o.transport.send_fn = wire_send;
     find_file(b, ".spool", s.path);
     assert_int_equal(stat(s.path, &st), 0);
-    s.size = (size_t)st.st_size;
-    s.bytes = (char *)malloc(s.size);
-    f = fopen(s.path, "rb");
-    assert_non_null(s.bytes);
-    assert_non_null(f);
-    assert_int_equal(fread(s.bytes, 1, s.size, f), s.size);
-    fclose(f);
+    s.bytes = bytes_of(s.path, &s.size);
+    assert_int_equal(s.size, st.st_size);
     return s;
 }
 
-static unsigned arrived(bench *b)
-{
-    unsigned i, n = 0;
-    char     name[24];
-    for (i = 0; i < SAMPLE; i++) {
-        snprintf(name, sizeof name, "\"f%u\"", i);
-        assert_true(wire_times(&b->w, name) <= 1);
-        n += (unsigned)wire_times(&b->w, name);
-    }
-    return n;
-}
+static unsigned arrived(bench *b) { return arrived_of(&b->w, SAMPLE); }
 
 /* What a client makes of a file of the spool. */
 static unsigned found(bench *b, const char *path, const char *bytes, size_t size)
@@ -952,8 +927,7 @@ static void test_flush_fails(void **state)
         assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_NOT_SAVED), 1);
         find_file(&b, ".tmp", left);
         assert_string_equal(left, "");
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -981,8 +955,7 @@ static void test_half_a_line(void **state)
     track_many(t, 2, 1);
     assert_true(vit_flush(t, 5000));
     assert_int_equal(count_of(file_read(path), "\n"), 2);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* ---- no locks -------------------------------------------------------------------------------- */
@@ -1047,18 +1020,9 @@ static void heap_free(void *memory, void *user)
     free(memory);
 }
 
-static void ignore_line(const char *json, size_t size, void *user)
-{
-    (void)json, (void)size, (void)user;
-}
-
 static void be_killed(bench *b)
 {
-    vit_client *t;
-    b->w.answer_fn = serve;
-    server_says = 0;
-    t = vit_create(&b->o);
-    if (!t) _exit(1);
+    vit_client *t = born_offline(b);
     record(t, 0, 4);
     pump_later(t);
     pump_later(t);
@@ -1080,7 +1044,7 @@ static void deliver_and_keep(bench *b)
     if (!t) _exit(1);
     for (i = 0; i < 20; i++) {
         jumped_ns += HOUR_NS;
-        pump(t);
+        pump_at_most(t, 200);
     }
     if (!is_balanced(t)) _exit(1);
     (void)vit_destroy(t, 0);
@@ -1117,8 +1081,7 @@ static void test_slow_folder(void **state)
     track_many(t, 0, 5);
     for (i = 0; i < 10; i++) pump_later(t);
     assert_int_equal(vit_get_stats(t).spooled, 5);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* A folder that cannot be listed for a moment: what lies in it was not taken by others. */
@@ -1144,8 +1107,7 @@ static void test_no_list(void **state)
     assert_true(vit_flush(t, 5000));
     assert_int_equal(vit_get_stats(t).handed_over, 0);
     assert_each(&b.w, "\"f%u\"", 5, 1);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* What a refusal could not look for goes in the end, unless the user granted it again elsewhere. */
@@ -1222,8 +1184,7 @@ static void test_slow_disk(void **state)
         jumped_ns += HOUR_NS;
         assert_true(vit_flush(t, 20000));
         assert_each(&b.w, "\"f%u\"", 300, 1);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 

@@ -134,19 +134,6 @@ static vit_options e2e_options(const collector *c, vit_wire form, unsigned trans
     return o;
 }
 
-static void track_many(vit_client *t, unsigned count)
-{
-    unsigned i;
-    char     name[24];
-    for (i = 0; i < count; i++) {
-        vit_feature_toggled event;
-        memset(&event, 0, sizeof event);
-        snprintf(name, sizeof name, "f%u", i);
-        event.feature_name = name;
-        assert_int_equal(vit_track_feature_toggled(t, &event), VIT_OK);
-    }
-}
-
 /* Flushes again and again, which tries at once what would wait for its time. */
 static void deliver(vit_client *t)
 {
@@ -186,7 +173,7 @@ static void test_forms(void **state)
             o = e2e_options(&c, forms[i], transport);
             t = vit_create(&o);
             assert_non_null(t);
-            track_many(t, 250);
+            track_many(t, 0, 250);
             deliver(t);
             assert_int_equal(vit_get_stats(t).delivered, 250);
             assert_int_equal(vit_get_stats(t).retries, 0);
@@ -252,7 +239,7 @@ static void test_failing_server(void **state)
             o = e2e_options(&c, forms[i], transport);
             if (i > 0) o.batch_events = 5;
             t = vit_create(&o);
-            track_many(t, count);
+            track_many(t, 0, count);
             deliver(t);
             assert_int_equal(vit_get_stats(t).delivered, count);
             assert_true(vit_get_stats(t).retries > 0);
@@ -286,7 +273,7 @@ static void test_lost_answers(void **state)
         o.transport.send_fn = lose_answers;
         if (i > 0) o.batch_events = 4;
         t = vit_create(&o);
-        track_many(t, 20);
+        track_many(t, 0, 20);
         deliver(t);
         assert_true(vit_destroy(t, 1000));
         assert_true(lost_answers >= 10);
@@ -311,7 +298,7 @@ static void test_key(void **state)
             bool        right = i == 2;
             o.telemetry_key = keys[i];
             t = vit_create(&o);
-            track_many(t, 3);
+            track_many(t, 0, 3);
             assert_int_equal(vit_flush(t, 20000), right);
             assert_int_equal(vit_get_stats(t).requests, 1);
             assert_int_equal(vit_get_stats(t).queued, right ? 0 : 3);
@@ -339,7 +326,7 @@ static void test_wrong_path(void **state)
         *strstr(c.url, "/api") = 0;
         strcat(c.url, "/elsewhere");
         t = vit_create(&o);
-        track_many(t, 3);
+        track_many(t, 0, 3);
         assert_false(vit_flush(t, 20000));
         assert_int_equal(logs_of(&the_logs, VIT_LOG_SERVER_GONE), 1);
         assert_int_equal(vit_get_stats(t).requests, 1);
@@ -364,7 +351,7 @@ static void test_server_comes_late(void **state)
         snprintf(port, sizeof port, "%d", atoi(file_read(c.port_file)));
         collector_stop(&c);
         t = vit_create(&o);
-        track_many(t, 30);
+        track_many(t, 0, 30);
         assert_false(vit_flush(t, 200));
         assert_int_equal(vit_get_stats(t).queued, 30);
         assert_true(vit_get_stats(t).requests >= 1);
@@ -391,14 +378,14 @@ static void test_slow_server(void **state)
         o = e2e_options(&c, VIT_WIRE_ARRAY, transport);
         o.timeout_ms = 100;
         t = vit_create(&o);
-        track_many(t, 1);
+        track_many(t, 0, 1);
         WAIT_FOR(logs_of(&the_logs, VIT_LOG_SERVER_AWAY) == 1); /* by its time-out */
         assert_int_equal(vit_get_stats(t).delivered, 0);
         assert_true(vit_destroy(t, 0));
         o.timeout_ms = 15000;
         logs_init(&the_logs);
         t = vit_create(&o);
-        track_many(t, 1);
+        track_many(t, 0, 1);
         WAIT_FOR(vit_get_stats(t).requests == 1);
         sleep_ms(50);
         begin_ms = now_ms();
@@ -421,7 +408,7 @@ static void test_denied(void **state)
     o = e2e_options(&c, VIT_WIRE_ARRAY, 0);
     o.flush_ms = 600000;
     t = vit_create(&o);
-    track_many(t, 10);
+    track_many(t, 0, 10);
     vit_set_consent(t, VIT_CONSENT_DENIED);
     assert_false(vit_flush(t, 200));
     assert_true(vit_destroy(t, 1000));

@@ -19,11 +19,6 @@ static _Bool in_plain_memory; /* where the queue lies */
 
 /* ---- what is sent ---------------------------------------------------------------------------- */
 
-static void pump(vit_client *t)
-{
-    while (vit_pump(t)) {}
-}
-
 /* What came until now is not looked at again. */
 static void wire_forget(wire *w)
 {
@@ -99,8 +94,7 @@ static void test_storm(void **state)
     vit_client *t;
     unsigned    i;
     (void)state;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     for (i = 0; i < 1000000; i++) assert_int_equal(fail_with(t, "disk is full"), VIT_OK);
     assert_int_equal(vit_get_stats(t).accepted, 1);
     assert_true(vit_flush(t, 1000));
@@ -127,8 +121,7 @@ static void test_same_hash(void **state)
     char                     message[64], hash[17];
     unsigned                 i;
     (void)state;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     for (i = 0; i < 10; i++) {
         snprintf(message, sizeof message, "line %u of 'file %u' is bad", i, i);
         assert_int_equal(fail_with(t, message), VIT_OK);
@@ -155,8 +148,7 @@ static void test_same_hash(void **state)
     assert_int_equal(times_of(&b.w, "Error"), 1 + 2 + 1 + 1 + 1);
     assert_int_equal(times_of(&b.w, "DataImportError"), 1);
     assert_int_equal(repeats_of(&b.w), 9 + 3);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* Each session sees each failure once; how often it came again is told in its own name. */
@@ -166,8 +158,7 @@ static void test_sessions_apart(void **state)
     vit_client *t;
     unsigned    i;
     (void)state;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     assert_int_equal(fail_with(t, "before"), VIT_OK);
     assert_int_equal(fail_with(t, "before"), VIT_OK);
     for (i = 0; i < 3; i++) {
@@ -188,8 +179,7 @@ static void test_sessions_apart(void **state)
                                                          : i == 2 ? "second"
                                                                   : "third");
     }
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* Told after flush_ms, and then once a minute. */
@@ -211,8 +201,7 @@ static void test_told_in_time(void **state)
     assert_in_range(repeats_of(&b.w), 60, 179);
     assert_true(vit_flush(t, 1000));
     assert_int_equal(repeats_of(&b.w), 179);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* Words of letters, so that no two have one hash. */
@@ -245,8 +234,7 @@ static void test_many_sessions(void **state)
     assert_int_equal(wire_times(&b.w, "each time"), 1100);
     assert_int_equal(wire_times(&b.w, "at first"), 2);
     assert_int_equal(times_of(&b.w, "error.repeated"), 0);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* A forked child counts in its parent's name, and tells nothing. */
@@ -257,12 +245,10 @@ static void test_child(void **state)
     int         status = 0, i;
     pid_t       child;
     (void)state;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     for (i = 0; i < 3; i++) assert_int_equal(fail_with(t, "again"), VIT_OK);
     for (i = 0; i < 10; i++) {
-        child = fork();
-        assert_true(child >= 0);
+        child = fork_child();
         if (child == 0) {
             if (fail_with(t, "again") != VIT_OK) _exit(1);
             (void)vit_flush(t, 100);
@@ -281,8 +267,7 @@ static void test_child(void **state)
     assert_int_equal(wire_times(&b.w, "\"child\""), 10);
     assert_int_equal(times_of(&b.w, "Error"), 1);
     assert_int_equal(repeats_of(&b.w), 2 + 20);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* Children get ids of their own where the system wipes no memory for them. */
@@ -297,8 +282,7 @@ static void test_ids_of_children(void **state)
     size_t        i;
     pid_t         child;
     (void)state;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     page = &t->recorder.page;
     if (madvise(page->memory, page->size, MADV_KEEPONFORK) == 0) {
         page->owner = vitp_os_process_id();
@@ -319,8 +303,7 @@ static void test_ids_of_children(void **state)
             assert_int_equal(wire_times(&b.w, id), 1);
         }
     }
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 #else
 static void test_ids_of_children(void **state)
@@ -347,8 +330,7 @@ static void test_many_different(void **state)
     assert_int_equal(vit_get_stats(t).accepted, most + 2 * 44 + VITP_REPEATS_MAX);
     for (i = 0; i < most; i++)
         assert_int_equal(wire_times(&b.w, word_of(i)), i < VITP_REPEATS_MAX ? 1 : 3);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* One that was refused is not taken for known. */
@@ -374,8 +356,7 @@ static void test_refused_first(void **state)
     assert_true(vit_flush(t, 60000));
     assert_int_equal(wire_times(&b.w, "the last straw"), 1);
     assert_int_equal(repeats_of(&b.w), 1);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* What was forgotten is new. */
@@ -386,8 +367,7 @@ static void test_purged(void **state)
     unsigned    way;
     (void)state;
     for (way = 0; way < 3; way++) {
-        bench_make(&b);
-        t = bench_client(&b);
+        t = bench_open(&b);
         assert_int_equal(fail_with(t, "secret"), VIT_OK);
         assert_int_equal(fail_with(t, "secret"), VIT_OK);
         if (way == 0) vit_purge(t);
@@ -400,8 +380,7 @@ static void test_purged(void **state)
         assert_int_equal(fail_with(t, "secret"), VIT_OK);
         assert_true(vit_flush(t, 1000));
         assert_int_equal(b.w.count, 1);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -433,8 +412,7 @@ static void test_threads(void **state)
 #ifdef VITELEMETRY_NO_THREADS
     skip(); /* one thread may call */
 #endif
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     for (i = 0; i < 4; i++) {
         c[i].t = t;
         c[i].wrong = 0;
@@ -445,8 +423,7 @@ static void test_threads(void **state)
     assert_true(vit_flush(t, 1000));
     assert_int_equal(times_of(&b.w, "Error"), 2);
     assert_int_equal(repeats_of(&b.w), 160000 - 2);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* ---- other ways to fail ---------------------------------------------------------------------- */
@@ -476,8 +453,7 @@ static void test_fail_codes(void **state)
     size_t      i;
     (void)state;
     vit_op_text(&op, id);
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     for (i = 0; i < COUNT_OF(rows); i++) {
         const char *body;
         assert_int_equal(vit_fail(t, &op, "DataImportError", "data_import", rows[i].code),
@@ -495,8 +471,7 @@ static void test_fail_codes(void **state)
     assert_int_equal(vit_fail(t, NULL, NULL, NULL, ENOENT), ENOENT);
     assert_true(vit_flush(t, 1000));
     assert_int_equal(times_of(&b.w, "Error"), 1);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 static void test_qt(void **state)
@@ -506,8 +481,7 @@ static void test_qt(void **state)
     int         type;
     unsigned    i;
     (void)state;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     for (i = 0; i < 3; i++)
         for (type = -1; type < 6; type++)
             vit_qt_message(t, type, "/home/jane/src/window.cpp", 42, "void Window::paint()",
@@ -521,8 +495,7 @@ static void test_qt(void **state)
     assert_string_equal(text_of(body_of(&b.w, "QtError", 1), "msg_type"), "fatal");
     assert_string_equal(text_of(body_of(&b.w, "QtError", 0), "message"), "cannot open [path]");
     assert_string_equal(text_of(body_of(&b.w, "QtError", 0), "file"), "window.cpp");
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* Whatever the host calls an error. */
@@ -545,8 +518,7 @@ static void test_bad_texts(void **state)
     memset(large, 'x', 10000000);
     for (i = 0; i < 10000000; i += 11) large[i] = ' ';
     large[10000000] = 0;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     for (i = 0; i < COUNT_OF(texts); i++) {
         e = error_make(texts[i], texts[i]);
         e.frame = e.trace = e.function = e.feature = e.code = texts[i];
@@ -566,8 +538,7 @@ static void test_bad_texts(void **state)
     }
     assert_int_equal(vit_track_error(t, NULL), VIT_INVALID);
     free(large);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* A logger that fails, and says so by the client whose log it is. */
@@ -664,9 +635,8 @@ static void pretend_crash(vit_client *t)
 
 static void run_and_die(bench *b, const char *version, unsigned how)
 {
-    int   status = 0, i;
-    pid_t child = fork();
-    assert_true(child >= 0);
+    int   i;
+    pid_t child = fork_child();
     if (child == 0) {
         vit_client *t;
         b->o.app_version = version;
@@ -692,8 +662,7 @@ static void run_and_die(bench *b, const char *version, unsigned how)
         }
         (void)raise(SIGKILL);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (!WIFSIGNALED(status)) fail_msg("the run was not killed: %d", status);
+    wait_killed(child);
     pass(3600 * SECOND);
 }
 
@@ -807,8 +776,7 @@ static void test_marker(void **state)
     assert_string_equal(text_of(b.w.calls[0].body, "session_id"), "session-of-the-dead");
     assert_non_null(strstr(b.w.calls[0].body, "\"app_version\":\"0.9.0\""));
     assert_in_range(strtoul(text_of(b.w.calls[0].body, "duration_ms"), NULL, 10), 0, 7000);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
     in_plain_memory = false;
 }
 
@@ -824,8 +792,7 @@ static void test_marker_closed(void **state)
     in_plain_memory = true;
     bench_of_run(&b);
     assert_int_equal(pipe(to) | pipe(from), 0);
-    child = fork();
-    assert_true(child >= 0);
+    child = fork_child();
     if (child == 0) {
         close(to[1]); /* it ends with its parent */
         t = vit_create(&b.o);
@@ -872,8 +839,7 @@ static void test_marker_consent(void **state)
     assert_int_equal(files_with(&b, ".run", NULL), 1);
     vit_set_consent(t, VIT_CONSENT_UNKNOWN);
     assert_int_equal(files_with(&b, ".run", NULL), 0);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* Who refuses hears nothing, and what was left goes; without an answer it stays. */
@@ -925,8 +891,7 @@ static void test_told_by_queue(void **state)
     assert_int_equal(repeats_of(&b.w), 4);
     assert_int_equal(wire_times(&b.w, "\"app_version\":\"0.9.0\""), 4);
     assert_int_equal(wire_times(&b.w, "session-of-the-dead"), 4);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* Whoever tells it may be killed before that is noted: then it is there, or it is sent again under
@@ -935,9 +900,7 @@ static void test_told_under_one_key(void **state)
 {
     bench       b;
     vit_client *t;
-    char        path[PATH_MAX], key[64];
-    static char copy[1u << 21];
-    FILE       *f;
+    char        path[PATH_MAX], key[64], *copy;
     size_t      size;
     unsigned    way;
     (void)state;
@@ -946,10 +909,7 @@ static void test_told_under_one_key(void **state)
         bench_of_run(&b);
         run_and_die(&b, "0.9.0", SESSION);
         assert_int_equal(files_with(&b, ".run", path), 1);
-        f = fopen(path, "rb");
-        assert_non_null(f);
-        size = fread(copy, 1, sizeof copy, f);
-        fclose(f);
+        copy = bytes_of(path, &size);
         if (way == 0) b.w.otherwise.http_status = 0;
         t = bench_client(&b);
         pump(t);
@@ -957,14 +917,14 @@ static void test_told_under_one_key(void **state)
         snprintf(key, sizeof key, "%s", b.w.calls[0].key);
         end(t);
         file_write(path, copy, size, 0600);
+        free(copy);
         wire_forget(&b.w);
         b.w.otherwise.http_status = 201;
         t = bench_client(&b);
         assert_true(vit_flush(t, WAIT_MS));
         assert_int_equal(b.w.count, 1);
         assert_string_equal(b.w.calls[0].key, key);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
     in_plain_memory = false;
 }
@@ -974,9 +934,7 @@ static void test_marker_hostile(void **state)
 {
     bench       b;
     vit_client *t;
-    char        path[PATH_MAX], junk[4096];
-    static char good[4096];
-    FILE       *f;
+    char        path[PATH_MAX], junk[4096], *good;
     size_t      size, i;
     vitp_marker m;
     (void)state;
@@ -984,10 +942,7 @@ static void test_marker_hostile(void **state)
     bench_of_run(&b);
     run_and_die(&b, "0.9.0", SESSION);
     assert_int_equal(files_with(&b, ".run", path), 1);
-    f = fopen(path, "rb");
-    assert_non_null(f);
-    size = fread(good, 1, sizeof good, f);
-    fclose(f);
+    good = bytes_of(path, &size);
     assert_int_equal(size, sizeof m);
     memset(junk, 'A', sizeof junk);
     for (i = 0; i < 8 + 2 * size; i++) {
@@ -1010,6 +965,7 @@ static void test_marker_hostile(void **state)
         if (b.w.count) assert_true(json_is_valid(b.w.calls[0].body, b.w.calls[0].size));
         end(t);
     }
+    free(good);
     bench_free(&b);
     in_plain_memory = false;
 }
@@ -1079,8 +1035,7 @@ static void test_fatal_refused(void **state)
     assert_true(vit_flush(t, WAIT_MS));
     vit_qt_message(t, 3, "main.cpp", 1, "main", NULL, "it is over");
     assert_int_not_equal(t->own.ledger->run.fatal_ms, 0);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* A run that ends in order leaves nothing to tell, also when events wait for the next start. */
@@ -1102,8 +1057,7 @@ static void test_ended_in_order(void **state)
     assert_true(vit_flush(t, 1000));
     assert_int_equal(times_of(&b.w, "session.end"), 0);
     assert_int_equal(wire_times(&b.w, "\"x\""), 1);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 int main(void)

@@ -274,12 +274,9 @@ static logs the_logs;
 static vit_client *client(void)
 {
     vit_options o = options_of(NULL, &the_logs);
-    vit_client *t;
     logs_init(&the_logs);
     o.group_salt = GROUP_SALT;
-    t = vit_create(&o);
-    assert_non_null(t);
-    return t;
+    return client_of(&o);
 }
 
 static vit_client *client_verbose(void)
@@ -2175,11 +2172,6 @@ static vitp_wire_result wired_by(vit_client *t, bool stencil, const taken *r, si
     result = vitp_wire_event(&t->wire, &job, json, ",", r->bytes, r->size);
     if (!stencil) memcpy(t->wire.stencils, kept, sizeof kept);
     return result;
-}
-
-static void ignore_line(const char *json, size_t size, void *user)
-{
-    (void)json, (void)size, (void)user;
 }
 
 #define APP_PLAIN_KINDS(X)                                                                 \

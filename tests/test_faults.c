@@ -152,17 +152,14 @@ int fault_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, vo
 
 static void pump(vit_client *t)
 {
-    unsigned i;
-    for (i = 0; i < 20 && vit_pump(t); i++) {}
+    pump_at_most(t, 20);
     assert_balanced(t);
 }
 
 /* A run that leaves something to tell. */
 static void be_killed(bench *b)
 {
-    int   status;
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = fork_child();
     if (child == 0) {
         vit_client *t = vit_create(&b->o);
         vit_error   e;
@@ -172,8 +169,7 @@ static void be_killed(bench *b)
         (void)vit_track_error(t, &e);
         (void)kill(getpid(), SIGKILL);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
+    wait_killed(child);
 }
 
 /* Away, a restart, back: what a client does with the disk. */
@@ -278,8 +274,7 @@ static void test_no_thread(void **state)
     sleep_ms(60);
     assert_true(vit_pump(t));
     assert_each(&b.w, "\"f%u\"", 4, 1);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 int main(void)

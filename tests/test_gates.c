@@ -187,11 +187,31 @@ static void fixtures_make(bench *b)
     setenv("XDG_CONFIG_HOME", config, 1);
 }
 
+static vit_client *fixtures_open(bench *b)
+{
+    fixtures_make(b);
+    return bench_client(b);
+}
+
+/* The user is still to be asked. */
+static vit_client *fixtures_unasked(bench *b)
+{
+    fixtures_make(b);
+    b->o.consent = VIT_CONSENT_UNKNOWN;
+    return bench_client(b);
+}
+
 static void fixtures_free(bench *b)
 {
     unsetenv("XDG_CONFIG_HOME");
     fixtures_clear();
     bench_free(b);
+}
+
+static void fixtures_close(bench *b, vit_client *t)
+{
+    end(t);
+    fixtures_free(b);
 }
 
 /* Writes a file and the folders that it lies in. */
@@ -361,8 +381,7 @@ static void test_admin_while_running(void **state)
     vit_client *t;
     char        hwid[64];
     (void)state;
-    fixtures_make(&b);
-    t = bench_client(&b);
+    t = fixtures_open(&b);
     snprintf(hwid, sizeof hwid, "%s", setting_of(b.path, "hwid"));
     assert_int_equal(strlen(hwid), 36);
     assert_int_equal(track(t, "a"), VIT_OK);
@@ -384,8 +403,7 @@ static void test_admin_while_running(void **state)
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
     assert_int_equal(kinds_of(&b, t), 3);
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* ---- the system's text files ----------------------------------------------------------------- */
@@ -526,8 +544,7 @@ static void test_kinds(void **state)
         assert_int_equal(vit_get_stats(t).refused_disabled, stats.refused_disabled + (i ? 2 : 1));
         assert_int_equal(vit_get_stats(t).accepted, i ? 4 : 7);
         assert_int_equal(vit_get_stats(t).refused_disabled, i ? 7 : 4);
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
 }
 
@@ -538,8 +555,7 @@ static void test_kinds_in_the_queue(void **state)
     vit_client *t;
     lines       l;
     (void)state;
-    fixtures_make(&b);
-    t = bench_client(&b);
+    t = fixtures_open(&b);
     assert_int_equal(track(t, "usage"), VIT_OK);
     assert_int_equal(track_error(t, "errors"), VIT_OK);
     assert_int_equal(track(t, "usage"), VIT_OK);
@@ -567,8 +583,7 @@ static void test_kinds_in_the_queue(void **state)
     assert_int_equal(l.count, 1);
     assert_non_null(strstr(l.text[0], "later"));
     lines_free(&l);
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* The same with what an earlier run left. */
@@ -581,8 +596,7 @@ static void test_kinds_adopted(void **state)
     b.w.otherwise.http_status = 503;
     t = bench_client(&b);
     if (!vit_get_stats(t).crash_surviving) {
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
         skip();
     }
     assert_int_equal(track(t, "usage"), VIT_OK);
@@ -596,8 +610,7 @@ static void test_kinds_adopted(void **state)
     assert_int_equal(wire_times(&b.w, "\"usage\""), 0);
     assert_int_equal(wire_times(&b.w, "\"errors\""), 1);
     assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], 1);
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* Under UNKNOWN the system's refusal takes its kind, and the user is still to be asked. */
@@ -617,8 +630,7 @@ static void test_kinds_unknown(void **state)
     assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_SYSTEM);
     vit_set_consent(t, VIT_CONSENT_DENIED);
     assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* ---- Windows: numbers of the registry -------------------------------------------------------- */
@@ -791,16 +803,23 @@ static dconf_file dconf_make(const char *const *pieces, size_t count, const void
     return f;
 }
 
+typedef vitp_answer (*answer_fn)(const void *bytes, size_t size, const char *key);
+
 /* Each answer over a copy of exactly that size, so that a byte beyond it is seen. */
-static vitp_answer dconf_answer(const void *bytes, size_t size, const char *key)
+static vitp_answer answer_of(answer_fn fn, const void *bytes, size_t size, const char *key)
 {
     void       *copy = malloc(size ? size : 1);
     vitp_answer answer;
     assert_non_null(copy);
     if (size) memcpy(copy, bytes, size);
-    answer = vitp_consent_dconf(copy, size, key);
+    answer = fn(copy, size, key);
     free(copy);
     return answer;
+}
+
+static vitp_answer dconf_answer(const void *bytes, size_t size, const char *key)
+{
+    return answer_of(vitp_consent_dconf, bytes, size, key);
 }
 
 static void test_dconf(void **state)
@@ -956,8 +975,7 @@ static void test_dconf_in_little_memory(void **state)
     assert_int_equal(track(t, "usage"), VIT_OK);
     assert_true(vit_flush(t, 5000));
     assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE); /* the user's change is heard */
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* ---- property lists -------------------------------------------------------------------------- */
@@ -984,13 +1002,7 @@ static const unsigned char plist_binary[] = {
 
 static vitp_answer plist_answer(const void *bytes, size_t size, const char *key)
 {
-    void       *copy = malloc(size ? size : 1);
-    vitp_answer answer;
-    assert_non_null(copy);
-    if (size) memcpy(copy, bytes, size);
-    answer = vitp_consent_plist(copy, size, key);
-    free(copy);
-    return answer;
+    return answer_of(vitp_consent_plist, bytes, size, key);
 }
 
 static void test_plist_xml(void **state)
@@ -1183,8 +1195,7 @@ static void test_version(void **state)
             assert_true(vit_flush(t, 5000));
             assert_int_equal(wire_count(&b.w), 1);
         }
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
 }
 
@@ -1197,9 +1208,7 @@ static void test_version_elsewhere(void **state)
     char        text[512];
     unsigned    i;
     (void)state;
-    fixtures_make(&b);
-    b.o.consent = VIT_CONSENT_UNKNOWN;
-    t = bench_client(&b);
+    t = fixtures_unasked(&b);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     for (i = 0; i < 2; i++) {
         char hwid[64], salt[64];
@@ -1216,8 +1225,7 @@ static void test_version_elsewhere(void **state)
                     i ? VIT_GATE_CONSENT : VIT_GATE_NONE);
     }
     assert_int_equal(wire_count(&b.w), 1);
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* ---- other processes ------------------------------------------------------------------------- */
@@ -1282,6 +1290,17 @@ static int undecide_in_child(void *argument)
     return vit_destroy(t, 20000) ? 0 : 2;
 }
 
+/* Pools lie in a folder of the test's own: in pools, which is made by the first of them. */
+static void fixture_run(const bench *b, char pools[PATH_MAX + 64])
+{
+    char run[PATH_MAX + 32];
+    assert_non_null(realpath(b->folder, run));
+    strcat(run, "/run");
+    snprintf(pools, PATH_MAX + 64, "%s/vitelemetry", run);
+    assert_int_equal(mkdir(run, 0700), 0);
+    setenv("XDG_RUNTIME_DIR", run, 1);
+}
+
 /* The user opts out in a second instance of the program: nothing leaves the first any more, and
    what it held is gone. */
 static void test_denied_by_another_process(void **state)
@@ -1291,13 +1310,9 @@ static void test_denied_by_another_process(void **state)
     for (threads = 0; threads < 2; threads++) {
         bench       b;
         vit_client *t;
-        char        run[PATH_MAX + 32], pools[PATH_MAX + 64], hwid[64];
+        char        pools[PATH_MAX + 64], hwid[64];
         fixtures_make(&b);
-        assert_non_null(realpath(b.folder, run));
-        strcat(run, "/run");
-        snprintf(pools, sizeof pools, "%s/vitelemetry", run);
-        assert_int_equal(mkdir(run, 0700), 0);
-        setenv("XDG_RUNTIME_DIR", run, 1);
+        fixture_run(&b, pools);
         b.o.consent = VIT_CONSENT_UNKNOWN;
         b.o.no_thread = threads == 0;
         t = bench_client(&b);
@@ -1335,9 +1350,7 @@ static void test_undecided_by_another_process(void **state)
     for (i = 0; i < 2; i++) {
         bench       b;
         vit_client *t;
-        fixtures_make(&b);
-        b.o.consent = VIT_CONSENT_UNKNOWN;
-        t = bench_client(&b);
+        t = fixtures_unasked(&b);
         vit_set_consent(t, VIT_CONSENT_GRANTED);
         assert_int_equal(track(t, "a"), VIT_OK);
         if (i == 0) {
@@ -1350,8 +1363,7 @@ static void test_undecided_by_another_process(void **state)
         assert_false(vit_flush(t, 500));
         assert_int_equal(wire_count(&b.w), 0);
         assert_gate(t, VIT_CONSENT_UNKNOWN, VIT_GATE_CONSENT);
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
 }
 
@@ -1393,8 +1405,7 @@ static void test_refusal_is_not_lost(void **state)
         if (strcmp(setting_of(b.path, "consent"), "denied") != 0)
             fail_msg("round %u: the refusal is gone: %s", round, file_read(b.path));
         assert_string_equal(setting_of(b.path, "hwid"), "");
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
 }
 
@@ -1418,8 +1429,7 @@ static void test_refusal_amid_writing(void **state)
     for (turn = 1; turn <= 2; turn++) {
         bench       b;
         vit_client *t;
-        fixtures_make(&b);
-        t = bench_client(&b);
+        t = fixtures_open(&b);
         vit_set_consent(t, VIT_CONSENT_GRANTED);
         refuser = bench_client(&b);
         rename_fn = refuse;
@@ -1434,8 +1444,7 @@ static void test_refusal_amid_writing(void **state)
         assert_int_equal(wire_count(&b.w), 0);
         assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
         end(refuser);
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
 }
 
@@ -1460,8 +1469,7 @@ static void test_refusal_amid_a_death(void **state)
     vit_client *t;
     vit_options o;
     (void)state;
-    fixtures_make(&b);
-    t = bench_client(&b);
+    t = fixtures_open(&b);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     o = b.o;
     memset(&o.logger, 0, sizeof o.logger);
@@ -1474,8 +1482,7 @@ static void test_refusal_amid_a_death(void **state)
     assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
     assert_string_equal(setting_of(b.path, "consent"), "denied");
     assert_false(file_exists(refusal_file(&b)));
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* What a process writes of events while another one refuses goes with the refusal: its spool, its
@@ -1559,8 +1566,16 @@ static void test_refusal_before_the_first_write(void **state)
     open_name = NULL;
     assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
     assert_string_equal(setting_of(b.path, "consent"), "denied");
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
+}
+
+/* As another process that has the settings; vitp_os_release_folder ends it. */
+static intptr_t hold_settings(const bench *b)
+{
+    bool     held;
+    intptr_t hold = vitp_os_hold_folder(b->folder, VITP_HOLD_MS, &held);
+    assert_true(hold != 0 && held);
+    return hold;
 }
 
 /* A host that refuses erases the identity when another process has had the settings for too long,
@@ -1570,13 +1585,11 @@ static void test_erased_in_the_end(void **state)
     bench       b;
     vit_client *t;
     intptr_t    hold;
-    bool        held;
     (void)state;
     fixtures_make(&b);
     end(bench_client(&b));
     assert_int_equal(strlen(setting_of(b.path, "hwid")), 36);
-    hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
-    assert_true(hold != 0 && held);
+    hold = hold_settings(&b);
     b.o.consent = VIT_CONSENT_DENIED;
     t = vit_create(&b.o);
     vitp_os_release_folder(hold);
@@ -1592,14 +1605,10 @@ static void test_grant_waits(void **state)
     bench       b;
     vit_client *t;
     intptr_t    hold;
-    bool        held;
     (void)state;
-    fixtures_make(&b);
-    b.o.consent = VIT_CONSENT_UNKNOWN;
-    t = bench_client(&b);
+    t = fixtures_unasked(&b);
     vit_set_consent(t, VIT_CONSENT_DENIED);
-    hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
-    assert_true(hold != 0 && held);
+    hold = hold_settings(&b);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     vitp_os_release_folder(hold);
     assert_string_equal(setting_of(b.path, "consent"), "denied");
@@ -1607,8 +1616,7 @@ static void test_grant_waits(void **state)
     assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     assert_string_equal(setting_of(b.path, "consent"), "granted");
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* Nor is the list of what was sent, which the other may be about to remove. */
@@ -1618,13 +1626,12 @@ static void test_list_waits(void **state)
     vit_client *t;
     char        list[128];
     intptr_t    hold;
-    bool        held, sent;
+    bool        sent;
     (void)state;
     fixtures_make(&b);
     b.o.audit = true;
     t = bench_client(&b);
-    hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
-    assert_true(hold != 0 && held);
+    hold = hold_settings(&b);
     (void)track(t, "a");
     sent = vit_flush(t, 5000);
     vitp_os_release_folder(hold);
@@ -1633,8 +1640,7 @@ static void test_list_waits(void **state)
     snprintf(list, sizeof list, "%s/sent.ndjson", b.folder);
     assert_false(file_exists(list));
     assert_int_equal(logs_of(&b.l, VIT_LOG_AUDIT_NOT_WRITTEN), 1);
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* A process that hangs while it holds the settings does not stop the user's refusal, and what says
@@ -1644,13 +1650,10 @@ static void test_hold_is_not_for_ever(void **state)
     bench       b;
     vit_client *t;
     intptr_t    hold;
-    bool        held;
     uint64_t    begin_ms;
     (void)state;
-    fixtures_make(&b);
-    t = bench_client(&b);
-    hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
-    assert_true(hold != 0 && held);
+    t = fixtures_open(&b);
+    hold = hold_settings(&b);
     begin_ms = now_ms();
     vit_set_consent(t, VIT_CONSENT_DENIED);
     vitp_os_release_folder(hold);
@@ -1684,7 +1687,7 @@ static void test_withdrawal_does_not_wait(void **state)
 {
     bench       b;
     vit_client *t;
-    char        run[PATH_MAX + 32], pools[PATH_MAX + 64];
+    char        pools[PATH_MAX + 64];
     uint64_t    begin_ns, took_us;
     size_t      queued, left, requests;
     vit_status  after;
@@ -1692,11 +1695,7 @@ static void test_withdrawal_does_not_wait(void **state)
     unsigned    i;
     (void)state;
     fixtures_make(&b);
-    assert_non_null(realpath(b.folder, run));
-    strcat(run, "/run");
-    snprintf(pools, sizeof pools, "%s/vitelemetry", run);
-    assert_int_equal(mkdir(run, 0700), 0);
-    setenv("XDG_RUNTIME_DIR", run, 1);
+    fixture_run(&b, pools);
     b.o.no_thread = false;
     b.o.wire = VIT_WIRE_EVENT;
     b.o.flush_ms = 1;
@@ -1748,13 +1747,10 @@ static void test_refusal_at_once(void **state)
         bench       b;
         vit_client *t;
         intptr_t    hold;
-        bool        held;
         pthread_t   thread;
         uint64_t    begin_ms, ms;
-        fixtures_make(&b);
-        t = bench_client(&b);
-        hold = vitp_os_hold_folder(b.folder, VITP_HOLD_MS, &held);
-        assert_true(hold != 0 && held);
+        t = fixtures_open(&b);
+        hold = hold_settings(&b);
         begin_ms = now_ms();
         assert_int_equal(pthread_create(&thread, NULL, deny, t), 0);
         while (track(t, "a") != VIT_DISABLED) sleep_ms(1);
@@ -1762,8 +1758,7 @@ static void test_refusal_at_once(void **state)
         if (ms < best_ms) best_ms = ms;
         assert_int_equal(pthread_join(thread, NULL), 0);
         vitp_os_release_folder(hold);
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
     assert_true(best_ms < VITP_HOLD_MS / 2);
 }
@@ -1829,8 +1824,7 @@ static void test_no_descriptor(void **state)
         assert_int_equal(access(list, F_OK), 0);
         t = bench_client(&b);
         assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
 }
 
@@ -1842,8 +1836,7 @@ static void test_refusal_without_descriptors(void **state)
     bench       b;
     vit_client *t;
     (void)state;
-    fixtures_make(&b);
-    t = bench_client(&b);
+    t = fixtures_open(&b);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     limit(RLIMIT_NOFILE, 0);
     vit_set_consent(t, VIT_CONSENT_DENIED);
@@ -1861,10 +1854,8 @@ static void test_refusal_on_a_full_disk(void **state)
     bench       b;
     vit_client *t;
     (void)state;
-    fixtures_make(&b);
     signal(SIGXFSZ, SIG_IGN);
-    b.o.consent = VIT_CONSENT_UNKNOWN;
-    t = bench_client(&b);
+    t = fixtures_unasked(&b);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     assert_int_equal(strlen(setting_of(b.path, "hwid")), 36);
     limit(RLIMIT_FSIZE, 0);
@@ -1877,8 +1868,7 @@ static void test_refusal_on_a_full_disk(void **state)
     t = bench_client(&b);
     assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
     assert_string_equal(setting_of(b.path, "consent"), "denied");
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* A grant that could not be stored is good while the file says what it said then: another process's
@@ -1889,10 +1879,8 @@ static void test_unsaved_grant(void **state)
     bench       b;
     vit_client *t;
     (void)state;
-    fixtures_make(&b);
     signal(SIGXFSZ, SIG_IGN);
-    b.o.consent = VIT_CONSENT_UNKNOWN;
-    t = bench_client(&b);
+    t = fixtures_unasked(&b);
     limit(RLIMIT_FSIZE, 0);
     vit_set_consent(t, VIT_CONSENT_GRANTED);
     limit(RLIMIT_FSIZE, bytes);
@@ -1905,8 +1893,7 @@ static void test_unsaved_grant(void **state)
     assert_int_equal(wire_count(&b.w), 1);
     assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
     assert_string_equal(setting_of(b.path, "consent"), "denied");
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* What another process stores while a first client is made decides: a refusal, or a file without
@@ -1929,8 +1916,7 @@ static void test_faster_process(void **state)
         assert_int_equal(vit_flush(t, 5000), i == 1);
         assert_int_equal(wire_count(&b.w), i);
         assert_int_equal(strlen(setting_of(b.path, "hwid")), i == 0 ? 0 : 36);
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
 }
 
@@ -1970,8 +1956,7 @@ static void test_faster_identity(void **state)
         snprintf(text, sizeof text, "\"m_hash\":\"%s\"", hex);
         assert_int_equal(wire_times(&b.w, text), 1); /* and so is the salt */
         assert_int_equal(strlen(setting_of(b.path, "salt")), 32);
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
 }
 
@@ -2000,8 +1985,7 @@ static void test_refusal_outlives_identity(void **state)
             bench       b;
             vit_client *t;
             char        text[300];
-            fixtures_make(&b);
-            t = bench_client(&b);
+            t = fixtures_open(&b);
             snprintf(text, sizeof text, "%s%s", rows[i].line, identity);
             file_write(b.path, text, strlen(text), 0600);
             if (full) limit(RLIMIT_FSIZE, 0);
@@ -2014,8 +1998,7 @@ static void test_refusal_outlives_identity(void **state)
             assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_NOT_SAVED), 0);
             vit_purge(t); /* what was noted is told behind a call */
             assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_NOT_SAVED), full && rows[i].refuses);
-            end(t);
-            fixtures_free(&b);
+            fixtures_close(&b, t);
         }
 }
 
@@ -2047,8 +2030,7 @@ static void test_unsaved_identity(void **state)
     }
     assert_int_equal(wire_times(&b.w, hwid), 0);
     assert_int_equal(wire_times(&b.w, again), 2);
-    end(t);
-    fixtures_free(&b);
+    fixtures_close(&b, t);
 }
 
 /* ---- whose files ----------------------------------------------------------------------------- */
@@ -2077,8 +2059,7 @@ static void test_settings_in_a_foreign_folder(void **state)
         assert_int_equal(track(t, "a"), VIT_OK);
         assert_true(vit_flush(t, 5000));
         assert_int_equal(wire_times(&b.w, "123e4567"), 0); /* nor is the identity */
-        end(t);
-        fixtures_free(&b);
+        fixtures_close(&b, t);
     }
 }
 

@@ -106,8 +106,7 @@ static long syscall_played(long number, ...)
 static int in_child(void (*act_fn)(bench *b), bench *b)
 {
     int   status = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = fork_child();
     if (child == 0) {
         (void)alarm(60);
         act_fn(b);
@@ -117,17 +116,11 @@ static int in_child(void (*act_fn)(bench *b), bench *b)
     return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void pump(vit_client *t)
-{
-    unsigned i;
-    for (i = 0; i < 200 && vit_pump(t); i++) {}
-}
-
 /* Time passes until events have waited long enough to be sent, or to be saved. */
 static void pump_later(vit_client *t)
 {
     jumped_ns += 100u * VITP_MS;
-    pump(t);
+    pump_at_most(t, 200);
 }
 
 /* The next run, to which nothing happens: it delivers what the one before had left. */
@@ -533,11 +526,6 @@ typedef struct victim {
     uint32_t    begun;
 } victim;
 
-static void ignore_line(const char *json, size_t size, void *user)
-{
-    (void)json, (void)size, (void)user;
-}
-
 static void *victim_run(void *user)
 {
     victim  *v = (victim *)user;
@@ -708,20 +696,19 @@ static void test_sleeps(void **state)
         *(i & 2 ? &slept_ns : &jumped_ns) += hours[i / 4] * HOUR_NS;
         track_many(t, 5, 1);
         track_took(t, &op);
-        pump(t);
+        pump_at_most(t, 200);
         n = wire_count(&b.w) - before;
         if (away && n > 1) fail_msg("%u: %lu tries", i, (unsigned long)n);
         b.w.otherwise.http_status = 201;
         vit_session_end(t, VIT_EXIT_NORMAL);
         jumped_ns += HOUR_NS; /* what a failure put off is due */
-        pump(t);
+        pump_at_most(t, 200);
         assert_true(vit_flush(t, 5000));
         for (n = 0; n < b.w.count; n++) assert_null(strstr(b.w.calls[n].body, "_ms\":-"));
         assert_int_equal(wire_times(&b.w, "\"session.end\""), 1);
         assert_int_equal(wire_times(&b.w, "\"took_ms\":"), 1);
         assert_each(&b.w, "\"f%u\"", 6, 1);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -753,8 +740,7 @@ static void test_stopped(void **state)
     pid_t    child;
     (void)state;
     bench_make(&b);
-    child = fork();
-    assert_true(child >= 0);
+    child = fork_child();
     if (child == 0) {
         (void)alarm(60);
         act_stopped(&b);
@@ -973,8 +959,7 @@ static void test_no_random(void **state)
         vit_uuid4(ids[i]);
         for (k = 0; k < i; k++) assert_string_not_equal(ids[i], ids[k]);
     }
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     assert_int_equal(logs_of(&b.l, VIT_LOG_RANDOM_WEAK), 1);
     track_many(t, 0, 5);
     assert_true(vit_flush(t, 5000));
@@ -1313,8 +1298,7 @@ static void write_all(char *out, size_t size)
     vit_client *t;
     vit_event   e;
     const char *line;
-    bench_make(&b);
-    t = bench_client(&b);
+    t = bench_open(&b);
     vit_event_begin(&e, t, "LOCALE.I", NULL);
     vit_add_real(&e, "real", -1234567.890625);
     vit_add_int(&e, "int", 1234567);
@@ -1329,8 +1313,7 @@ static void write_all(char *out, size_t size)
     assert_non_null(line);
     snprintf(out, size, "%.*s", (int)strcspn(line, "}"), line);
     assert_int_equal(strlen(setting_of(b.path, "hwid")), 36);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 static void test_locales(void **state)

@@ -664,6 +664,12 @@ static void bench_otlp(bench *b)
     b->o.group_salt = "the project's salt";
 }
 
+static vit_client *otlp_open(bench *b)
+{
+    bench_otlp(b);
+    return bench_client(b);
+}
+
 static void test_catalogue(void **state)
 {
     unsigned way;
@@ -696,8 +702,7 @@ static void test_catalogue(void **state)
             if (dressed) assert_text(&all.r[i], "db_provider", "qdrant");
         }
         records_free(&all);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -730,8 +735,7 @@ static void test_sampled(void **state)
         assert_text(&all.r[i], "sampling_version", "1");
     }
     records_free(&all);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -756,8 +760,7 @@ static void test_integers(void **state)
     size_t      i;
     char        key[24];
     (void)state;
-    bench_otlp(&b);
-    t = bench_client(&b);
+    t = otlp_open(&b);
     for (i = 0; i < 2; i++) {
         vit_event e;
         size_t    k;
@@ -778,8 +781,7 @@ static void test_integers(void **state)
         if (integers[i] >= 0) assert_int(&all.r[1], key, integers[i]);
     }
     records_free(&all);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 static void test_reals(void **state)
@@ -811,8 +813,7 @@ static void test_reals(void **state)
     char         key[24];
     vit_event    e;
     (void)state;
-    bench_otlp(&b);
-    t = bench_client(&b);
+    t = otlp_open(&b);
     vit_event_begin(&e, t, "numbers", NULL);
     for (i = 0; i < COUNT_OF(reals); i++) {
         snprintf(key, sizeof key, "x%u", (unsigned)i);
@@ -833,8 +834,7 @@ static void test_reals(void **state)
     assert_int_equal(count_of(b.w.calls[0].body, "{\"doubleValue\":\"-Infinity\"}"), 1);
     assert_null(strstr(b.w.calls[0].body, "null"));
     records_free(&all);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* Texts that need escapes, and bytes that are no UTF-8. */
@@ -860,8 +860,7 @@ static void test_texts(void **state)
     char        key[24];
     vit_event   e;
     (void)state;
-    bench_otlp(&b);
-    t = bench_client(&b);
+    t = otlp_open(&b);
     vit_event_begin(&e, t, "texts", NULL);
     for (i = 0; i < COUNT_OF(texts); i++) {
         snprintf(key, sizeof key, "label%u", (unsigned)i);
@@ -880,8 +879,7 @@ static void test_texts(void **state)
         assert_text(&all.r[0], key, wanted);
     }
     records_free(&all);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 static uint64_t random_state = UINT64_C(88172645463325252);
@@ -940,15 +938,13 @@ static void test_random_events(void **state)
     vit_client *t;
     unsigned    i, round;
     (void)state;
-    bench_otlp(&b);
-    t = bench_client(&b);
+    t = otlp_open(&b);
     for (round = 0; round < 30; round++) {
         vit_op op = vit_op_begin();
         for (i = 0; i < 30; i++) track_random(t, i & 1 ? &op : NULL);
         assert_all_same(&b, t);
     }
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* As many members as an event can have: keys are unique, all arrive. */
@@ -961,8 +957,7 @@ static void test_many_members(void **state)
     char        key[24];
     vit_event   e;
     (void)state;
-    bench_otlp(&b);
-    t = bench_client(&b);
+    t = otlp_open(&b);
     vit_event_begin(&e, t, "wide", NULL);
     for (i = 0; i < 250; i++) {
         snprintf(key, sizeof key, "k%u", i);
@@ -978,8 +973,7 @@ static void test_many_members(void **state)
         assert_string_equal(all.r[0].attributes[i].key, key);
     }
     records_free(&all);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* ---- the resource, the trace, the severity --------------------------------------------------- */
@@ -1006,8 +1000,7 @@ static void test_resource(void **state)
     assert_string_equal(all.r[0].sdk[2], VITELEMETRY_VERSION);
     assert_null(attribute_of(&all.r[0], "hwid"));
     records_free(&all);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 static void test_trace(void **state)
@@ -1020,8 +1013,7 @@ static void test_trace(void **state)
     char             id[37], hex[40];
     size_t           i, n = 0;
     (void)state;
-    bench_otlp(&b);
-    t = bench_client(&b);
+    t = otlp_open(&b);
     assert_int_equal(track(t, "no operation"), VIT_OK);
     assert_int_equal(track_feature_toggled(t, &op, true), VIT_OK);
     assert_int_equal(track_clustering_run(t, &op, true), VIT_OK);
@@ -1046,8 +1038,7 @@ static void test_trace(void **state)
     a = attribute_of(&all.r[3], "correlation_id");
     assert_non_null(a);
     records_free(&all);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 static void test_severity(void **state)
@@ -1059,8 +1050,7 @@ static void test_severity(void **state)
     vit_event   e;
     vit_error   error;
     (void)state;
-    bench_otlp(&b);
-    t = bench_client(&b);
+    t = otlp_open(&b);
     memset(&error, 0, sizeof error);
     error.event_name = "DataImportError";
     error.message = "it failed";
@@ -1083,35 +1073,10 @@ static void test_severity(void **state)
         assert_string_equal(all.r[i].severity_text, i < 5 ? "ERROR" : "INFO");
     }
     records_free(&all);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
-
-static void pump(vit_client *t)
-{
-    while (vit_pump(t)) {}
-}
-
-static void pump_for(vit_client *t, unsigned seconds)
-{
-    unsigned i;
-    for (i = 0; i < seconds; i++) {
-        pass(SECOND);
-        pump(t);
-    }
-}
-
-static void offline(bench *b) { b->w.otherwise.http_status = 0; }
-static void online(bench *b) { b->w.otherwise.http_status = 201; }
-
-static vit_client *again(bench *b, vit_client *t)
-{
-    assert_balanced(t);
-    assert_true(vit_destroy(t, 0));
-    return bench_client(b);
-}
 
 /* The record whose feature_name is this. */
 static const record *record_of(const records *all, const char *feature)
@@ -1134,8 +1099,7 @@ static void test_times(void **state)
     records     all;
     uint64_t    begin_ns = wall_ns;
     (void)state;
-    bench_otlp(&b);
-    t = bench_client(&b);
+    t = otlp_open(&b);
     assert_int_equal(track(t, "a"), VIT_OK);
     pass(1);
     assert_int_equal(track(t, "b"), VIT_OK);
@@ -1151,8 +1115,20 @@ static void test_times(void **state)
     assert_true(record_of(&all, "a")->observed_ns == wall_ns);
     assert_null(attribute_of(record_of(&all, "a"), "delay_s"));
     records_free(&all);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
+}
+
+/* The one event of a client that waited, while the wall clock was set to then_ns. */
+static records arrived_then(bench *b, vit_client *t, uint64_t waited_ns, uint64_t then_ns)
+{
+    records all;
+    assert_int_equal(track(t, "a"), VIT_OK);
+    pass(waited_ns);
+    wall_ns = then_ns;
+    assert_true(vit_flush(t, 1000));
+    all = decode_all(&b->w);
+    assert_int_equal(all.count, 1);
+    return all;
 }
 
 /* A wall clock that is set while an event waits in memory moves its time with it. */
@@ -1166,14 +1142,9 @@ static void test_wall_jumps(void **state)
         vit_client *t;
         records     all;
         uint64_t    right_ns = wall_ns;
-        bench_otlp(&b);
-        t = bench_client(&b);
-        assert_int_equal(track(t, "a"), VIT_OK);
-        pass(30u * SECOND);
-        wall_ns = (uint64_t)((int64_t)wall_ns + jumps_s[i] * (int64_t)SECOND);
-        assert_true(vit_flush(t, 1000));
-        all = decode_all(&b.w);
-        assert_int_equal(all.count, 1);
+        t = otlp_open(&b);
+        all = arrived_then(&b, t, 30u * SECOND,
+                           (uint64_t)((int64_t)right_ns + (30 + jumps_s[i]) * (int64_t)SECOND));
         assert_true(all.r[0].time_ns == wall_ns - 30u * SECOND);
         assert_true(all.r[0].observed_ns == wall_ns);
         records_free(&all);
@@ -1243,14 +1214,8 @@ static void test_wild_clocks(void **state)
         vit_client *t;
         records     all;
         uint64_t    right_ns = wall_ns;
-        bench_otlp(&b);
-        t = bench_client(&b);
-        assert_int_equal(track(t, "a"), VIT_OK);
-        pass(100u * SECOND);
-        wall_ns = walls[i];
-        assert_true(vit_flush(t, 1000));
-        all = decode_all(&b.w);
-        assert_int_equal(all.count, 1);
+        t = otlp_open(&b);
+        all = arrived_then(&b, t, 100u * SECOND, walls[i]);
         assert_true(all.r[0].time_ns > 0);
         assert_true(all.r[0].time_ns <= wall_ns || all.r[0].time_ns == 1u);
         records_free(&all);
@@ -1312,8 +1277,7 @@ static void test_batches_by_count(void **state)
         assert_int_equal(all.count, 250);
         assert_arrived(&all, 250);
         records_free(&all);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -1354,8 +1318,7 @@ static void test_batches_by_bytes(void **state)
             assert_text(&all.r[k], "a", text);
         }
         records_free(&all);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -1396,8 +1359,7 @@ static void test_widest(void **state)
         assert_int_equal(all.count, 2);
         assert_int_equal(all.r[1].count, 128);
         records_free(&all);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -1406,9 +1368,7 @@ static void test_widest(void **state)
 /* A process of another version that is killed. */
 static void killed(bench *b, const char *version, unsigned first, unsigned count)
 {
-    int   status = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = fork_child();
     if (child == 0) {
         vit_client *t;
         b->o.app_version = version;
@@ -1418,8 +1378,7 @@ static void killed(bench *b, const char *version, unsigned first, unsigned count
         track_many(t, first, count);
         (void)raise(SIGKILL);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
+    wait_killed(child);
 }
 
 /* Each record with the version that recorded it, no resource with two. */
@@ -1471,8 +1430,7 @@ static void test_other_version(void **state)
         }
         assert_int_equal(old, 14);
         records_free(&all);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -1531,8 +1489,7 @@ static void test_versions_in_one_request(void **state)
         assert_int_equal(wire_times(&b.w, "\"service.version\""), cases[i].resources);
         assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_SECRET], strlen(cases[i].events) - n);
         records_free(&all);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -1580,8 +1537,7 @@ static void test_repeated(void **state)
         assert_arrived(&first, 10);
         assert_int_equal(first.count, 10);
         records_free(&first);
-        end(t);
-        bench_free(&b);
+        bench_close(&b, t);
     }
 }
 
@@ -1638,8 +1594,7 @@ static void assert_rejects(const char *reply, uint64_t wanted, vit_wire form)
         assert_int(&told.r[0], "refused_full", 0);
         records_free(&told);
     }
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 #define PARTIAL(rejected) "{\"partialSuccess\":{\"rejectedLogRecords\":" rejected "}}"
@@ -1734,8 +1689,7 @@ static void test_partial_among_others(void **state)
     records_free(&all);
     s = vit_get_stats(t);
     assert_true(s.delivered == 94u && s.queued == 0);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* And from the disk. */
@@ -1760,8 +1714,7 @@ static void test_partial_spooled(void **state)
     assert_int_equal(s.delivered + s.queued, 2 + 1); /* and telemetry.report */
     assert_int_equal(s.spooled, 0);
     assert_balanced(t);
-    end(t);
-    bench_free(&b);
+    bench_close(&b, t);
 }
 
 /* ---- the checker itself ---------------------------------------------------------------------- */

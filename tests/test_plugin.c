@@ -164,14 +164,6 @@ static vit_options tally_options(const char *folder)
 
 typedef vit_status (*track_fn)(vit_client *t, const char *name);
 
-static vit_status track(vit_client *t, const char *name)
-{
-    vit_feature_toggled event;
-    memset(&event, 0, sizeof event);
-    event.feature_name = name;
-    return vit_track_feature_toggled(t, &event);
-}
-
 /* Records n<id>; waits where the queue is full. False: it was refused otherwise. */
 static bool record(track_fn fn, vit_client *t, size_t id)
 {
@@ -226,11 +218,6 @@ static void recorder_end(recorder *r, bool at_once)
 #define TOGETHER     4u /* children at a time */
 #define STORM        (IDS_MAX / 2)
 
-static void no_line(const char *json, size_t size, void *user)
-{
-    (void)json, (void)size, (void)user;
-}
-
 /* All other functions do nothing in a child, but those that record. 0: so it is. */
 static int child_calls_all(vit_client *t)
 {
@@ -238,7 +225,7 @@ static int child_calls_all(vit_client *t)
     vit_gate  why;
     vit_flush(t, 20);
     if (vit_pump(t)) return 10;
-    if (vit_export(t, no_line, NULL) != 0) return 11;
+    if (vit_export(t, ignore_line, NULL) != 0) return 11;
     vit_purge(t);
     vit_set_consent(t, VIT_CONSENT_DENIED);
     if (vit_get_consent(t, &why) != VIT_CONSENT_GRANTED) return 12;

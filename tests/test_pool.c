@@ -267,11 +267,12 @@ static void stage_end(stage *b)
     safe_disks = 1;
 }
 
-static vit_client *stage_client(stage *b)
+static vit_client *stage_client(stage *b) { return client_of(&b->o); }
+
+static vit_client *stage_open(stage *b)
 {
-    vit_client *t = vit_create(&b->o);
-    assert_non_null(t);
-    return t;
+    stage_make(b);
+    return stage_client(b);
 }
 
 static void stage_close(stage *b, vit_client *t)
@@ -299,9 +300,7 @@ static unsigned pools(const stage *b, char out[PATH_MAX])
 /* A process that makes a client, does something and is killed. act_fn: true, or it failed. */
 static void killed(stage *b, const char *version, bool (*act_fn)(stage *b, vit_client *t))
 {
-    int   status = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = fork_child();
     if (child == 0) {
         vit_client *t;
         b->o.app_version = version;
@@ -309,8 +308,7 @@ static void killed(stage *b, const char *version, bool (*act_fn)(stage *b, vit_c
         if (!t || !vit_get_stats(t).crash_surviving || !act_fn(b, t)) _exit(1);
         (void)raise(SIGKILL);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (!WIFSIGNALED(status)) fail_msg("the process was not killed: %d", status);
+    wait_killed(child);
 }
 
 static bool track_numbers(vit_client *t, unsigned first, unsigned count)
@@ -886,8 +884,7 @@ static void test_unknown_again(void **state)
     stage       b;
     vit_client *t;
     (void)state;
-    stage_make(&b);
-    t = stage_client(&b);
+    t = stage_open(&b);
     assert_int_equal(pools(&b, NULL), 1);
     vit_set_consent(t, VIT_CONSENT_UNKNOWN);
     assert_false(vit_get_stats(t).crash_surviving);
@@ -912,8 +909,7 @@ static void test_reset_elsewhere(void **state)
     for (i = 0; i < 2; i++) {
         stage_make(&b);
         assert_int_equal(pipe(ready), 0);
-        child = fork();
-        assert_true(child >= 0);
+        child = fork_child();
         if (child == 0) {
             t = vit_create(&b.o);
             (void)track_numbers(t, 0, 4);
@@ -967,8 +963,7 @@ static void test_purge_wipes(void **state)
     const char *file;
     uint32_t    i, k;
     (void)state;
-    stage_make(&b);
-    t = stage_client(&b);
+    t = stage_open(&b);
     for (i = 0; i < 3; i++) {
         for (k = 0; k < 300; k++) {
             vit_event e;
@@ -1036,8 +1031,7 @@ static void test_file(void **state)
     char        path[PATH_MAX];
     struct stat s;
     (void)state;
-    stage_make(&b);
-    t = stage_client(&b);
+    t = stage_open(&b);
     assert_int_equal(pools(&b, path), 1);
     assert_int_equal(lstat(path, &s), 0);
     assert_true(S_ISREG(s.st_mode));
@@ -1122,8 +1116,7 @@ static void test_relative_folder(void **state)
     vit_client *t;
     char        absolute[PATH_MAX];
     (void)state;
-    stage_make(&b);
-    t = stage_client(&b);
+    t = stage_open(&b);
     assert_non_null(realpath(b.folder, absolute));
     assert_string_equal(t->settings_folder, absolute);
     stage_close(&b, t);
@@ -1140,8 +1133,7 @@ static void test_temporary_settings(void **state)
     (void)state;
     for (i = 0; i < 2; i++) {
         stage_make(&b);
-        child = fork();
-        assert_true(child >= 0);
+        child = fork_child();
         if (child == 0) _exit(0);
         assert_int_equal(waitpid(child, NULL, 0), child);
         snprintf(dead, sizeof dead, "%.63s/telemetry.conf.%ld-0123456789abcdef", b.folder,
@@ -1314,8 +1306,7 @@ static void test_names(void **state)
     vit_client              *t;
     size_t                   i;
     (void)state;
-    stage_make(&b);
-    t = stage_client(&b);
+    t = stage_open(&b);
     memset(&search, 0, sizeof search);
     search.client = t;
     search.use = VITP_POOL_ADOPT;
@@ -1544,13 +1535,6 @@ static void test_flips(void **state)
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
-static void wait_child(pid_t child, int want)
-{
-    int status = -1;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, want);
-}
-
 /* A forked child's events leave with the parent's. */
 static void test_child(void **state)
 {
@@ -1560,12 +1544,10 @@ static void test_child(void **state)
     int                i;
     vit_clustering_run run;
     (void)state;
-    stage_make(&b);
-    t = stage_client(&b);
+    t = stage_open(&b);
     assert_true(track_numbers(t, 0, 3));
     for (i = 0; i < 3; i++) {
-        child = fork();
-        assert_true(child >= 0);
+        child = fork_child();
         if (child == 0) {
             vit_clustering_run q; /* the parent never used this type */
             memset(&q, 0, sizeof q);
@@ -1637,11 +1619,9 @@ static void test_child_after_refusal(void **state)
     char        byte;
     (void)state;
     for (i = 0; i < 2; i++) {
-        stage_make(&b);
-        t = stage_client(&b);
+        t = stage_open(&b);
         assert_int_equal(pipe(end), 0);
-        child = fork();
-        assert_true(child >= 0);
+        child = fork_child();
         if (child == 0) {
             (void)read(end[0], &byte, 1);
             _exit(vit_track_error(t, &(vit_error){ .message = "x" }) == VIT_DISABLED ? 0 : 1);
@@ -1667,8 +1647,7 @@ static void test_child_in_plain_memory(void **state)
     stage_make(&b);
     b.o.data_dir = "";
     t = stage_client(&b);
-    child = fork();
-    assert_true(child >= 0);
+    child = fork_child();
     if (child == 0)
         _exit(vit_track_error(t, &(vit_error){ .message = "x" }) == VIT_DISABLED ? 0 : 1);
     wait_child(child, 0);
@@ -1691,11 +1670,9 @@ static void test_child_stopped(void **state)
         vit_client *t;
         pid_t       child;
         int         status = 0;
-        stage_make(&b);
-        t = stage_client(&b);
+        t = stage_open(&b);
         assert_true(track_numbers(t, 0, 3));
-        child = fork();
-        assert_true(child >= 0);
+        child = fork_child();
         if (child == 0) {
             arm(stop_here, NULL, n);
             (void)track_numbers(t, 1000, 1);
@@ -1729,11 +1706,9 @@ static void test_child_killed(void **state)
         vit_client *t;
         pid_t       child;
         vit_stats   s;
-        stage_make(&b);
-        t = stage_client(&b);
+        t = stage_open(&b);
         assert_true(track_numbers(t, 0, 1));
-        child = fork();
-        assert_true(child >= 0);
+        child = fork_child();
         if (child == 0) {
             arm(die_now, NULL, n);
             (void)track_numbers(t, 1000, 1);
@@ -1765,8 +1740,7 @@ static void test_flush_behind_a_killed_child(void **state)
         vit_client *t;
         pid_t       child;
         bool        done;
-        stage_make(&b);
-        t = stage_client(&b);
+        t = stage_open(&b);
         child = fork();
         if (child == 0) {
             arm(die_now, NULL, n);
@@ -1794,11 +1768,9 @@ static void test_child_after_reset(void **state)
     int         end[2];
     char        byte;
     (void)state;
-    stage_make(&b);
-    t = stage_client(&b);
+    t = stage_open(&b);
     assert_int_equal(pipe(end), 0);
-    child = fork();
-    assert_true(child >= 0);
+    child = fork_child();
     if (child == 0) {
         (void)!read(end[0], &byte, 1);
         _exit(track_numbers(t, 0, 2) ? 0 : 1);
@@ -1881,8 +1853,7 @@ static void test_child_of_the_ended(void **state)
     t = stage_client(&b);
     assert_true(track_numbers(t, 0, 5));
     assert_int_equal(pipe(end), 0);
-    child = fork();
-    assert_true(child >= 0);
+    child = fork_child();
     if (child == 0) { /* it ends with its parent */
         close(end[1]);
         _exit(read(end[0], &byte, 1) == 1 ? 0 : 1);
@@ -1966,8 +1937,7 @@ static void test_largest_event(void **state)
     schema.rate = 1.0;
     schema.members = members;
     schema.member_count = VITP_MEMBERS_MAX;
-    stage_make(&b);
-    t = stage_client(&b);
+    t = stage_open(&b);
     assert_int_equal(vit_track_schema(t, &schema, &event), VIT_OK);
     assert_true(vit_flush(t, 20000));
     assert_int_equal(wire_count(&b.w), 1);
@@ -1985,8 +1955,7 @@ static void test_foreign_type(void **state)
     vitp_type        *type;
     uint32_t          i;
     (void)state;
-    stage_make(&b);
-    t = stage_client(&b);
+    t = stage_open(&b);
     for (i = 0; i < VITP_TYPES_MAX; i++)
         if (i != 77) assert_int_equal(vitp_ledger_publish(t->own.ledger, i, q), VITP_PUBLISHED);
     type = vitp_type_of(&t->recorder, a);

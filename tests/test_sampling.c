@@ -16,12 +16,9 @@ static logs the_logs;
 static vit_client *client(vit_sampling sampling)
 {
     vit_options o = options_of(NULL, &the_logs);
-    vit_client *t;
     logs_init(&the_logs);
     o.sampling = sampling;
-    t = vit_create(&o);
-    assert_non_null(t);
-    return t;
+    return client_of(&o);
 }
 
 static void end(vit_client *t)

@@ -857,19 +857,14 @@ static vit_options client_options(logs *l, const char *url)
     return o;
 }
 
-static vit_status track(vit_client *t, const char *name)
+/* A client with three events, once it has told what became of the first. */
+static vit_client *client_told(logs *l, const char *url, vit_log_item item)
 {
-    vit_feature_toggled event;
-    memset(&event, 0, sizeof event);
-    event.feature_name = name;
-    return vit_track_feature_toggled(t, &event);
-}
-
-static void track_three(vit_client *t)
-{
-    assert_int_equal(track(t, "f0"), VIT_OK);
-    assert_int_equal(track(t, "f1"), VIT_OK);
-    assert_int_equal(track(t, "f2"), VIT_OK);
+    vit_options o = client_options(l, url);
+    vit_client *t = client_of(&o);
+    track_many(t, 0, 3);
+    WAIT_FOR(logs_of(l, item) == 1);
+    return t;
 }
 
 static void destroy(vit_client *t)
@@ -877,6 +872,15 @@ static void destroy(vit_client *t)
     uint64_t end_ms = now_ms() + 20000;
     while (!vit_destroy(t, 0))
         if (now_ms() > end_ms) fail_msg("a client cannot be destroyed");
+}
+
+/* A flush is in vain: all three wait, and nothing was asked but once. */
+static void assert_kept(vit_client *t, uint32_t timeout_ms)
+{
+    assert_false(vit_flush(t, timeout_ms));
+    assert_int_equal(vit_get_stats(t).requests, 1);
+    assert_int_equal(vit_get_stats(t).queued, 3);
+    assert_balanced(t);
 }
 
 /* Nothing is taken for delivered, nothing is lost, and all arrives once the server is well. */
@@ -907,15 +911,10 @@ static void test_client_keeps(void **state)
     for (i = 0; i < COUNT_OF(rows); i++) {
         static server s; /* its text is large */
         logs          l;
-        vit_options   o;
         vit_client   *t;
         char          name[8];
         server_start(&s, rows[i].serve, rows[i].answer);
-        o = client_options(&l, s.url);
-        t = vit_create(&o);
-        assert_non_null(t);
-        track_three(t);
-        WAIT_FOR(logs_of(&l, VIT_LOG_SERVER_AWAY) == 1);
+        t = client_told(&l, s.url, VIT_LOG_SERVER_AWAY);
         assert_int_equal(vit_get_stats(t).delivered, 0);
         assert_int_equal(vit_get_stats(t).queued, 3);
         assert_balanced(t);
@@ -958,7 +957,7 @@ static void test_client_delivers(void **state)
         o = client_options(&l, s.url);
         o.timeout_ms = LONG_MS;
         t = vit_create(&o);
-        track_three(t);
+        track_many(t, 0, 3);
         assert_true(vit_flush(t, 20000));
         assert_int_equal(vit_get_stats(t).delivered, 3);
         assert_int_equal(vit_get_stats(t).requests, 3);
@@ -981,7 +980,7 @@ static void test_client_keeps_connection(void **state)
     server_start(&s, serve_well, NULL);
     o = client_options(&l, s.url);
     t = vit_create(&o);
-    track_three(t);
+    track_many(t, 0, 3);
     assert_true(vit_flush(t, 20000));
     destroy(t);
     server_free(&s);
@@ -998,21 +997,14 @@ static void test_client_stops(void **state)
     for (i = 0; i < COUNT_OF(statuses); i++) {
         server      s, target;
         logs        l;
-        vit_options o;
         vit_client *t;
         char        answer[128];
         server_start(&target, serve_well, NULL);
         snprintf(answer, sizeof answer, "HTTP/1.1 %d Moved\r\nLocation: %s\r\n\r\n", statuses[i],
                  target.url);
         server_start(&s, serve_answer, answer);
-        o = client_options(&l, s.url);
-        t = vit_create(&o);
-        track_three(t);
-        WAIT_FOR(logs_of(&l, VIT_LOG_SERVER_GONE) == 1);
-        assert_false(vit_flush(t, 100));
-        assert_int_equal(vit_get_stats(t).queued, 3);
-        assert_int_equal(vit_get_stats(t).requests, 1);
-        assert_balanced(t);
+        t = client_told(&l, s.url, VIT_LOG_SERVER_GONE);
+        assert_kept(t, 100);
         destroy(t);
         server_free(&s);
         server_free(&target);
@@ -1031,20 +1023,13 @@ static void test_client_waits(void **state)
     for (i = 0; i < COUNT_OF(values); i++) {
         server      s;
         logs        l;
-        vit_options o;
         vit_client *t;
         char        answer[128];
         snprintf(answer, sizeof answer, "HTTP/1.1 429 Slowly\r\nRetry-After: %s\r\n\r\n",
                  values[i]);
         server_start(&s, serve_answer, answer);
-        o = client_options(&l, s.url);
-        t = vit_create(&o);
-        track_three(t);
-        WAIT_FOR(logs_of(&l, VIT_LOG_SERVER_AWAY) == 1);
-        assert_false(vit_flush(t, 50));
-        assert_int_equal(vit_get_stats(t).requests, 1);
-        assert_int_equal(vit_get_stats(t).queued, 3);
-        assert_balanced(t);
+        t = client_told(&l, s.url, VIT_LOG_SERVER_AWAY);
+        assert_kept(t, 50);
         destroy(t);
         server_free(&s);
         assert_int_equal(get(&s.requests), 1);
@@ -1092,7 +1077,7 @@ static double trial_once(const trial *x, bool *ended)
     set(&stubborn_let_go, 0);
     t = vit_create(&o);
     assert_non_null(t);
-    track_three(t);
+    track_many(t, 0, 3);
     if (x->begun) WAIT_FOR(vit_get_stats(t).requests >= 1);
     if (x->begun) sleep_ms(20);
     begin = clock_ms();

@@ -48,18 +48,6 @@ static files files_of(const bench *b)
     return f;
 }
 
-/* The bytes of a file; the caller frees them. */
-static char *bytes_of(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    char *bytes = (char *)malloc(1u << 20);
-    assert_non_null(f);
-    assert_non_null(bytes);
-    *size = fread(bytes, 1, 1u << 20, f);
-    fclose(f);
-    return bytes;
-}
-
 static bool holds(const char *bytes, size_t size, const char *text)
 {
     size_t n = strlen(text), i;
@@ -69,9 +57,6 @@ static bool holds(const char *bytes, size_t size, const char *text)
 }
 
 /* ---- a client -------------------------------------------------------------------------------- */
-
-static void offline(bench *b) { b->w.otherwise.http_status = 0; }
-static void online(bench *b) { b->w.otherwise.http_status = 201; }
 
 static void track_errors(vit_client *t, unsigned first, unsigned count)
 {
@@ -88,34 +73,11 @@ static void track_errors(vit_client *t, unsigned first, unsigned count)
     }
 }
 
-static void pump(vit_client *t)
-{
-    while (vit_pump(t)) {}
-}
-
 /* Time passes until events have waited long enough to be sent, or to be saved. */
 static void pump_later(vit_client *t)
 {
     pass(SECOND / 10u);
     pump(t);
-}
-
-/* As long as a server may be away. */
-static void pump_for(vit_client *t, unsigned seconds)
-{
-    unsigned i;
-    for (i = 0; i < seconds; i++) {
-        pass(SECOND);
-        pump(t);
-    }
-}
-
-/* All that a client has in the end goes to the disk, and comes back with the next one. */
-static vit_client *again(bench *b, vit_client *t)
-{
-    assert_balanced(t);
-    assert_true(vit_destroy(t, 0));
-    return bench_client(b);
 }
 
 /* ---- there and back -------------------------------------------------------------------------- */
@@ -1039,17 +1001,7 @@ static vit_stats found(bench *b, const sample *s, const char *bytes, size_t size
     return stats;
 }
 
-static unsigned arrived(bench *b)
-{
-    unsigned i, n = 0;
-    char     name[24];
-    for (i = 0; i < SAMPLE; i++) {
-        snprintf(name, sizeof name, "\"f%u\"", i);
-        assert_true(wire_times(&b->w, name) <= 1);
-        n += (unsigned)wire_times(&b->w, name);
-    }
-    return n;
-}
+static unsigned arrived(bench *b) { return arrived_of(&b->w, SAMPLE); }
 
 static void test_cuts(void **state)
 {

@@ -8,30 +8,12 @@
 
 #include "common.h"
 
+#define BENCH_IN_MEMORY
+#include "bench.h"
+
 #include <dirent.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-
-typedef struct bench {
-    wire        w;
-    logs        l;
-    vit_options o;
-} bench;
-
-static void bench_make(bench *b)
-{
-    wire_init(&b->w);
-    logs_init(&b->l);
-    b->o = options_of(&b->w, &b->l);
-    b->o.flush_ms = 20;
-}
-
-static vit_client *bench_client(bench *b)
-{
-    vit_client *t = vit_create(&b->o);
-    assert_non_null(t);
-    return t;
-}
 
 static void bench_end(bench *b, vit_client *t)
 {
@@ -40,35 +22,10 @@ static void bench_end(bench *b, vit_client *t)
     wire_free(&b->w);
 }
 
-static vit_status track(vit_client *t, const char *name)
-{
-    vit_feature_toggled event;
-    memset(&event, 0, sizeof event);
-    event.feature_name = name;
-    return vit_track_feature_toggled(t, &event);
-}
-
-/* Events f0, f1, ... of which each is found by its closing quote. */
-static void track_many(vit_client *t, unsigned first, unsigned count)
-{
-    unsigned i;
-    char     name[24];
-    for (i = first; i < first + count; i++) {
-        snprintf(name, sizeof name, "f%u", i);
-        assert_int_equal(track(t, name), VIT_OK);
-    }
-}
-
 /* Each of f0 ... arrived `times` times in requests that were answered by 2xx. */
 static void assert_arrived(wire *w, unsigned count, unsigned times)
 {
-    unsigned i;
-    char     name[24];
-    for (i = 0; i < count; i++) {
-        snprintf(name, sizeof name, "\"f%u\"", i);
-        if (wire_times(w, name) != times)
-            fail_msg("%s arrived %lu times", name, (unsigned long)wire_times(w, name));
-    }
+    assert_each(w, "\"f%u\"", count, times);
 }
 
 static void pump_all(vit_client *t)
@@ -739,11 +696,6 @@ static void *track_other(void *client)
     return NULL;
 }
 
-static void no_line(const char *json, size_t size, void *user)
-{
-    (void)json, (void)size, (void)user;
-}
-
 /* Two threads record in turn, and after each event somebody looks: more pieces than are noted. */
 static void test_flush_scattered(void **state)
 {
@@ -767,7 +719,7 @@ static void test_flush_scattered(void **state)
     }
     assert_int_equal(vit_get_stats(t).queued, 2 * TURNS);
     assert_true(t->recorder.queue->segment_count == t->recorder.queue->segment_max);
-    assert_int_equal(vit_export(t, no_line, NULL), 2 * TURNS);
+    assert_int_equal(vit_export(t, ignore_line, NULL), 2 * TURNS);
     assert_true(vit_flush(t, 20000));
     assert_int_equal(vit_get_stats(t).queued, 0);
     assert_arrived(&b.w, TURNS, 1);
@@ -1165,6 +1117,20 @@ static void test_destroy_obedient(void **state)
     }
 }
 
+/* A client of so many events, whose first request hangs. */
+static vit_client *bench_hung(bench *b, unsigned count)
+{
+    vit_client *t;
+    b->o.no_thread = false;
+    b->o.flush_ms = 1;
+    b->w.answer_fn = hang_stubborn;
+    hang_state = hang_let_go = 0;
+    t = bench_client(b);
+    track_many(t, 0, count);
+    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 1);
+    return t;
+}
+
 static void test_destroy_stubborn(void **state)
 {
     bench       b;
@@ -1172,13 +1138,7 @@ static void test_destroy_stubborn(void **state)
     uint64_t    begin_ms;
     (void)state;
     bench_make(&b);
-    b.o.no_thread = false;
-    b.o.flush_ms = 1;
-    b.w.answer_fn = hang_stubborn;
-    hang_state = hang_let_go = 0;
-    t = bench_client(&b);
-    track_many(t, 0, 2);
-    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 1);
+    t = bench_hung(&b, 2);
     begin_ms = now_ms();
     assert_false(vit_destroy(t, 100));
     assert_true(now_ms() - begin_ms < 5000);
@@ -1207,13 +1167,7 @@ static void test_destroy_stubborn_keeps(void **state)
     bench_make(&b);
     folder_make(folder);
     b.o.data_dir = folder;
-    b.o.no_thread = false;
-    b.o.flush_ms = 1;
-    b.w.answer_fn = hang_stubborn;
-    hang_state = hang_let_go = 0;
-    t = bench_client(&b);
-    track_many(t, 0, 5);
-    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 1);
+    t = bench_hung(&b, 5);
     assert_false(vit_destroy(t, 0));
     assert_int_equal(vit_get_stats(t).queued, 0);
     assert_int_equal(vit_get_stats(t).spooled, 5);
@@ -1745,13 +1699,7 @@ static void test_fork_in_flight(void **state)
     vit_client *t;
     (void)state;
     bench_make(&b);
-    b.o.no_thread = false;
-    b.o.flush_ms = 1;
-    b.w.answer_fn = hang_stubborn;
-    hang_state = hang_let_go = 0;
-    t = bench_client(&b);
-    track_many(t, 0, 1);
-    WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 1);
+    t = bench_hung(&b, 1);
     fork_once(&b, t);
     __atomic_store_n(&hang_let_go, 1u, __ATOMIC_SEQ_CST);
     WAIT_FOR(__atomic_load_n(&hang_state, __ATOMIC_SEQ_CST) == 3);
