@@ -2,7 +2,7 @@
 # explore.sh: the queue in all interleavings of small scenarios (explore_queue.c), and the same
 # search over copies of the header with a bug planted in each, which it must find. Run from the
 # repository root; a line a scenario, a line a bug, last `N passed, N failed`.
-#   DEPTH, STALE, TRACE   see explore_queue.c
+#   DEPTH, STALE, TRACE   see explore_main.h
 #   HEADER                another header than vitelemetry.h
 set -u
 D=build/explore

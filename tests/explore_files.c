@@ -5,14 +5,7 @@
    explore_world.h; its memory is no matter here.
 
    Build:   cc -std=gnu11 -O1 -I. tests/explore_files.c -o explore_files
-   Run:     explore_files [scenario ...]              all of them, or those numbers
-            DEPTH=n       preemptions of each scenario, instead of what its line says
-            MOST=n        no more than so many
-            TRACE=1       shows each operation of a run that failed
-   Output:  a line a scenario; last `N passed, N failed`. It is the same each time.
-
-   With -DEXPLORE_HEADER='"..."' and -DEXPLORE_BUG='"..."' a changed copy of the header is explored
-   until the bug is found: tests/explore_protocols.sh plants them. */
+   Run:     explore_files [scenario ...]    see explore_main.h */
 
 #define _GNU_SOURCE
 #include "explore.h"

@@ -1,6 +1,15 @@
-/* explore_main.h: what the explorers of the client's protocols have in common: the search through a
-   scenario, the bounds from the environment, and main. Included last, behind `scenarios`, prepare
-   and run_once. */
+/* explore_main.h: what the explorers have in common: the search through a scenario, the bounds from
+   the environment, and main. Included last, behind `scenarios`, prepare and run_once.
+
+   Run:     explore_... [scenario ...]                all of them, or those numbers
+            DEPTH=n       preemptions of each scenario, instead of what its line says
+            MOST=n        no more than so many
+            STALE=n       stale loads likewise, where memory is looked at
+            TRACE=1       shows each operation of a run that failed
+   Output:  a line a scenario; last `N passed, N failed`. It is the same each time.
+
+   With -DEXPLORE_HEADER='"..."' and -DEXPLORE_BUG='"..."' a changed copy of the header is explored
+   until the bug is found: tests/explore_plant.sh plants them. */
 
 #ifdef EXPLORE_BUG
 #define RUNS_MAX 300000u /* of a scenario: a bug is found before, or not at all */

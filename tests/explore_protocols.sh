@@ -3,7 +3,7 @@
 # processes do with each other's files (explore_files.c), in all interleavings of small scenarios;
 # and the same search over copies of the header with a bug planted in each, which it must find. Run
 # from the repository root; a line a scenario, a line a bug, last `N passed, N failed`.
-#   DEPTH, STALE, TRACE   see explore_client.c
+#   DEPTH, STALE, TRACE   see explore_main.h
 #   HEADER                another header than vitelemetry.h
 #   QUICK=1               at most one preemption in the scenarios
 set -u

@@ -3,15 +3,7 @@
 
    Build:   cc -std=gnu11 -O1 -fsanitize=thread -I. -c tests/explore_queue.c -o explore_queue.o
             cc explore_queue.o -o explore_queue       (without -fsanitize: see explore.h, Plain)
-   Run:     explore_queue [scenario ...]              all of them, or those numbers
-            DEPTH=n       preemptions of each scenario, instead of what its line says
-            MOST=n        no more than so many
-            STALE=n       stale loads likewise
-            TRACE=1       shows each operation of a run that failed
-   Output:  a line a scenario; last `N passed, N failed`. It is the same each time.
-
-   With -DEXPLORE_HEADER='"..."' and -DEXPLORE_BUG='"..."' a changed copy of the header is explored
-   until the bug is found: tests/explore.sh plants them. */
+   Run:     explore_queue [scenario ...]    see explore_main.h */
 
 #define _GNU_SOURCE /* before the system headers that the explorer needs */
 #include "explore.h"
