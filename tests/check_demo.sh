@@ -61,11 +61,7 @@ run() {
     build/examples/collector --port 0 --port-file "$folder/port" --dir "$folder/events" \
         >"$folder/collector.out" 2>&1 &
     collector=$!
-    tries=0
-    until [ -s "$folder/port" ] || [ $tries -ge 100 ]; do
-        tries=$((tries + 1))
-        sleep 0.1
-    done
+    wait_for [ -s "$folder/port" ]
     build/examples/inspector --endpoint "http://127.0.0.1:$(cat "$folder/port")/api/v1/telemetry" \
         --data-dir "$folder/state" --dir "$PWD/$folder/db" "$@" "$text" >"$folder/out" 2>&1
     status=$?

@@ -15,6 +15,15 @@ check() {
     fi
 }
 
+# wait_for COMMAND ...: ten seconds at most, until it passes
+wait_for() {
+    tries=0
+    until "$@" || [ $tries -ge 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+}
+
 skip() { echo "skip  $1"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 empty() { ! grep . "$1"; }
