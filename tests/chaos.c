@@ -1164,15 +1164,12 @@ static void take_notes(player_process *p)
 /* A request that was cut by the kill was not received. */
 static void take_requests(player_process *p)
 {
-    inlet *in = &p->requests;
-    size_t at = 0;
-    parcel  f;
-    while (in->size - at >= sizeof f) {
-        memcpy(&f, in->data + at, sizeof f);
-        if (in->size - at < sizeof f + f.size) break;
-        receive_request(p->plan.round, p->plan.process, f.key, in->data + at + sizeof f, f.size);
-        at += sizeof f + f.size;
-    }
+    inlet      *in = &p->requests;
+    size_t      at = 0;
+    parcel      f;
+    const char *body;
+    while ((body = inlet_next(in, &at, &f)) != NULL)
+        receive_request(p->plan.round, p->plan.process, f.key, body, f.size);
     inlet_drop(in, at);
 }
 

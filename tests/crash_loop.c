@@ -247,13 +247,11 @@ static void take_reports(inlet *in)
 /* A request that was cut by the kill was not received. */
 static void take_requests(inlet *in)
 {
-    parcel f;
-    while (in->size >= sizeof f) {
-        memcpy(&f, in->data, sizeof f);
-        if (in->size < sizeof f + f.size) break;
-        receive_request(f.key, in->data + sizeof f, f.size);
-        inlet_drop(in, sizeof f + f.size);
-    }
+    size_t      at = 0;
+    parcel      f;
+    const char *body;
+    while ((body = inlet_next(in, &at, &f)) != NULL) receive_request(f.key, body, f.size);
+    inlet_drop(in, at);
 }
 
 /* Reads both pipes until both have ended, and kills at the given time. */

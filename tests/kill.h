@@ -112,6 +112,17 @@ KILL_FN bool inlet_read(inlet *in)
     return n > 0;
 }
 
+/* The body of the request that stands *at there, and moves on. NULL: it has not come as a whole. */
+KILL_FN const char *inlet_next(const inlet *in, size_t *at, parcel *head)
+{
+    const char *body = in->data + *at + sizeof *head;
+    if (in->size - *at < sizeof *head) return NULL;
+    memcpy(head, in->data + *at, sizeof *head);
+    if (in->size - *at < sizeof *head + head->size) return NULL;
+    *at += sizeof *head + head->size;
+    return body;
+}
+
 KILL_FN void inlet_drop(inlet *in, size_t size)
 {
     memmove(in->data, in->data + size, in->size - size);
