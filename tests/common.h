@@ -11,6 +11,7 @@
 #ifndef TESTS_COMMON_H
 #define TESTS_COMMON_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -517,6 +518,24 @@ TEST_FN char *bytes_of(const char *path, size_t *size)
     *size = fread(bytes, 1, 1u << 21, f);
     fclose(f);
     return bytes;
+}
+
+/* How many names in a folder end so, none where there is no folder; out (may be NULL): the path of
+   one of them. */
+TEST_FN unsigned count_files(const char *folder, const char *end_of_name, char out[PATH_MAX])
+{
+    DIR           *d = opendir(folder);
+    struct dirent *e;
+    unsigned       count = 0;
+    while (d && (e = readdir(d))) {
+        size_t n = strlen(e->d_name), tail = strlen(end_of_name);
+        if (e->d_name[0] == '.' || n < tail || strcmp(e->d_name + n - tail, end_of_name) != 0)
+            continue;
+        if (out) snprintf(out, PATH_MAX, "%.3800s/%.250s", folder, e->d_name);
+        count++;
+    }
+    if (d) closedir(d);
+    return count;
 }
 
 TEST_FN bool file_exists(const char *path)

@@ -32,9 +32,7 @@ static unsigned long long clock_ns(clockid_t clock)
 }
 #define VITP_OS_CLOCK_NS(clock) clock_ns(clock)
 
-static bool in_plain_memory; /* where the queue lies */
-#define VITP_OS_POOL_KEEPS_SPACE(file, size) \
-    (!in_plain_memory && vitp_os_pool_keeps_space((file), (size)))
+#include "plain_memory.h"
 
 /* ---- a disk that is played ------------------------------------------------------------------- */
 
@@ -473,23 +471,16 @@ static void test_killed_while_refusing(void **state)
 #define SAMPLE 6u
 
 typedef struct sample {
-    char   path[256];
+    char   path[PATH_MAX];
     char  *bytes;
     size_t size;
 } sample;
 
-static void find_file(const bench *b, const char *end_of_name, char out[256])
+static void find_file(const bench *b, const char *end_of_name, char out[PATH_MAX])
 {
-    DIR           *d = opendir(b->folder);
-    struct dirent *e;
     out[0] = 0;
-    assert_non_null(d);
-    while ((e = readdir(d))) {
-        size_t n = strlen(e->d_name), k = strlen(end_of_name);
-        if (n > k && strcmp(e->d_name + n - k, end_of_name) == 0)
-            snprintf(out, 256, "%.63s/%.180s", b->folder, e->d_name);
-    }
-    closedir(d);
+    assert_true(file_exists(b->folder));
+    (void)count_files(b->folder, end_of_name, out);
 }
 
 /* A file of the spool with some batches; a client of b finds it. */
@@ -519,7 +510,7 @@ static unsigned arrived(bench *b) { return arrived_of(&b->w, SAMPLE); }
 static unsigned found(bench *b, const char *path, const char *bytes, size_t size)
 {
     vit_client *t;
-    char        left[256];
+    char        left[PATH_MAX];
     wire_free(&b->w);
     wire_init(&b->w);
     file_write(path, bytes, size, 0600);
@@ -719,7 +710,7 @@ static void test_many_files(void **state)
 {
     bench       b;
     vit_client *t;
-    char        path[256];
+    char        path[PATH_MAX];
     unsigned    i, steps;
     (void)state;
     disk_make(&b);
@@ -913,7 +904,7 @@ static void test_flush_fails(void **state)
     for (i = 0; i < COUNT_OF(kinds); i++) {
         bench       b;
         vit_client *t;
-        char        before[4096], left[256];
+        char        before[4096], left[PATH_MAX];
         disk_make(&b);
         in_plain_memory = true;
         t = bench_client(&b);
@@ -1115,7 +1106,7 @@ static void test_refused_without_list(void **state)
 {
     bench       b;
     vit_client *t, *other = NULL;
-    char        path[256], hwid[64] = "";
+    char        path[PATH_MAX], hwid[64] = "";
     unsigned    how;
     (void)state;
     for (how = 0; how < 2; how++) {
@@ -1193,7 +1184,7 @@ static void test_host_refuses_without_list(void **state)
 {
     bench       b;
     vit_client *t;
-    char        path[256];
+    char        path[PATH_MAX];
     (void)state;
     disk_make(&b);
     b.w.otherwise.http_status = 0;

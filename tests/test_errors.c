@@ -3,9 +3,7 @@
 
    Build: cc -std=c99 -I. tests/test_errors.c -o build/tests/test_errors -lcmocka -pthread */
 
-static _Bool in_plain_memory; /* where the queue lies */
-#define VITP_OS_POOL_KEEPS_SPACE(file, size) \
-    (!in_plain_memory && vitp_os_pool_keeps_space((file), (size)))
+#include "plain_memory.h"
 #include "clocks.h"
 
 #include "common.h"
@@ -588,25 +586,9 @@ static void test_errors_of_errors(void **state)
 /* Files of the folder, and of the pools beside it, whose name ends so. */
 static unsigned files_with(const bench *b, const char *end, char path[PATH_MAX])
 {
-    char           run[PATH_MAX];
-    const char    *folders[2];
-    unsigned       n = 0, i;
-    DIR           *d;
-    struct dirent *e;
+    char run[PATH_MAX];
     snprintf(run, sizeof run, "%.4000s/vitelemetry", folder_run());
-    folders[0] = b->folder;
-    folders[1] = run;
-    for (i = 0; i < 2; i++) {
-        if (!(d = opendir(folders[i]))) continue;
-        while ((e = readdir(d))) {
-            size_t size = strlen(e->d_name), tail = strlen(end);
-            if (size < tail || strcmp(e->d_name + size - tail, end) != 0) continue;
-            if (path) snprintf(path, PATH_MAX, "%.3800s/%.250s", folders[i], e->d_name);
-            n++;
-        }
-        closedir(d);
-    }
-    return n;
+    return count_files(b->folder, end, path) + count_files(run, end, path);
 }
 
 /* How a run of the past behaves; each bit does something. */

@@ -63,9 +63,11 @@
 #undef pthread_create
 
 /* Their declarations went to the other names. */
-int mkdir(const char *path, mode_t mode);
-int lstat(const char *path, struct stat *s);
-int kill(pid_t process, int number);
+int            mkdir(const char *path, mode_t mode);
+int            lstat(const char *path, struct stat *s);
+int            kill(pid_t process, int number);
+DIR           *opendir(const char *path);
+struct dirent *readdir(DIR *d);
 
 #include <sys/wait.h>
 

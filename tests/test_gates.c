@@ -1230,18 +1230,6 @@ static void test_version_elsewhere(void **state)
 
 /* ---- other processes ------------------------------------------------------------------------- */
 
-/* Names in a folder but . and ..; 0 where there is none. */
-static unsigned files_in(const char *folder)
-{
-    DIR           *d = opendir(folder);
-    struct dirent *entry;
-    unsigned       n = 0;
-    if (!d) return 0;
-    while ((entry = readdir(d)) != NULL) n += entry->d_name[0] != '.';
-    closedir(d);
-    return n;
-}
-
 /* Runs in a child of its own; returns what the child returned. */
 static int in_child(int (*child_fn)(void *), void *argument)
 {
@@ -1331,7 +1319,7 @@ static void test_denied_by_another_process(void **state)
         assert_gate(t, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
         assert_int_equal(wire_count(&b.w), 1);
         assert_int_equal(vit_get_stats(t).queued, 0);
-        assert_int_equal(files_in(pools), 0);
+        assert_int_equal(count_files(pools, "", NULL), 0);
         assert_int_equal(track(t, "later"), VIT_DISABLED);
         vit_reset_identity(t);
         assert_string_equal(setting_of(b.path, "consent"), "denied");
@@ -1512,7 +1500,7 @@ static void test_refusal_amid_events(void **state)
         assert_int_equal(rename_turn + open_turn, 0);
         end(refuser);
         assert_string_equal(setting_of(b.path, "consent"), "denied");
-        assert_int_equal(files_in(b.folder), 1);
+        assert_int_equal(count_files(b.folder, "", NULL), 1);
         open_name = NULL;
         fixtures_free(&b);
     }
@@ -1534,7 +1522,7 @@ static void test_refusal_in_a_folder_with_slashes(void **state)
     b.o.data_dir = with_slashes;
     assert_int_equal(in_child(deny_in_child, &b.o), 0);
     snprintf(run + strlen(run), 32, "/vitelemetry");
-    assert_int_equal(files_in(run), 0);
+    assert_int_equal(count_files(run, "", NULL), 0);
     setenv("XDG_RUNTIME_DIR", folder_run(), 1);
     fixtures_free(&b);
 }
@@ -1710,7 +1698,7 @@ static void test_withdrawal_does_not_wait(void **state)
     printf("withdrawn during a hanging request: %lu us\n", (unsigned long)took_us);
     requests = wire_count(&b.w);
     queued = vit_get_stats(t).queued;
-    left = files_in(pools);
+    left = count_files(pools, "", NULL);
     after = track(t, "y");
     denied = strcmp(setting_of(b.path, "consent"), "denied") == 0;
     forgotten = !*setting_of(b.path, "hwid") && !*setting_of(b.path, "salt");

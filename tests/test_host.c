@@ -32,9 +32,7 @@ static unsigned long long clock_ns(clockid_t clock)
 }
 #define VITP_OS_CLOCK_NS(clock) clock_ns(clock)
 
-static bool in_plain_memory; /* where the queue lies */
-#define VITP_OS_POOL_KEEPS_SPACE(file, size) \
-    (!in_plain_memory && vitp_os_pool_keeps_space((file), (size)))
+#include "plain_memory.h"
 
 /* The header's calls that make a descriptor, or random bytes. */
 static unsigned inherited_opens; /* without O_CLOEXEC */
@@ -114,6 +112,15 @@ static int in_child(void (*act_fn)(bench *b), bench *b)
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* With a bench of its own, in a child that ends well. */
+static void assert_acts(void (*act_fn)(bench *b))
+{
+    bench b;
+    bench_make(&b);
+    assert_int_equal(in_child(act_fn, &b), 0);
+    bench_free(&b);
 }
 
 /* Time passes until events have waited long enough to be sent, or to be saved. */
@@ -403,12 +410,9 @@ static void act_start(bench *b)
 
 static void test_programs_started(void **state)
 {
-    bench b;
     (void)state;
     if (!file_exists("/proc/self/fd")) skip();
-    bench_make(&b);
-    assert_int_equal(in_child(act_start, &b), 0);
-    bench_free(&b);
+    assert_acts(act_start);
 }
 
 /* ---- signals --------------------------------------------------------------------------------- */
@@ -458,11 +462,8 @@ static void act_signals(bench *b)
 
 static void test_handler_tracks(void **state)
 {
-    bench b;
     (void)state;
-    bench_make(&b);
-    assert_int_equal(in_child(act_signals, &b), 0);
-    bench_free(&b);
+    assert_acts(act_signals);
 }
 
 /* What a transport of the host's brings upon the client's thread. */
@@ -510,11 +511,8 @@ static void act_broken_pipe(bench *b)
    client's thread. */
 static void test_broken_pipe(void **state)
 {
-    bench b;
     (void)state;
-    bench_make(&b);
-    assert_int_equal(in_child(act_broken_pipe, &b), 0);
-    bench_free(&b);
+    assert_acts(act_broken_pipe);
 }
 
 /* ---- threads that are cancelled -------------------------------------------------------------- */
@@ -579,11 +577,8 @@ static void act_cancelled(bench *b)
 /* A thread that is cancelled while it is in a call: no lock stays taken, nothing hangs. */
 static void test_cancelled(void **state)
 {
-    bench b;
     (void)state;
-    bench_make(&b);
-    assert_int_equal(in_child(act_cancelled, &b), 0);
-    bench_free(&b);
+    assert_acts(act_cancelled);
 }
 
 /* One that is cancelled where it is sure to be in the lock: all calls of the system that end a
@@ -655,11 +650,8 @@ static void act_cancelled_inside(bench *b)
 
 static void test_cancelled_inside(void **state)
 {
-    bench b;
     (void)state;
-    bench_make(&b);
-    assert_int_equal(in_child(act_cancelled_inside, &b), 0);
-    bench_free(&b);
+    assert_acts(act_cancelled_inside);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -842,11 +834,8 @@ static void test_umask(void **state)
     size_t              i;
     (void)state;
     for (i = 0; i < COUNT_OF(masks); i++) {
-        bench b;
-        bench_make(&b);
         mask = masks[i];
-        assert_int_equal(in_child(act_umask, &b), 0);
-        bench_free(&b);
+        assert_acts(act_umask);
     }
 }
 
@@ -887,20 +876,24 @@ static void act_limited(bench *b)
     }
 }
 
+/* A life with so many of these, and the next run, which has all. */
+static void live_limited(unsigned count, const char *what)
+{
+    bench b;
+    int   status;
+    bench_make(&b);
+    status = in_child(act_limited, &b);
+    if (status != 0) fail_msg("%u %s: status %d", count, what, status);
+    deliver_rest(&b);
+    bench_free(&b);
+}
+
 /* 0 to 24 descriptors. */
 static void test_few_descriptors(void **state)
 {
-    bench b;
     (void)state;
     limited = RLIMIT_NOFILE;
-    for (limit_to = 0; limit_to < 25; limit_to++) {
-        int status;
-        bench_make(&b);
-        status = in_child(act_limited, &b);
-        if (status != 0) fail_msg("%u descriptors: status %d", (unsigned)limit_to, status);
-        deliver_rest(&b);
-        bench_free(&b);
-    }
+    for (limit_to = 0; limit_to < 25; limit_to++) live_limited((unsigned)limit_to, "descriptors");
 }
 
 /* Files may not grow beyond some size; a write across it would end the host by SIGXFSZ. */
@@ -908,17 +901,11 @@ static void test_small_files(void **state)
 {
     static const rlim_t sizes[] = { 0, 1, 100, 1000, 5000, 20000, 65536, 300000, 600000 };
     unsigned            i;
-    bench               b;
     (void)state;
     limited = RLIMIT_FSIZE;
     for (i = 0; i < COUNT_OF(sizes); i++) {
-        int status;
         limit_to = sizes[i];
-        bench_make(&b);
-        status = in_child(act_limited, &b);
-        if (status != 0) fail_msg("%u bytes: status %d", (unsigned)limit_to, status);
-        deliver_rest(&b);
-        bench_free(&b);
+        live_limited((unsigned)limit_to, "bytes");
     }
 }
 
@@ -928,20 +915,14 @@ static void test_little_memory(void **state)
     unsigned long pages = 0;
     unsigned      i, step;
     FILE         *f = fopen("/proc/self/statm", "r");
-    bench         b;
     (void)state;
     if (f && fscanf(f, "%lu", &pages) != 1) pages = 0;
     if (f) fclose(f);
     if (SANITIZED || pages == 0) skip();
     limited = RLIMIT_AS;
     for (i = 0, step = 1; i < 24; i++, step += 1 + step / 4) {
-        int status;
         limit_to = (rlim_t)(pages + 8u * step) * (rlim_t)sysconf(_SC_PAGESIZE);
-        bench_make(&b);
-        status = in_child(act_limited, &b);
-        if (status != 0) fail_msg("%u pages more: status %d", 8u * step, status);
-        deliver_rest(&b);
-        bench_free(&b);
+        live_limited(8u * step, "pages more");
     }
 }
 
@@ -1174,9 +1155,7 @@ static void test_other_user_or_root(void **state)
     char  absolute[PATH_MAX];
     (void)state;
     if (geteuid() != 0) skip();
-    bench_make(&b);
-    assert_int_equal(in_child(act_other_user, &b), 0);
-    bench_free(&b);
+    assert_acts(act_other_user);
     bench_make(&b);
     assert_non_null(realpath(b.folder, absolute));
     snprintf(moved_to, sizeof moved_to, "%.4000s-root", absolute);
@@ -1220,12 +1199,9 @@ static void act_nobody(bench *b)
 
 static void test_nobody(void **state)
 {
-    bench b;
     (void)state;
     if (geteuid() != 0) skip();
-    bench_make(&b);
-    assert_int_equal(in_child(act_nobody, &b), 0);
-    bench_free(&b);
+    assert_acts(act_nobody);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */

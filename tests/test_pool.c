@@ -3,10 +3,7 @@
 
    Build:   cc -std=c99 -g -I. tests/test_pool.c -o build/tests/test_pool -lcmocka -pthread -lm */
 
-/* A disk can be played that does not keep space, or is full. */
-static int safe_disks = 1;
-#define VITP_OS_POOL_KEEPS_SPACE(file, size) \
-    (safe_disks && vitp_os_pool_keeps_space((file), (size)))
+#include "plain_memory.h"
 
 /* Before a chosen atomic operation something else happens: there a process is killed, as it seems,
    or stops. */
@@ -264,7 +261,7 @@ static void stage_end(stage *b)
 {
     wire_free(&b->w);
     folder_remove(b->folder);
-    safe_disks = 1;
+    in_plain_memory = false;
 }
 
 static vit_client *stage_client(stage *b) { return client_of(&b->o); }
@@ -285,16 +282,7 @@ static void stage_close(stage *b, vit_client *t)
 /* Files of the stage's pools; out (may be NULL): the path of one. */
 static unsigned pools(const stage *b, char out[PATH_MAX])
 {
-    DIR           *d = opendir(b->run);
-    struct dirent *e;
-    unsigned       n = 0;
-    while (d && (e = readdir(d))) {
-        if (e->d_name[0] == '.') continue;
-        if (out) snprintf(out, PATH_MAX, "%.3000s/%.250s", b->run, e->d_name);
-        n++;
-    }
-    if (d) closedir(d);
-    return n;
+    return count_files(b->run, "", out);
 }
 
 /* A process that makes a client, does something and is killed. act_fn: true, or it failed. */
@@ -1012,7 +1000,7 @@ static void test_unsafe_disks(void **state)
     vit_client *t;
     (void)state;
     stage_make(&b);
-    safe_disks = 0;
+    in_plain_memory = true;
     t = stage_client(&b);
     assert_false(vit_get_stats(t).crash_surviving);
     assert_int_equal(logs_of(&b.l, VIT_LOG_POOL_PLAIN), 1);

@@ -3,9 +3,7 @@
 
    Build: cc -std=c99 -I. tests/test_spool.c -o build/tests/test_spool -lcmocka -pthread */
 
-static _Bool in_plain_memory; /* where the queue lies */
-#define VITP_OS_POOL_KEEPS_SPACE(file, size) \
-    (!in_plain_memory && vitp_os_pool_keeps_space((file), (size)))
+#include "plain_memory.h"
 #include "clocks.h"
 
 #include "common.h"
