@@ -11481,6 +11481,37 @@ static void vitp_json_decimal(vitp_json *j, const char *digits, size_t n, int po
     }
 }
 
+/* The same of what is written most: from 1/64 up to 10 to the 15th, one word holds what stands behind
+   the point. False: it is another number, of which nothing is written. */
+static bool vitp_json_common(vitp_json *j, uint64_t bits)
+{
+    uint64_t mantissa = bits & ((UINT64_C(1) << 52) - 1u), one, left, digit;
+    uint64_t below = mantissa ? 2u : 1u, above = 2u; /* half of the way to the next doubles */
+    uint64_t even = mantissa & 1u ? 0 : 1u;
+    unsigned point = 1077u - (unsigned)(bits >> 52 & 0x7FFu);
+    char     digits[20] = ".";
+    size_t   n = 1;
+    bool     low = false, high = false;
+    if (point < 2u || point > 60u) return false; /* ten of `one` fit */
+    one = UINT64_C(1) << point;
+    left = (mantissa | UINT64_C(1) << 52) << 2;
+    if (left >> point >= UINT64_C(1000000000000000)) return false;
+    vitp_json_int(j, (int64_t)(left >> point));
+    left &= one - 1u;
+    if (left == 0) return true;
+    while (!low && !high) {
+        left *= 10u, below *= 10u, above *= 10u;
+        digit = left >> point;
+        left &= one - 1u;
+        low = left < below + even;
+        high = one - left < above + even;
+        if (low && high) high = left * 2u > one || (left * 2u == one && (digit & 1u));
+        digits[n++] = (char)('0' + digit + (high ? 1u : 0));
+    }
+    vitp_json_raw(j, digits, n);
+    return true;
+}
+
 /* Of the bits of a double. */
 static void vitp_json_real(vitp_json *j, uint64_t bits)
 {
@@ -11494,11 +11525,11 @@ static void vitp_json_real(vitp_json *j, uint64_t bits)
     }
     number.data = text;
     if (bits >> 63) vitp_json_raw(&number, "-", 1);
-    if (bits << 1) {
+    if (!(bits << 1)) {
+        vitp_json_raw(&number, "0", 1);
+    } else if (!vitp_json_common(&number, bits)) {
         power = vitp_json_exact_begin(&x, bits) - 1;
         vitp_json_decimal(&number, digits, vitp_json_shortest(digits, &x), power);
-    } else {
-        vitp_json_raw(&number, "0", 1);
     }
     vitp_json_raw(j, text, number.size);
 }
