@@ -20360,7 +20360,8 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     vitp_batch_builder b;
     uint32_t           attempts = t->batch.attempts;
     vitp_batch_begin(t, stock, &b);
-    t->batch.attempts = stock->again && attempts == 0 ? 1u : attempts;
+    if (stock->ledger->batch_state == VITP_BATCH_SENT) /* else it is another one */
+        t->batch.attempts = stock->again && attempts == 0 ? 1u : attempts;
     b.job = vitp_stock_job(stock, vitp_wire_form_of(t->form)->shape, now_ns);
     /* A retry is as it was, also where batches are smaller by now. */
     b.most =
@@ -20660,6 +20661,7 @@ static bool vitp_worker_save_adopted(vit_client *t, uint64_t now_ns, uint64_t un
 static void vitp_worker_close_spool(vit_client *t)
 {
     if (t->sending) t->purge_turn++;
+    t->orphan = t->orphan || t->pending;
     if (!t->batch.stock) memset(&t->batch, 0, sizeof t->batch);
     vitp_spool_let_go(&t->spool);
 }
@@ -21144,28 +21146,26 @@ static bool vitp_worker_step(vit_client *t)
 
 /* In the end a transport that said "not yet" is asked once more, about a request that is cancelled
    by now: so it can let go of what it has begun, which else might answer for a request of the next
-   client's. */
+   client's. It is as it was, for a transport that sends it all the same, unless it was refused. */
 static void vitp_worker_end_pending(vit_client *t)
 {
     char         headers[VITP_HEADERS_MAX];
     vit_request  request;
     vit_response answer;
-    uint32_t     turn;
-    bool         orphan, begun;
+    bool         begun;
     if (!vitp_worker_enter(t)) return;
-    turn = t->purge_turn;
-    orphan = t->orphan;
-    t->sending = begun = t->pending;
+    begun = t->pending;
+    if (begun && !t->orphan && !(vitp_worker_recheck(t) && vitp_worker_may_send(t)))
+        t->orphan = true;
+    t->sending = begun;
     vitp_worker_describe(t, &request, headers, vitp_os_now_ns());
-    request.body = ""; /* it was handed over */
-    request.body_size = 0;
+    vitp_worker_tell(t);
     vitp_worker_leave(t);
     if (!begun) return;
     answer = vitp_worker_hand_over(t, &request, true);
     if (!vitp_worker_enter(t)) return;
     t->sending = t->pending = false;
-    if (!orphan && turn == t->purge_turn &&
-        vitp_backoff_outcome(answer.http_status) == VITP_OUTCOME_DELIVERED)
+    if (!t->orphan && vitp_backoff_outcome(answer.http_status) == VITP_OUTCOME_DELIVERED)
         vitp_worker_delivered(t);
     vitp_worker_leave(t);
 }
@@ -22462,16 +22462,19 @@ static bool vitp_client_thread_has_ended(vit_client *t)
 /* Waits for the thread, which was told to stop. False: it is still in send_fn. */
 static bool vitp_client_join(vit_client *t)
 {
-    uint64_t begin_ns = vitp_os_now_ns();
-    uint64_t deadline_ns = begin_ns + (uint64_t)VITP_CANCEL_MS * VITP_MS;
+    uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)VITP_CANCEL_MS * VITP_MS;
     uint32_t turn;
-    bool     ended;
+    bool     ended, sending = true;
     vitp_os_wake_set(&t->recorder.wake);
     for (;;) {
         if (!vitp_worker_enter(t)) return false;
         ended = vitp_client_thread_has_ended(t);
         turn = t->progress_turn;
-        if (!t->sending) deadline_ns = begin_ns + (uint64_t)VITP_CLIENT_END_MS * VITP_MS;
+        if (t->sending != sending) { /* it has come back, or is asked for the last time */
+            sending = t->sending;
+            deadline_ns = vitp_os_now_ns() +
+                          (uint64_t)(sending ? VITP_CANCEL_MS : VITP_CLIENT_END_MS) * VITP_MS;
+        }
         vitp_worker_leave(t);
         if (ended || vitp_os_now_ns() >= deadline_ns) break;
         vitp_worker_wait(t, deadline_ns, turn);

@@ -332,6 +332,27 @@ static void test_conflict_for_ever(void **state)
     }
 }
 
+/* What was retried is forgotten: the next batch is no repetition. */
+static void test_conflict_after_purge(void **state)
+{
+    static const int statuses[] = { 503, 409 };
+    bench            b;
+    vit_client      *t;
+    (void)state;
+    bench_make(&b);
+    wire_script(&b.w, statuses, COUNT_OF(statuses));
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    pump_all(t);
+    vit_purge(t);
+    track_many(t, 1, 1);
+    pump_all(t);
+    assert_int_equal(wire_count(&b.w), 2);
+    assert_int_equal(vit_get_stats(t).retries, 0);
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_REJECTED], 1);
+    bench_end(&b, t);
+}
+
 /* 4xx: the one event is given up, the next is tried. */
 static void test_rejected(void **state)
 {
@@ -606,13 +627,13 @@ static void test_pending_to_the_end(void **state)
     static const int last[] = { 0, VIT_HTTP_PENDING, 503, 201 };
     size_t           i;
     (void)state;
-    for (i = 0; i < 4u * COUNT_OF(last); i++) {
+    for (i = 0; i < 6u * COUNT_OF(last); i++) {
         bench       b;
-        vit_client *t;
+        vit_client *t, *other;
         undecided   u = { 0, 0, 0 };
         char        folder[64];
-        bool        purged = i / 2u % 2u != 0;
-        u.in_the_end = last[i / 4u];
+        bool        purged = i / 2u % 3u == 1u, refused = i / 2u % 3u == 2u;
+        u.in_the_end = last[i / 6u];
         bench_make(&b);
         folder_make(folder);
         b.o.data_dir = folder;
@@ -625,13 +646,19 @@ static void test_pending_to_the_end(void **state)
         (void)vit_pump(t);
         WAIT_FOR(wire_count(&b.w) > 0);
         if (purged) vit_purge(t);
+        other = refused ? bench_client(&b) : NULL; /* as if of another process */
+        vit_set_consent(other, VIT_CONSENT_DENIED);
+        assert_true(vit_destroy(other, 0));
         assert_true(vit_destroy(t, 0));
         assert_true(u.cancelled > 0);
-        if (last[i / 4u] != VIT_HTTP_PENDING) assert_int_equal(u.asked_after, 0);
+        if (u.in_the_end != VIT_HTTP_PENDING) assert_int_equal(u.asked_after, 0);
+        assert_string_equal(b.w.calls[wire_count(&b.w) - 1u].body,
+                            purged || refused ? "" : b.w.calls[0].body);
         b.w.answer_fn = NULL;
         t = bench_client(&b);
         (void)vit_flush(t, 20000); /* the event comes again, unless it arrived or was forgotten */
-        assert_int_equal(vit_get_stats(t).delivered, purged || last[i / 4u] == 201 ? 0 : 1);
+        assert_int_equal(vit_get_stats(t).delivered,
+                         purged || refused || u.in_the_end == 201 ? 0 : 1);
         bench_end(&b, t);
         folder_remove(folder);
     }
@@ -1153,6 +1180,47 @@ static void test_destroy_stubborn(void **state)
     assert_true(vit_destroy(t, 0));
     assert_int_equal(wire_count(&b.w), 1);
     wire_free(&b.w);
+}
+
+/* It says "not yet", and hangs when it is asked for the last time: vit_destroy waits no longer, and
+   what it answers then does not count, since the event is on the disk by now. */
+static vit_response hang_in_the_end(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { VIT_HTTP_PENDING, 0 };
+    if (!vit_request_cancelled(r)) return answer;
+    (void)hang_stubborn(w, r, number);
+    answer.http_status = 201;
+    return answer;
+}
+
+static void test_destroy_stubborn_in_the_end(void **state)
+{
+    bench       b;
+    vit_client *t;
+    uint64_t    begin_ms;
+    char        folder[64];
+    (void)state;
+    bench_make(&b);
+    folder_make(folder);
+    b.o.data_dir = folder;
+    b.o.no_thread = false;
+    b.o.flush_ms = 1;
+    b.w.answer_fn = hang_in_the_end;
+    hang_state = hang_let_go = 0;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    WAIT_FOR(wire_count(&b.w) > 0);
+    begin_ms = now_ms();
+    assert_false(vit_destroy(t, 0));
+    assert_true(now_ms() - begin_ms < 1500);
+    __atomic_store_n(&hang_let_go, 1u, __ATOMIC_SEQ_CST);
+    while (!vit_destroy(t, 0)) sleep_ms(1);
+    b.w.answer_fn = NULL;
+    t = bench_client(&b);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(vit_get_stats(t).delivered, 1);
+    bench_end(&b, t);
+    folder_remove(folder);
 }
 
 /* A host that ends although its transport hangs loses nothing: all is on the disk, and what was in
@@ -2545,7 +2613,7 @@ int main(void)
         cmocka_unit_test(test_2xx_only),
         cmocka_unit_test(test_retried),
         cmocka_unit_test(test_rejected), cmocka_unit_test(test_conflict),
-        cmocka_unit_test(test_conflict_for_ever),
+        cmocka_unit_test(test_conflict_for_ever), cmocka_unit_test(test_conflict_after_purge),
         cmocka_unit_test(test_halted),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_retry_after),
@@ -2569,6 +2637,7 @@ int main(void)
         cmocka_unit_test(test_inside_log_of_thread),
         cmocka_unit_test(test_destroy_obedient),
         cmocka_unit_test(test_destroy_stubborn),
+        cmocka_unit_test(test_destroy_stubborn_in_the_end),
         cmocka_unit_test(test_destroy_stubborn_keeps),
         cmocka_unit_test(test_destroy_delivers),
         cmocka_unit_test(test_destroy_away),
