@@ -11024,8 +11024,12 @@ static size_t vitp_scrub_restart(const vitp_scrub *s, const vitp_scrub_reach *re
     return from;
 }
 
+#define VITP_SCRUB_READINGS 64u
+
 /* Reads again what stands between the floor and a marker at `limit`, from `from` on, where the line
-   is as `there` says, and writes it. `line`: as it was at the floor. */
+   is as `there` says, and writes it. `line`: as it was at the floor. Where marker upon marker lets
+   something before it be claimed (impersonating impersonating ...) that would take for ever: after
+   so many times what is left goes as a whole. */
 static VITP_NOINLINE void vitp_scrub_reread(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit,
                                             vitp_scrub_line line, size_t from,
                                             vitp_scrub_line there)
@@ -11033,6 +11037,7 @@ static VITP_NOINLINE void vitp_scrub_reread(vitp_scrub *s, vitp_scrub_sink *sink
     const vitp_scrub before = *s;
     vitp_scrub_span  ahead, span, inner;
     bool             found = true;
+    size_t           left = (limit - s->floor + 1024u) * VITP_SCRUB_READINGS; /* bytes to read */
 
     s->more = true;
     while (found && s->floor < limit) {
@@ -11042,8 +11047,14 @@ static VITP_NOINLINE void vitp_scrub_reread(vitp_scrub *s, vitp_scrub_sink *sink
             s->line = there;
             s->run_end = s->solid_end = s->dull = 0;
             if (!vitp_scrub_first(s, from, &ahead, &span)) break;
+            left -= left < limit - from ? left : limit - from;
+            if (left == 0) vitp_scrub_claim(&span, s->floor, limit, span.marker);
             inner = span;
             s->size = span.start;
+            if (left == 0) {
+                found = true;
+                break;
+            }
             from = s->floor;
             there = line;
             if (from == before.floor && from < s->size)
@@ -11481,8 +11492,8 @@ static void vitp_json_decimal(vitp_json *j, const char *digits, size_t n, int po
     }
 }
 
-/* The same of what is written most: from 1/64 up to 10 to the 15th, one word holds what stands behind
-   the point. False: it is another number, of which nothing is written. */
+/* The same of what is written most: from 1/64 up to 10 to the 15th, one word holds what stands
+   behind the point. False: it is another number, of which nothing is written. */
 static bool vitp_json_common(vitp_json *j, uint64_t bits)
 {
     uint64_t mantissa = bits & ((UINT64_C(1) << 52) - 1u), one, left, digit;
@@ -23175,6 +23186,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_JOINS
 #undef VITP_SCRUB_HEX_MIN
 #undef VITP_SCRUB_BASE64_MIN
+#undef VITP_SCRUB_READINGS
 #undef VITP_JSON_LITERAL
 #undef VITP_JSON_DIGITS
 #undef VITP_JSON_WORDS
