@@ -5980,6 +5980,7 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+secure_string",
     "#security_code",
     "+seed_phrase",
+    "-service_account",
     "-shard_key",
     "?.sig$",
     "?signature",
@@ -6019,8 +6020,8 @@ static const uint16_t vitp_scrub_word_rows[] = {
     84,  91,  94,  99,  100, 102, 102, 102, 0,   6,   8,   11,  13,  15,  16,  17,  18,  19,
     20,  21,  22,  23,  33,  35,  36,  38,  39,  40,  41,  43,  44,  45,  46,  47,  48,  49,
     51,  52,  54,  56,  57,  58,  60,  61,  62,  68,  72,  73,  74,  76,  77,  78,  79,  80,
-    81,  96,  97,  99,  101, 103, 105, 107, 109, 114, 115, 118, 120, 123, 124, 134, 135, 137,
-    138, 140, 141, 144, 146, 147, 148, 150, 152, 157, 158, 159, 161
+    81,  96,  97,  99,  101, 103, 105, 107, 109, 114, 115, 118, 120, 123, 124, 135, 136, 138,
+    139, 141, 142, 145, 147, 148, 149, 151, 153, 158, 159, 160, 162
 };
 
 /* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
@@ -6660,12 +6661,18 @@ static const uint16_t vitp_scrub_label_rows[] = {
    IDENTIFIED BY are SQL), $ a program whose -p is a password (< -a, > -w), % the same if it stands
    directly behind the letter, ^ a secret if it has letters and digits, = the same behind whose it
    is (password for x is y), : a user before " : ", ~ a host or a user if the words before
-   it say so, | the value of the name before it, - that the word before it is a user. Sorted. */
+   it say so, | the value of the name before it, - that the word before it is a user, / the
+   values of two names (id pw x y). Sorted. */
 #define VITP_SCRUB_OPENER_ROW 36u
 static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
+    "!access key ",
+    "!access-key ",
     "+account ",
     "@address associated with hostname: ",
     "@address information: ",
+    "!api key ",
+    "!api key is ",
+    "!api-key ",
     "!apikey ",
     "&as user ",
     "!auth login ",
@@ -6709,11 +6716,19 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "@host address ",
     "*host key for ",
     "*hostname ",
+    "/id pass ",
+    "/id passwd ",
+    "/id password ",
+    "/id pw ",
+    "/id pwd ",
     "!identified by ",
     "&imap(",
     "&impersonating ",
     "&impersonating user ",
     "&invalid user ",
+    "^key 0 ",
+    "^key 6 ",
+    "^key 7 ",
     ">ldap",
     "&lmtp(",
     "&logged in as ",
@@ -6735,19 +6750,27 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "-no such user",
     "*node ",
     "@not known: ",
+    "@nslookup: can't resolve ",
     "!ntlm ",
     "&of user ",
     "-ok login",
+    "^passcode is ",
     "^passphrase ",
+    "=passphrase for ",
+    "^passphrase is ",
     "^passwd ",
+    "=passwd for ",
+    "^passwd is ",
     "!password ",
     "^password ",
     "&password changed for ",
     "=password for ",
     "&password for ",
+    "=password in ",
     "^password is ",
     "=password is generated for ",
     "^password is: ",
+    "=password of ",
     "*peer ",
     "*permanently added ",
     "$plink",
@@ -6759,6 +6782,13 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "-pts/",
     "&publickey for ",
     "^pw ",
+    "=pw for ",
+    "^pw is ",
+    "=pw of ",
+    "^pwd ",
+    "=pwd for ",
+    "^pwd is ",
+    "=pwd of ",
     "$rabbitmqadmin",
     "<redis-cli ",
     "|reg_sz ",
@@ -6772,6 +6802,7 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "^rootpw ",
     "&running as ",
     "^secret ",
+    "^secret is ",
     "^secret key ",
     "*server ",
     "*server at ",
@@ -6785,6 +6816,7 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     ":sudo: ",
     "-sudoers file",
     "!token ",
+    "!token is ",
     "@translate host name ",
     "@unknown host ",
     "@unknown host: ",
@@ -6797,28 +6829,29 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
     0x04290018, 0x0204022a, 0x0002a002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
-    0x00008020, 0x00006010, 0x00000000, 0x00000000, 0x0000a010, 0x02008002, 0x00108020,
+    0x00008020, 0x00006010, 0x00000000, 0x00000020, 0x0000a010, 0x02008002, 0x00188020,
     0x00000840, 0x00bc9022, 0x00000000, 0x00208022, 0x002a6220, 0x00048000, 0x00094000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200
 };
 static const uint16_t vitp_scrub_opener_rows[] = {
-    26, 32, 38, 42,  44,  47,  50,  52,  54,  57,  57,  57,  60,  63,  66,  68,  77,  77,  81,
-    88, 90, 93, 93,  93,  93,  93,  0,   1,   3,   4,   5,   10,  11,  12,  13,  14,  15,  16,
-    17, 18, 19, 27,  28,  30,  31,  32,  33,  34,  37,  38,  39,  40,  41,  42,  46,  47,  50,
-    51, 52, 53, 60,  63,  65,  66,  68,  72,  73,  74,  75,  85,  87,  88,  90,  91,  93,  94,
-    95, 96, 97, 105, 107, 108, 114, 115, 116, 117, 118, 119, 121, 122, 123, 127, 128, 130, 131
+    26,  32,  38,  42,  44,  47,  50,  52,  54,  57,  57,  58,  61,  64,  68,  70,  79,
+    79,  83,  90,  92,  95,  95,  95,  95,  95,  0,   3,   5,   9,   10,  15,  16,  17,
+    18,  19,  20,  21,  22,  23,  24,  32,  33,  35,  36,  37,  38,  39,  42,  43,  44,
+    45,  46,  47,  51,  57,  60,  61,  64,  65,  66,  73,  76,  78,  79,  81,  85,  86,
+    87,  88,  89,  106, 108, 109, 111, 112, 114, 115, 116, 124, 125, 133, 135, 136, 143,
+    144, 145, 146, 147, 148, 150, 152, 153, 157, 158, 160, 161
 };
 /* As `seconds`, of those behind whose first letters no blank stands. */
 static const uint32_t vitp_scrub_opener_others[26] = {
-    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000002, 0x00000000, 0x00000002,
-    0x00000000, 0x00002000, 0x00000000, 0x00000000, 0x00002010, 0x02000002, 0x00000000,
+    0x00010008, 0x00000000, 0x00000000, 0x00000000, 0x00000002, 0x00000000, 0x00000002,
+    0x00000000, 0x00002000, 0x00000000, 0x00000000, 0x00002010, 0x02000002, 0x00080000,
     0x00000000, 0x00189000, 0x00000000, 0x00000022, 0x00284000, 0x00000000, 0x00004000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000
 };
 /* How many letters stand before the first blank of those with a first letter, a bit for each. */
 static const uint16_t vitp_scrub_opener_lengths[26] = {
-    0x60d4, 0x006c, 0x07e8, 0x0040, 0x0300, 0x0058, 0x0800, 0x0110, 0x2480,
-    0x0000, 0x0000, 0x0060, 0x04a0, 0x021c, 0x0004, 0x0fd4, 0x0000, 0x0cd0,
+    0x60dc, 0x006c, 0x07e8, 0x0040, 0x0300, 0x0058, 0x0800, 0x0110, 0x2484,
+    0x0000, 0x0008, 0x0060, 0x04a0, 0x021c, 0x0004, 0x0fdc, 0x0000, 0x0cd0,
     0x00c8, 0x0220, 0x0190, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
 };
 
@@ -7417,6 +7450,17 @@ static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
     return found;
 }
 
+/* Does the domain say that what stands before it is an algorithm of SSH (RFC 4251, section 6)? */
+static bool vitp_scrub_is_algorithm(const vitp_scrub *s, size_t at, size_t end)
+{
+    static const char *const names[] = { "libssh.org", "lysator.liu.se", "openssh.com" };
+    size_t                   i;
+
+    for (i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == end - at && vitp_scrub_starts(s, at, names[i])) return true;
+    return false;
+}
+
 /* The @ of an address, in `width` bytes (%40 is one too). */
 static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
@@ -7424,7 +7468,7 @@ static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_
         vitp_scrub_in(s, at + width, VITP_SCRUB_LABEL) ? vitp_scrub_domain(s, at + width) : 0;
     size_t start;
 
-    if (!end) return false;
+    if (!end || vitp_scrub_is_algorithm(s, at + width, end)) return false;
     start = vitp_scrub_back(s, at, VITP_SCRUB_LOCAL, 64);
     while (start < at && (!vitp_scrub_is(s->text[start], VITP_SCRUB_WORD | VITP_SCRUB_SET(HIGH)) ||
                           ((unsigned char)s->text[start] & 0xC0u) == 0x80u))
@@ -7446,7 +7490,11 @@ static VITP_NOINLINE bool vitp_scrub_login(const vitp_scrub *s, size_t at, vitp_
 
     if (host == at + 1 || (vitp_scrub_at(s, host) != '(' && !vitp_scrub_port(s, host)))
         return false;
-    password = vitp_scrub_back(s, at, VITP_SCRUB_BARE & ~VITP_SCRUB_SET(COLON), 64);
+    password = vitp_scrub_back(s, at,
+                               vitp_scrub_starts(s, at + 1, "tcp(")
+                                   ? ~(VITP_SCRUB_BLANK | VITP_SCRUB_QUOTES | VITP_SCRUB_SET(COLON))
+                                   : VITP_SCRUB_BARE & ~VITP_SCRUB_SET(COLON),
+                               64);
     if (at - password < 3 || vitp_scrub_before(s, password) != ':') return false;
     user = vitp_scrub_back(s, password - 1, VITP_SCRUB_WORD | VITP_SCRUB_SET(DASH), 64);
     return user < password - 1 && vitp_scrub_claim(span, user, at, "[secret]");
@@ -7572,6 +7620,7 @@ static bool vitp_scrub_ipv4(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     if (vitp_scrub_before(s, at) == '.' &&
         vitp_scrub_is(vitp_scrub_before(s, at - 1), VITP_SCRUB_ALNUM))
         return false;
+    if (vitp_scrub_before(s, at) == '~') return false; /* a version: name~amd64~6.1.1.2 */
     if ((end - at == 9 && vitp_scrub_starts(s, at, "127.0.0.1")) ||
         (end - at == 7 && vitp_scrub_starts(s, at, "0.0.0.0")) || vitp_scrub_is_version(s, at))
         return false;
@@ -7597,8 +7646,9 @@ static bool vitp_scrub_group_start(const vitp_scrub *s, size_t at)
     char before = vitp_scrub_before(s, at);
 
     if (before == ':')
-        return at - 1 > s->floor &&
-               (vitp_scrub_before(s, at - 1) == '-' || vitp_scrub_after_word(s, at));
+        return at - 1 > s->floor && (vitp_scrub_is(vitp_scrub_before(s, at - 1),
+                                                   VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(PLUS)) ||
+                                     vitp_scrub_after_word(s, at));
     return !vitp_scrub_is(before, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT));
 }
 
@@ -7641,7 +7691,11 @@ static bool vitp_scrub_ipv6(const vitp_scrub *s, size_t start, vitp_scrub_span *
 {
     size_t end = vitp_scrub_groups(s, start), zero;
 
-    if (!end || !vitp_scrub_has(s, start, end, VITP_SCRUB_SET(DIGIT))) return false;
+    if (!end ||
+        !(vitp_scrub_has(s, start, end, VITP_SCRUB_SET(DIGIT)) ||
+          (end - start >= 12 && vitp_scrub_is(vitp_scrub_before(s, start),
+                                              VITP_SCRUB_SET(OPEN) | VITP_SCRUB_SET(PAREN)))))
+        return false;
     for (zero = start; zero < end && (s->text[zero] == '0' || s->text[zero] == ':');) zero++;
     if (zero == end) return false; /* of no machine */
     if (end - start == 3 && vitp_scrub_starts(s, start, "::1")) return false;
@@ -7681,7 +7735,8 @@ static bool vitp_scrub_mac(const vitp_scrub *s, size_t at, size_t start, vitp_sc
         return false;
     end = start + (pairs == 14 ? 41 : pairs == 8 ? 23 : 17);
     return !vitp_scrub_starts(s, start, "00:00:00:00:00:00") &&
-           !vitp_scrub_starts(s, start, "ff:ff:ff:ff:ff:ff") &&
+           (vitp_scrub_distinct(s, start, end) > 2 ||
+            !vitp_scrub_folds(s->text[start], 'f')) && /* to all */
            vitp_scrub_claim(span, start, end, "[mac]");
 }
 
@@ -7835,6 +7890,7 @@ static bool vitp_scrub_host(const vitp_scrub *s, size_t at, vitp_scrub_span *spa
     if (vitp_scrub_in(s, d.end, VITP_SCRUB_SET(UNDERSCORE)) || vitp_scrub_at(s, d.end) == '(')
         return false;
     if (vitp_scrub_at(s, d.end) == '/' && vitp_scrub_is_import(s, start, d.end)) return false;
+    if (before == '@' && vitp_scrub_is_algorithm(s, start, d.end)) return false;
     if (!vitp_scrub_is_domain(s, start, &d)) return false;
     if (vitp_scrub_at(s, d.end) == '@' && vitp_scrub_domain(s, d.end + 1)) return false; /* mail */
     return vitp_scrub_claim_host(s, start, d.end, span);
@@ -8264,6 +8320,9 @@ static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
         "\xEC\x95\x94\xED\x98\xB8",
         "\xEB\xB9\x84\xEB\xB2\x88",
         "\xEB\xB9\x84\xEB\xB0\x80\xEB\xB2\x88\xED\x98\xB8", /* Korean */
+        "\xED\x86\xA0\xED\x81\xB0",                         /* the same, "token" */
+        "\xE4\xBB\xA4\xE7\x89\x8C",                         /* Chinese */
+        "\xE5\xAF\x86\xE9\x92\xA5",                         /* "key" */
         "contrase\303\261a", /* Spanish; octal, as "\xB1a" would be one character */
         "has\xC5\x82o",      /* Polish */
         "\xC5\x9Fifre",      /* Turkish */
@@ -8277,6 +8336,23 @@ static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
         if (n <= end - s->floor && memcmp(s->text + end - n, words[i], n) == 0) return true;
     }
     return false;
+}
+
+/* Does "password" in another language, or a name of a secret with a particle of Korean, end at
+   `end`? */
+static bool vitp_scrub_is_told_foreign(const vitp_scrub *s, size_t end)
+{
+    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_SET(HIGH), 18), name;
+
+    if (vitp_scrub_is_foreign(s, end)) return true;
+    if (end - start < 3 || (memcmp(s->text + end - 3, "\xEB\x8A\x94", 3) != 0 &&
+                            memcmp(s->text + end - 3, "\xEC\x9D\x80", 3) != 0))
+        return false;
+    if (vitp_scrub_is_foreign(s, end - 3)) return true;
+    if (start - s->floor >= 3 && s->text[start - 2] == '/')
+        return vitp_scrub_folds(s->text[start - 3], 'p') &&
+               vitp_scrub_folds(s->text[start - 1], 'w');
+    return vitp_scrub_name(s, start, &name) == '+';
 }
 
 /* The name in quotes before "value": "name":"PASSWORD","value":, key="Password" value= and
@@ -8376,28 +8452,54 @@ static bool vitp_scrub_is_parameter(const vitp_scrub *s, size_t at, size_t end)
     return sign == '+' || sign == '?';
 }
 
+/* Is it a variable of a shell, of PHP or of printf ($X, $$X, ${X}, $(x), $_POST['x'], %X%, %s)? */
+static bool vitp_scrub_is_variable(const vitp_scrub *s, size_t at, size_t end)
+{
+    char   c = s->text[at];
+    size_t word;
+
+    if (c == '$' && vitp_scrub_at(s, at + 1) == '$') at++;
+    word = vitp_scrub_run(s, at + 1, VITP_SCRUB_WORD, VITP_SCRUB_PROBE);
+    if (c == '%' && vitp_scrub_at(s, word) == '%') return true;
+    if (c == '$' && word > at + 1 && vitp_scrub_at(s, word) == '[') return true;
+    return (word == end && (c == '$' || word - at <= 4)) || /* %s, %08x */
+           vitp_scrub_in(s, at + 1, VITP_SCRUB_BRACKETS);
+}
+
+/* Is all of [at, end) a name in braces ({name}, { name }), as formats have it? */
+static bool vitp_scrub_is_field(const vitp_scrub *s, size_t at, size_t end)
+{
+    return end > at + 2 && s->text[end - 1] == '}' && end - at <= 48 &&
+           !vitp_scrub_has(s, at + 1, end - 1, ~(VITP_SCRUB_NAME | VITP_SCRUB_SET(SPACE))) &&
+           !vitp_scrub_has(s, at + 1, end - 1, VITP_SCRUB_SET(DIGIT));
+}
+
 /* Does the sign with which the value begins say that it stands for another (${X}, $(x), $X, <x>,
-   {{x}}, %X%, ***)? */
+   {{x}}, {x}, #{x}, %X%, ***)? */
 static bool vitp_scrub_is_substitute(const vitp_scrub *s, size_t at, size_t end)
 {
     char   c = s->text[at];
     size_t word;
 
-    if (c == '$' || c == '%') {
-        word = vitp_scrub_run(s, at + 1, VITP_SCRUB_WORD, VITP_SCRUB_PROBE);
-        if (c == '%' && vitp_scrub_at(s, word) == '%') return true;
-        return (word == end && (c == '$' || word - at <= 4)) || /* %s, %08x */
-               vitp_scrub_in(s, at + 1, VITP_SCRUB_BRACKETS);
+    if (vitp_scrub_is(c, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH)) &&
+        vitp_scrub_at(s, at + 1) == '$') { /* "'$X'", \\$X */
+        end -= s->text[end - 1] == c;
+        c = s->text[++at];
     }
+    if (c == '$' || c == '%') return vitp_scrub_is_variable(s, at, end);
     if (c == '<' || c == '*' || (c == '{' && vitp_scrub_is_template(s, at))) return true;
+    if ((c == '{' && vitp_scrub_is_field(s, at, end)) || vitp_scrub_starts(s, at, "#{") ||
+        vitp_scrub_starts(s, at, "&lt;"))
+        return true;
     if (vitp_scrub_is_parameter(s, at, end)) return true;
     if (c != '[' && c != '(') return false; /* [REDACTED], [], (), (known after apply) */
     word = vitp_scrub_run(s, at + 1, VITP_SCRUB_LETTER | VITP_SCRUB_SET(SPACE), 24);
+    word = vitp_scrub_run(s, word, VITP_SCRUB_SET(WILD), 2); /* (char *) */
     return vitp_scrub_in(s, word, VITP_SCRUB_BRACKETS);
 }
 
 /* The same of what is no sign: XXX, x.y of code (process.env.X, os.environ["X"], self.password),
-   f(x). */
+   f(x), X{. */
 static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
 {
     char   c = s->text[at];
@@ -8408,7 +8510,7 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
     if (vitp_scrub_before(s, at) == ':' && vitp_scrub_before(s, at - 1) == '=' &&
         vitp_scrub_is_parameter(s, at - 1, end)) /* password=:password */
         return true;
-    if (c == 'X' &&
+    if ((c | 0x20) == 'x' && end > at + 2 &&
         vitp_scrub_distinct(s, at, end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end) == 1)
         return true;
     word = vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 16);
@@ -8418,10 +8520,15 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
     if (vitp_scrub_is(c, VITP_SCRUB_UPPER) &&
         !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) && vitp_scrub_is_cmdlet(s, at))
         return true;
+    if (vitp_scrub_starts(s, at, "arn:aws")) return true; /* it goes by its own rule */
+    if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES)) return false;
+    if (word > at + 2 && vitp_scrub_at(s, word) == '{') return true; /* Token{id=1} */
+    if (word > at + 2 && vitp_scrub_at(s, word) == '[' &&
+        vitp_scrub_in(s, word + 1, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH)))
+        return true; /* credentials["x"] */
     word = vitp_scrub_run(s, word, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON),
                           VITP_SCRUB_PROBE - (word - at));
-    return word <= end && vitp_scrub_at(s, word) == '(' &&
-           !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
+    return word <= end && vitp_scrub_at(s, word) == '(';
 }
 
 /* Changes between letters and digits, and with `cases` between small letters and capitals; *kinds:
@@ -8484,7 +8591,7 @@ static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(WILD));
 }
 
-/* user:password or key: as some servers have it, and not $USER:$PASSWORD? */
+/* user:password or key: as some servers have it, and not $USER:$PASSWORD or user:${PASSWORD}? */
 static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t most = end - at < 128 ? end - at : 128;
@@ -8492,20 +8599,46 @@ static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
 
     return !vitp_scrub_has_marker(s, at, end) && vitp_scrub_at(s, colon) == ':' &&
            (colon + 1 < end
-                ? s->text[at] != '$' || s->text[colon + 1] != '$'
+                ? !vitp_scrub_starts(s, colon + 1, "${") &&
+                      !vitp_scrub_starts(s, colon + 1, "$(") &&
+                      (s->text[at] != '$' || s->text[colon + 1] != '$')
                 : colon - at >= 8 && vitp_scrub_has(s, at, colon, VITP_SCRUB_SET(DIGIT)));
 }
 
-/* Is it a name of a secret itself (password = newPassword;) and not in quotes? */
+/* Is what stands before the value at `at` a name of a list with semicolons (Server=x;Password=)? */
+static bool vitp_scrub_is_listed_pair(const vitp_scrub *s, size_t at)
+{
+    size_t name;
+
+    if (vitp_scrub_before(s, at) != '=' || at == s->floor) return false;
+    name = vitp_scrub_back(s, at - 1, VITP_SCRUB_NAME | VITP_SCRUB_SET(SPACE), 24);
+    return name < at - 1 && name > s->floor && s->text[name - 1] == ';';
+}
+
+/* Is it a name of a secret itself: password = newPassword; or = var.password without quotes, in
+   quotes the selector "#new-password"? In a connection string it is one. */
 static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
 {
+    bool   quoted = vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
     size_t start;
     char   sign;
 
-    if (!vitp_scrub_in(s, end, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN)) ||
-        vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) ||
-        vitp_scrub_has(s, at, end, ~(VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT))))
+    if (quoted) {
+        if (s->text[at] != '#' ||
+            vitp_scrub_has(s, ++at, end, ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH))))
+            return false;
+    } else if (!vitp_scrub_has(s, at, end, ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH)))) {
+        if (vitp_scrub_name(s, end, &start) == '?' && start == at) return true; /* api-key */
+        if (!vitp_scrub_in(s, end, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN)) ||
+            vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)) || vitp_scrub_is_listed_pair(s, at))
+            return false;
+    } else if (vitp_scrub_has(s, at, end, ~(VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT))) ||
+               !(vitp_scrub_in(s, end, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN)) ||
+                 vitp_scrub_has(s, at, end, VITP_SCRUB_SET(UNDERSCORE)) ||
+                 vitp_scrub_is_member(s, at, end)) ||
+               vitp_scrub_is_listed_pair(s, at)) {
         return false;
+    }
     sign = vitp_scrub_name(s, end, &start);
     return (sign == '+' || sign == '?') && start == at;
 }
@@ -8789,6 +8922,107 @@ static bool vitp_scrub_told_password(vitp_scrub *s, size_t at, vitp_scrub_span *
            vitp_scrub_claim(span, at, trimmed, "[secret]");
 }
 
+/* Is [at, end) no word of prose: drawn at random, or with a sign that no name has? */
+static bool vitp_scrub_is_drawn(const vitp_scrub *s, size_t at, size_t end)
+{
+    return vitp_scrub_is_random(s, at, end) ||
+           vitp_scrub_has(s, at, end, ~(VITP_SCRUB_NAME | VITP_SCRUB_SET(HIGH)));
+}
+
+/* The same of what is told: password - x. */
+static bool vitp_scrub_told_drawn(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    return vitp_scrub_told_password(s, at, span) && vitp_scrub_is_drawn(s, at, span->end);
+}
+
+/* Is [at, end) one of the short words for a password, in whatever case? */
+static bool vitp_scrub_is_password_word(const vitp_scrub *s, size_t at, size_t end)
+{
+    static const char *const words[] = { "pw", "pwd", "pass", "passwd", "password" };
+    size_t                   i;
+
+    for (i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == end - at && vitp_scrub_ends_in(s, at, end, words[i])) return true;
+    return false;
+}
+
+/* Behind the names of two values, ID/PW, id(pw) or user/password, of which the second starts at
+   `word`: both values, ann/x, ann(x) or ann x, as one. */
+static bool vitp_scrub_two_values(vitp_scrub *s, size_t word, vitp_scrub_span *span)
+{
+    const uint32_t between = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(EQUAL) |
+                             VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(ANGLE) | VITP_SCRUB_SET(PAREN);
+    const uint32_t beside = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(LIST) |
+                            VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(PAREN);
+    size_t   end = vitp_scrub_run(s, word, VITP_SCRUB_LETTER, 9), at, first;
+    unsigned words;
+
+    if (!vitp_scrub_is_password_word(s, word, end)) return false;
+    first = at = vitp_scrub_run(s, end, between, 5);
+    if (at == end) return false;
+    vitp_scrub_reads_on(s);
+    for (words = 0; words < 3; words++) {
+        size_t next;
+
+        if (vitp_scrub_told_drawn(s, at, span))
+            return words > 0 && vitp_scrub_claim(span, first, span->end, "[secret]");
+        end = vitp_scrub_run(s, at, VITP_SCRUB_NAME | VITP_SCRUB_SET(AT), 64);
+        next = vitp_scrub_run(s, end, beside, 4);
+        if (end == at || next == end) return false;
+        at = next;
+    }
+    return false;
+}
+
+/* Does a name of a user end here: id, user, username, login, account? */
+static bool vitp_scrub_ends_user(const vitp_scrub *s, size_t end)
+{
+    static const char *const words[] = { "id", "user", "username", "login", "account" };
+    size_t                   start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 16), i;
+
+    if (start == end) return vitp_scrub_is(vitp_scrub_before(s, end), VITP_SCRUB_SET(HIGH));
+    for (i = 0; i < sizeof words / sizeof *words; i++)
+        if (vitp_scrub_ends_in(s, start, end, words[i])) return true;
+    return false;
+}
+
+/* The '/' of ann/hunter22! and of 10.0.0.9 (ann/hunter22): behind an address, or with a sign that
+   no path has. */
+static VITP_NOINLINE bool vitp_scrub_user_and_password(vitp_scrub *s, size_t at,
+                                                       vitp_scrub_span *span)
+{
+    const uint32_t between = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(LIST) |
+                             VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(ANGLE);
+    const uint32_t signs = VITP_SCRUB_SET(OTHER) | VITP_SCRUB_SET(DOLLAR);
+    size_t         start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 40), gap;
+    size_t         value = at + 1 + (vitp_scrub_at(s, at + 1) == '/');
+
+    if (start == at || vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_SLASHES)) return false;
+    if (!vitp_scrub_told_password(s, value, span) || !vitp_scrub_is_random(s, value, span->end) ||
+        !vitp_scrub_has(s, value, span->end, VITP_SCRUB_UPPER) ||
+        !vitp_scrub_has(s, value, span->end, VITP_SCRUB_LOWER) ||
+        vitp_scrub_in(s, span->end, VITP_SCRUB_SLASHES))
+        return false;
+    gap = vitp_scrub_back(s, start, between, 4);
+    return ((gap == s->floor && gap > 0 && gap < start) ||
+            vitp_scrub_has(s, value, span->end, signs)) &&
+           vitp_scrub_claim(span, start, span->end, "[secret]");
+}
+
+/* The first '-' of password-x, PASS - x and password ---- x. */
+static VITP_NOINLINE bool vitp_scrub_dashed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE), 32), value;
+
+    if (!vitp_scrub_is_password_word(s, vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 9), end))
+        return false;
+    value = vitp_scrub_run(s, at, VITP_SCRUB_SET(DASH), 32);
+    if (end < at && value == at + 1 && vitp_scrub_at(s, value) != ' ') return false; /* -x */
+    vitp_scrub_reads_on(s);
+    value = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 32);
+    return vitp_scrub_told_drawn(s, value, span);
+}
+
 /* ---- hosts and users by the name of their value ------------------------------------------ */
 
 /* Is [at, end) the name of one machine? `plain`: a word without digits and dots is enough. */
@@ -8804,9 +9038,8 @@ static bool vitp_scrub_is_machine(const vitp_scrub *s, size_t at, size_t end, bo
     if (!(sets & VITP_SCRUB_LETTER) || vitp_scrub_at(s, end) == '(' || vitp_scrub_marker(s, end))
         return false;
     d = vitp_scrub_dots(s, at);
-    if (!digit && sets & VITP_SCRUB_SET(UNDERSCORE) && sets & VITP_SCRUB_UPPER &&
-        sets & VITP_SCRUB_LOWER)
-        return false; /* SSL_CTX_free */
+    if (!digit && sets & VITP_SCRUB_SET(UNDERSCORE) && sets & VITP_SCRUB_UPPER)
+        return false; /* SSL_CTX_free, EAI_NODATA */
     if (d.labels > 1 && d.end == end && vitp_scrub_listed(s, d.last, end, ".")) return false;
     if (vitp_scrub_listed(s, at, end, "=;0") ||
         (d.labels <= 3 && vitp_scrub_is_reference(s, at, end)))
@@ -9031,7 +9264,7 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
         s->text[end - 2] == '5') { /* user[password]=x, in percent encoding */
         end -= 3;
     } else if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
-        end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 8);
+        end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 32);
         end = vitp_scrub_back(s, end,
                               VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) |
                                   VITP_SCRUB_SET(BRACE) | VITP_SCRUB_SET(PAREN),
@@ -9070,6 +9303,17 @@ static bool vitp_scrub_is_next_name(const vitp_scrub *s, size_t end)
     return vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 1)) == ':';
 }
 
+/* newSecret("myToken"): is what the call is given the name of a secret, in letters of both cases? */
+static bool vitp_scrub_names_secret(const vitp_scrub *s, const vitp_scrub_span *span)
+{
+    size_t start;
+
+    return !vitp_scrub_has(s, span->start, span->end, ~VITP_SCRUB_LETTER) &&
+           vitp_scrub_is(s->text[span->start], VITP_SCRUB_LOWER) &&
+           vitp_scrub_has(s, span->start, span->end, VITP_SCRUB_UPPER) &&
+           vitp_scrub_name(s, span->end, &start) != '\0' && start == span->start;
+}
+
 /* The quote that opens a value after a name and a gap: password "x", PASSWORD('x'). */
 static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -9097,6 +9341,7 @@ static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub
     }
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span) &&
            !vitp_scrub_is_named_secret(s, name, end, span->end) &&
+           !(vitp_scrub_at(s, end) == '(' && vitp_scrub_names_secret(s, span)) &&
            !(vitp_scrub_has(s, end, open, VITP_SCRUB_SET(LIST)) &&
              vitp_scrub_is_next_name(s, span->end));
 }
@@ -10468,6 +10713,7 @@ static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub
                    : opener[-1] == '~' ? (opener[0] == 's' ? vitp_scrub_kernel_of(s, at, span)
                                                            : vitp_scrub_denied(s, at, end, span))
                    : opener[-1] == '-' ? vitp_scrub_named_before(s, at, span)
+                   : opener[-1] == '/' ? vitp_scrub_two_values(s, at + 3, span)
                                        : vitp_scrub_named(s, end, opener[-1], span)) {
             return true;
         }
@@ -10483,6 +10729,15 @@ static bool vitp_scrub_is_color(const vitp_scrub *s, size_t at)
                s, vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(LIST), 12)) == 'm';
 }
 
+/* The first letter of what stands behind "password" in another language and perhaps a blank. */
+static VITP_INLINE bool vitp_scrub_behind_foreign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = at > s->floor + 1 && s->text[at - 1] == ' ' ? at - 1 : at;
+
+    return end > s->floor && vitp_scrub_is(s->text[end - 1], VITP_SCRUB_SET(HIGH)) &&
+           vitp_scrub_is_told_foreign(s, end) && vitp_scrub_told_password(s, at, span);
+}
+
 /* The first letter of a word: what is known by it. */
 static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -10490,6 +10745,7 @@ static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     size_t first = before == '\\' || s->text[at] == 'm' ? vitp_scrub_letters(s, at) : at;
 
     if (vitp_scrub_is(before, VITP_SCRUB_LETTER)) return false;
+    if (vitp_scrub_behind_foreign(s, at, span)) return true;
     if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_number(s, first, span);
     if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
@@ -10552,6 +10808,7 @@ static bool vitp_scrub_dash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         return vitp_scrub_mac(s, at, vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3), span);
     if (before == 'p' && vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_numbered(s, at, span);
+    if (strchr("dDwWsS ", before) && before && vitp_scrub_dashed(s, at, span)) return true;
     if (vitp_scrub_is(before, VITP_SCRUB_NAME)) return false;
     return (before == ' ' && vitp_scrub_command_password(s, at, span)) ||
            vitp_scrub_option(s, at, span) ||
@@ -10621,12 +10878,35 @@ static VITP_NOINLINE bool vitp_scrub_from_address(const vitp_scrub *s, size_t at
            vitp_scrub_is_account(s, at + 1, end) && vitp_scrub_claim(span, at + 1, end, "[user]");
 }
 
+/* The ')' of (PW)x and secret)x. */
+static bool vitp_scrub_behind_name(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t name;
+
+    return vitp_scrub_in(s, at + 1, VITP_SCRUB_ALNUM) && vitp_scrub_name(s, at, &name) == '+' &&
+           (name == s->floor || s->text[name - 1] == '(') && vitp_scrub_told_drawn(s, at + 1, span);
+}
+
+/* The '(' of DHCPACK on 10.0.0.9 to 02:00:5e:00:53:01 (ann-laptop) via eth0. */
+static bool vitp_scrub_leased(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = vitp_scrub_name_end(s, at + 1, VITP_SCRUB_MACHINE);
+
+    return at == s->floor + 1 && at > 1 && vitp_scrub_starts(s, end, ") via ") &&
+           vitp_scrub_is_machine(s, at + 1, end, true) &&
+           vitp_scrub_claim(span, at + 1, end, "[host]");
+}
+
 /* What a bracket may open: texts of a call, a value of the name before it, a number. */
 static bool vitp_scrub_paren(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     char before = vitp_scrub_before(s, at);
 
+    if (s->text[at] == ')') return vitp_scrub_behind_name(s, at, span);
     if (s->text[at] != '(') return false;
+    if (vitp_scrub_folds(vitp_scrub_at(s, at + 1), 'p') && vitp_scrub_ends_user(s, at) &&
+        vitp_scrub_two_values(s, at + 1, span))
+        return true;
     if (vitp_scrub_in(s, vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1), VITP_SCRUB_QUOTES))
         return vitp_scrub_call(s, at, span);
     if ((vitp_scrub_at(s, at + 4) == '=' || vitp_scrub_is(before, VITP_SCRUB_SET(DIGIT))) &&
@@ -10635,7 +10915,7 @@ static bool vitp_scrub_paren(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (vitp_scrub_is(before, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)))
         return vitp_scrub_in_parens(s, at, span) || vitp_scrub_from_address(s, at, span);
     return (before == ' ' && vitp_scrub_in(s, at + 1, VITP_SCRUB_LETTER) &&
-            vitp_scrub_at_port(s, at, span)) ||
+            (vitp_scrub_at_port(s, at, span) || vitp_scrub_leased(s, at, span))) ||
            vitp_scrub_phone(s, at, span);
 }
 
@@ -10722,9 +11002,18 @@ static VITP_NOINLINE bool vitp_scrub_resolved(const vitp_scrub *s, size_t at, vi
 
 static bool vitp_scrub_slash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
+    char   before = vitp_scrub_before(s, at);
+    size_t word = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1);
+
     if (vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_resolved(s, at, span))
         return true;
-    return vitp_scrub_before(s, at) != '/' && vitp_scrub_path(s, at, span);
+    if (vitp_scrub_folds(vitp_scrub_at(s, word), 'p') && at > s->floor &&
+        vitp_scrub_ends_user(s, word > at + 1 ? at - (before == ' ') : at) &&
+        vitp_scrub_two_values(s, word, span))
+        return true;
+    if (before == '/') return false;
+    return vitp_scrub_path(s, at, span) ||
+           (vitp_scrub_is(before, VITP_SCRUB_NAME) && vitp_scrub_user_and_password(s, at, span));
 }
 
 static bool vitp_scrub_dot(vitp_scrub *s, size_t at, vitp_scrub_span *span)
