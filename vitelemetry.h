@@ -6661,18 +6661,13 @@ static const uint16_t vitp_scrub_label_rows[] = {
    IDENTIFIED BY are SQL), $ a program whose -p is a password (< -a, > -w), % the same if it stands
    directly behind the letter, ^ a secret if it has letters and digits, = the same behind whose it
    is (password for x is y), : a user before " : ", ~ a host or a user if the words before
-   it say so, | the value of the name before it, - that the word before it is a user, / the
-   values of two names (id pw x y). Sorted. */
+   it say so, | the value of the name before it, - that the word before it is a user. Sorted. */
 #define VITP_SCRUB_OPENER_ROW 36u
 static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "!access key ",
-    "!access-key ",
     "+account ",
     "@address associated with hostname: ",
     "@address information: ",
-    "!api key ",
-    "!api key is ",
-    "!api-key ",
     "!apikey ",
     "&as user ",
     "!auth login ",
@@ -6716,11 +6711,6 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "@host address ",
     "*host key for ",
     "*hostname ",
-    "/id pass ",
-    "/id passwd ",
-    "/id password ",
-    "/id pw ",
-    "/id pwd ",
     "!identified by ",
     "&imap(",
     "&impersonating ",
@@ -6835,22 +6825,22 @@ static const uint32_t vitp_scrub_opener_seconds[26] = {
 };
 static const uint16_t vitp_scrub_opener_rows[] = {
     26,  32,  38,  42,  44,  47,  50,  52,  54,  57,  57,  58,  61,  64,  68,  70,  79,
-    79,  83,  90,  92,  95,  95,  95,  95,  95,  0,   3,   5,   9,   10,  15,  16,  17,
-    18,  19,  20,  21,  22,  23,  24,  32,  33,  35,  36,  37,  38,  39,  42,  43,  44,
-    45,  46,  47,  51,  57,  60,  61,  64,  65,  66,  73,  76,  78,  79,  81,  85,  86,
-    87,  88,  89,  106, 108, 109, 111, 112, 114, 115, 116, 124, 125, 133, 135, 136, 143,
-    144, 145, 146, 147, 148, 150, 152, 153, 157, 158, 160, 161
+    79,  83,  90,  92,  95,  95,  95,  95,  95,  0,   2,   4,   5,   6,   11,  12,  13,
+    14,  15,  16,  17,  18,  19,  20,  28,  29,  31,  32,  33,  34,  35,  38,  39,  40,
+    41,  42,  43,  47,  48,  51,  52,  55,  56,  57,  64,  67,  69,  70,  72,  76,  77,
+    78,  79,  80,  97,  99,  100, 102, 103, 105, 106, 107, 115, 116, 124, 126, 127, 134,
+    135, 136, 137, 138, 139, 141, 143, 144, 148, 149, 151, 152
 };
 /* As `seconds`, of those behind whose first letters no blank stands. */
 static const uint32_t vitp_scrub_opener_others[26] = {
-    0x00010008, 0x00000000, 0x00000000, 0x00000000, 0x00000002, 0x00000000, 0x00000002,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000002, 0x00000000, 0x00000002,
     0x00000000, 0x00002000, 0x00000000, 0x00000000, 0x00002010, 0x02000002, 0x00080000,
     0x00000000, 0x00189000, 0x00000000, 0x00000022, 0x00284000, 0x00000000, 0x00004000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000
 };
 /* How many letters stand before the first blank of those with a first letter, a bit for each. */
 static const uint16_t vitp_scrub_opener_lengths[26] = {
-    0x60dc, 0x006c, 0x07e8, 0x0040, 0x0300, 0x0058, 0x0800, 0x0110, 0x2484,
+    0x60d4, 0x006c, 0x07e8, 0x0040, 0x0300, 0x0058, 0x0800, 0x0110, 0x2480,
     0x0000, 0x0008, 0x0060, 0x04a0, 0x021c, 0x0004, 0x0fdc, 0x0000, 0x0cd0,
     0x00c8, 0x0220, 0x0190, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
 };
@@ -8634,7 +8624,6 @@ static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
             return false;
     } else if (vitp_scrub_has(s, at, end, ~(VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT))) ||
                !(vitp_scrub_in(s, end, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN)) ||
-                 vitp_scrub_has(s, at, end, VITP_SCRUB_SET(UNDERSCORE)) ||
                  vitp_scrub_is_member(s, at, end)) ||
                vitp_scrub_is_listed_pair(s, at)) {
         return false;
@@ -9303,7 +9292,7 @@ static bool vitp_scrub_is_next_name(const vitp_scrub *s, size_t end)
     return vitp_scrub_at(s, vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 1)) == ':';
 }
 
-/* newSecret("myToken"): is what the call is given the name of a secret, in letters of both cases? */
+/* newSecret("myToken"): is what the call is given a name of a secret in letters of both cases? */
 static bool vitp_scrub_names_secret(const vitp_scrub *s, const vitp_scrub_span *span)
 {
     size_t start;
@@ -10706,14 +10695,16 @@ static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub
             s->line.attached = opener[-1] == '%';
         } else if (vitp_scrub_marker(s, end)) {
             continue; /* that is what it says something of */
-        } else if (opener[-1] == '^'   ? vitp_scrub_told_password(s, end, span)
+        } else if (opener[-1] == '^'
+                       ? vitp_scrub_told_password(s, end, span) ||
+                             (at > s->floor && s->text[at - 1] == ' ' &&
+                              vitp_scrub_ends_user(s, at - 1) && vitp_scrub_two_values(s, at, span))
                    : opener[-1] == '=' ? vitp_scrub_told_whose(s, end, span)
                    : opener[-1] == '!' ? vitp_scrub_scheme(s, at, end, span)
                    : opener[-1] == '|' ? vitp_scrub_registry(s, at, end, span)
                    : opener[-1] == '~' ? (opener[0] == 's' ? vitp_scrub_kernel_of(s, at, span)
                                                            : vitp_scrub_denied(s, at, end, span))
                    : opener[-1] == '-' ? vitp_scrub_named_before(s, at, span)
-                   : opener[-1] == '/' ? vitp_scrub_two_values(s, at + 3, span)
                                        : vitp_scrub_named(s, end, opener[-1], span)) {
             return true;
         }
@@ -10730,7 +10721,7 @@ static bool vitp_scrub_is_color(const vitp_scrub *s, size_t at)
 }
 
 /* The first letter of what stands behind "password" in another language and perhaps a blank. */
-static VITP_INLINE bool vitp_scrub_behind_foreign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+static VITP_NOINLINE bool vitp_scrub_behind_foreign(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end = at > s->floor + 1 && s->text[at - 1] == ' ' ? at - 1 : at;
 
@@ -10745,7 +10736,9 @@ static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     size_t first = before == '\\' || s->text[at] == 'm' ? vitp_scrub_letters(s, at) : at;
 
     if (vitp_scrub_is(before, VITP_SCRUB_LETTER)) return false;
-    if (vitp_scrub_behind_foreign(s, at, span)) return true;
+    if (at > s->floor + 1 && ((s->text[at - 1] | s->text[at - 2]) & 0x80) &&
+        vitp_scrub_behind_foreign(s, at, span))
+        return true;
     if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_number(s, first, span);
     if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
