@@ -9834,27 +9834,34 @@ static bool vitp_scrub_registry(vitp_scrub *s, size_t type, size_t at, vitp_scru
     return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, at, sign, false, name, span);
 }
 
-/* Claims the user before a phrase: (x) CMD (, x is not in the sudoers file, 'x': no such user, [x]
-   FAIL LOGIN, (to root) x on pts/0. */
+/* What stands before and behind a user whom a phrase follows, which begins with the letter. */
+typedef struct vitp_scrub_frame {
+    char        letter;
+    const char *before, *behind;
+} vitp_scrub_frame;
+
+/* Claims the user before a phrase. */
 static bool vitp_scrub_named_before(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    char        c = vitp_text_lower(s->text[at]), before;
-    const char *between = c == 'c'               ? ") "
-                          : c == 's'             ? " is not in the "
-                          : c == 'p'             ? " on "
-                          : c == 'f' || c == 'o' ? "] "
-                                                 : "': ";
-    size_t      n = strlen(between), end = at - n, start;
+    static const vitp_scrub_frame frames[] = {
+        { 'c', "(", ") " },            /* (x) CMD ( */
+        { 'f', "[", "] " },            /* [x] FAIL LOGIN */
+        { 'o', "[", "] " },            /* [x] OK LOGIN */
+        { 'n', "'", "': " },           /* 'x': no such user */
+        { 'p', ") ", " on " },         /* (to root) x on pts/0 */
+        { 's', "", " is not in the " } /* x is not in the sudoers file */
+    };
+    const vitp_scrub_frame *f = frames;
+    size_t                  before, behind, end, start;
 
-    if (at - s->floor <= n || memcmp(s->text + end, between, n) != 0) return false;
-    start = vitp_scrub_back(s, end, VITP_SCRUB_ACCOUNT, 40);
-    before = vitp_scrub_before(s, start);
-    if (n < 4 && (before != (between[0] == ')'   ? '('
-                             : between[0] == ']' ? '['
-                                                 : '\'') ||
-                  start == s->floor))
+    while (f < frames + 5 && !vitp_scrub_folds(s->text[at], f->letter)) f++;
+    before = strlen(f->before);
+    behind = strlen(f->behind);
+    if (at - s->floor <= behind || memcmp(s->text + at - behind, f->behind, behind) != 0)
         return false;
-    if (c == 'p' && (start - s->floor < 5 || memcmp(s->text + start - 2, ") ", 2) != 0))
+    end = at - behind;
+    start = vitp_scrub_back(s, end, VITP_SCRUB_ACCOUNT, 40);
+    if (start - s->floor < before || memcmp(s->text + start - before, f->before, before) != 0)
         return false;
     return vitp_scrub_is_account(s, start, end) && vitp_scrub_claim(span, start, end, "[user]");
 }
@@ -17162,12 +17169,7 @@ static bool vitp_spool_is_held_up(const vitp_spool *s)
     (void)s;
     return false;
 }
-static void     vitp_spool_look_again(vitp_spool *s) { (void)s; }
-static uint32_t vitp_spool_note_busy(vitp_spool *s, uint32_t records)
-{
-    (void)s, (void)records;
-    return 0;
-}
+static void vitp_spool_look_again(vitp_spool *s) { (void)s; }
 #endif
 
 /* ============================================================================================
@@ -21330,10 +21332,12 @@ static bool vitp_worker_is_busy(vit_client *t)
 {
     uint32_t times = t->batch.attempts > 0 ? 1u : 0u;
     if (t->conflicts == VITP_WORKER_CONFLICTS) return false;
+#ifndef VITELEMETRY_NO_FILES
     if (!t->batch.stock) {
         uint32_t noted = vitp_spool_note_busy(&t->spool, (uint32_t)t->batch.records);
         if (noted > 0) times = noted;
     }
+#endif
     if (times == 0 || times > VITP_WORKER_CONFLICTS) return false;
     t->conflicts++;
     return true;
