@@ -5050,7 +5050,7 @@ static VITP_INLINE vitp_text_bytes vitp_text_get_halves(const unsigned char id[1
 /* The 36 characters of a UUID (RFC 9562, 4) and a NUL. */
 static void vitp_text_uuid(char out[37], const unsigned char id[16])
 {
-    vitp_text_bytes both = vitp_text_get_halves(id), high = both >> 4, low = both & 15;
+    vitp_text_bytes both = vitp_text_get_halves(id), high = both / 16, low = both & 15;
     vitp_text_bytes begin, end;
     /* clang-format off */
     begin = vitp_text_digits(__builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,

@@ -327,7 +327,8 @@ static void assert_bits_random(const id *ids, size_t count)
         double off; /* sigma of it is the root of count */
         if (bit / 8 == 6 && bit % 8 >= 4) continue;
         if (bit / 8 == 8 && bit % 8 >= 6) continue;
-        for (i = ones = 0; i < count; i++) ones += (ids[i].bytes[bit / 8] >> (bit % 8)) & 1u;
+        for (i = ones = 0; i < count; i++)
+            ones += ((unsigned)ids[i].bytes[bit / 8] >> (bit % 8)) & 1u;
         off = 2.0 * (double)ones - (double)count;
         if (off * off > 64.0 * (double)count)
             fail_msg("byte %u bit %u: %u ones of %u", (unsigned)(bit / 8), (unsigned)(bit % 8),
