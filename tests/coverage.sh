@@ -32,7 +32,7 @@ failed=0
 
 # ---- build ---------------------------------------------------------------------------------------
 
-names=$(grep -l 'vitelemetry\.h\|clocks\.h' tests/test_*.c | sed 's,.*/test_\(.*\)\.c$,\1,')
+names=$(grep -l 'vitelemetry\.h\|clocks\.h\|played\.h' tests/test_*.c | sed 's,.*/test_\(.*\)\.c$,\1,')
 programs=$(for n in $names; do echo "$D/tests/test_$n"; done)
 loops="$D/tests/crash_loop $D/tests/chaos $D/tests/crashes"
 others="$D/tests/smoke $D/tests/privacy $D/tests/fuzz_all"
