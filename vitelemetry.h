@@ -7230,6 +7230,18 @@ static bool vitp_scrub_ends_in(const vitp_scrub *s, size_t start, size_t end, co
     return n == 0;
 }
 
+/* Is it one of so many words, in whatever case? */
+static bool vitp_scrub_is_any(const vitp_scrub *s, size_t start, size_t end,
+                              const char *const *words, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (strlen(words[i]) == end - start && vitp_scrub_ends_in(s, start, end, words[i]))
+            return true;
+    return false;
+}
+
 /* How many bits are set? */
 static VITP_INLINE unsigned vitp_scrub_bits(uint32_t set)
 {
@@ -7444,11 +7456,8 @@ static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
 static bool vitp_scrub_is_algorithm(const vitp_scrub *s, size_t at, size_t end)
 {
     static const char *const names[] = { "libssh.org", "lysator.liu.se", "openssh.com" };
-    size_t                   i;
 
-    for (i = 0; i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i]) == end - at && vitp_scrub_starts(s, at, names[i])) return true;
-    return false;
+    return vitp_scrub_is_any(s, at, end, names, sizeof names / sizeof *names);
 }
 
 /* The @ of an address, in `width` bytes (%40 is one too). */
@@ -7495,15 +7504,13 @@ static VITP_NOINLINE bool vitp_scrub_erlang(const vitp_scrub *s, size_t at, vitp
 {
     static const char *const names[] = { "couchdb", "ejabberd", "emqx", "rabbit" };
     size_t                   end = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL, 64);
-    size_t                   start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 16), i;
+    size_t                   start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 16);
 
     if (end < at + 3 || vitp_scrub_goes_on(s, end) || vitp_scrub_at(s, end) == '.' ||
         (end == at + 10 && vitp_scrub_starts(s, at + 1, "localhost")))
         return false;
-    for (i = 0; i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i]) == at - start && vitp_scrub_starts(s, start, names[i]))
-            return vitp_scrub_claim(span, at + 1, end, "[host]");
-    return false;
+    return vitp_scrub_is_any(s, start, at, names, sizeof names / sizeof *names) &&
+           vitp_scrub_claim(span, at + 1, end, "[host]");
 }
 
 /* The @ of user@host:/path, user@host:~$ and [user@host ~], as shells and scp have it, and of
@@ -8614,9 +8621,9 @@ static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
     char   sign;
 
     if (quoted) {
-        if (s->text[at] != '#' ||
-            vitp_scrub_has(s, ++at, end, ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH))))
-            return false;
+        if (s->text[at] != '#') return false;
+        at++;
+        if (vitp_scrub_has(s, at, end, ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH)))) return false;
     } else if (!vitp_scrub_has(s, at, end, ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH)))) {
         if (vitp_scrub_name(s, end, &start) == '?' && start == at) return true; /* api-key */
         if (!vitp_scrub_in(s, end, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN)) ||
@@ -8928,11 +8935,8 @@ static bool vitp_scrub_told_drawn(vitp_scrub *s, size_t at, vitp_scrub_span *spa
 static bool vitp_scrub_is_password_word(const vitp_scrub *s, size_t at, size_t end)
 {
     static const char *const words[] = { "pw", "pwd", "pass", "passwd", "password" };
-    size_t                   i;
 
-    for (i = 0; i < sizeof words / sizeof *words; i++)
-        if (strlen(words[i]) == end - at && vitp_scrub_ends_in(s, at, end, words[i])) return true;
-    return false;
+    return vitp_scrub_is_any(s, at, end, words, sizeof words / sizeof *words);
 }
 
 /* Behind the names of two values, ID/PW, id(pw) or user/password, of which the second starts at
