@@ -16,6 +16,10 @@
                its own stores, what it has read, and, by a load-acquire of a store-release or of
                what read-modify-writes made of it, all that the releasing thread knew.
                A read-modify-write reads the newest store.
+   Order       of the stores of a location is the one in which they were executed. Where C11 would
+               allow another (a store or a read-modify-write of a thread that has no reason to know
+               of the newest could come before it), a run of the queue fails, so that there is none
+               to be tried; the other explorers take it as it comes.
    Heavy       barrier: each thread in turn learns what the caller knew, and the caller what that
                thread knew; others run between these steps. The light barrier is none: the explorer
                does not reorder what one thread does (the planted bugs do that by hand).
@@ -24,8 +28,7 @@
                seen as macros; all the others are seen when this file and the implementation are
                compiled with -fsanitize=thread and linked without: the calls that the compiler
                puts in end here.
-   Not         modelled: stores of two threads to one location that take effect in another order
-               than they were executed; loads that see later stores; signals at an instruction that
+   Not         modelled: loads that see later stores (RC11 has none); signals at an instruction that
                neither is atomic nor touches the queue's memory.
 
    Points      are only where they can matter: at memory on which atomic accesses of two threads,
@@ -69,6 +72,7 @@ typedef struct x_store {
     uint16_t seen[X_THREADS]; /* when each thread came to know of it; 0: not */
     uint16_t sync[X_THREADS]; /* what a load-acquire of it makes known: a clock */
     uint16_t writer, time;
+    bool     follows; /* made by a read-modify-write: nothing comes between it and the one before */
 } x_store;
 
 /* Four bytes of the queue's memory (a uintptr_t: its first four). */
@@ -124,6 +128,7 @@ static struct {
     x_bounds       bounds;
     void (*body_fn)(uint32_t self);
     void (*signal_fn)(uint32_t self);
+    bool one_order; /* that the stores could have another order is a failure */
     /* what else there is to wait for and to know (explore_world.h); NULL: nothing */
     bool (*may_expire_fn)(uint32_t t); /* it waits, but not for ever: */
     void (*expire_fn)(uint32_t t);     /* and need wait no longer: counted as a signal */
@@ -527,15 +532,34 @@ X_OURS static bool x_knows(uint32_t t, const x_store *s)
     return false;
 }
 
-/* How many of the newest stores may be read: to the newest that the thread knows. */
-X_OURS static uint32_t x_readable(x_cell *c)
+/* How many of the newest stores there are to the newest that the thread knows. */
+X_OURS static uint32_t x_unknown(x_cell *c)
 {
     uint32_t n = 1, most = c->count < X_HISTORY ? c->count : X_HISTORY;
-    if (x.left.stale == 0) return 1;
     while (n < most && !x_knows(x.self, x_newest(c, n - 1u))) n++;
+    return n;
+}
+
+/* How many of them may be read. */
+X_OURS static uint32_t x_readable(x_cell *c)
+{
+    uint32_t n = x.left.stale == 0 ? 1 : x_unknown(c);
     if (n == X_HISTORY && c->count > X_HISTORY && !x_knows(x.self, x_newest(c, n - 1u)))
         x.counts.forgotten++;
     return n;
+}
+
+/* A store, or a read-modify-write that goes by that value (NULL: by any), could come before the
+   newest store: it would be another order of them. */
+X_OURS static void x_ordered(x_cell *c, const char *place, const uint64_t *expected)
+{
+    uint32_t n = x.one_order ? x_unknown(c) : 0, back;
+    for (back = 1; back < n; back++) {
+        if (x_newest(c, back - 1u)->follows) continue;
+        if (expected && x_newest(c, back)->value != *expected) continue;
+        x_fail("nothing orders two stores: of threads %u and %u, to %s",
+               (unsigned)x_newest(c, back - 1u)->writer, (unsigned)x.self, place);
+    }
 }
 
 X_OURS static void x_tick(uint32_t kind, const void *p, const x_store *from)
@@ -568,8 +592,10 @@ X_OURS static void x_see(x_cell *c, x_store *s)
     c->atomic_read[x.self] = now;
 }
 
-/* Appends a store. `sync`: the clock that a load-acquire of it takes over. */
-X_OURS static void x_append(void *p, size_t size, uint64_t value, const uint16_t *sync)
+/* Appends a store. `sync`: the clock that a load-acquire of it takes over. `follows`: it is of a
+   read-modify-write. */
+X_OURS static void x_append(void *p, size_t size, uint64_t value, const uint16_t *sync,
+                            bool follows)
 {
     x_cell  *c = x_cell_of(p);
     x_store *s;
@@ -583,6 +609,7 @@ X_OURS static void x_append(void *p, size_t size, uint64_t value, const uint16_t
     if (sync) memcpy(s->sync, sync, sizeof s->sync);
     s->writer = (uint16_t)x.self;
     s->time = now;
+    s->follows = follows;
     s->seen[x.self] = now;
     c->atomic_written[x.self] = now;
     x.order -= c->order;
@@ -629,8 +656,8 @@ X_OURS static void x_put(void *p, size_t size, uint64_t value, x_mode mode, cons
         return;
     }
     x_point(x.hot[x_index(p)]);
-    x_atomic_cell(p, size);
-    x_append(p, size, value, mode == X_SYNC ? x_me()->clock : NULL);
+    x_ordered(x_atomic_cell(p, size), place, NULL);
+    x_append(p, size, value, mode == X_SYNC ? x_me()->clock : NULL, false);
     x_tick(2, p, &none);
     x_say(mode ? "store rel" : "store", place, value, 0);
 }
@@ -640,7 +667,7 @@ X_OURS static void x_modify(void *p, size_t size, x_store *s, uint64_t value, x_
 {
     x_store old = *s;
     if (mode == X_SYNC) x_acquire(&old);
-    x_append(p, size, value, mode == X_SYNC ? x_me()->clock : old.sync);
+    x_append(p, size, value, mode == X_SYNC ? x_me()->clock : old.sync, true);
     x_tick(3, p, &old);
 }
 
@@ -662,6 +689,7 @@ X_OURS static uint64_t x_rmw(void *p, size_t size, x_op op, uint64_t v, const ch
     }
     x_point(x.hot[x_index(p)]);
     c = x_atomic_cell(p, size);
+    x_ordered(c, place, NULL);
     s = x_newest(c, 0);
     x_see(c, s);
     old = s->value;
@@ -686,6 +714,7 @@ X_OURS static bool x_cas(void *p, size_t size, uint64_t *expected, uint64_t v, c
     }
     x_point(x.hot[x_index(p)]);
     c = x_atomic_cell(p, size);
+    x_ordered(c, place, expected);
     readable = x_readable(c);
     for (i = 0; i < readable; i++)
         if (i == 0 || x_newest(c, i)->value != *expected) backs[n++] = i;

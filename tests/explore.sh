@@ -62,6 +62,7 @@ h
 d
 }
 /STORE_RELEASE(&p->freed/G')"
+grep -q 'nothing orders two stores' "$D/found" || fail "that no other order of stores is possible is not checked"
 plant 'idle before it is published' 2 queue 10 "$(within vitp_queue_commit_own \
     '/STORE_RELEASE(&c->word/{
 N

@@ -29,21 +29,23 @@ fail() {
 }
 
 # plant NAME LINES PROGRAM SCENARIOS SED: explores these scenarios with a copy of the header in
-# which that sed script changes so many lines
+# which that sed script changes so many lines; what it says is also in $D/found
 plant() {
     file=$(echo "$1" | tr ' ' '_')
     sed "$5" "$PLAIN" >"$D/$file.h"
+    : >"$D/found"
     changed=$(diff "$PLAIN" "$D/$file.h" | grep -c '^[<>]')
     if [ "$changed" != "$2" ]; then
         fail "$1: $changed lines differ, not $2: the header has moved on"
     elif ! compile "$3" "$file" "$SPEED" -w -DEXPLORE_BUG="\"$1\"" \
         -DEXPLORE_HEADER="\"$here/$D/$file.h\""; then
         fail "$1: does not compile"
-    elif env $BOUNDS "$D/$file" $4; then
+    elif env $BOUNDS "$D/$file" $4 >"$D/found"; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
     fi
+    cat "$D/found"
 }
 
 # within FUNCTION COMMANDS: those sed commands, in that function only

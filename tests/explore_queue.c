@@ -330,6 +330,7 @@ static void prepare(const scenario *s)
     }
     x.body_fn = body;
     x.signal_fn = s->bounds.signals ? on_signal : NULL;
+    x.one_order = true;
     memcpy(fresh, memory, bytes);
     x_begin(memory, bytes);
 }
