@@ -42,7 +42,7 @@ dashboard: $(EXAMPLES) ## the collector at http://127.0.0.1:8080/ (PORT), whose 
 TESTS    = $(B)/tests/smoke $(B)/examples/queue
 NEEDED   = $(EXAMPLES) $(B)/examples/hello $(B)/examples/privacy $(B)/examples/file_sink $(B)/examples/offline $(B)/examples/errors $(B)/tests/privacy $(B)/tests/fuzz_all $(B)/tests/fuzz_collector
 SCRIPTS  = check_cpp.sh check_debug.sh check_demo.sh check_failures.sh check_hello.sh check_inventory.sh check_lint.sh check_privacy.sh check_seeds.sh check_silence.sh check_sinks.sh forms.sh lint.sh
-test: deps $(UNITBIN) $(TESTS) $(NEEDED) ## all tests (installs cmocka and libcurl when they are missing)
+test: deps deps-cpp $(UNITBIN) $(TESTS) $(NEEDED) ## all tests (installs cmocka, libcurl and g++ when they are missing)
 	@QUICK=1 sh tests/run.sh $(UNITBIN) $(TESTS) $(SCRIPTS:%=tests/%)
 
 check: deps deps-check ## the tests, then compilers, sanitizers and lint: what CI runs
