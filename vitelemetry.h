@@ -16692,6 +16692,25 @@ static void vitp_spool_let_go(vitp_spool *s)
     VITP_ATOMIC_STORE(&s->alone, 0u);
 }
 
+/* Also of another identity's than ours. */
+static bool vitp_spool_is_mixed(const vitp_spool *s)
+{
+    vitp_spool_walk w = vitp_spool_walk_from(s->bytes, s->in.head.begin, s->in.head.end);
+    bool            mixed = false;
+    while (s->bytes && !mixed && vitp_spool_step(&w)) mixed = w.record && w.frame.mark != s->mark;
+    return mixed;
+}
+
+/* Such a file is let go for good: whoever comes first reads it anew. */
+static void vitp_spool_give_back(vitp_spool *s)
+{
+    if (!vitp_spool_is_mixed(s)) return;
+    vitp_spool_uncount(s, s->in.records);
+    vitp_spool_count(&s->handed_over, s->in.records);
+    s->in.records = 0;
+    vitp_spool_let_go(s);
+}
+
 /* Everything in it was answered or dropped. */
 static void vitp_spool_finish_in(vitp_spool *s)
 {
@@ -17174,6 +17193,7 @@ static bool vitp_spool_is_held_up(const vitp_spool *s)
     return false;
 }
 static void vitp_spool_look_again(vitp_spool *s) { (void)s; }
+static void vitp_spool_give_back(vitp_spool *s) { (void)s; }
 #endif
 
 /* ============================================================================================
@@ -19316,6 +19336,14 @@ static void vitp_worker_use_identity(vit_client *t)
     vitp_worker_save_marker(t);
 }
 
+/* The settings hold another identity than ours. */
+static bool vitp_worker_is_other(const vit_client *t, const vitp_settings *theirs)
+{
+    return theirs->has_hwid && theirs->has_salt &&
+           (strcmp(theirs->hwid, t->settings.hwid) != 0 ||
+            strcmp(theirs->salt, t->settings.salt) != 0);
+}
+
 /* Makes what is missing of hwid and salt, in memory. */
 static void vitp_worker_make_identity(vit_client *t)
 {
@@ -20121,6 +20149,14 @@ static void vitp_worker_hear_marker(vit_client *t)
     if (!saved) vitp_teller_push(&teller);
 }
 
+/* Of another identity than ours, and ours is not the last one: the pool may be of that. */
+static bool vitp_worker_is_ahead(vit_client *t, const vitp_writer *w)
+{
+    vitp_settings now;
+    return memcmp(w->mark, t->own.ledger->writer.mark, sizeof w->mark) != 0 &&
+           vitp_worker_load(t, &now) && vitp_worker_is_other(t, &now);
+}
+
 /* Adopts the pool in t->adopted.file. */
 static void vitp_worker_adopt_file(vit_client *t, const char *folder)
 {
@@ -20138,6 +20174,10 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
         vitp_worker_put_down(t, true);
         break;
     case VITP_STOCK_READABLE:
+        if (vitp_worker_is_ahead(t, &w)) {
+            vitp_worker_put_down(t, false);
+            break;
+        }
         if (vitp_worker_is_orphan(&w)) vitp_worker_hear_pool(t, &s->file, &w);
         if (!vitp_worker_is_orphan(&w) || !vitp_worker_pool_path(t, folder, ".pool", path) ||
             !vitp_worker_copy_pool(t, s, w.capacity) || !vitp_os_pool_rename(&s->file, path))
@@ -20441,13 +20481,15 @@ static void vitp_worker_decide(vit_client *t)
 }
 
 /* Another process changed the identity: it becomes ours, and what was hashed under the old one
-   is not sent. */
+   is not sent. What others left may be of the new one, also what we read of it just now: each
+   record and each pool tells. */
 static void vitp_worker_adopt_identity(vit_client *t, const vitp_settings *theirs)
 {
-    if (!theirs->has_hwid || !theirs->has_salt) return;
-    if (strcmp(theirs->hwid, t->settings.hwid) == 0 && strcmp(theirs->salt, t->settings.salt) == 0)
-        return;
-    vitp_worker_purge_all(t);
+    if (!vitp_worker_is_other(t, theirs)) return;
+    vitp_spool_give_back(&t->spool);
+    vitp_worker_purge(t, VIT_DROP_CONSENT);
+    if (t->adopted.queue) vitp_worker_put_down(t, true);
+    t->alone = false;
     memcpy(t->settings.hwid, theirs->hwid, sizeof t->settings.hwid);
     memcpy(t->settings.salt, theirs->salt, sizeof t->settings.salt);
     vitp_worker_change_identity(t);
@@ -20745,6 +20787,14 @@ static void vitp_batch_limit_spooled(vitp_batch_builder *b, const vitp_spool_uni
     b->limit = b->again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
 }
 
+/* Another process has changed what may be sent since we looked last. */
+static bool vitp_worker_has_changed(vit_client *t)
+{
+    uint32_t turn = t->body_turn;
+    (void)vitp_worker_recheck(t);
+    return t->body_turn != turn;
+}
+
 /* Puts the oldest batch of the spool, or what is left of it, into the body. */
 static bool vitp_batch_build_spooled(vit_client *t)
 {
@@ -20752,7 +20802,7 @@ static bool vitp_batch_build_spooled(vit_client *t)
     vitp_spool_unit    u;
     vitp_spool_walk    w;
     bool               whole;
-    while (vitp_spool_open(&t->spool)) {
+    while (vitp_worker_may_send(t) && vitp_spool_open(&t->spool)) {
         vitp_batch_begin(t, NULL, &b);
         if (!vitp_spool_unit_of(&t->spool, &u, &w)) {
             vitp_spool_drop(&t->spool, t->spool.in.records, VIT_DROP_CORRUPT);
@@ -20762,6 +20812,7 @@ static bool vitp_batch_build_spooled(vit_client *t)
         b.job = vitp_wire_spool_job(vitp_wire_form_of(t->form)->shape);
         vitp_batch_limit_spooled(&b, &u);
         whole = vitp_batch_fill_spooled(&b, &u, &w);
+        if (t->batch.stale > 0 && vitp_worker_has_changed(t)) continue; /* not by what they bear */
         if (whole) memcpy(t->batch.key, u.key, sizeof u.key);
         else vitp_spool_part_key(&t->spool, &u, (uint32_t)t->batch.records, t->batch.key);
         t->batch.attempts = (u.sent && whole) || t->spool.tried ? 1u : 0u;

@@ -925,6 +925,41 @@ static void test_reset_elsewhere(void **state)
     }
 }
 
+static bool act_reset(stage *b, vit_client *t)
+{
+    (void)b;
+    vit_reset_identity(t);
+    return track_numbers(t, 0, 4);
+}
+
+/* What that process recorded under the new identity is not lost by one that hears of it later: nor
+   where that one finds the pool before. */
+static void test_pool_of_the_new_identity(void **state)
+{
+    stage       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        stage_make(&b);
+        t = stage_client(&b);
+        killed(&b, "1.0.0", act_reset);
+        if (i == 1) t->alone = false; /* as where it looks for one that spooled */
+        if (i == 1) (void)vit_pump(t);
+        assert_balanced(t);
+        assert_true(track_numbers(t, 50, 1)); /* under the old one */
+        (void)vit_flush(t, 20000);
+        assert_true(track_numbers(t, 51, 1));
+        assert_true(vit_flush(t, 20000));
+        assert_balanced(t);
+        assert_int_equal(vit_get_stats(t).adopted, 4);
+        assert_int_equal(vit_get_stats(t).delivered, 5);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], 1);
+        assert_int_equal(pools(&b, NULL), 1);
+        stage_close(&b, t);
+    }
+}
+
 /* An identity that could not be stored ends with its run, and so does what it recorded. */
 static void test_settings_not_saved(void **state)
 {
@@ -1991,6 +2026,7 @@ int main(void)
         cmocka_unit_test(test_purge_and_reset),
         cmocka_unit_test(test_unknown_again),
         cmocka_unit_test(test_reset_elsewhere),
+        cmocka_unit_test(test_pool_of_the_new_identity),
         cmocka_unit_test(test_settings_not_saved),
         cmocka_unit_test(test_purge_wipes),
         cmocka_unit_test(test_too_many),

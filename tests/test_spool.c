@@ -346,6 +346,41 @@ static void test_other_identity(void **state)
     bench_free(&b);
 }
 
+/* But what another process recorded under a new identity is not lost by one that hears of it later,
+   also where that one reads the file before. */
+static void test_file_of_the_new_identity(void **state)
+{
+    unsigned i;
+    (void)state;
+    for (i = 0; i < 4; i++) {
+        bench       b;
+        vit_client *t, *other;
+        bench_make(&b);
+        offline(&b);
+        t = bench_client(&b);
+        other = bench_client(&b);
+        if (i % 2) vit_set_consent(other, VIT_CONSENT_DENIED);
+        if (i % 2) vit_set_consent(other, VIT_CONSENT_GRANTED);
+        else vit_reset_identity(other);
+        track_many(other, 0, 5);
+        end(other);
+        assert_int_equal(files_of(&b).count, 1);
+        online(&b);
+        track_many(t, 5, 1); /* under the old one */
+        if (i / 2) (void)vit_flush(t, 1000);
+        else pump_later(t);
+        assert_balanced(t);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], 1);
+        t = again(&b, t);
+        (void)vit_flush(t, 1000);
+        assert_each(&b.w, "\"f%u\"", 5, 1);
+        assert_int_equal(wire_events(&b.w), 5);
+        assert_int_equal(files_of(&b).count, 0);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 /* The cap holds at each moment; the oldest go first, and errors last. */
@@ -2123,6 +2158,7 @@ int main(void)
         cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_other_identity),
+        cmocka_unit_test(test_file_of_the_new_identity),
         cmocka_unit_test(test_cap),
         cmocka_unit_test(test_batch_and_cap),
         cmocka_unit_test(test_order_in_a_second),
