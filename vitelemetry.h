@@ -22667,6 +22667,13 @@ static void vitp_client_leave_pools(vit_client *t, bool ours)
     if (!keep) vitp_os_pool_remove(&s->file);
     else if (ours) vitp_os_pool_unlock(&s->file);
     else vitp_os_pool_close(&s->file);
+    if (ours) return;
+    /* what else is open would stay locked when the parent ends before us, as of a daemon */
+    vitp_os_pool_close(&t->adopted.file);
+    vitp_os_pool_close(&t->marker);
+    vitp_os_pool_close(&t->spool.in.file);
+    vitp_os_pool_close(&t->spool.out[0].file);
+    vitp_os_pool_close(&t->spool.out[1].file);
 #else
     (void)t, (void)ours;
 #endif

@@ -1632,6 +1632,51 @@ static void test_child_and_parent_killed(void **state)
     stage_close(&b, t);
 }
 
+/* A program that makes its client before it becomes a daemon: what its first process had taken
+   over, from a pool or the disk, is not locked by the daemon, which ended that client. */
+static void test_daemon(void **state)
+{
+    stage       b;
+    vit_client *t;
+    pid_t       child, daemon = 0;
+    int         ready[2], i;
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        stage_make(&b);
+        assert_int_equal(pipe(ready), 0);
+        b.w.otherwise.http_status = 0;
+        if (i == 0) {
+            killed(&b, "1.0.0", act_numbers);
+        } else {
+            t = stage_client(&b);
+            assert_true(track_numbers(t, 0, 10));
+            assert_true(vit_destroy(t, 0));
+        }
+        child = fork_child();
+        if (child == 0) {
+            t = vit_create(&b.o);
+            if (!t || vit_get_stats(t).adopted != 10) _exit(1);
+            if (fork() > 0) _exit(0);
+            daemon = getpid();
+            (void)vit_destroy(t, 0);
+            (void)!write(ready[1], &daemon, sizeof daemon);
+            sleep_ms(10000);
+            _exit(0);
+        }
+        wait_child(child, 0);
+        assert_int_equal(read(ready[0], &daemon, sizeof daemon), sizeof daemon);
+        b.w.otherwise.http_status = 201;
+        t = stage_client(&b);
+        assert_int_equal(vit_get_stats(t).adopted, 10);
+        assert_true(vit_flush(t, 20000));
+        assert_int_equal(wire_count(&b.w), 10);
+        assert_int_equal(kill(daemon, SIGKILL), 0);
+        close(ready[0]);
+        close(ready[1]);
+        stage_close(&b, t);
+    }
+}
+
 /* The parent refuses, or ends: a child that lives on records no more. */
 static void test_child_after_refusal(void **state)
 {
@@ -2048,6 +2093,7 @@ int main(void)
         cmocka_unit_test(test_flips),
         cmocka_unit_test(test_child),
         cmocka_unit_test(test_child_and_parent_killed),
+        cmocka_unit_test(test_daemon),
         cmocka_unit_test(test_child_after_refusal),
         cmocka_unit_test(test_child_in_plain_memory),
         cmocka_unit_test(test_child_stopped),
