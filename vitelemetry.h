@@ -16642,12 +16642,22 @@ static bool vitp_spool_see(const char *folder, const char *name, void *user)
     return true;
 }
 
-/* What other processes took by now is theirs. */
+/* Somebody removed the folder, and what was in it. */
+static bool vitp_spool_is_gone(const vitp_spool *s)
+{
+    char   byte[1];
+    size_t size;
+    return vitp_os_read_file(s->folder, VITP_OS_MINE, byte, sizeof byte, &size) ==
+           VITP_OS_READ_ABSENT;
+}
+
+/* What other processes took by now is theirs; what was removed counts as that. */
 static void vitp_spool_reconcile(vitp_spool *s)
 {
     uint32_t i, n;
     for (i = 0; i < s->closed_count; i++) s->closed[i].seen = false;
-    if (s->closed_count == 0 || !vitp_os_each_file(s->folder, vitp_spool_see, s)) return;
+    if (s->closed_count == 0) return;
+    if (!vitp_os_each_file(s->folder, vitp_spool_see, s) && !vitp_spool_is_gone(s)) return;
     for (i = s->closed_count; i-- > 0;) {
         if (s->closed[i].seen) continue;
         n = vitp_spool_forget_closed(s, &s->closed[i]);
@@ -16742,7 +16752,7 @@ static bool vitp_spool_open(vitp_spool *s)
     if (s->bytes) return true;
     if (!s->folder[0] || VITP_ATOMIC_LOAD(&s->alone)) return false;
     VITP_ATOMIC_STORE(&s->alone, 1u);
-    if (!vitp_os_is_private(s->folder)) return false;
+    if (!vitp_os_is_private(s->folder) && !vitp_spool_is_gone(s)) return false;
     vitp_spool_retire(s, &s->out[0]);
     vitp_spool_retire(s, &s->out[1]);
     vitp_spool_reconcile(s);

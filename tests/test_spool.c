@@ -1365,6 +1365,33 @@ static void test_folder_removed(void **state)
     bench_free(&b);
 }
 
+/* And is not made again: then nobody waits for what was in it. */
+static void test_folder_gone(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    t = bench_client(&b);
+    track_many(t, 0, 5);
+    track_errors(t, 0, 1); /* in another file */
+    pump_later(t);
+    pump_later(t);
+    assert_int_equal(vit_get_stats(t).spooled, 6);
+    folder_remove(b.folder);
+    online(&b);
+    track_many(t, 5, 5);
+    pump_for(t, 100);
+    assert_balanced(t);
+    assert_int_equal(vit_get_stats(t).spooled, 0);
+    assert_true(vit_get_stats(t).handed_over > 0); /* but for the file that was being read */
+    assert_true(vit_flush(t, 1000));
+    assert_int_equal(wire_events(&b.w) + vit_get_stats(t).handed_over, 11);
+    end(t);
+    bench_free(&b);
+}
+
 /* A client with five events on the disk, as its server answers so. */
 static vit_client *bench_spooled(bench *b, vit_response answer)
 {
@@ -2185,6 +2212,7 @@ int main(void)
         cmocka_unit_test(test_huge_file),
         cmocka_unit_test(test_no_file),
         cmocka_unit_test(test_folder_removed),
+        cmocka_unit_test(test_folder_gone),
         cmocka_unit_test(test_rests),
 #ifdef __linux__
         cmocka_unit_test(test_filling),
