@@ -17007,13 +17007,17 @@ static uint32_t vitp_spool_file_max(const vitp_spool *s)
 }
 
 /* Goes on with the newest file that nobody has open, if there is room in it: programs that run for
-   a moment do not fill the folder with files. */
+   a moment do not fill the folder with files. One of before a clock was set back is not the newest:
+   else, full, it would keep them from all others. */
 static bool vitp_spool_go_on(vitp_spool *s, vitp_spool_file *f, bool errors)
 {
     vitp_spool_search  search;
     vitp_spool_closed *own;
+    uint32_t           now_s = (uint32_t)vitp_os_wall_s();
     vitp_spool_search_init(&search, s, errors ? 'e' : 'u');
     search.newest = true;
+    (void)snprintf(search.after, sizeof search.after, "%s.%08lx", s->client_type,
+                   (unsigned long)(now_s < s->begun_s ? s->begun_s : now_s) + 1u);
     if (!vitp_spool_open_next(&search, &f->file)) return false;
     own = vitp_spool_closed_of(s, f->file.path);
     if (f->file.size < vitp_spool_file_max(s) && vitp_spool_read_head(f) &&

@@ -214,6 +214,39 @@ static void test_many_short_runs(void **state)
     bench_free(&b);
 }
 
+/* The same behind a full file that a clock wrote before it was set back. */
+static void test_many_runs_in_the_past(void **state)
+{
+    const uint64_t before_ns = wall_ns;
+    bench          b;
+    vit_client    *t;
+    unsigned       i, before;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    b.o.spool_bytes_max = 65536;
+    t = bench_client(&b);
+    track_many(t, 0, 40);
+    end(t);
+    before = files_of(&b).count;
+    assert_true(files_of(&b).bytes > VITP_SPOOL_FILE_MIN);
+    wall_ns -= 3650u * DAY;
+    for (i = 0; i < 12; i++) {
+        t = bench_client(&b);
+        track_many(t, 40 + i, 1);
+        end(t);
+        pass(SECOND);
+    }
+    assert_int_equal(files_of(&b).count, before + 1u);
+    online(&b);
+    t = bench_client(&b);
+    assert_true(vit_flush(t, 1000));
+    assert_each(&b.w, "\"f%u\"", 52, 1);
+    end(t);
+    bench_free(&b);
+    wall_ns = before_ns + 12u * SECOND;
+}
+
 /* Nothing personal, no identity, and no registered secret lies on the disk. */
 static void test_scrubbed(void **state)
 {
@@ -2180,6 +2213,7 @@ int main(void)
         cmocka_unit_test(test_same_key),
         cmocka_unit_test(test_next_start),
         cmocka_unit_test(test_many_short_runs),
+        cmocka_unit_test(test_many_runs_in_the_past),
         cmocka_unit_test(test_scrubbed),
         cmocka_unit_test(test_secret_later),
         cmocka_unit_test(test_forgotten),
