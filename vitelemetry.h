@@ -4039,7 +4039,7 @@ static bool vitp_os_put_file(const char *path, const char *data, size_t size)
    the file is there already, which of two processes lets one win. */
 static bool vitp_os_write_file(const char *path, const char *data, size_t size, bool only_new)
 {
-    char     temporary[VITP_PATH_MAX + 32];
+    char     temporary[VITP_POOL_PATH_MAX + 32];
     uint64_t random = vitp_os_now_ns() ^ (uint64_t)vitp_os_thread_id() << 24;
     bool     ok;
     (void)vitp_os_random(&random, sizeof random);

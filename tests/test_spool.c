@@ -684,6 +684,33 @@ static void test_retry_after_kept(void **state)
     bench_free(&b);
 }
 
+/* Also in the longest folder, of the longest client type. */
+static void test_retry_after_far_away(void **state)
+{
+    static char folder[1001], type[65];
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    snprintf(folder, sizeof folder, "%s/", b.folder);
+    memset(type, 't', sizeof type - 1u);
+    while (strlen(folder) < sizeof folder - 1u)
+        strcat(folder, strlen(folder) % 100u == 50u ? "/" : "d");
+    b.o.data_dir = folder;
+    b.o.client_type = type;
+    b.w.otherwise.http_status = 429;
+    b.w.otherwise.retry_after_s = 600;
+    t = bench_client(&b);
+    track_many(t, 0, 1);
+    pump_later(t);
+    assert_int_equal(wire_count(&b.w), 1);
+    t = again(&b, t);
+    pump_for(t, 590);
+    assert_int_equal(wire_count(&b.w), 1);
+    end(t);
+    bench_free(&b);
+}
+
 /* And also where the next start may send only when the user has agreed. */
 static void test_retry_after_until_granted(void **state)
 {
@@ -2227,6 +2254,7 @@ int main(void)
         cmocka_unit_test(test_age),
         cmocka_unit_test(test_clock_jumps),
         cmocka_unit_test(test_retry_after_kept),
+        cmocka_unit_test(test_retry_after_far_away),
         cmocka_unit_test(test_retry_after_until_granted),
         cmocka_unit_test(test_retry_after_to_the_end),
         cmocka_unit_test(test_retry_after_of_others),
