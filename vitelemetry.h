@@ -19523,19 +19523,21 @@ static bool vitp_worker_wait_path(const vit_client *t, char out[VITP_POOL_PATH_M
     return t->settings_folder[0] != 0;
 }
 
-/* A temporary file whose process is gone: it was killed before the file got its name. */
+/* A temporary file whose process is gone: it was killed before the file got its name. Not what
+   somebody calls telemetry.conf.1. */
 static bool vitp_worker_sweep_one(const char *folder, const char *name, void *user)
 {
     static const char begin[] = "telemetry.conf.", wait[] = ".wait.";
     const char       *client_type = ((const vit_client *)user)->client_type;
     size_t            n = strlen(client_type), at = sizeof begin - 1;
-    char              path[VITP_POOL_PATH_MAX];
+    char              path[VITP_POOL_PATH_MAX], *end;
     uint32_t          process;
     if (strncmp(name, client_type, n) == 0 && strncmp(name + n, wait, sizeof wait - 1) == 0)
         at = n + sizeof wait - 1;
     else if (strncmp(name, begin, sizeof begin - 1) != 0) return true;
-    process = (uint32_t)strtoul(name + at, NULL, 10);
-    if (vitp_os_process_is_gone(process) &&
+    process = (uint32_t)strtoul(name + at, &end, 10);
+    if (*end == '-' && vitp_text_is_hex(end + 1, 16) && !end[17] &&
+        vitp_os_process_is_gone(process) &&
         snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path)
         vitp_os_remove_file(path);
     return true;
@@ -19629,7 +19631,10 @@ static void vitp_worker_remove_identity(vit_client *t)
     vitp_worker_sweep(t);
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
-    if (kept.unreadable) kept.off = true; /* it refuses, and goes on to do so */
+    if (kept.unreadable) { /* it refuses, and goes on to do so until the user decides anew */
+        kept.has_consent = true;
+        kept.consent = VIT_CONSENT_DENIED;
+    }
     refuses = kept.off || (kept.has_consent && kept.consent == VIT_CONSENT_DENIED);
     if ((refuses || (kept.has_consent && !vitp_worker_is_kept_out(t))) &&
         vitp_os_write_file(t->settings_path, text, vitp_settings_print(&kept, text), false))

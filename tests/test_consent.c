@@ -374,6 +374,16 @@ static void test_denied_by_option(void **state)
     end(t);
     assert_null(strstr(file_read(b.path), HWID));
     assert_int_equal(wire_count(&b.w), 0);
+    settings_write(&b, "consent = perhaps\n" IDENTITY); /* a refusal, until the user agrees */
+    t = bench_client(&b);
+    end(t);
+    assert_null(strstr(file_read(b.path), HWID));
+    b.o.consent = VIT_CONSENT_GRANTED;
+    t = bench_client(&b);
+    assert_int_equal(vit_get_consent(t, NULL), VIT_CONSENT_DENIED);
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    assert_gate(t, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
+    end(t);
     bench_free(&b);
 }
 

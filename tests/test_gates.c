@@ -1962,7 +1962,7 @@ static void test_refusal_outlives_identity(void **state)
         { "consent = denied\nconsent_version = 2\n", "consent", "denied", true },
         { "consent = granted\nconsent_version = 2\n", "consent", "granted", false },
         { "telemetry_enabled = perhaps\n", "telemetry_enabled", "false", true },
-        { "consent = perhaps\n", "telemetry_enabled", "false", true },
+        { "consent = perhaps\n", "consent", "denied", true }, /* until the user decides anew */
     };
     rlim_t bytes = limit_of(RLIMIT_FSIZE);
     size_t i, full;

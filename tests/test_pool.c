@@ -1145,12 +1145,13 @@ static void test_relative_folder(void **state)
     stage_close(&b, t);
 }
 
-/* What a process that was killed while it saved the settings left is removed. */
+/* What a process that was killed while it saved the settings left is removed; not what the user
+   keeps beside them. */
 static void test_temporary_settings(void **state)
 {
     stage       b;
     vit_client *t;
-    char        dead[PATH_MAX], alive[PATH_MAX], wait[PATH_MAX], other[PATH_MAX];
+    char        dead[PATH_MAX], alive[PATH_MAX], wait[PATH_MAX], other[PATH_MAX], kept[PATH_MAX];
     int         i;
     pid_t       child;
     (void)state;
@@ -1167,6 +1168,8 @@ static void test_temporary_settings(void **state)
                  (long)child);
         snprintf(other, sizeof other, "%.63s/vector-inspector.waits.%ld-0123456789abcdef",
                  b.folder, (long)child);
+        snprintf(kept, sizeof kept, "%.63s/telemetry.conf.%ld", b.folder, (long)child);
+        file_write(kept, "hwid", 4, 0600);
         file_write(dead, "hwid", 4, 0600);
         file_write(alive, "hwid", 4, 0600);
         file_write(wait, "hwid", 4, 0600);
@@ -1174,6 +1177,7 @@ static void test_temporary_settings(void **state)
         if (i) b.o.consent = VIT_CONSENT_DENIED;
         t = stage_client(&b);
         assert_false(file_exists(dead));
+        assert_true(file_exists(kept));
         assert_true(file_exists(alive));
         assert_false(file_exists(wait));
         assert_true(file_exists(other));
