@@ -121,7 +121,8 @@ WHAT IT DOES
     share it; each event is delivered by one. Nothing is flushed to the disk: a power loss may take
     the last seconds.
     The data folder is options.data_dir, by default <client_type> in $XDG_STATE_HOME, else in
-    ~/.local/state; macOS: in ~/Library/Application Support; Windows: in %LOCALAPPDATA%.
+    ~/.local/state; macOS: in ~/Library/Application Support; Windows: in %LOCALAPPDATA%. Root makes
+    no folder in one of another user's, such as his home: there it is as with "".
 
         host threads -> allowed? sampled? -> typed record -> queue -> consumer -> JSON -> transport
                                                                          |         ^
@@ -3987,13 +3988,28 @@ static bool vitp_os_make_absolute(char *path, size_t size)
     return true;
 }
 
+/* Root makes nothing in a folder of another user's, as in the home that sudo may leave in HOME:
+   neither that user nor his programs could use it. But in one that is there for all, which in a
+   namespace of its own may seem another's. */
+static bool vitp_os_may_make(const char *path)
+{
+    char        parent[VITP_PATH_MAX];
+    struct stat s;
+    const char *end = strrchr(path, '/');
+    size_t      size = end && end > path ? (size_t)(end - path) : 1u;
+    if (geteuid() != 0) return true;
+    memcpy(parent, path, size);
+    parent[size] = 0;
+    return VITP_OS(stat)(parent, &s) == 0 && (s.st_uid == 0 || (s.st_mode & 02));
+}
+
 /* A folder that only the user may use. A umask that takes something from the user, too, would leave
    one that this run and all later ones could not use. */
 static void vitp_os_make_part(const char *path)
 {
     struct stat s;
-    if (VITP_OS(mkdir)(path, 0700) == 0 && VITP_OS(lstat)(path, &s) == 0 && S_ISDIR(s.st_mode) &&
-        (s.st_mode & 0700) != 0700)
+    if (vitp_os_may_make(path) && VITP_OS(mkdir)(path, 0700) == 0 &&
+        VITP_OS(lstat)(path, &s) == 0 && S_ISDIR(s.st_mode) && (s.st_mode & 0700) != 0700)
         (void)VITP_OS(chmod)(path, 0700);
 }
 

@@ -1139,6 +1139,26 @@ static void test_folder_of_another_user(void **state)
     bench_free(&b);
 }
 
+/* As sudo may leave HOME and XDG_RUNTIME_DIR: root leaves nothing in them. */
+static void test_home_of_another_user(void **state)
+{
+    static const char *const names[] = { "XDG_STATE_HOME", "XDG_RUNTIME_DIR" };
+    bench                    b;
+    char                     absolute[PATH_MAX];
+    size_t                   i;
+    (void)state;
+    if (geteuid() != 0) skip();
+    bench_make(&b);
+    assert_non_null(realpath(b.folder, absolute));
+    assert_int_equal(chown(b.folder, 65534, 65534), 0);
+    for (i = 0; i < COUNT_OF(names); i++) assert_int_equal(setenv(names[i], absolute, 1), 0);
+    b.o.data_dir = NULL;
+    memory_only(&b, VIT_LOG_NO_DATA_FOLDER);
+    assert_folder_empty(b.folder);
+    for (i = 0; i < COUNT_OF(names); i++) assert_int_equal(unsetenv(names[i]), 0);
+    bench_free(&b);
+}
+
 static void test_folder_read_only(void **state)
 {
     bench b;
@@ -1481,6 +1501,7 @@ int main(void)
         cmocka_unit_test(test_folder_is_a_link),
         cmocka_unit_test(test_folder_of_others),
         cmocka_unit_test(test_folder_of_another_user),
+        cmocka_unit_test(test_home_of_another_user),
         cmocka_unit_test(test_folder_read_only),
         cmocka_unit_test(test_folder_name_long),
         cmocka_unit_test(test_default_folder),
