@@ -16683,12 +16683,14 @@ static void vitp_spool_reconcile(vitp_spool *s)
 }
 
 /* Of a file that was loaded: what this client did not write is adopted; what it wrote and cannot
-   be read any more is lost. Returns how many records are in it. */
+   be read any more is lost. One that cannot be read at all is one piece. Returns how many records
+   are in it. */
 static uint32_t vitp_spool_account(vitp_spool *s, const vitp_spool_file *f, const char *bytes)
 {
     vitp_spool_closed *c = vitp_spool_closed_of(s, f->file.path);
     uint32_t           own = c ? vitp_spool_forget_closed(s, c) : 0, pieces = 0;
-    uint32_t           found = vitp_spool_records_in(bytes, &f->head, &pieces);
+    uint32_t           found = bytes ? vitp_spool_records_in(bytes, &f->head, &pieces) : 0;
+    if (!bytes || vitp_spool_head_is_foreign(&f->head)) pieces = 1;
     if (found < own) {
         vitp_spool_drop(s, own - found, VIT_DROP_CORRUPT);
         return found;
@@ -16750,8 +16752,10 @@ static bool vitp_spool_take(vitp_spool *s)
 {
     s->bytes = vitp_spool_load(s, &s->in);
     if (!s->bytes || vitp_spool_head_is_foreign(&s->in.head)) {
-        if (s->bytes && vitp_os_wall_s() - s->in.file.changed_s > VITP_POOL_OLD_S)
+        if (s->bytes && vitp_os_wall_s() - s->in.file.changed_s > VITP_POOL_OLD_S) {
+            (void)vitp_spool_account(s, &s->in, s->bytes);
             vitp_os_pool_remove(&s->in.file);
+        }
         vitp_spool_close_in(s);
         return false;
     }
@@ -16985,7 +16989,7 @@ static bool vitp_spool_evict(vitp_spool *s, char kind)
     if (!vitp_spool_open_next(&search, &f.file)) return false;
     size = f.file.size;
     bytes = vitp_spool_load(s, &f);
-    if (bytes) vitp_spool_drop(s, vitp_spool_account(s, &f, bytes), VIT_DROP_SPOOL_FULL);
+    vitp_spool_drop(s, vitp_spool_account(s, &f, bytes), VIT_DROP_SPOOL_FULL);
     if (bytes) s->allocator.free_fn(bytes, s->allocator.user);
     vitp_spool_remove(&f.file);
     s->used -= size < s->used ? size : s->used;
@@ -20199,10 +20203,12 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
     vitp_writer    w;
     char           path[VITP_POOL_PATH_MAX];
     vitp_recovered none = { 0, 1 };
+    bool           old = vitp_os_wall_s() - s->file.changed_s > VITP_POOL_OLD_S;
     switch (vitp_worker_judge(s, &w)) {
     case VITP_STOCK_FOREIGN:
         vitp_log_note(&t->recorder.log, VIT_LOG_POOL_FOREIGN);
-        vitp_worker_put_down(t, vitp_os_wall_s() - s->file.changed_s > VITP_POOL_OLD_S);
+        if (old) vitp_worker_count_adopted(t, &none, 0);
+        vitp_worker_put_down(t, old);
         break;
     case VITP_STOCK_CORRUPT:
         vitp_worker_count_adopted(t, &none, 0);

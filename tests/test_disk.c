@@ -766,6 +766,7 @@ static void test_foreign(void **state)
         track_many(t, 100, 1);
         assert_true(vit_flush(t, 5000));
         assert_int_equal(arrived(&b), 0);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CORRUPT], i == 2 ? 1 : 0);
         end(t);
         assert_int_equal(stat(s.path, &st), i == 2 ? -1 : 0);
         if (i < 2) assert_int_equal(st.st_size, s.size);

@@ -1224,10 +1224,12 @@ static vit_stats find(stage *b, const void *data, size_t size, bool stays)
 
 static void test_hostile_header(void **state)
 {
-    stage        b;
-    vit_stats    s;
-    vitp_ledger *l;
-    uint32_t     i;
+    static const struct timespec long_ago[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
+    stage                        b;
+    vit_client                  *t;
+    vit_stats                    s;
+    vitp_ledger                 *l;
+    uint32_t                     i;
     (void)state;
     stage_make(&b);
     image_take(&b);
@@ -1250,6 +1252,13 @@ static void test_hostile_header(void **state)
     l->writer.order = VITP_LEDGER_ORDER;
     l->writer.version++;
     assert_int_equal(find(&b, image, image_size, true).adopted, 0);
+    file_write(image_path, image, image_size, 0600);
+    assert_int_equal(utimensat(AT_FDCWD, image_path, long_ago, 0), 0); /* nobody did */
+    t = stage_client(&b);
+    assert_false(file_exists(image_path));
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CORRUPT], 1);
+    assert_balanced(t);
+    assert_true(vit_destroy(t, 0));
     l->writer.version--;
     for (i = 0; i < 5; i++) {
         static const uint32_t capacities[] = { 0, 1, 65537, 1u << 31, 131072 };
