@@ -68,6 +68,7 @@ plant 'the refusal of another is not looked at' 2 files '13' "$(change vitp_work
 plant 'a refusal amid writing is not heeded' 1 files '15' "$(drop vitp_worker_let_go 'vitp_worker_heed')"
 plant 'a refusal while kept out is not heard' 2 files '15' "$(change vitp_worker_write '&t->heard' '\&said')"
 plant 'a grant is written without the lock' 2 files '15' "$(change vitp_worker_write 'vitp_worker_is_kept_out(t) \&\& !only_new' 'false')"
+plant 'what is of a new identity is purged as well' 2 files '17 18' "$(change vitp_worker_adopt_identity 'vitp_worker_purge(t, VIT_DROP_CONSENT)' 'vitp_worker_purge_all(t)')"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
