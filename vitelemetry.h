@@ -22928,12 +22928,20 @@ static void vitp_client_refuse_again(vit_client *t)
     vitp_audit_remove(t->settings_folder);
 }
 
-/* What was not delivered goes into the spool. */
+/* What was not delivered goes into the spool; and how often errors came again for which the queue
+   had no room until now, or while the last requests failed. */
 static void vitp_client_keep(vit_client *t, uint64_t until_ns)
 {
+    bool emptied;
     if (!vitp_worker_enter(t)) return;
     vitp_client_refuse_again(t);
+    vitp_repeat_tell(&t->recorder);
     vitp_worker_save_until(t, until_ns, true);
+    if (VITP_ATOMIC_LOAD(&t->own.ledger->repeat_some)) {
+        emptied = vitp_stock_is_empty(&t->own);
+        vitp_repeat_tell(&t->recorder);
+        if (emptied) vitp_worker_save_until(t, until_ns, true);
+    }
     vitp_worker_leave(t);
 }
 

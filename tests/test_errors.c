@@ -357,6 +357,36 @@ static void test_refused_first(void **state)
     bench_close(&b, t);
 }
 
+/* The queue is full of other errors when the client ends: how often one came is told all the same,
+   now or by the next start. */
+static void test_told_at_the_end(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    (void)state;
+    for (i = 0; i < 4; i++) {
+        unsigned n;
+        in_plain_memory = (i & 1) != 0;
+        bench_make(&b);
+        b.o.queue_bytes = 1;
+        b.o.wire = VIT_WIRE_NDJSON;
+        if (i & 2) offline(&b);
+        t = bench_client(&b);
+        assert_int_equal(fail_with(t, "the one"), VIT_OK);
+        for (n = 0; fail_with(t, word_of(n)) == VIT_OK; n++) assert_true(n < 2000);
+        for (n = 0; n < 1000; n++) assert_int_equal(fail_with(t, "the one"), VIT_OK);
+        assert_true(vit_destroy(t, 1000));
+        online(&b);
+        wire_forget(&b.w);
+        t = bench_client(&b);
+        assert_true(vit_flush(t, WAIT_MS));
+        assert_int_equal(wire_times(&b.w, "\"occurrences\":1000"), 1);
+        bench_close(&b, t);
+    }
+    in_plain_memory = false;
+}
+
 /* What was forgotten is new. */
 static void test_purged(void **state)
 {
@@ -1050,6 +1080,7 @@ int main(void)
         cmocka_unit_test(test_many_sessions),   cmocka_unit_test(test_child),
         cmocka_unit_test(test_many_different),  cmocka_unit_test(test_refused_first),
         cmocka_unit_test(test_purged),          cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_told_at_the_end),
         cmocka_unit_test(test_fail_codes),      cmocka_unit_test(test_qt),
         cmocka_unit_test(test_bad_texts),       cmocka_unit_test(test_errors_of_errors),
         cmocka_unit_test(test_told_once),       cmocka_unit_test(test_marker),
