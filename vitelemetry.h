@@ -14806,7 +14806,7 @@ typedef struct vitp_draft {
     vitp_encoder e;
     union {
         vitp_record_head head;
-        unsigned char    bytes[768];
+        unsigned char    bytes[1024];
     } memory;
 } vitp_draft;
 
@@ -19938,6 +19938,14 @@ static bool vitp_worker_is_writing(const vitp_run *run)
     return i < VITP_CRASHES_MAX;
 }
 
+/* A label of the run's: what is told goes to the disk, where all is scrubbed. */
+static void vitp_teller_label(vitp_draft *d, const char *text)
+{
+    char   clean[VITP_LABEL_SCRUBBED_MAX + 1u];
+    size_t size = vitp_record_scrub(&d->e, clean, sizeof clean, text, strlen(text));
+    vitp_record_put_text(&d->e, clean, (uint32_t)size);
+}
+
 /* at_ns: when it was, by the clock of the run. */
 static void vitp_teller_begin(vitp_teller *teller, vitp_draft *d, const char *name, uint32_t flags,
                               uint64_t at_ns)
@@ -19952,8 +19960,8 @@ static void vitp_teller_begin(vitp_teller *teller, vitp_draft *d, const char *na
     d->memory.head.time_ns = now_ns > age_ns ? now_ns - age_ns : 1u;
     d->memory.head.context = 0;
     vitp_record_put_text(&d->e, m->writer.app_version, (uint32_t)strlen(m->writer.app_version));
-    vitp_record_put_text(&d->e, m->context.session_id, (uint32_t)strlen(m->context.session_id));
-    vitp_record_put_text(&d->e, m->context.provider, (uint32_t)strlen(m->context.provider));
+    vitp_teller_label(d, m->context.session_id);
+    vitp_teller_label(d, m->context.provider);
     vitp_record_put_text(&d->e, m->context.collection_hash,
                          (uint32_t)strlen(m->context.collection_hash));
 }

@@ -883,6 +883,39 @@ static void test_told_with_consent(void **state)
     in_plain_memory = false;
 }
 
+/* What the run had of a person in its context does not reach the disk. */
+static void test_told_scrubbed(void **state)
+{
+    bench       b;
+    vit_client *t;
+    char        path[PATH_MAX], *bytes;
+    size_t      size;
+    pid_t       child;
+    (void)state;
+    bench_of_run(&b);
+    child = fork_child();
+    if (child == 0) {
+        t = vit_create(&b.o);
+        vit_session_begin(t, "of alice@example.com", NULL);
+        vit_set_context(t, "for bob@example.org", NULL);
+        vit_purge(t);
+        (void)raise(SIGKILL);
+    }
+    wait_killed(child);
+    b.w.otherwise.http_status = 0;
+    t = bench_client(&b);
+    end(t);
+    assert_int_equal(files_with(&b, ".spool", path), 1);
+    bytes = bytes_of(path, &size);
+    assert_non_null(memmem(bytes, size, "session.end", 11));
+    assert_non_null(memmem(bytes, size, "of [email]", 10));
+    assert_non_null(memmem(bytes, size, "for [email]", 11));
+    assert_null(memmem(bytes, size, "alice", 5));
+    assert_null(memmem(bytes, size, "bob", 3));
+    free(bytes);
+    bench_free(&b);
+}
+
 /* Where the spool cannot be written the words go by the queue. */
 static void test_told_by_queue(void **state)
 {
@@ -1080,7 +1113,7 @@ int main(void)
         cmocka_unit_test(test_many_sessions),   cmocka_unit_test(test_child),
         cmocka_unit_test(test_many_different),  cmocka_unit_test(test_refused_first),
         cmocka_unit_test(test_purged),          cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_told_at_the_end),
+        cmocka_unit_test(test_told_at_the_end), cmocka_unit_test(test_told_scrubbed),
         cmocka_unit_test(test_fail_codes),      cmocka_unit_test(test_qt),
         cmocka_unit_test(test_bad_texts),       cmocka_unit_test(test_errors_of_errors),
         cmocka_unit_test(test_told_once),       cmocka_unit_test(test_marker),

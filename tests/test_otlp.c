@@ -1435,14 +1435,14 @@ static void test_other_version(void **state)
 }
 
 /* Tells of a run of another version, as of one that was killed, among this one's events. */
-static void tell(vit_client *t, const char *version, const char *session)
+static void tell(vit_client *t, const char *version, const char *collection)
 {
     static vitp_marker m;
     vitp_teller        teller;
     memset(&m, 0, sizeof m);
     memset(&teller, 0, sizeof teller);
     snprintf(m.writer.app_version, sizeof m.writer.app_version, "%s", version);
-    snprintf(m.context.session_id, sizeof m.context.session_id, "%s", session);
+    snprintf(m.context.collection_hash, sizeof m.context.collection_hash, "%s", collection);
     teller.client = t;
     teller.marker = &m;
     vitp_teller_session(&teller);
