@@ -23424,6 +23424,8 @@ static vit_status vitp_event_choose(vitp_event *v)
     vitp_record_head  head;
     vitp_choice       choice;
     memcpy(&head, v->data, sizeof head);
+    head.time_ns = vitp_os_coarse_ns(); /* it happens now: in the session that chooses */
+    head.context = VITP_ATOMIC_LOAD(&r->ledger->context);
     if (row && (row->flags & VIT_ROW_ERROR)) head.flags |= VITP_RECORD_ERROR;
     if (row && (row->flags & VIT_ROW_CORRELATED) && !v->has_op) {
         vitp_record_id(r, head.correlation_id);

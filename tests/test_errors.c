@@ -1083,6 +1083,23 @@ static void test_fatal_refused(void **state)
     bench_close(&b, t);
 }
 
+/* An event happens when it is sent: it has not waited while it was put together. */
+static void test_long_builder(void **state)
+{
+    bench       b;
+    vit_client *t;
+    vit_event   e;
+    (void)state;
+    t = bench_open(&b);
+    vit_event_begin(&e, t, "long", NULL);
+    pass(3600 * SECOND);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_true(vit_flush(t, 1000));
+    assert_int_equal(times_of(&b.w, "long"), 1);
+    assert_string_equal(text_of(body_of(&b.w, "long", 0), "delay_s"), "");
+    bench_close(&b, t);
+}
+
 /* A run that ends in order leaves nothing to tell, also when events wait for the next start. */
 static void test_ended_in_order(void **state)
 {
@@ -1114,6 +1131,7 @@ int main(void)
         cmocka_unit_test(test_many_different),  cmocka_unit_test(test_refused_first),
         cmocka_unit_test(test_purged),          cmocka_unit_test(test_threads),
         cmocka_unit_test(test_told_at_the_end), cmocka_unit_test(test_told_scrubbed),
+        cmocka_unit_test(test_long_builder),
         cmocka_unit_test(test_fail_codes),      cmocka_unit_test(test_qt),
         cmocka_unit_test(test_bad_texts),       cmocka_unit_test(test_errors_of_errors),
         cmocka_unit_test(test_told_once),       cmocka_unit_test(test_marker),

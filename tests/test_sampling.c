@@ -149,6 +149,30 @@ static void test_hwid(void **state)
     assert_true(kept > 5 && kept < 35);
 }
 
+/* An event that is put together in one session and sent in the next is of the next one. */
+static void test_over_sessions(void **state)
+{
+    vit_client *t = client(VIT_SAMPLE_SESSION);
+    unsigned    i;
+    char        session[32], quoted[40];
+    vit_event   e;
+    (void)state;
+    vit_set_rate(t, "probe", 0.5);
+    for (i = 0; i < 20; i++) {
+        vit_event_begin(&e, t, "probe", NULL);
+        vit_add_int(&e, "n", 1);
+        snprintf(session, sizeof session, "s-%u", i);
+        snprintf(quoted, sizeof quoted, "\"%s\"", session);
+        vit_session_begin(t, session, NULL);
+        vit_purge(t);
+        assert_int_equal(vit_event_send(&e),
+                         rule("probe", 0.5, session) ? VIT_OK : VIT_SAMPLED_OUT);
+        if (rule("probe", 0.5, session))
+            assert_json(line_of(t), "metadata/session_id", quoted);
+    }
+    end(t);
+}
+
 static void test_members(void **state)
 {
     vit_client *t = client(VIT_SAMPLE_SESSION);
@@ -537,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_rule_known),
         cmocka_unit_test(test_session_all_or_none),
         cmocka_unit_test(test_hwid),
+        cmocka_unit_test(test_over_sessions),
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_default_rates),
         cmocka_unit_test(test_set_rate),
