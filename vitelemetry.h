@@ -13423,9 +13423,9 @@ typedef struct vitp_run {
     uint32_t   state;      /* under the client's lock */
     uint32_t   handler;    /* 1: a crash leaves a record; the same */
     uint64_t   session_ns; /* when the session began; the same */
-    uint64_t   alive_ns;   /* the consumer was last seen; the consumer */
+    uint64_t   alive_ns;   /* the consumer was last seen; the consumer, alive_s too */
     uint32_t   fatal_ms;   /* an error was recorded that ends the process; by all, 0: none */
-    uint32_t   reserved;
+    uint32_t   alive_s;    /* Unix time then, its low half */
     vitp_crash crashes[VITP_CRASHES_MAX];
 } vitp_run;
 
@@ -19326,6 +19326,7 @@ static void vitp_worker_save_marker(vit_client *t)
 static void vitp_worker_live(vit_client *t, uint64_t now_ns)
 {
     t->own.ledger->run.alive_ns = now_ns;
+    t->own.ledger->run.alive_s = (uint32_t)vitp_os_wall_s();
     if (t->marker.open && now_ns >= t->marked_ns + VITP_MARKER_NS) vitp_worker_save_marker(t);
 }
 
@@ -19795,7 +19796,7 @@ static void vitp_worker_open_run(vit_client *t)
     char        path[VITP_POOL_PATH_MAX];
     if (!folder[0] || t->own.ledger->run.state != VITP_RUN_NONE) return;
     t->own.ledger->run.state = VITP_RUN_OPEN;
-    t->own.ledger->run.alive_ns = vitp_os_now_ns();
+    vitp_worker_live(t, vitp_os_now_ns());
     if (VITP_ATOMIC_LOAD(&t->recorder.outlives)) return;
     if (!vitp_os_make_folder(folder) || !vitp_worker_has_place(t, folder) ||
         !vitp_worker_pool_path(t, folder, ".run", path) || !vitp_os_pool_begin(&t->marker, path))
@@ -19857,6 +19858,14 @@ static void vitp_worker_count_adopted(vit_client *t, const vitp_recovered *found
     if (found->torn) vitp_log_note(&t->recorder.log, VIT_LOG_POOL_CORRUPT);
 }
 
+/* Seconds since the run's last sign of life; wraps. Not since its beginning: the writer's clock
+   stood while the machine slept, and the wall clock may have been set. */
+static uint64_t vitp_worker_silent_s(const vitp_run *run)
+{
+    uint32_t since_s = (uint32_t)vitp_os_wall_s() - run->alive_s;
+    return since_s <= INT32_MAX ? since_s : since_s - (UINT64_C(1) << 32);
+}
+
 /* Takes over what was copied. */
 static void vitp_worker_take_over(vit_client *t, vitp_stock *s, uint32_t capacity)
 {
@@ -19867,8 +19876,8 @@ static void vitp_worker_take_over(vit_client *t, vitp_stock *s, uint32_t capacit
         memset(&found, 0, sizeof found);
         found.torn = 1;
     }
-    s->skew_ns = vitp_os_now_ns() - s->ledger->writer.begin_ns -
-                 ((uint64_t)vitp_os_wall_s() - (uint64_t)s->ledger->writer.begin_s) * 1000000000u;
+    s->skew_ns = vitp_os_now_ns() - s->ledger->run.alive_ns -
+                 vitp_worker_silent_s(&s->ledger->run) * 1000000000u;
     vitp_worker_count_adopted(t, &found, s->queue ? vitp_stock_resume(s, &t->spool) : 0);
 }
 
@@ -20110,8 +20119,7 @@ static void vitp_teller_judge(vitp_teller *teller)
     if (crash && teller->last_ns < crash->time_ns) teller->last_ns = crash->time_ns;
     if (teller->last_ns < run->session_ns) teller->last_ns = run->session_ns;
     if (teller->last_ns < w->begin_ns) teller->last_ns = w->begin_ns;
-    since_s = (uint64_t)vitp_os_wall_s() - (uint64_t)w->begin_s -
-              (teller->last_ns - w->begin_ns) / 1000000000u;
+    since_s = vitp_worker_silent_s(run) - (teller->last_ns - run->alive_ns) / 1000000000u;
     teller->age_ns = since_s < VITP_DELAY_MAX_S ? since_s * 1000000000u : 0;
 }
 

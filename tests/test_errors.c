@@ -629,8 +629,9 @@ enum {
     EVENTS = 8,
     SURVIVED = 16, /* a handler of the host dealt with the crash, which was long ago */
     CRASHED = 32,
-    ENDED = 64, /* its session has */
-    FATAL = 128 /* an error was recorded that ends the process */
+    ENDED = 64,  /* its session has */
+    FATAL = 128, /* an error was recorded that ends the process */
+    SLEPT = 256 /* the machine did, and the monotonic clock stood */
 };
 
 /* A record of a crash as the handler writes it. */
@@ -658,6 +659,7 @@ static void run_and_die(bench *b, const char *version, unsigned how)
         if (how & SESSION) vit_session_begin(t, "session-of-the-dead", "desktop");
         vit_set_context(t, "chroma", NULL);
         pass(7 * SECOND);
+        if (how & SLEPT) wall_ns += DAY;
         pump(t);
         if (how & EVENTS)
             for (i = 0; i < 3; i++)
@@ -675,6 +677,7 @@ static void run_and_die(bench *b, const char *version, unsigned how)
         (void)raise(SIGKILL);
     }
     wait_killed(child);
+    if (how & SLEPT) wall_ns += DAY;
     pass(3600 * SECOND);
 }
 
@@ -707,6 +710,7 @@ static void test_told_once(void **state)
         { SESSION | HANDLER | ENDED | CRASHED, NULL, 1, 0, true },
         { SESSION | HANDLER | FATAL | CRASHED, "crash", 0, 0, true },
         { SESSION | ENDED, NULL, 0, 0, true },
+        { SESSION | HANDLER | CRASHED | EVENTS | SLEPT, "crash", 1, 0, true },
     };
     bench       b;
     vit_client *t;
@@ -735,6 +739,8 @@ static void test_told_once(void **state)
             assert_non_null(strstr(body, "\"app_version\":\"0.9.0\""));
             assert_string_equal(text_of(body, "delay_s"), rows[i].how & SURVIVED ? "3573" : "3593");
         }
+        body = body_of(&b.w, "feature.toggled", 0);
+        if (rows[i].how & EVENTS) assert_string_equal(text_of(body, "delay_s"), "3593");
         assert_int_equal(times_of(&b.w, "UncaughtException"), rows[i].crashes);
         body = body_of(&b.w, "UncaughtException", 0);
         if (rows[i].crashes) {

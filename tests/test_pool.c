@@ -1522,7 +1522,7 @@ static void test_delay(void **state)
     stage_make(&b);
     image_take(&b);
     l = (vitp_ledger *)(void *)image;
-    l->writer.begin_s -= 5000;
+    l->run.alive_s -= 5000;
     (void)find(&b, image, image_size, false);
     assert_true(b.w.count > 0);
     at = strstr(b.w.calls[0].body, "\"delay_s\":");
