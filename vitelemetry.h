@@ -20494,13 +20494,14 @@ static void vitp_worker_forget_identity(vit_client *t)
     vitp_worker_change_identity(t);
 }
 
-/* This client's own pool does not outlive the process any more. */
+/* This client's own pool does not outlive the process any more, and no record of a crash does. */
 static void vitp_worker_disown_file(vit_client *t)
 {
 #ifndef VITELEMETRY_NO_FILES
     if (VITP_ATOMIC_LOAD(&t->recorder.outlives)) vitp_os_pool_disown(&t->own.file);
 #endif
     VITP_ATOMIC_STORE(&t->recorder.outlives, 0u);
+    t->own.ledger->run.handler = 0u;
 }
 
 /* Decides anew and makes it so: permission first, so that no record comes after the purge. */

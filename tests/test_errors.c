@@ -631,7 +631,8 @@ enum {
     CRASHED = 32,
     ENDED = 64,  /* its session has */
     FATAL = 128, /* an error was recorded that ends the process */
-    SLEPT = 256 /* the machine did, and the monotonic clock stood */
+    SLEPT = 256, /* the machine did, and the monotonic clock stood */
+    ASKED = 512  /* the user refused, and granted it again */
 };
 
 /* A record of a crash as the handler writes it. */
@@ -656,6 +657,8 @@ static void run_and_die(bench *b, const char *version, unsigned how)
         b->o.crash_handler = (how & HANDLER) != 0;
         t = vit_create(&b->o);
         if (!t) _exit(2);
+        if (how & ASKED) vit_set_consent(t, VIT_CONSENT_DENIED);
+        if (how & ASKED) vit_set_consent(t, VIT_CONSENT_GRANTED);
         if (how & SESSION) vit_session_begin(t, "session-of-the-dead", "desktop");
         vit_set_context(t, "chroma", NULL);
         pass(7 * SECOND);
@@ -887,6 +890,22 @@ static void test_told_with_consent(void **state)
         bench_free(&b);
     }
     in_plain_memory = false;
+}
+
+/* A refusal ends the file that would have a record of a crash, so that the handler notes none: its
+   silence says nothing any more. */
+static void test_marker_asked(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_of_run(&b);
+    run_and_die(&b, "0.9.0", HANDLER | ASKED | SESSION);
+    t = bench_client(&b);
+    assert_true(vit_crashed_last_run(t));
+    assert_true(vit_flush(t, 1000));
+    assert_string_equal(text_of(body_of(&b.w, "session.end", 0), "exit_reason"), "crash");
+    bench_close(&b, t);
 }
 
 /* What the run had of a person in its context does not reach the disk. */
@@ -1136,8 +1155,8 @@ int main(void)
         cmocka_unit_test(test_many_sessions),   cmocka_unit_test(test_child),
         cmocka_unit_test(test_many_different),  cmocka_unit_test(test_refused_first),
         cmocka_unit_test(test_purged),          cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_told_at_the_end), cmocka_unit_test(test_told_scrubbed),
-        cmocka_unit_test(test_long_builder),
+        cmocka_unit_test(test_told_at_the_end), cmocka_unit_test(test_marker_asked),
+        cmocka_unit_test(test_told_scrubbed),   cmocka_unit_test(test_long_builder),
         cmocka_unit_test(test_fail_codes),      cmocka_unit_test(test_qt),
         cmocka_unit_test(test_bad_texts),       cmocka_unit_test(test_errors_of_errors),
         cmocka_unit_test(test_told_once),       cmocka_unit_test(test_marker),
