@@ -892,7 +892,8 @@ VIT_API void vit_add_flag(vit_event *e, const char *key, bool value);
    an error event: never sampled out. [test_events.c] */
 VIT_API void vit_add_error(vit_event *e, const char *type, const char *message, const char *frame,
                            const char *trace);
-/* Records the event. The builder is spent: sending it again returns VIT_INVALID. [own_events.c] */
+/* Records the event, in the session and context of now. The builder is spent: sending it again
+   returns VIT_INVALID, uncounted, as its client may be gone by then. [own_events.c] */
 VIT_API vit_status vit_event_send(vit_event *e);
 
 /* An error event under the name that error->event_name gives ("Error" by default). Rate 1. One that
@@ -14186,11 +14187,13 @@ static void vitp_record_at_line(vitp_encoder *e)
     vitp_record_error_hash(e, frame, size > 0 ? (size_t)size : 0, true);
 }
 
-/* 0: there is no op, or its clock was another's. */
+/* 0: there is no op, or it never began, or its clock was another's. */
 static VITP_NOINLINE int64_t vitp_record_since(const vit_op *op)
 {
     uint64_t now_ns = vitp_os_now_ns();
-    return op && op->begin_ns < now_ns ? (int64_t)((now_ns - op->begin_ns) / VITP_MS) : 0;
+    return op && op->begin_ns && op->begin_ns < now_ns
+               ? (int64_t)((now_ns - op->begin_ns) / VITP_MS)
+               : 0;
 }
 
 static void vitp_record_uuid(vitp_encoder *e, const char *text)

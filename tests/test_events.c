@@ -1137,6 +1137,11 @@ static void test_ms_since_op(void **state)
     vit_add_ms(&e, "ms", VIT_SINCE_OP);
     assert_int_equal(vit_event_send(&e), VIT_OK);
     assert_json(line_of(t), "metadata/ms", "0");
+    memset(&op, 0, sizeof op); /* nor was it begun */
+    vit_event_begin(&e, t, "x", &op);
+    vit_add_ms(&e, "ms", VIT_SINCE_OP);
+    assert_int_equal(vit_event_send(&e), VIT_OK);
+    assert_json(line_of(t), "metadata/ms", "0");
     end(t);
 }
 
