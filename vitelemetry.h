@@ -13423,7 +13423,7 @@ enum {
 typedef struct vitp_run {
     uint32_t   state;      /* under the client's lock */
     uint32_t   handler;    /* 1: a crash leaves a record; the same */
-    uint64_t   session_ns; /* when the session began; the same */
+    uint64_t   session_ns; /* when the session began; 0: there is none; the same */
     uint64_t   alive_ns;   /* the consumer was last seen; the consumer, alive_s too */
     uint32_t   fatal_ms;   /* an error was recorded that ends the process; by all, 0: none */
     uint32_t   alive_s;    /* Unix time then, its low half */
@@ -20055,7 +20055,8 @@ static void vitp_teller_speak(vitp_teller *teller)
     teller->failed = false;
     if (crash && !crash->told && (may & VITP_MAY_ERRORS)) vitp_teller_crash(teller);
     if (may & VITP_MAY_ERRORS) vitp_teller_repeats(teller);
-    if (teller->marker->context.session_id[0] && (may & VITP_MAY_USAGE))
+    if (teller->marker->run.session_ns && teller->marker->context.session_id[0] &&
+        (may & VITP_MAY_USAGE))
         vitp_teller_session(teller);
 }
 

@@ -1222,6 +1222,32 @@ static void check_returns(void)
     expect("raise(SIGABRT), the host's handler returns", play_returns, &p, 0, "returns", 0, NULL);
 }
 
+/* -- the host's handler ends the session */
+
+static vit_client *ended;
+static uint32_t    ends;
+
+static void on_end(int number)
+{
+    (void)signal(number, SIG_DFL);
+    if (ends & 1u) vit_session_end(ended, VIT_EXIT_CRASH);
+}
+
+static void play_ends(const play *p)
+{
+    (void)signal(SIGSEGV, on_end);
+    ends = p->place;
+    ended = make("ends", true);
+    crash_null_write();
+}
+
+static void check_ends(void)
+{
+    play p = nobody;
+    p.place = 1;
+    expect("the host's handler ends the session", play_ends, &p, SIGSEGV, "ends", 1, "crash");
+}
+
 /* -- the handlers are given back */
 
 static void play_given_back(const play *p)
@@ -1736,6 +1762,7 @@ static void check_all(void)
     check_repairs();
     check_jump();
     check_returns();
+    check_ends();
     check_hooks();
     check_fork();
     check_killed();
