@@ -225,15 +225,15 @@ SESSIONS, FAILURES AND CRASHES OF THE HOST
     record that was reserved beforehand, and then does what would be done without it: calls the
     handler that was there before, else the system's. The record is withdrawn when the program goes
     on: that handler returns, and has neither put the default back nor was it abort(); or the client
-    is seen alive more than 15 s later (siglongjmp; also a handler that takes so long). What the
-    host ignores (SIG_IGN) stays ignored. An overflow of the stack is seen in the thread that called
-    vit_create, which gets a stack for signals (64 KiB) where it has none, and in threads that have
-    their own. Where this header is compiled into a module that is not the program itself, such as
-    a plugin, only crashes in that module's own code are recorded, and none by abort().
-    vit_destroy takes the handlers back, unless somebody has put his own on top, who calls ours: a
-    plugin then stays in memory though it is unloaded (not where its own destructor or DllMain calls
-    vit_destroy). One client of a process, and of a copy of this header, has the handler: the first
-    that asks.
+    is seen alive more than 15 s later (siglongjmp; also a handler that takes so long). Not when
+    that handler calls vit_destroy or exit(). What the host ignores (SIG_IGN) stays ignored. An
+    overflow of the stack is seen in the thread that called vit_create, which gets a stack for
+    signals (64 KiB) where it has none, and in threads that have their own. Where this header is
+    compiled into a module that is not the program itself, such as a plugin, only crashes in that
+    module's own code are recorded, and none by abort(). vit_destroy takes the handlers back, unless
+    somebody has put his own on top, who calls ours: a plugin then stays in memory though it is
+    unloaded (not where its own destructor or DllMain calls vit_destroy). One client of a process,
+    and of a copy of this header, has the handler: the first that asks.
 
 MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
@@ -21865,6 +21865,11 @@ static void vitp_crash_begin(vit_client *t)
     vitp_log_note(&t->recorder.log, VIT_LOG_CRASH_NOT_BUILT);
 }
 static void vitp_crash_end(vit_client *t, bool ours) { (void)t, (void)ours; }
+static bool vitp_crash_is_last(const vit_client *t)
+{
+    (void)t;
+    return false;
+}
 #else
 
 #define VITP_CRASH_NULL_BYTES  65536u   /* members of a structure that is not there */
@@ -21926,6 +21931,15 @@ static bool vitp_crash_is_nested(const vit_client *t, const vitp_os_fault *fault
             return true;
     }
     return false;
+}
+
+/* The client ends in a handler of the host's, or in an exit() of its: that is how the run ends. */
+static VITP_NOINLINE bool vitp_crash_is_last(const vit_client *t)
+{
+    vitp_os_fault here;
+    here.stack = (uintptr_t)&here;
+    return VITP_ATOMIC_LOAD(&t->recorder.outlives) &&
+           vitp_crash_is_nested(t, &here, vitp_os_coarse_ns());
 }
 
 /* True: this thread is alone in the handler. False: it crashed in it, or another one did. */
@@ -22723,7 +22737,8 @@ static void vitp_client_leave_pools(vit_client *t, bool ours)
 #ifndef VITELEMETRY_NO_FILES
     vitp_stock *s = &t->own;
     bool        keep = !ours || (VITP_ATOMIC_LOAD(&t->recorder.outlives) && s->queue &&
-                          vitp_queue_pushed(s->queue) != VITP_ATOMIC_LOAD_PTR(&t->released));
+                          (s->ledger->run.state != VITP_RUN_NONE ||
+                           vitp_queue_pushed(s->queue) != VITP_ATOMIC_LOAD_PTR(&t->released)));
     if (t->adopted.queue && ours) vitp_worker_put_down(t, false);
     if (s->file.memory && ours) VITP_ATOMIC_STORE_RELEASE(&s->ledger->writer.process, 0u);
     if (!keep) vitp_os_pool_remove(&s->file);
@@ -22970,6 +22985,7 @@ static bool vitp_client_destroy(vit_client *t, uint32_t timeout_ms)
 {
     uint64_t deadline_ns = vitp_os_now_ns() + (uint64_t)timeout_ms * VITP_MS;
     uint64_t keep_ns = deadline_ns + (uint64_t)VITP_CLIENT_KEEP_MS * VITP_MS;
+    bool     stopped;
     if (vitp_os_page_forked(&t->recorder.page)) { /* the thread and its locks are the parent's */
         vitp_client_give_back(t, false);
         return true;
@@ -22979,14 +22995,13 @@ static bool vitp_client_destroy(vit_client *t, uint32_t timeout_ms)
     if (!t->stopping)
         (void)vitp_worker_deliver(t, vitp_client_is_left_alone(t) ? vitp_os_now_ns() : deadline_ns,
                                   true);
-    if (vitp_client_stop(t)) {
-        vitp_client_keep(t, keep_ns);
-        vitp_worker_close_run(t);
+    stopped = vitp_client_stop(t);
+    vitp_client_keep(t, keep_ns); /* where it has not, the host may end without another call */
+    if (!vitp_crash_is_last(t)) vitp_worker_close_run(t);
+    if (stopped) {
         vitp_client_give_back(t, true);
         return true;
     }
-    vitp_client_keep(t, keep_ns); /* the host may end without another call */
-    vitp_worker_close_run(t);
     vitp_log_note(&t->recorder.log, VIT_LOG_CALLBACK_BUSY);
     vitp_log_tell(&t->recorder.log);
     return false;

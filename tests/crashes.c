@@ -1222,15 +1222,19 @@ static void check_returns(void)
     expect("raise(SIGABRT), the host's handler returns", play_returns, &p, 0, "returns", 0, NULL);
 }
 
-/* -- the host's handler ends the session */
+/* -- the host's handler ends the session, the client, the program */
 
 static vit_client *ended;
 static uint32_t    ends;
+
+static void end_client(void) { (void)vit_destroy(ended, 5000); }
 
 static void on_end(int number)
 {
     (void)signal(number, SIG_DFL);
     if (ends & 1u) vit_session_end(ended, VIT_EXIT_CRASH);
+    if (ends & 2u) end_client();
+    if (ends & 4u) exit(0);
 }
 
 static void play_ends(const play *p)
@@ -1238,6 +1242,7 @@ static void play_ends(const play *p)
     (void)signal(SIGSEGV, on_end);
     ends = p->place;
     ended = make("ends", true);
+    if (ends & 4u) (void)atexit(end_client);
     crash_null_write();
 }
 
@@ -1246,6 +1251,12 @@ static void check_ends(void)
     play p = nobody;
     p.place = 1;
     expect("the host's handler ends the session", play_ends, &p, SIGSEGV, "ends", 1, "crash");
+    p.place = 2;
+    expect("the host's handler ends the client", play_ends, &p, SIGSEGV, "ends", 1, "crash");
+    p.place = 3;
+    expect("the host's handler ends both", play_ends, &p, SIGSEGV, "ends", 1, "crash");
+    p.place = 4;
+    expect("the host's handler ends the program", play_ends, &p, 0, "ends", 1, "crash");
 }
 
 /* -- the handlers are given back */
