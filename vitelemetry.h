@@ -5447,13 +5447,15 @@ void vit_sha256(unsigned char digest[32], const void *data, size_t size)
    ============================================================================================ */
 
 /* Ids of events: a counter under a 128-bit key that the system's random source gave. It lies in
-   the page that a fork wipes, so that a child seeds its own. Any thread. */
+   the page that a fork wipes, so that a child seeds its own. Any thread. Who has some of the ids
+   can tell which others are of the same key: another identity has another. */
+#define VITP_ID_WORDS (16u / sizeof(uintptr_t))
 typedef struct vitp_id_source {
     uint32_t  alive;  /* 1; 0: wiped by a fork */
     uint32_t  seeded; /* 1 while key is valid */
     uint32_t  weak;   /* 1: the system gave no random bytes */
     uint32_t  owner;  /* process that seeded it after a fork that wiped nothing, else 0 */
-    uint64_t  key[2];
+    uintptr_t key[VITP_ID_WORDS]; /* one of which a part is another's serves as well */
     uintptr_t count;
 } vitp_id_source;
 
@@ -5482,7 +5484,10 @@ static bool vitp_id_random(void *out, size_t size)
 
 static VITP_NOINLINE void vitp_id_seed(vitp_id_source *s)
 {
-    s->weak = !vitp_id_random(s->key, sizeof s->key);
+    uintptr_t key[VITP_ID_WORDS];
+    uint32_t  i;
+    s->weak = !vitp_id_random(key, sizeof key);
+    for (i = 0; i < VITP_ID_WORDS; i++) VITP_ATOMIC_STORE_PTR(&s->key[i], key[i]);
     VITP_ATOMIC_STORE_RELEASE(&s->seeded, 1u);
 }
 
@@ -5522,11 +5527,15 @@ static void vitp_id_own(vitp_id_source *s)
 
 static void vitp_id_next(vitp_id_source *s, unsigned char out[16])
 {
-    uint64_t n, id[2];
+    uint64_t  n, id[2];
+    uintptr_t key[VITP_ID_WORDS];
+    uint32_t  i;
     if (VITP_UNLIKELY(!VITP_ATOMIC_LOAD_ACQUIRE(&s->seeded))) vitp_id_seed(s);
+    for (i = 0; i < VITP_ID_WORDS; i++) key[i] = VITP_ATOMIC_LOAD_PTR(&s->key[i]);
+    memcpy(id, key, sizeof id);
     n = (uint64_t)VITP_ATOMIC_ADD_PTR(&s->count, 1u) * 0x9e3779b97f4a7c15u;
-    id[0] = vitp_id_mix(s->key[0] + n);
-    id[1] = vitp_id_mix(s->key[1] ^ n);
+    id[0] = vitp_id_mix(id[0] + n);
+    id[1] = vitp_id_mix(id[1] ^ n);
     vitp_id_stamp(id);
     memcpy(out, id, 16);
 }
@@ -20481,6 +20490,7 @@ static void vitp_worker_purge_all(vit_client *t)
 static void vitp_worker_change_identity(vit_client *t)
 {
     memset(t->own.ledger->contexts, 0, sizeof t->own.ledger->contexts);
+    vitp_id_seed(t->recorder.ids);
     t->context.collection_hash[0] = 0;
     if (t->context.session_id[0]) vit_uuid4(t->context.session_id);
     vitp_worker_use_context(t);
@@ -23666,6 +23676,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_CRASHES_MAX
 #undef VITP_REPEATS_MAX
 #undef VITP_REPEAT_WORD
+#undef VITP_ID_WORDS
 #undef VITP_CELL_WORDS
 #undef VITP_VERDICT_KEEP
 #undef VITP_VERDICT_CHOICE

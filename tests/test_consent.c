@@ -694,6 +694,44 @@ static void test_reset_identity(void **state)
     bench_free(&b);
 }
 
+static vit_status fail_once(vit_client *t)
+{
+    vit_error e;
+    memset(&e, 0, sizeof e);
+    return vit_track_error(t, &e);
+}
+
+/* Nor do the ids of events tell that two identities are of one installation: they are not of one
+   sequence, which can be told from a few of them. */
+static void test_ids_of_identities(void **state)
+{
+    bench          b;
+    vit_client    *t;
+    vitp_id_source old;
+    unsigned char  id[16];
+    char           text[37];
+    unsigned       way, i;
+    (void)state;
+    for (way = 0; way < 2; way++) {
+        bench_make(&b);
+        t = bench_client(&b);
+        assert_int_equal(fail_once(t), VIT_OK);
+        old = *t->recorder.ids;
+        if (way == 0) vit_reset_identity(t);
+        else vit_set_consent(t, VIT_CONSENT_DENIED), vit_set_consent(t, VIT_CONSENT_GRANTED);
+        assert_int_equal(fail_once(t), VIT_OK);
+        assert_true(vit_flush(t, 5000));
+        assert_int_equal(wire_count(&b.w), 1);
+        for (i = 0; i < 1000; i++) {
+            vitp_id_next(&old, id);
+            vitp_text_uuid(text, id);
+            assert_null(strstr(b.w.calls[0].body, text));
+        }
+        end(t);
+        bench_free(&b);
+    }
+}
+
 typedef struct racer {
     bench             *b;
     vit_client        *t;
@@ -1484,6 +1522,7 @@ int main(void)
         cmocka_unit_test(test_denied_amid),
         cmocka_unit_test(test_purge),
         cmocka_unit_test(test_reset_identity),
+        cmocka_unit_test(test_ids_of_identities),
         cmocka_unit_test(test_one_identity),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_settings_texts),
