@@ -22590,7 +22590,7 @@ static void vitp_client_write_ledger(vit_client *t, uint32_t capacity)
 #endif
     w->begin_ns = vitp_os_now_ns();
     w->begin_s = vitp_os_wall_s();
-    vitp_id_next(t->recorder.ids, w->run_id);
+    vitp_id_fresh(w->run_id); /* none of the events' sequence: who has some of that has it all */
     (void)vitp_text_copy(w->app_version, sizeof w->app_version, t->app_version);
     (void)vitp_text_copy(w->client_type, sizeof w->client_type, t->client_type);
     VITP_ATOMIC_LIGHT_BARRIER();

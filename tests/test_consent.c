@@ -717,6 +717,12 @@ static void test_ids_of_identities(void **state)
         t = bench_client(&b);
         assert_int_equal(fail_once(t), VIT_OK);
         old = *t->recorder.ids;
+        old.count = 0; /* what names the requests is not of it, either */
+        for (i = 0; i < 1000; i++) {
+            vitp_id_next(&old, id);
+            assert_memory_not_equal(t->own.ledger->writer.run_id, id, sizeof id);
+        }
+        old = *t->recorder.ids;
         if (way == 0) vit_reset_identity(t);
         else vit_set_consent(t, VIT_CONSENT_DENIED), vit_set_consent(t, VIT_CONSENT_GRANTED);
         assert_int_equal(fail_once(t), VIT_OK);
