@@ -911,9 +911,12 @@ VIT_API int vit_fail(vit_client *t, const vit_op *op, const char *event_name, co
 
 /* Begins a session: its id (NULL: a new UUID; 64 bytes at most) goes into every event,
    session.start is recorded with launch_source (a LABEL, may be NULL), and sampling is decided
-   anew. A session that is open ends first. [errors.c] */
+   anew. A session that is open ends first. The id is scanned as a LABEL is: a UUID with its dashes
+   passes, but 32 hex digits in a row leave as [hex], which is then the id of all sessions.
+   [errors.c] */
 VIT_API void vit_session_begin(vit_client *t, const char *session_id, const char *launch_source);
-/* Records session.end with its duration. Without a session it does nothing. [errors.c] */
+/* Records session.end with its duration, which vit_destroy does not do by itself. Without a session
+   it does nothing. [errors.c] */
 VIT_API void vit_session_end(vit_client *t, vit_exit reason);
 /* True when a run that was found at vit_create crashed, the last if there are several. A run that
    was closed by force (killed, power lost) counts as crashed where it had no crash handler. False
