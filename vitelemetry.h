@@ -14848,11 +14848,13 @@ static void vitp_draft_key(vitp_draft *d, vit_kind kind, const char *key)
     vitp_record_put(&d->e, key, head[1]);
 }
 
+#ifndef VITELEMETRY_NO_FILES
 static void vitp_draft_label(vitp_draft *d, const char *key, const char *text)
 {
     vitp_draft_key(d, VIT_LABEL, key);
     vitp_record_put_text(&d->e, text, (uint32_t)strlen(text));
 }
+#endif
 
 static void vitp_draft_number(vitp_draft *d, vit_kind kind, const char *key, int64_t value)
 {
@@ -14883,10 +14885,9 @@ static bool vitp_record_report(vitp_recorder *r, const uint64_t counts[3])
 static void vitp_record_add_repeat(vitp_draft *d, const vitp_repeat *repeat, uint32_t count)
 {
     unsigned char hash[8];
-    char          hex[17];
     memcpy(hash, repeat->hash, sizeof hash);
-    vitp_text_hex(hex, hash, sizeof hash);
-    vitp_draft_label(d, "error_hash", hex);
+    vitp_draft_key(d, VIT_FRAME, "error_hash"); /* no label, in which one may be a card's number */
+    vitp_record_put_hash(&d->e, hash);
     vitp_draft_number(d, VIT_INT, "occurrences", (int64_t)count);
 }
 
@@ -15642,6 +15643,15 @@ static void vitp_wire_adhoc(vitp_event_writer *w)
     }
 }
 
+/* The collection's hash. Only what is none is looked at: digits alone may be those of a card. */
+static void vitp_wire_collection(vitp_event_writer *w)
+{
+    size_t size = strlen(w->collection_hash);
+    if (size == 16 && vitp_text_is_hex(w->collection_hash, 16))
+        vitp_wire_value(w, w->collection_hash, 16, true);
+    else vitp_wire_label(w, w->collection_hash, size);
+}
+
 /* A label of the client's own, as a member. */
 static void vitp_wire_own_label(vitp_event_writer *w, const char *key, const char *text)
 {
@@ -15656,8 +15666,10 @@ static void vitp_wire_context(vitp_event_writer *w)
         vitp_wire_own_label(w, "session_id", w->session_id);
     if (w->provider[0] && !(w->own & VITP_OWN_PROVIDER))
         vitp_wire_own_label(w, "db_provider", w->provider);
-    if (w->collection_hash[0] && !(w->own & VITP_OWN_COLLECTION))
-        vitp_wire_own_label(w, "collection_name_hash", w->collection_hash);
+    if (!w->collection_hash[0] || (w->own & VITP_OWN_COLLECTION)) return;
+    vitp_wire_key(w, VIT_LABEL, "collection_name_hash", 20);
+    vitp_wire_collection(w);
+    vitp_wire_end(w);
 }
 
 static void vitp_wire_sampling(vitp_event_writer *w)
@@ -16009,7 +16021,7 @@ static void vitp_wire_origin(vitp_event_writer *w)
     vitp_wire_string(w, w->app_version, strlen(w->app_version));
     vitp_wire_label(w, w->session_id, strlen(w->session_id));
     vitp_wire_label(w, w->provider, strlen(w->provider));
-    vitp_wire_label(w, w->collection_hash, strlen(w->collection_hash));
+    vitp_wire_collection(w);
 }
 
 static void vitp_wire_take_text(vitp_event_writer *w, char *out, size_t capacity)

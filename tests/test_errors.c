@@ -387,6 +387,42 @@ static void test_told_at_the_end(void **state)
     in_plain_memory = false;
 }
 
+/* A hash may look like the number of a card, which it is not; also by way of the disk. */
+static void test_hash_of_digits(void **state)
+{
+    static const char digits[] = "6525147452414644";
+    bench             b;
+    vit_client       *t;
+    unsigned          i;
+    char              text[32];
+    (void)state;
+    vit_error_hash(text, "IOError", "eggdc", NULL);
+    assert_string_equal(text, digits);
+    (void)vit_scrub(text, sizeof text, digits, 16);
+    assert_string_equal(text, "[card]");
+    for (i = 0; i < 2; i++) {
+        bench_make(&b);
+        if (i == 1) offline(&b);
+        t = bench_client(&b);
+        memcpy(t->context.collection_hash, digits, sizeof digits);
+        vitp_worker_use_context(t);
+        assert_int_equal(fail_with(t, "eggdc"), VIT_OK);
+        assert_int_equal(fail_with(t, "eggdc"), VIT_OK);
+        if (i == 1) {
+            end(t);
+            online(&b);
+            wire_forget(&b.w);
+            t = bench_client(&b);
+        }
+        assert_true(vit_flush(t, WAIT_MS));
+        assert_int_equal(b.w.count, 2);
+        assert_string_equal(text_of(body_of(&b.w, "Error", 0), "error_hash"), digits);
+        assert_string_equal(text_of(body_of(&b.w, "error.repeated", 0), "error_hash"), digits);
+        assert_int_equal(wire_times(&b.w, "\"collection_name_hash\":\"6525147452414644\""), 2);
+        bench_close(&b, t);
+    }
+}
+
 /* What was forgotten is new. */
 static void test_purged(void **state)
 {
@@ -1156,6 +1192,7 @@ int main(void)
         cmocka_unit_test(test_many_different),  cmocka_unit_test(test_refused_first),
         cmocka_unit_test(test_purged),          cmocka_unit_test(test_threads),
         cmocka_unit_test(test_told_at_the_end), cmocka_unit_test(test_marker_asked),
+        cmocka_unit_test(test_hash_of_digits),
         cmocka_unit_test(test_told_scrubbed),   cmocka_unit_test(test_long_builder),
         cmocka_unit_test(test_fail_codes),      cmocka_unit_test(test_qt),
         cmocka_unit_test(test_bad_texts),       cmocka_unit_test(test_errors_of_errors),
