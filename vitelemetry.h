@@ -22124,7 +22124,10 @@ void vit_session_begin(vit_client *t, const char *session_id, const char *launch
     vitp_session_leave(t);
 }
 
-bool vit_crashed_last_run(const vit_client *t) { return t && t->crashed; }
+bool vit_crashed_last_run(const vit_client *t)
+{
+    return t && t->crashed && vit_get_consent(t, NULL) >= VIT_CONSENT_GRANTED;
+}
 
 /* One that is in force already takes no number from those that events still wait with. */
 void vit_set_context(vit_client *t, const char *provider, const char *collection)

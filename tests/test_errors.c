@@ -941,6 +941,8 @@ static void test_marker_asked(void **state)
     assert_true(vit_crashed_last_run(t));
     assert_true(vit_flush(t, 1000));
     assert_string_equal(text_of(body_of(&b.w, "session.end", 0), "exit_reason"), "crash");
+    vit_set_consent(t, VIT_CONSENT_DENIED); /* nobody is told of it any more */
+    assert_false(vit_crashed_last_run(t));
     bench_close(&b, t);
 }
 
