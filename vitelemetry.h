@@ -5869,18 +5869,21 @@ static const char *const vitp_scrub_markers[] = {
 
 /* Words in names of values, sorted by their first two letters. Sign: + secret, ? secret if the
    value could be no word, # secret if digits, @ host, : host if a port follows it, & user (after an
-   option: a secret if it has a colon), ~ hardware address, ! header, - harmless (goes before a
-   shorter word that it contains).
+   option: a secret if it has a colon), ~ hardware address, ! header, / secret if the value is drawn
+   at random, - harmless (goes before a shorter word that it contains).
    _ is an optional separator, a dot is a word boundary (a change of case counts), a $ the end of
    the name (digits and _ may follow). */
 #define VITP_SCRUB_WORD_ROW 22u
 static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
+    "#access_code",
+    "#activation_code",
     "?access_key_id",
     "?access_key",
     "?account_key",
     "&.account$",
     "&.account_name$",
     "&.actor$",
+    "+adgangskode",
     ":.address$",
     ":.addr$",
     "?api_key",
@@ -5888,16 +5891,25 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "?application_key",
     "&.assigned_to$",
     "&.assignee$",
+    "/.auth$",
+    "#auth_code",
+    "#authorization_code",
     "!authorization.",
     "?auth_key",
     "?backup_code",
+    "&.benutzer$",
+    "&.benutzer_name$",
     "+bearer$",
     "+bind_pw",
+    "&.bruker_navn$",
+    "&.bruker$",
+    "&.brugernavn$",
     ":.broker$",
     "~bssid",
     "-bucket_key",
     "-bypass",
     "-cache_key",
+    "?.clave$",
     "+community_string",
     "-compass",
     "@computer_name$",
@@ -5908,8 +5920,13 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "#confirmation_code",
     "-config_key",
     "-composite_key",
+    "/.cred$",
+    "/.creds$",
     "+credential",
     "&.created_by$",
+    "/csrf",
+    "#.cvc",
+    "#.cvv",
     "@.data_source$",
     "@dbhost$",
     "&dbuser$",
@@ -5918,12 +5935,20 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "-duplicate_key",
     "-encompass",
     ":.endpoint$",
+    "@.equipo$",
+    "#fa_code",
     "@failover_partner$",
     "-foreign_key",
     "@.fqdn$",
+    "+.geslo.",
+    "&.gebruiker$",
+    "&.gebruikersnaam$",
     "-group_key",
+    "+.haslo.",
     "-hash_key",
     "+heslo",
+    "/.hmac$",
+    "@.hote$",
     "@.host$",
     "@.host_name$",
     "~hwaddr",
@@ -5931,31 +5956,49 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "-idempotency_key",
     "-index_key",
     ":.instance$",
+    "+jelszo",
     "?jsessionid",
     "?.jwt$",
+    "+kata_sandi",
+    "?key_data",
     "+kennwort",
     "?.key$",
+    "/key$",
+    "+kodeord",
+    "&.kullanici_adi$",
+    "&.kullanici$",
     ":.leader$",
+    "/.license$",
     "?license_key",
+    "+losenord",
+    "+lozinka",
     "&login_name$",
     "&logname$",
     "&.login_user$",
     "#login_code",
     "&.login$",
     "-lookup_key",
+    "+mat_khau",
     "+master_auth",
     "@.machine_name$",
     "~.mac$",
     "~mac_addr",
     "-message_key",
+    "#.mfa$",
+    "+mot_de_passe",
     "@network_address$",
     "@.node$",
     "@.node_name$",
+    "&.nutzer$",
+    "&.nutzer_name$",
     "-object_key",
     "#one_time_code",
+    "#otp_code",
     "#.otp",
     "-overpass",
     "&.owner$",
+    "/.pat$",
+    "#pairing_code",
     "-password_encryption",
     "+passw",
     "+passphrase",
@@ -5971,6 +6014,13 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+paasw",
     "+.passe$",
     "+passowrd",
+    "+passord",
+    "+pasahitza",
+    "?passkey",
+    "+.parol.",
+    "+.parola.",
+    "+.parole.",
+    "+.parool.",
     ":.peer$",
     "&pguser$",
     "@pghost$",
@@ -5978,12 +6028,16 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "#.pin_code",
     "-primary_key",
     "?private_key",
+    "+.psw$",
     "+psk$",
     "+pswd",
     "-public_key_token",
     "-public_key",
+    "?.pword$",
     "+pwd",
     "+.pw$",
+    "@.rechner$",
+    "@.rechner_name$",
     "+require_pass",
     "+recovery_phrase",
     "-registry_key",
@@ -5995,10 +6049,16 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "-routing_key",
     "&ruser$",
     "-running_pass",
+    "/.salt$",
     "?.sas$",
     "&sam_account_name$",
     "+salasana",
     "-schema_key",
+    "/.session$",
+    "+security_answer",
+    "@.serveur$",
+    "@.servidor$",
+    "/.session_id$",
     "-secretar",
     "+secret",
     "-sequence_key",
@@ -6011,46 +6071,64 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "+seed_phrase",
     "-service_account",
     "-shard_key",
+    "/.sid$",
+    "+.sifre",
     "?.sig$",
     "?signature",
+    "+slaptazod",
+    "#sms_code",
     "-sort_key",
     "?sumo_logic_access_id",
     "-surpass",
     ":.target$",
+    "/.ticket$",
+    "/tokens",
+    "#.totp",
     "-tokeniz",
-    "-tokens",
     "?token",
     "-trespass",
     "-translation_key",
+    "+tunnussana",
     "&.u$",
     "&.uid$",
+    "#unlock_code",
     "-unique_key",
     "&.uname$",
     "&.updated_by$",
     ":.upstream$",
+    "&.user_domain$",
+    "&.usuario$",
     "&.usr_name$",
     "&.user$",
     "&.user_name$",
     "&.user_id$",
     "&.usr$",
+    "&.utente$",
+    "&.utilisateur$",
+    "&.uzytkownik$",
+    "&.uzivatel$",
     "#verification_code",
     "+wachtwoord",
+    "&.whoami$",
     "@.workstation$",
     "@.workstation_name$",
+    "/xsrf",
+    "+zaporka",
 };
 static const uint32_t vitp_scrub_word_seconds[26] = {
-    0x00290018, 0x022c0222, 0x00048002, 0x00280026, 0x00004000, 0x00028002, 0x00040000,
-    0x00808022, 0x00004010, 0x00880000, 0x00000020, 0x00008220, 0x00000022, 0x00008020,
-    0x00d04004, 0x00ac02a2, 0x00000000, 0x00208120, 0x0020832a, 0x00048002, 0x00094201,
-    0x00000020, 0x00008002, 0x00000000, 0x00000000, 0x00000000
+    0x00290018, 0x022c0222, 0x004c9002, 0x00280026, 0x00024000, 0x00028002, 0x00040020,
+    0x0080a022, 0x00004010, 0x00880020, 0x00208022, 0x00008220, 0x00008062, 0x00208020,
+    0x00d04004, 0x00ac02a2, 0x00000000, 0x00208120, 0x0020b32a, 0x00248202, 0x04194201,
+    0x00000020, 0x00008102, 0x00080000, 0x00000000, 0x00000002
 };
 static const uint16_t vitp_scrub_word_rows[] = {
-    26,  31,  38,  41,  46,  47,  50,  51,  55,  57,  59,  60,  63,  65,  67,  72,  80,  80,
-    84,  91,  94,  99,  100, 102, 102, 102, 0,   6,   8,   11,  13,  15,  16,  17,  18,  19,
-    20,  21,  22,  23,  33,  35,  36,  38,  39,  40,  41,  43,  44,  45,  46,  47,  48,  49,
-    51,  52,  54,  56,  57,  58,  60,  61,  62,  68,  72,  73,  74,  76,  77,  78,  79,  80,
-    81,  96,  97,  99,  101, 103, 105, 107, 109, 114, 115, 118, 120, 123, 124, 135, 136, 138,
-    139, 141, 142, 145, 147, 148, 149, 151, 153, 158, 159, 160, 162
+    26,  31,  38,  44,  49,  51,  54,  56,  61,  63,  66,  70,  73,  77,  80,  85,  93,  93,
+    97,  106, 111, 118, 119, 122, 123, 123, 0,   8,   11,  14,  16,  21,  22,  25,  26,  30,
+    31,  32,  33,  34,  35,  45,  49,  50,  52,  53,  55,  56,  57,  58,  60,  61,  63,  64,
+    65,  68,  69,  71,  72,  73,  76,  77,  79,  81,  82,  83,  84,  85,  89,  90,  92,  93,
+    95,  103, 108, 109, 110, 111, 112, 114, 116, 117, 118, 120, 121, 122, 146, 147, 149, 151,
+    153, 156, 158, 161, 168, 169, 172, 174, 178, 179, 195, 196, 200, 201, 202, 203, 205, 206,
+    207, 211, 213, 214, 215, 216, 219, 221, 228, 230, 232, 233, 234, 235, 237, 238, 239
 };
 
 /* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
@@ -6131,6 +6209,8 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "&chunk",
     ";chunk",
     "$clang",
+    "=client",
+    "=clients",
     "=closed",
     "0cloudflare",
     "%code",
@@ -6139,6 +6219,9 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";col",
     "=commands",
     "&commit",
+    "=config",
+    "=configuration",
+    "=connections",
     "=consent",
     "*contact",
     "&container",
@@ -6169,6 +6252,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "&digest",
     "@digest",
     "#directml",
+    "=directory",
     "%disabled",
     "=disabled",
     ".dll",
@@ -6200,6 +6284,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";es6",
     "&etag",
     "%event",
+    "=events",
     "=every",
     ".exe",
     "=existing",
@@ -6222,6 +6307,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%field",
     "%file",
     ":file",
+    "=file",
     "#fileversion",
     "&fingerprint",
     "$firefox",
@@ -6229,6 +6315,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";float32",
     ";float64",
     ";fold",
+    "=folder",
     "=form",
     "%format",
     "=found",
@@ -6245,6 +6332,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=guest",
     "0gunicorn",
     ".gz",
+    "&h1",
     "=has",
     "%hash",
     "&hash",
@@ -6252,6 +6340,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=header",
     "0hidden",
     "%hint",
+    "=home",
     ";http1",
     ";http2",
     ";http3",
@@ -6271,6 +6360,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "0include",
     "0incorrect",
     "%index",
+    "=index",
     "=input",
     "=inputs",
     "0int",
@@ -6299,6 +6389,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ".json",
     "$kernel",
     "0kestrel",
+    "=key",
     "%label",
     "$lancedb",
     "&layer",
@@ -6325,6 +6416,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "&md5",
     ";md5",
     "&md5sum",
+    "=messages",
     "%method",
     "#microsoft",
     "$milvus",
@@ -6333,6 +6425,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=missing",
     "*mobile",
     "=mode",
+    "=model",
     "$mongodb",
     ".mount",
     "0must",
@@ -6385,6 +6478,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "=or",
     "=other",
     "=our",
+    "=packets",
     ";page",
     "=page",
     "|parent",
@@ -6426,8 +6520,11 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";python3",
     "$qdrant",
     "$qt",
+    "=queries",
+    "=query",
     ";rank",
     "=realm",
+    "=record",
     "0redacted",
     "$redis",
     "%ref",
@@ -6435,6 +6532,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "%regex",
     "=registration",
     "#release",
+    "=reply",
     "&request",
     "=request",
     "=requests",
@@ -6442,6 +6540,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "0required",
     "=required",
     "0reset",
+    "=response",
     "#rev",
     "&rev",
     "#revision",
@@ -6456,6 +6555,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "$safari",
     "=same",
     "0same-origin",
+    "=schema",
     "%scheme",
     "=scheme",
     ".scope",
@@ -6497,6 +6597,7 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     "@ssws",
     ";stage",
     "%status",
+    "%stdin",
     ";step",
     "%store",
     "0str",
@@ -6540,11 +6641,13 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
     ";top",
     "&trace",
     "&traceparent",
+    "=traffic",
     "|tree",
     "0true",
     "=true",
     "%ttl",
     "%type",
+    "=type",
     "=uid",
     "0undefined",
     "=undefined",
@@ -6610,22 +6713,22 @@ static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
 };
 static const uint32_t vitp_scrub_lexicon_seconds[26] = {
     0x00bd7099, 0x02209022, 0x002d9122, 0x02049222, 0x015d7012, 0x00249222, 0x04251208,
-    0x00100222, 0x00196059, 0x00098012, 0x00000020, 0x00008222, 0x02208232, 0x003082a2,
-    0x00356a44, 0x022cd3a6, 0x00100010, 0x00208022, 0x027bf33a, 0x021483aa, 0x005d4200,
+    0x00108223, 0x00196059, 0x00098012, 0x00000020, 0x00008222, 0x02208232, 0x003082a2,
+    0x00356a44, 0x022cd3a6, 0x00300010, 0x00208022, 0x027bf33a, 0x021483aa, 0x005d4200,
     0x00008023, 0x00848322, 0x00000001, 0x0000a022, 0x00000000
 };
 static const uint16_t vitp_scrub_lexicon_rows[] = {
-    26,  39,  45,  54,  61,  72,  79,  86,  90,  99,  104, 105, 109, 116, 123, 133, 146, 148, 152,
-    169, 179, 186, 190, 197, 198, 202, 0,   1,   7,   12,  14,  18,  19,  24,  28,  33,  36,  37,
-    38,  39,  43,  45,  47,  49,  52,  54,  60,  61,  68,  71,  85,  86,  88,  89,  92,  96,  103,
-    109, 110, 116, 117, 118, 119, 120, 122, 124, 128, 129, 135, 136, 137, 139, 148, 156, 157, 164,
-    166, 170, 173, 174, 175, 176, 177, 178, 180, 182, 183, 186, 188, 190, 193, 195, 196, 201, 202,
-    204, 219, 221, 225, 228, 229, 230, 231, 233, 235, 237, 241, 245, 250, 255, 260, 263, 264, 269,
-    273, 275, 277, 280, 284, 285, 287, 295, 296, 301, 304, 307, 308, 309, 310, 312, 320, 321, 322,
-    323, 330, 331, 333, 334, 336, 338, 339, 340, 346, 358, 359, 360, 362, 363, 364, 365, 384, 389,
-    391, 394, 398, 399, 406, 420, 421, 423, 424, 425, 426, 430, 431, 433, 442, 446, 447, 448, 452,
-    454, 463, 464, 469, 470, 476, 481, 482, 483, 484, 489, 493, 495, 500, 503, 504, 505, 508, 513,
-    514, 517, 522, 530, 535, 537, 538, 539, 541, 542, 543, 544, 545
+    26,  39,  45,  54,  61,  72,  79,  86,  92,  101, 106, 107, 111, 118, 125, 135, 148, 151, 155,
+    172, 182, 189, 193, 200, 201, 205, 0,   1,   7,   12,  14,  18,  19,  24,  28,  33,  36,  37,
+    38,  39,  43,  45,  47,  49,  52,  54,  60,  61,  68,  73,  90,  91,  93,  94,  97,  101, 108,
+    115, 116, 122, 123, 124, 125, 126, 128, 130, 134, 135, 141, 142, 143, 146, 155, 163, 164, 172,
+    174, 179, 182, 183, 184, 185, 186, 187, 189, 191, 192, 193, 196, 198, 200, 201, 204, 206, 207,
+    212, 213, 215, 231, 233, 237, 240, 241, 242, 243, 245, 247, 250, 254, 258, 263, 268, 273, 276,
+    278, 283, 288, 290, 292, 295, 299, 300, 302, 310, 311, 316, 319, 322, 323, 324, 325, 327, 335,
+    336, 337, 338, 346, 347, 349, 350, 352, 354, 355, 356, 362, 374, 375, 376, 378, 379, 380, 382,
+    383, 405, 410, 412, 415, 420, 421, 428, 442, 443, 445, 446, 447, 448, 452, 453, 455, 465, 469,
+    470, 471, 475, 477, 486, 487, 492, 493, 499, 505, 506, 508, 509, 514, 518, 520, 525, 528, 529,
+    530, 533, 538, 539, 542, 547, 555, 560, 562, 563, 564, 566, 567, 568, 569, 570
 };
 
 /* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
@@ -6691,16 +6794,17 @@ static const uint16_t vitp_scrub_label_rows[] = {
    directly behind the letter, ^ a secret if it has letters and digits, = the same behind whose it
    is (password for x is y), : a user before " : ", ~ a host or a user if the words before
    it say so, | the value of the name before it, - that the word before it is a user. Sorted. */
-#define VITP_SCRUB_OPENER_ROW 36u
+#define VITP_SCRUB_OPENER_ROW 30u
 static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "!access key ",
     "+account ",
-    "@address associated with hostname: ",
     "@address information: ",
     "!apikey ",
     "&as user ",
+    "@associated with hostname: ",
     "!auth login ",
     "!auth plain ",
+    "'authenticate as ",
     "&authenticated as ",
     "&authenticating user ",
     "&authentication failure for ",
@@ -6708,6 +6812,7 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "!basic ",
     "$bcp ",
     "!bearer ",
+    "'benutzer ",
     "^bindpw ",
     "*broker ",
     "&by user ",
@@ -6722,6 +6827,7 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "*connection to ",
     "*connection to server at ",
     "$cqlsh ",
+    "^credentials ",
     "+denied for ",
     "~denied to ",
     "$docker login",
@@ -6731,16 +6837,20 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "-fail login",
     "+failed for ",
     "@failed to resolve ",
+    "`for ",
     "&for user ",
     "&from user ",
     "@gaierror: ",
+    "'gebruiker ",
     "@getaddrinfo failed: ",
     "$helm registry",
     "*host ",
     "@host address ",
     "*host key for ",
     "*hostname ",
+    "@hostname set to <",
     "!identified by ",
+    "&illegal user ",
     "&imap(",
     "&impersonating ",
     "&impersonating user ",
@@ -6773,23 +6883,14 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "!ntlm ",
     "&of user ",
     "-ok login",
-    "^passcode is ",
+    "^pass ",
+    "^passcode ",
     "^passphrase ",
-    "=passphrase for ",
-    "^passphrase is ",
     "^passwd ",
-    "=passwd for ",
-    "^passwd is ",
     "!password ",
     "^password ",
     "&password changed for ",
-    "=password for ",
     "&password for ",
-    "=password in ",
-    "^password is ",
-    "=password is generated for ",
-    "^password is: ",
-    "=password of ",
     "*peer ",
     "*permanently added ",
     "$plink",
@@ -6799,15 +6900,8 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "$pscp",
     "$psexec",
     "-pts/",
-    "&publickey for ",
     "^pw ",
-    "=pw for ",
-    "^pw is ",
-    "=pw of ",
     "^pwd ",
-    "=pwd for ",
-    "^pwd is ",
-    "=pwd of ",
     "$rabbitmqadmin",
     "<redis-cli ",
     "|reg_sz ",
@@ -6821,7 +6915,6 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "^rootpw ",
     "&running as ",
     "^secret ",
-    "^secret is ",
     "^secret key ",
     "*server ",
     "*server at ",
@@ -6841,24 +6934,30 @@ static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
     "@unknown host: ",
     "&unknown user ",
     "@unknownhostexception: ",
+    "$unzip ",
     "*upstream ",
     "+user ",
+    "$useradd ",
+    "$usermod ",
     "+username ",
+    "'usuario ",
+    "'utente ",
+    "'utilisateur ",
     "$zip ",
 };
 static const uint32_t vitp_scrub_opener_seconds[26] = {
-    0x04290018, 0x0204022a, 0x0002a002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
-    0x00008020, 0x00006010, 0x00000000, 0x00000020, 0x0000a010, 0x02008002, 0x00188020,
-    0x00000840, 0x00bc9022, 0x00000000, 0x00208022, 0x002a6220, 0x00048000, 0x00094000,
+    0x04290018, 0x0204022a, 0x0006a002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
+    0x00008020, 0x00007010, 0x00000000, 0x00000020, 0x0000a010, 0x02008002, 0x00188020,
+    0x00000840, 0x009c9022, 0x00000000, 0x00208022, 0x002a6220, 0x00048000, 0x00194000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200
 };
 static const uint16_t vitp_scrub_opener_rows[] = {
-    26,  32,  38,  42,  44,  47,  50,  52,  54,  57,  57,  58,  61,  64,  68,  70,  79,
-    79,  83,  90,  92,  95,  95,  95,  95,  95,  0,   2,   4,   5,   6,   11,  12,  13,
-    14,  15,  16,  17,  18,  19,  20,  28,  29,  31,  32,  33,  34,  35,  38,  39,  40,
-    41,  42,  43,  47,  48,  51,  52,  55,  56,  57,  64,  67,  69,  70,  72,  76,  77,
-    78,  79,  80,  97,  99,  100, 102, 103, 105, 106, 107, 115, 116, 124, 126, 127, 134,
-    135, 136, 137, 138, 139, 141, 143, 144, 148, 149, 151, 152
+    26,  32,  38,  43,  45,  48,  51,  53,  55,  59,  59,  60,  63,  66,  70,  72,  80,
+    80,  84,  91,  93,  97,  97,  97,  97,  97,  0,   2,   3,   4,   6,   12,  13,  14,
+    15,  17,  18,  19,  20,  21,  22,  30,  31,  32,  34,  35,  36,  37,  38,  41,  43,
+    44,  45,  47,  48,  53,  54,  55,  58,  59,  62,  63,  64,  71,  74,  76,  77,  79,
+    83,  84,  85,  86,  87,  95,  97,  98,  100, 101, 103, 104, 106, 107, 115, 117, 118,
+    124, 125, 126, 127, 128, 129, 131, 133, 134, 139, 140, 145, 147, 148
 };
 /* As `seconds`, of those behind whose first letters no blank stands. */
 static const uint32_t vitp_scrub_opener_others[26] = {
@@ -6869,9 +6968,9 @@ static const uint32_t vitp_scrub_opener_others[26] = {
 };
 /* How many letters stand before the first blank of those with a first letter, a bit for each. */
 static const uint16_t vitp_scrub_opener_lengths[26] = {
-    0x60d4, 0x006c, 0x07e8, 0x0040, 0x0300, 0x0058, 0x0800, 0x0110, 0x2480,
-    0x0000, 0x0008, 0x0060, 0x04a0, 0x021c, 0x0004, 0x0fdc, 0x0000, 0x0cd0,
-    0x00c8, 0x0220, 0x0190, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
+    0x74d4, 0x016c, 0x0fe8, 0x0040, 0x0300, 0x0058, 0x0a00, 0x0110, 0x2480,
+    0x0000, 0x0008, 0x0060, 0x04a0, 0x021c, 0x0004, 0x0ddc, 0x0000, 0x0cd0,
+    0x00c8, 0x0220, 0x09f0, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
 };
 
 /* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
@@ -7112,6 +7211,7 @@ typedef struct vitp_scrub_line {
     size_t seen;     /* from it to here no line ended */
     char   letter;   /* of its option: p (or P), a, w */
     bool   attached; /* the password stands directly behind the letter */
+    bool   unsure;   /* the command is unknown: a user was named by -u */
 } vitp_scrub_line;
 
 /* The first and the last trigger behind the floor whose matchers read on behind the next blank:
@@ -8268,6 +8368,12 @@ static size_t vitp_scrub_word_length(const vitp_scrub *s, size_t start, size_t a
     return i - at;
 }
 
+/* Does the sign of a name say that its value is a secret, surely or perhaps? */
+static VITP_INLINE bool vitp_scrub_is_secret(char sign)
+{
+    return sign == '+' || sign == '?' || sign == '/';
+}
+
 /* A word of the table, without the dot before it. */
 static const char *vitp_scrub_word_of(unsigned row)
 {
@@ -8326,55 +8432,87 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
         at += found ? length : 1;
         if (!found || at <= *start) continue;
         if (found == '-') sign = 0;
-        else if (sign != '+') sign = found;
+        else if (sign != '+' && !(sign && found == '/')) sign = found;
         after = at;
     }
-    if (sign == '#' || sign == '!') return sign;
-    return sign && (after == end || !vitp_scrub_is_about(s, after, end)) ? sign : '\0';
+    if (sign == '#' || sign == '!' || after == end || !vitp_scrub_is_about(s, after, end))
+        return sign;
+    return sign == '+' ? '/' : '\0';
 }
 
-/* "password" in other languages, as it ends before a separator. */
-static bool vitp_scrub_is_foreign(const vitp_scrub *s, size_t end)
+/* Names in other languages as they end, with their signs (see vitp_scrub_words). */
+/* clang-format off */
+static const char vitp_scrub_foreign_words[] =
+    /* Chinese */
+    "+\xE5\xAF\x86\xE7\xA0\x81\0" "+\xE5\xAF\x86\xE7\xA2\xBC\0" "+\xE5\x8F\xA3\xE4\xBB\xA4\0"
+    "+\xE4\xBB\xA4\xE7\x89\x8C\0" "+\xE5\xAF\x86\xE9\x92\xA5\0" "&\xE7\x94\xA8\xE6\x88\xB7\0"
+    "&\xE7\x94\xA8\xE6\x88\xB7\xE5\x90\x8D\0" "&\xE7\x94\xA8\xE6\x88\xB6\xE5\x90\x8D\0"
+    "&\xE8\xB4\xA6\xE5\x8F\xB7\0" "&\xE5\xB8\xB3\xE8\x99\x9F\0" "@\xE4\xB8\xBB\xE6\x9C\xBA\0"
+    "@\xE4\xB8\xBB\xE6\x9C\xBA\xE5\x90\x8D\0"
+    /* Japanese */
+    "+\xE3\x83\x91\xE3\x82\xB9\xE3\x83\xAF\xE3\x83\xBC\xE3\x83\x89\0"
+    "+\xE6\x9A\x97\xE8\xA8\xBC\xE7\x95\xAA\xE5\x8F\xB7\0"
+    "&\xE3\x83\xA6\xE3\x83\xBC\xE3\x82\xB6\xE3\x83\xBC\0"
+    "&\xE3\x83\xA6\xE3\x83\xBC\xE3\x82\xB6\xE3\x83\xBC\xE5\x90\x8D\0"
+    "@\xE3\x83\x9B\xE3\x82\xB9\xE3\x83\x88\xE5\x90\x8D\0"
+    /* Korean */
+    "+\xED\x8C\xA8\xEC\x8A\xA4\xEC\x9B\x8C\xEB\x93\x9C\0" "+\xEC\x95\x94\xED\x98\xB8\0"
+    "+\xEB\xB9\x84\xEB\xB2\x88\0" "+\xEB\xB9\x84\xEB\xB0\x80\xEB\xB2\x88\xED\x98\xB8\0"
+    "+\xED\x86\xA0\xED\x81\xB0\0" "&\xEC\x82\xAC\xEC\x9A\xA9\xEC\x9E\x90\0"
+    "&\xEC\x95\x84\xEC\x9D\xB4\xEB\x94\x94\0" "@\xED\x98\xB8\xEC\x8A\xA4\xED\x8A\xB8\0"
+    /* Russian and Serbian, without a first letter that may be a capital */
+    "+\xD0\xB0\xD1\x80\xD0\xBE\xD0\xBB\xD1\x8C\0"
+    "+\xD0\xBE\xD0\xB7\xD0\xB8\xD0\xBD\xD0\xBA\xD0\xB0\0" "&\xD0\xBE\xD0\xB3\xD0\xB8\xD0\xBD\0"
+    "&\xD0\xBE\xD0\xBB\xD1\x8C\xD0\xB7\xD0\xBE\xD0\xB2\xD0\xB0\xD1\x82\xD0\xB5\xD0\xBB\xD1\x8C\0"
+    "&\xD0\xBE\xD0\xBB\xD1\x8C\xD0\xB7\xD0\xBE\xD0\xB2\xD0\xB0\xD1\x82\xD0\xB5\xD0\xBB\xD1\x8F\0"
+    /* Spanish, Portuguese, French */
+    "+contrase\xC3\xB1" "a\0" "&usu\xC3\xA1rio\0" "@\xC3\xB4te\0"
+    /* Polish, Czech, Lithuanian, Hungarian */
+    "+as\xC5\x82o\0" "&\xC5\xBCytkownik\0" "&\xC5\xBEivatel\0" "+a\xC5\xBEodis\0" "+jelsz\xC3\xB3\0"
+    /* Swedish, Finnish */
+    "+l\xC3\xB6senord\0" "&nv\xC3\xA4ndare\0" "&\xC3\xA4ytt\xC3\xA4j\xC3\xA4\0"
+    /* Turkish */
+    "+\xC5\x9Fifre\0" "&kullan\xC4\xB1" "c\xC4\xB1\0"
+    /* Greek */
+    "+\xCF\x89\xCE\xB4\xCE\xB9\xCE\xBA\xCF\x8C\xCF\x82\0"
+    "&\xCF\x81\xCE\xAE\xCF\x83\xCF\x84\xCE\xB7\xCF\x82\0"
+    /* Vietnamese, Hindi, Thai */
+    "+kh\xE1\xBA\xA9u\0"
+    "+\xE0\xA4\xAA\xE0\xA4\xBE\xE0\xA4\xB8\xE0\xA4\xB5\xE0\xA4\xB0\xE0\xA5\x8D\xE0\xA4\xA1\0"
+    "+\xE0\xB8\xAA\xE0\xB8\x9C\xE0\xB9\x88\xE0\xB8\xB2\xE0\xB8\x99\0"
+    /* Hebrew, Arabic */
+    "+\xD7\xA1\xD7\x99\xD7\xA1\xD7\x9E\xD7\x94\0"
+    "+\xD9\x83\xD9\x84\xD9\x85\xD8\xA9 \xD8\xA7\xD9\x84\xD9\x85\xD8\xB1\xD9\x88\xD8\xB1\0"
+    "+\xD9\x83\xD9\x84\xD9\x85\xD8\xA9 \xD8\xA7\xD9\x84\xD8\xB3\xD8\xB1\0";
+/* clang-format on */
+
+/* Sign of a name in another language that ends before a separator, or 0. */
+static char vitp_scrub_foreign(const vitp_scrub *s, size_t end)
 {
-    static const char *const words[] = {
-        "\xD0\xBF\xD0\xB0\xD1\x80\xD0\xBE\xD0\xBB\xD1\x8C", /* Russian */
-        "\xE5\xAF\x86\xE7\xA0\x81",
-        "\xE5\xAF\x86\xE7\xA2\xBC",
-        "\xE5\x8F\xA3\xE4\xBB\xA4",                                     /* Chinese */
-        "\xE3\x83\x91\xE3\x82\xB9\xE3\x83\xAF\xE3\x83\xBC\xE3\x83\x89", /* Japanese */
-        "\xED\x8C\xA8\xEC\x8A\xA4\xEC\x9B\x8C\xEB\x93\x9C",
-        "\xEC\x95\x94\xED\x98\xB8",
-        "\xEB\xB9\x84\xEB\xB2\x88",
-        "\xEB\xB9\x84\xEB\xB0\x80\xEB\xB2\x88\xED\x98\xB8", /* Korean */
-        "\xED\x86\xA0\xED\x81\xB0",                         /* the same, "token" */
-        "\xE4\xBB\xA4\xE7\x89\x8C",                         /* Chinese */
-        "\xE5\xAF\x86\xE9\x92\xA5",                         /* "key" */
-        "contrase\303\261a", /* Spanish; octal, as "\xB1a" would be one character */
-        "has\xC5\x82o",      /* Polish */
-        "\xC5\x9Fifre",      /* Turkish */
-        "l\xC3\xB6senord",   /* Swedish */
-    };
-    size_t i;
+    const char *word;
 
-    for (i = 0; i < sizeof words / sizeof *words; i++) {
-        size_t n = strlen(words[i]);
+    for (word = vitp_scrub_foreign_words; *word; word += strlen(word) + 1) {
+        size_t n = strlen(word + 1);
 
-        if (n <= end - s->floor && memcmp(s->text + end - n, words[i], n) == 0) return true;
+        if (n <= end - s->floor && memcmp(s->text + end - n, word + 1, n) == 0) return *word;
     }
-    return false;
+    return 0;
 }
 
-/* Does "password" in another language, or a name of a secret with a particle of Korean, end at
-   `end`? */
+/* Does "password" in another language, or a name of a secret, end at `end`, perhaps with a particle
+   or a wide separator? */
 static bool vitp_scrub_is_told_foreign(const vitp_scrub *s, size_t end)
 {
-    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_SET(HIGH), 18), name;
+    static const char behind[] = "\xEB\x8A\x94\xEC\x9D\x80"  /* Korean */
+                                 "\xE3\x81\xAF\xE6\x98\xAF"  /* Japanese, Chinese */
+                                 "\xEF\xBC\x9A\xEF\xBC\x9D"; /* : and = */
+    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_SET(HIGH), 18), name, i;
 
-    if (vitp_scrub_is_foreign(s, end)) return true;
-    if (end - start < 3 || (memcmp(s->text + end - 3, "\xEB\x8A\x94", 3) != 0 &&
-                            memcmp(s->text + end - 3, "\xEC\x9D\x80", 3) != 0))
-        return false;
-    if (vitp_scrub_is_foreign(s, end - 3)) return true;
+    if (vitp_scrub_foreign(s, end) == '+') return true;
+    if (end - start < 3) return false;
+    for (i = 0; behind[i] && memcmp(s->text + end - 3, behind + i, 3) != 0;) i += 3;
+    if (!behind[i]) return false;
+    if (vitp_scrub_foreign(s, end - 3) == '+') return true;
     if (start - s->floor >= 3 && s->text[start - 2] == '/')
         return vitp_scrub_folds(s->text[start - 3], 'p') &&
                vitp_scrub_folds(s->text[start - 1], 'w');
@@ -8415,17 +8553,19 @@ static bool vitp_scrub_is_users(const vitp_scrub *s, size_t at)
 static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start)
 {
     size_t type = end - *start > 16 ? end - 16 : *start;
-    size_t before = vitp_scrub_back(s, type, VITP_SCRUB_SET(SPACE), 2);
+    size_t before = vitp_scrub_back(s, type, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(AMPERSAND), 2);
     char   c = vitp_scrub_before(s, before);
     char   sign = 0;
+    static const char *const types[] = { "str", "string" };
 
     *start = type;
     if (end - type == 4 && vitp_scrub_starts(s, type, "name") && vitp_scrub_is_users(s, type))
         return '&';
-    if (type > s->floor && vitp_scrub_is(s->text[type - 1], VITP_SCRUB_SET(HIGH)) &&
-        vitp_scrub_is_foreign(s, end))
-        return '+';
-    if (type == end) return '\0';
+    if (type > s->floor && vitp_scrub_is(s->text[type - 1], VITP_SCRUB_SET(HIGH))) {
+        sign = vitp_scrub_foreign(s, end);
+        if (sign && end - type < 2) *start = end - 2; /* as long as a name */
+    }
+    if (sign || type == end) return sign;
     if (type > s->floor + 1 && end - type == 1 && s->text[type - 1] == '/' &&
         vitp_scrub_folds(s->text[type - 2], 'p') && vitp_scrub_folds(s->text[type], 'w'))
         return '+';
@@ -8434,7 +8574,9 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
     else if (end - type == 5 && vitp_text_lower(s->text[type]) == 'v' &&
              vitp_scrub_starts(s, type + 1, "alue"))
         sign = vitp_scrub_pair_name(s, type, start);
-    return sign == '+' || sign == '?' ? sign : '\0';
+    else if (before < type && vitp_scrub_is_any(s, type, end, types, 2)) /* password string = "x" */
+        sign = vitp_scrub_name(s, before, start);
+    return vitp_scrub_is_secret(sign) ? sign : '\0';
 }
 
 /* Is it the {{ name }} of a template, as far as the text goes? */
@@ -8475,7 +8617,7 @@ static bool vitp_scrub_is_parameter(const vitp_scrub *s, size_t at, size_t end)
     if (c != '@' || vitp_scrub_has(s, at + 1, end, ~VITP_SCRUB_WORD)) return false;
     if (end - at <= 4) return vitp_scrub_at(s, at + 1) == 'p';
     sign = vitp_scrub_name(s, end, &name);
-    return sign == '+' || sign == '?';
+    return vitp_scrub_is_secret(sign);
 }
 
 /* Is it a variable of a shell, of PHP or of printf ($X, $$X, ${X}, $(x), $_POST['x'], %X%, %s)? */
@@ -8486,7 +8628,7 @@ static bool vitp_scrub_is_variable(const vitp_scrub *s, size_t at, size_t end)
 
     if (c == '$' && vitp_scrub_at(s, at + 1) == '$') at++;
     word = vitp_scrub_run(s, at + 1, VITP_SCRUB_WORD, VITP_SCRUB_PROBE);
-    if (c == '%' && vitp_scrub_at(s, word) == '%') return true;
+    if (c == '%' && vitp_scrub_at(s, word) == '%' && !vitp_scrub_starts(s, at, "%2")) return true;
     if (c == '$' && word > at + 1 && vitp_scrub_at(s, word) == '[') return true;
     return (word == end && (c == '$' || word - at <= 4)) || /* %s, %08x */
            vitp_scrub_in(s, at + 1, VITP_SCRUB_BRACKETS);
@@ -8550,8 +8692,10 @@ static bool vitp_scrub_is_reference(const vitp_scrub *s, size_t at, size_t end)
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES)) return false;
     if (word > at + 2 && vitp_scrub_at(s, word) == '{') return true; /* Token{id=1} */
     if (word > at + 2 && vitp_scrub_at(s, word) == '[' &&
-        vitp_scrub_in(s, word + 1, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH)))
-        return true; /* credentials["x"] */
+        (vitp_scrub_in(s, word + 1, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH)) ||
+         vitp_scrub_in(s, vitp_scrub_run(s, word + 1, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT), 32),
+                       VITP_SCRUB_BRACKETS)))
+        return true; /* credentials["x"], tokens[i] */
     word = vitp_scrub_run(s, word, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON),
                           VITP_SCRUB_PROBE - (word - at));
     return word <= end && vitp_scrub_at(s, word) == '(';
@@ -8588,17 +8732,18 @@ static bool vitp_scrub_is_random(const vitp_scrub *s, size_t at, size_t end)
     return vitp_scrub_changes(s, at, end, true, &kinds) * 3 > end - at;
 }
 
-/* Is [at, end) a path of identifiers (module.member)? */
+/* Is [at, end) a path of identifiers (module.member), or an object as Java shows it (x.Y@1f)? */
 static bool vitp_scrub_is_member(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t i;
 
     for (i = at; i < end; i++) {
+        if (s->text[i] == '@' && !vitp_scrub_has(s, i + 1, end, ~VITP_SCRUB_HEX)) break;
         if (!vitp_scrub_is(s->text[i], VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT))) return false;
         if ((i == at || s->text[i - 1] == '.') && !vitp_scrub_is(s->text[i], VITP_SCRUB_LETTER))
             return false;
     }
-    return vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DOT)) && !vitp_scrub_is_random(s, at, end);
+    return vitp_scrub_has(s, at, i, VITP_SCRUB_SET(DOT)) && !vitp_scrub_is_random(s, at, i);
 }
 
 /* Does nothing but the end of the line, punctuation, an option or the name of another value (User:
@@ -8617,13 +8762,15 @@ static bool vitp_scrub_stands_alone(const vitp_scrub *s, size_t end)
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(WILD));
 }
 
-/* user:password or key: as some servers have it, and not $USER:$PASSWORD or user:${PASSWORD}? */
+/* user:password or key: as some servers have it, and no URL, $USER:$PASSWORD or
+   user:${PASSWORD}? */
 static bool vitp_scrub_credentials(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t most = end - at < 128 ? end - at : 128;
     size_t colon = vitp_scrub_run(s, at, ~VITP_SCRUB_SET(COLON), most);
 
     return !vitp_scrub_has_marker(s, at, end) && vitp_scrub_at(s, colon) == ':' &&
+           !vitp_scrub_starts(s, colon, "://") &&
            (colon + 1 < end
                 ? !vitp_scrub_starts(s, colon + 1, "${") &&
                       !vitp_scrub_starts(s, colon + 1, "$(") &&
@@ -8665,16 +8812,18 @@ static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
         return false;
     }
     sign = vitp_scrub_name(s, end, &start);
-    return (sign == '+' || sign == '?') && start == at;
+    return vitp_scrub_is_secret(sign) && start == at;
 }
 
-/* Could eight bytes or more be no word: with a digit, or many letters that are of one case or drawn
-   at random? */
+/* Could eight bytes or more be no word, date or fraction: with a digit and a letter, digits alone,
+   twenty bytes, or many letters that are of one case or drawn at random? */
 static bool vitp_scrub_is_opaque(const vitp_scrub *s, size_t at, size_t end, bool digit)
 {
     size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
 
-    if (digit) return true;
+    if (digit)
+        return end - at >= 20 || vitp_scrub_has(s, at, probe, VITP_SCRUB_LETTER) ||
+               !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
     return end - at >= 24 && !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_LETTER) &&
            (!vitp_scrub_has(s, at, probe, VITP_SCRUB_LOWER) ||
             !vitp_scrub_has(s, at, probe, VITP_SCRUB_UPPER) || vitp_scrub_is_random(s, at, probe));
@@ -8689,6 +8838,21 @@ static bool vitp_scrub_may_be_opaque(vitp_scrub *s, size_t at)
            vitp_scrub_run(s, at, VITP_SCRUB_LETTER, 24) == at + 24;
 }
 
+/* Is [at, end) drawn at random (a digit in it is not its end), and no address, UUID or account of
+   Windows, which tell things apart and open none? */
+static bool vitp_scrub_is_secret_key(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t last = vitp_scrub_back(s, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(EQUAL), end - at);
+
+    return !vitp_scrub_starts(s, at, "0x") && !vitp_scrub_starts(s, at, "S-1-") &&
+           !(vitp_scrub_at(s, at + 8) == '-' &&
+             vitp_scrub_run(s, at, VITP_SCRUB_HEX, 8) == at + 8 &&
+             vitp_scrub_run(s, at + 9, VITP_SCRUB_HEX, 5) == at + 13) &&
+           vitp_scrub_has(s, at, last, VITP_SCRUB_SET(DIGIT)) &&
+           !vitp_scrub_has(s, at, last, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(BACKSLASH)) &&
+           vitp_scrub_is_random(s, at, end) && !vitp_scrub_is_reference(s, at, end);
+}
+
 /* Is [at, end) a value for a name of this sign? `loose`: what stands before it is found in prose
    too, so it must not look like a word of it. Reads VITP_SCRUB_PROBE bytes at most. */
 static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at, size_t end)
@@ -8696,13 +8860,17 @@ static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at,
     size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
     bool   digit, digits;
 
-    if (at == end || (sign == '?' && end - at < 8)) return false;
+    if (at == end || (sign != '+' && vitp_scrub_is_secret(sign) && end - at < 8)) return false;
     if (vitp_scrub_has_marker(s, at, probe - 1)) return false;
     digit = vitp_scrub_until(s, &s->wordy, VITP_SCRUB_SET(DIGIT), at, probe) < probe;
     digits = !vitp_scrub_has(s, at, probe, ~VITP_SCRUB_SET(DIGIT));
     if (sign == '?' && !vitp_scrub_is_opaque(s, at, end, digit)) return false;
-    if (sign == '#' && (!digits || end - at > 10)) return false;
-    if (digits && end - at < 4 && sign != '&') return false;
+    if (sign == '/' || (sign == '#' && !digits))
+        return digit && probe - at >= 8 && vitp_scrub_is_secret_key(s, at, probe);
+    if (sign == '#' && end - at > 10) return false;
+    if (digits && sign != '&' &&
+        end - at < (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES) ? 3u : 4u))
+        return false;
     if (sign == '&' && !vitp_scrub_credentials(s, at, end)) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
     if (probe == end && vitp_scrub_listed(s, at, end, "0")) return false;
@@ -8816,6 +8984,23 @@ static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *s
            vitp_scrub_claim(span, at + 1, end, "[secret]");
 }
 
+/* Does a value stand in brackets behind the name of its type (Some("x") of Rust, Str(x) of
+   OpenTelemetry)? *at: where; *end: if it has no quotes of its own. */
+static bool vitp_scrub_wrapped(const vitp_scrub *s, size_t *at, size_t *end)
+{
+    static const char *const types[] = { "Some(", "Str(" };
+    size_t                   i;
+
+    for (i = 0; i < sizeof types / sizeof *types; i++)
+        if (vitp_scrub_starts(s, *at, types[i])) {
+            *at += strlen(types[i]);
+            if (vitp_scrub_in(s, *at, VITP_SCRUB_QUOTES)) return false;
+            *end = vitp_scrub_run(s, *at, ~(VITP_SCRUB_SET(LINE) | VITP_SCRUB_BRACKETS), 128);
+            return vitp_scrub_in(s, *end, VITP_SCRUB_BRACKETS);
+        }
+    return false;
+}
+
 /* Is what stands in the quotes a label ("Password:")? */
 static bool vitp_scrub_is_label(const vitp_scrub *s, size_t at, size_t end)
 {
@@ -8880,6 +9065,9 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
 
     at = vitp_scrub_uncolored(s, at);
     if (vitp_scrub_at(s, at) == '{' && sign == '+') return vitp_scrub_braced(s, at, span);
+    if (vitp_scrub_wrapped(s, &at, &end))
+        return end > at && vitp_scrub_is_value(s, sign, loose, at, end) &&
+               vitp_scrub_claim(span, at, end, "[secret]");
     list = vitp_scrub_at(s, at) == '[';
     if (list) {
         open = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1);
@@ -8899,6 +9087,9 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
             return false;
         quote = s->text[open];
         at = open + 1;
+        if (vitp_scrub_in(s, at, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN)) &&
+            vitp_scrub_in(s, at + 1, VITP_SCRUB_BLANK | VITP_SCRUB_SET(LIST)))
+            return false; /* log("the password: ", x): it closes a text, too */
         if (sign == '!') return vitp_scrub_header(s, at, quote, span);
         end = vitp_scrub_close(s, at, quote, open > 0 && s->text[open - 1] == '\\', 2);
         vitp_scrub_reads_on(s);
@@ -8915,7 +9106,7 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
         return vitp_scrub_claim(span, at, end, "[secret]");
     }
     if (sign == '!') return vitp_scrub_header(s, at, quote, span);
-    if (sign == '?' && !vitp_scrub_may_be_opaque(s, at)) return false;
+    if (sign != '+' && vitp_scrub_is_secret(sign) && !vitp_scrub_may_be_opaque(s, at)) return false;
     end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
     if (sign == '&' && end > at && s->text[end - 1] == ':' &&
         vitp_scrub_in(s, end, VITP_SCRUB_QUOTES))
@@ -8936,7 +9127,9 @@ static bool vitp_scrub_told_password(vitp_scrub *s, size_t at, vitp_scrub_span *
     if (vitp_scrub_in(s, at, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_at(s, at + 1) == ' ') at += 2;
     end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
     trimmed = vitp_scrub_trim(s, at, end);
-    if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE || vitp_scrub_marker(s, end)) return false;
+    if (trimmed - at < 6 || end - at > VITP_SCRUB_PROBE || vitp_scrub_marker(s, end) ||
+        vitp_scrub_starts(s, at, "0x"))
+        return false;
     if (!vitp_scrub_has(s, at, trimmed, VITP_SCRUB_LETTER) ||
         !vitp_scrub_has(s, at, trimmed, VITP_SCRUB_SET(DIGIT)) ||
         vitp_scrub_has(s, at, trimmed,
@@ -9031,20 +9224,6 @@ static VITP_NOINLINE bool vitp_scrub_user_and_password(vitp_scrub *s, size_t at,
            vitp_scrub_claim(span, start, span->end, "[secret]");
 }
 
-/* The first '-' of password-x, PASS - x and password ---- x. */
-static VITP_NOINLINE bool vitp_scrub_dashed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
-{
-    size_t end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE), 32), value;
-
-    if (!vitp_scrub_is_password_word(s, vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 9), end))
-        return false;
-    value = vitp_scrub_run(s, at, VITP_SCRUB_SET(DASH), 32);
-    if (end < at && value == at + 1 && vitp_scrub_at(s, value) != ' ') return false; /* -x */
-    vitp_scrub_reads_on(s);
-    value = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 32);
-    return vitp_scrub_told_drawn(s, value, span);
-}
-
 /* ---- hosts and users by the name of their value ------------------------------------------ */
 
 /* Is [at, end) the name of one machine? `plain`: a word without digits and dots is enough. */
@@ -9077,7 +9256,9 @@ static bool vitp_scrub_is_account(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t last = end;
 
-    if (end - at < 2 || vitp_scrub_at(s, end) == '=' || vitp_scrub_marker(s, end)) return false;
+    if (end - at < 2 || vitp_scrub_at(s, end) == '=' || vitp_scrub_marker(s, end) ||
+        s->text[at] == '-')
+        return false;
     while (last > at && s->text[last - 1] != '\\') last--;
     return vitp_scrub_has(s, at, end, VITP_SCRUB_LETTER | VITP_SCRUB_SET(HIGH)) &&
            !vitp_scrub_listed(s, last, end, "=0") &&
@@ -9126,8 +9307,9 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
 {
     size_t open = vitp_scrub_run(s, at, VITP_SCRUB_SET(BACKSLASH), 3);
     size_t end;
-    bool   quoted = vitp_scrub_in(s, open, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(OPEN));
     char   quote = vitp_scrub_at(s, open) == '[' ? ']' : vitp_scrub_at(s, open);
+    bool   quoted = vitp_scrub_in(s, open, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(OPEN)) ||
+                  (quote == '<' && tight && sign == '&'); /* user=<x>, of Dovecot */
 
     if (quoted) at = open + 1;
     if (sign == '@' && vitp_scrub_starts(s, at, "tcp:")) at += 4;
@@ -9146,7 +9328,8 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
                           : end;
         char   close = vitp_scrub_at(s, vitp_scrub_run(s, rest, VITP_SCRUB_SET(BACKSLASH), 3));
 
-        if (close != quote && !(quote == '`' && close == '\'') && !(sign == '@' && close == ','))
+        if (close != quote && !(quote == '`' && close == '\'') && !(sign == '@' && close == ',') &&
+            !(quote == '<' && vitp_scrub_starts(s, end, ">,")))
             return false;
         if (sign == '&' && vitp_scrub_starts(s, end, "] -> [")) { /* of Samba: asked for, and who */
             size_t other = vitp_scrub_name_end(s, end + 6, VITP_SCRUB_ACCOUNT);
@@ -9236,6 +9419,7 @@ static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char
     if (loose && sign != '!' && vitp_text_lower(s->text[name]) == 'x' && s->text[name + 1] == '-' &&
         vitp_scrub_header_line(s, value, span))
         return true;
+    if (loose && sign == '?' && at - name == 3) sign = '/'; /* key: x, of whatever */
     if (sign == ':' && !vitp_scrub_has_port(s, value)) return false;
     if (sign == '@' || sign == '&' || sign == ':')
         return vitp_scrub_identity(s, value, sign == '&' ? '&' : '@',
@@ -9243,7 +9427,7 @@ static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char
                                        (sign == '@' && vitp_scrub_is_only(s, name, at, value)),
                                    loose, span);
     if (sign == '~') return vitp_scrub_bare_mac(s, value, span);
-    if (s->text[at] == ':' && (sign == '+' || sign == '?') &&
+    if (s->text[at] == ':' && vitp_scrub_is_secret(sign) &&
         (block = vitp_scrub_block(s, value, &marked)) > 0)
         return marked ? vitp_scrub_value_at(s, block, sign, true, name, span)
                       : vitp_scrub_told_password(s, block, span);
@@ -9282,11 +9466,13 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
     if (vitp_scrub_marker(s, at + width)) return false; /* that is its value */
     if (vitp_scrub_in(s, at + width, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(AMPERSAND)))
         return false; /* it has none */
-    if ((before == 'D' || before == 'd') && end - s->floor > 3 && s->text[end - 3] == '%' &&
-        s->text[end - 2] == '5') { /* user[password]=x, in percent encoding */
-        end -= 3;
+    if (end - s->floor > 3 && s->text[end - 3] == '%' &&
+        ((s->text[end - 2] == '5' && vitp_scrub_folds(before, 'd')) ||
+         (s->text[end - 2] == '2' && before == '2'))) {
+        end -= 3; /* user[password]=x and "password":"x" in percent encoding */
     } else if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
         end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 32);
+        before = vitp_scrub_before(s, end);
         end = vitp_scrub_back(s, end,
                               VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) |
                                   VITP_SCRUB_SET(BRACE) | VITP_SCRUB_SET(PAREN),
@@ -9361,21 +9547,25 @@ static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub
         return vitp_scrub_starts(s, word, "set") && vitp_scrub_in(s, word + 3, VITP_SCRUB_UPPER) &&
                vitp_scrub_identity(s, open, sign, true, false, span);
     }
-    return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, open, sign, true, name, span) &&
-           !vitp_scrub_is_named_secret(s, name, end, span->end) &&
-           !(vitp_scrub_at(s, end) == '(' && vitp_scrub_names_secret(s, span)) &&
-           !(vitp_scrub_has(s, end, open, VITP_SCRUB_SET(LIST)) &&
-             vitp_scrub_is_next_name(s, span->end));
+    if (!vitp_scrub_is_secret(sign) || !vitp_scrub_value_at(s, open, sign, true, name, span) ||
+        vitp_scrub_is_named_secret(s, name, end, span->end) ||
+        (vitp_scrub_at(s, end) == '(' && vitp_scrub_names_secret(s, span)))
+        return false;
+    if (sign == '?' && s->text[end] != '(' && span->end - span->start < 16 &&
+        !vitp_scrub_is_random(s, span->start, span->end))
+        return false; /* of a list of names, or of what a parser met */
+    return !vitp_scrub_has(s, end, open, VITP_SCRUB_SET(LIST)) ||
+           !vitp_scrub_is_next_name(s, span->end);
 }
 
 /* The '(' of Credential("user", "secret"), auth=("user", "secret") and their kin: two or three
    texts, as one; of connect("host", "user", "secret") and PHP's __construct (sign 3) not two. */
 static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    static const char *const names[] = { "+auth",     "+authentication", "+credential",
-                                         "+login",    "+credentials",    "+directoryentry",
-                                         "+basic",    "?getenv",         "3connect",
-                                         "3construct" };
+    static const char *const names[] = { "+auth",           "+authenticate", "+authentication",
+                                         "+credential",     "+login",        "+credentials",
+                                         "+directoryentry", "+basic",        "?getenv",
+                                         "3connect",        "3construct" };
     size_t   end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(EQUAL), 3);
     size_t   start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 40), first = at, value = at, i;
     unsigned texts;
@@ -9402,6 +9592,17 @@ static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_s
            vitp_scrub_claim(span, first, span->end, "[secret]");
 }
 
+/* The dash of -u x or --username x: unless that is sudo's, a -p behind it is a password. */
+static void vitp_scrub_option_of_user(vitp_scrub *s, size_t at, size_t end)
+{
+    if (s->line.command || (at - s->floor >= 5 && memcmp(s->text + at - 5, "sudo", 4) == 0)) return;
+    s->line.command = s->line.seen = end;
+    s->line.letter = 'p';
+    s->line.attached = false;
+    s->line.unsure = true;
+    vitp_scrub_reads_on(s);
+}
+
 /* The dash, behind no name, that starts an option with a value: --password x, -Token x. */
 static bool vitp_scrub_option(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -9412,16 +9613,21 @@ static bool vitp_scrub_option(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     end = vitp_scrub_run(s, at, VITP_SCRUB_NAME, 40);
     if (end - at < 2 || !vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return false;
     value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
-    if (vitp_scrub_at(s, value) == '-' || vitp_scrub_marker(s, value)) return false;
+    if (vitp_scrub_at(s, value) == '-') return false;
     sign = vitp_scrub_name(s, end, &name);
+    if (vitp_scrub_marker(s, value)) {
+        if (sign == '&') vitp_scrub_option_of_user(s, at, end);
+        return false;
+    }
     if (sign == '@' && end - at > 3) /* --host x */
         found = vitp_scrub_identity(s, value, sign, true, false, span);
-    else if (sign == '+' || sign == '?' || sign == '&')
+    else if (vitp_scrub_is_secret(sign) || sign == '&')
         found =
             vitp_scrub_value_at(s, value, sign, sign != '+', name, span) &&
             (sign == '&' ||
              !vitp_scrub_listed(s, value, vitp_scrub_run(s, value, VITP_SCRUB_LETTER, 16), "="));
     else return false;
+    if (sign == '&' && !found) vitp_scrub_option_of_user(s, at, end);
     return vitp_scrub_reads_value(s, value, found, span);
 }
 
@@ -9739,6 +9945,16 @@ static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub
 
 /* ---- secrets of commands and prose ------------------------------------------------------- */
 
+/* Is [at, end) a word that somebody chose, and no port, folder or plain word? */
+static bool vitp_scrub_is_chosen(const vitp_scrub *s, size_t at, size_t end)
+{
+    uint32_t sets = vitp_scrub_sets_of(s, at, end);
+
+    return end - at >= 6 && (sets & VITP_SCRUB_LETTER) && !(sets & VITP_SCRUB_SLASHES) &&
+           (sets & ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) |
+                     VITP_SCRUB_SET(UNDERSCORE)));
+}
+
 /* The dash, behind a blank, of -p x, -P x, -pw x, -px, -a x or -w x of a command on the same
    line. */
 static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -9756,9 +9972,10 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
     vitp_scrub_reads_on(s);
     if (vitp_scrub_starts(s, value, "w ")) value++;
     blank = vitp_scrub_run(s, value, VITP_SCRUB_SET(SPACE), 4);
-    if (s->line.attached ? blank > value || letter == 'P' : blank == value && letter == 'P')
-        return false;
-    return vitp_scrub_value_at(s, blank, '+', false, at + 1, span);
+    if (letter == 'P' && (s->line.attached || blank == value)) return false;
+    return vitp_scrub_value_at(s, blank, '+', false, at + 1, span) &&
+           (!(s->line.unsure || (s->line.attached && blank > value)) ||
+            vitp_scrub_is_chosen(s, span->start, span->end));
 }
 
 /* The same, of any bytes, that ends the line. */
@@ -9785,13 +10002,15 @@ static bool vitp_scrub_told_whose(vitp_scrub *s, size_t at, vitp_scrub_span *spa
         end = vitp_scrub_run(s, end, VITP_SCRUB_QUOTES, 1);
         end = vitp_scrub_run(s, end, VITP_SCRUB_NAME | VITP_SCRUB_SET(AT), 64);
         end = vitp_scrub_run(s, end, VITP_SCRUB_QUOTES, 1);
-        if (vitp_scrub_starts(s, end, " is ") || vitp_scrub_at(s, end) == ':') break;
+        if (vitp_scrub_starts(s, end, " is ") || vitp_scrub_starts(s, end, " = ") ||
+            vitp_scrub_at(s, end) == ':')
+            break;
         if (vitp_scrub_at(s, end) != ' ') return false;
         end++;
     }
     if (words == 3) return false;
     value = vitp_scrub_at(s, end) == ':' ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(SPACE), 1)
-                                         : end + 4;
+                                         : end + (s->text[end + 1] == 'i' ? 4u : 3u);
     if (!vitp_scrub_in(s, value, VITP_SCRUB_QUOTES)) {
         if (!vitp_scrub_told_last(s, value, span) && !vitp_scrub_told_password(s, value, span))
             return false;
@@ -9801,6 +10020,56 @@ static bool vitp_scrub_told_whose(vitp_scrub *s, size_t at, vitp_scrub_span *spa
         span->end = close;
     }
     return vitp_scrub_claim(span, at, span->end, "[secret]");
+}
+
+/* Behind what may stand between the name of a secret and its value: signs and words (is, was set
+   to). *weak: with signs that stand between other words too. What a separator alone parts goes by
+   its own rule: then 0. */
+static size_t vitp_scrub_glue(const vitp_scrub *s, size_t at, bool *weak)
+{
+    static const char *const words[] = { "are", "changed", "equals",  "is",    "ist", "reset",
+                                         "set", "to",      "updated", "value", "was" };
+    const uint32_t strong = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(EQUAL);
+    const uint32_t signs = VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN) | VITP_SCRUB_SET(WILD) |
+                           VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(ANGLE);
+    unsigned count;
+
+    for (count = 0; count < 4; count++) {
+        size_t   end = vitp_scrub_run(s, at, strong | signs, 32);
+        uint32_t sets = vitp_scrub_sets_of(s, at, end);
+
+        if (sets & signs) *weak = true;
+        if (count == 0 && sets & (VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(EQUAL))) return 0;
+        at = end;
+        end = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 8);
+        if (!vitp_scrub_in(s, end, strong) ||
+            !vitp_scrub_is_any(s, at, end, words, sizeof words / sizeof *words))
+            return at;
+        at = end;
+    }
+    return 0;
+}
+
+/* password x, PASS x, pw (x), secret was x: behind a word that says so, which begins at `at` and
+   has a blank before `end`. */
+static VITP_NOINLINE bool vitp_scrub_told(vitp_scrub *s, size_t at, size_t end,
+                                          vitp_scrub_span *span)
+{
+    static const char *const whose[] = { "for ", "in ", "is generated for ", "of " };
+    size_t                   value, i;
+    bool                     weak = false;
+
+    if (end - at == 5 && s->text[at + 1] == 'a') return false; /* of tests, too */
+    for (i = 0; i < sizeof whose / sizeof *whose; i++)
+        if (vitp_scrub_starts(s, end, whose[i]))
+            return vitp_scrub_folds(s->text[at], 'p') &&
+                   vitp_scrub_told_whose(s, end + strlen(whose[i]), span);
+    value = vitp_scrub_glue(s, end - 1, &weak);
+    if (value &&
+        (weak ? vitp_scrub_told_drawn(s, value, span) : vitp_scrub_told_password(s, value, span)))
+        return true;
+    return at > s->floor && s->text[at - 1] == ' ' && vitp_scrub_ends_user(s, at - 1) &&
+           vitp_scrub_two_values(s, at, span);
 }
 
 /* ---- names after words of prose ---------------------------------------------------------- */
@@ -9864,7 +10133,7 @@ static bool vitp_scrub_registry(vitp_scrub *s, size_t type, size_t at, vitp_scru
     sign = vitp_scrub_name(s, end, &name);
     at = vitp_scrub_run(s, at, VITP_SCRUB_SET(SPACE), 8);
     if (sign == '@' || sign == '&') return vitp_scrub_identity(s, at, sign, true, false, span);
-    return (sign == '+' || sign == '?') && vitp_scrub_value_at(s, at, sign, false, name, span);
+    return vitp_scrub_is_secret(sign) && vitp_scrub_value_at(s, at, sign, false, name, span);
 }
 
 /* What stands before and behind a user whom a phrase follows, which begins with the letter. */
@@ -9907,6 +10176,9 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
     size_t end, port;
     bool   digit, plain;
 
+    if (sign == '`' && (quoted || (at - s->floor > 7 && /* waiting for x from 10.0.0.9 */
+                                   memcmp(s->text + at - 8, "ing ", 4) == 0)))
+        return false;
     if (quoted)
         return vitp_scrub_identity(s, at,
                                    sign == '*' || sign == '?'    ? '@'
@@ -9937,9 +10209,12 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
     }
     end = vitp_scrub_name_end(s, at, VITP_SCRUB_ACCOUNT);
     digit = end - at > 3 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) &&
-            vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(BACKSLASH));
-    if (sign == '+' && (!digit || vitp_scrub_is_noun(s, at)) &&
-        !(vitp_scrub_starts(s, end, " from ") && vitp_scrub_is_address(s, end + 6)))
+            (vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(BACKSLASH)) ||
+             vitp_scrub_starts(s, end, " does not exist") ||
+             vitp_scrub_starts(s, end, " not in ") || vitp_scrub_starts(s, end, " has no perm"));
+    if ((sign == '`' || (sign == '+' && (!digit || vitp_scrub_is_noun(s, at)))) &&
+        !(vitp_scrub_starts(s, end, " from ") && vitp_scrub_is_address(s, end + 6) &&
+          !(sign == '`' && vitp_scrub_marker(s, end + 6))))
         return false;
     return (digit || vitp_scrub_after_name(s, end) ||
             (vitp_scrub_at(s, end) == ' ' && vitp_scrub_is_address(s, end + 1))) &&
@@ -10693,8 +10968,25 @@ static bool vitp_scrub_element(vitp_scrub *s, size_t at, size_t width, vitp_scru
     if (vitp_scrub_marker(s, at + width)) return false; /* that is its value */
     sign = vitp_scrub_name(s, end, &name);
     before = vitp_scrub_before(s, name);
-    if (end < at ? !vitp_scrub_is(before, VITP_SCRUB_QUOTES) : before != '<' && before != ';')
+    if (before == '<' && end == at && vitp_scrub_before(s, name - 1) == '>') {
+        size_t open = vitp_scrub_back(s, name - 2, VITP_SCRUB_LETTER, 8); /* </key><string> */
+
+        if (!sign && vitp_scrub_before(s, open) == '/' && open > s->floor + 1 &&
+            s->text[open - 2] == '<')
+            sign = vitp_scrub_name(s, open - 2, &open);
+    }
+    if (before == ':')
+        before = vitp_scrub_before(s, vitp_scrub_back(s, name - 1, VITP_SCRUB_NAME, 16));
+    if (end < at &&
+        !(sign && vitp_scrub_is(before, VITP_SCRUB_QUOTES))) { /* <x:password type="x"> */
+        size_t open = vitp_scrub_back(s, end, ~(VITP_SCRUB_SET(ANGLE) | VITP_SCRUB_SET(LINE)), 64);
+
+        if (vitp_scrub_before(s, open) != '<') return false;
+        end = vitp_scrub_run(s, open, VITP_SCRUB_NAME | VITP_SCRUB_SET(COLON), 40);
+        sign = vitp_scrub_name(s, end, &name);
+    } else if (end == at && before != '<' && before != ';') {
         return false;
+    }
     if (!sign || sign == '!' || sign == ':') return false;
     vitp_scrub_reads_on(s);
     if (sign == '@' || sign == '&')
@@ -10733,13 +11025,10 @@ static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub
             s->line.command = s->line.seen = end;
             s->line.letter = opener[-1] == '<' ? 'a' : opener[-1] == '>' ? 'w' : 'p';
             s->line.attached = opener[-1] == '%';
+            s->line.unsure = false;
         } else if (vitp_scrub_marker(s, end)) {
             continue; /* that is what it says something of */
-        } else if (opener[-1] == '^'
-                       ? vitp_scrub_told_password(s, end, span) ||
-                             (at > s->floor && s->text[at - 1] == ' ' &&
-                              vitp_scrub_ends_user(s, at - 1) && vitp_scrub_two_values(s, at, span))
-                   : opener[-1] == '=' ? vitp_scrub_told_whose(s, end, span)
+        } else if (opener[-1] == '^'   ? vitp_scrub_told(s, at, end, span)
                    : opener[-1] == '!' ? vitp_scrub_scheme(s, at, end, span)
                    : opener[-1] == '|' ? vitp_scrub_registry(s, at, end, span)
                    : opener[-1] == '~' ? (opener[0] == 's' ? vitp_scrub_kernel_of(s, at, span)
@@ -10769,6 +11058,36 @@ static VITP_NOINLINE bool vitp_scrub_behind_foreign(vitp_scrub *s, size_t at, vi
            vitp_scrub_is_told_foreign(s, end) && vitp_scrub_told_password(s, at, span);
 }
 
+/* The first byte of what stands behind a name and " is ", which ends at `end`: code is 552901,
+   PGPASSWORD is x. */
+static VITP_NOINLINE bool vitp_scrub_told_is(vitp_scrub *s, size_t end, size_t at,
+                                             vitp_scrub_span *span)
+{
+    size_t name;
+    char   sign;
+
+    if (!vitp_scrub_has(s, at, vitp_scrub_run(s, at, ~VITP_SCRUB_BLANK, VITP_SCRUB_PROBE),
+                        VITP_SCRUB_SET(DIGIT)))
+        return false;
+    sign = vitp_scrub_name(s, end, &name);
+    if (sign == '+') return vitp_scrub_told_password(s, at, span);
+    if (sign != '#') return false;
+    end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 11);
+    return end - at >= 4 && end - at <= 10 && !vitp_scrub_goes_on(s, end) &&
+           vitp_scrub_claim(span, at, end, "[secret]");
+}
+
+/* Does it begin there? */
+static VITP_INLINE bool vitp_scrub_is_told(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t end = at - 1;
+
+    if (at < s->floor + 7 || s->text[end] != ' ') return false;
+    end -= s->text[end - 1] == ':';
+    return s->text[end - 1] == 's' && memcmp(s->text + end - 3, " i", 2) == 0 &&
+           vitp_scrub_told_is(s, end - 3, at, span);
+}
+
 /* The first letter of a word: what is known by it. */
 static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -10779,6 +11098,7 @@ static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (at > s->floor + 1 && ((s->text[at - 1] | s->text[at - 2]) & 0x80) &&
         vitp_scrub_behind_foreign(s, at, span))
         return true;
+    if (vitp_scrub_is_told(s, at, span)) return true;
     if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_number(s, first, span);
     if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
@@ -10841,7 +11161,6 @@ static bool vitp_scrub_dash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         return vitp_scrub_mac(s, at, vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3), span);
     if (before == 'p' && vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_numbered(s, at, span);
-    if (strchr("dDwWsS ", before) && before && vitp_scrub_dashed(s, at, span)) return true;
     if (vitp_scrub_is(before, VITP_SCRUB_NAME)) return false;
     return (before == ' ' && vitp_scrub_command_password(s, at, span)) ||
            vitp_scrub_option(s, at, span) ||
@@ -10856,7 +11175,7 @@ static VITP_NOINLINE bool vitp_scrub_in_parens(vitp_scrub *s, size_t at, vitp_sc
     if (!vitp_scrub_told_password(s, at + 1, span) || vitp_scrub_at(s, span->end) != ')')
         return false;
     if (vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SET(HIGH)))
-        return vitp_scrub_is_foreign(s, at);
+        return vitp_scrub_foreign(s, at) == '+';
     return vitp_scrub_name(s, at, &name) == '+' &&
            !vitp_scrub_has(s, name, at, ~VITP_SCRUB_LETTER) &&
            (vitp_scrub_is(s->text[name], VITP_SCRUB_UPPER) ||
@@ -10957,7 +11276,9 @@ static bool vitp_scrub_percent(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     if (!vitp_scrub_is_escape(s, at)) return false;
     if (vitp_scrub_starts(s, at, "%40") && vitp_scrub_email(s, at, 3, span)) return true;
-    if (vitp_scrub_starts(s, at, "%3D") && vitp_scrub_pair(s, at, 3, span)) return true;
+    if ((vitp_scrub_starts(s, at, "%3D") || vitp_scrub_starts(s, at, "%3A")) &&
+        vitp_scrub_pair(s, at, 3, span))
+        return true;
     return vitp_scrub_encoded_path(s, at, span) ||
            (vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_ipv4(s, at + 3, span));
 }
@@ -11054,27 +11375,13 @@ static bool vitp_scrub_dot(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     return vitp_scrub_mac_dotted(s, at, span) || vitp_scrub_host(s, at, span);
 }
 
-/* The first digit of "code is 552901", behind a name whose value is secret if it is a number. */
-static VITP_NOINLINE bool vitp_scrub_told_code(const vitp_scrub *s, size_t at,
-                                               vitp_scrub_span *span)
-{
-    size_t end = vitp_scrub_run(s, at, VITP_SCRUB_SET(DIGIT), 11), is = at - 4, name;
-
-    if (s->text[at - 2] == ':') is--; /* code is: 552901 */
-    return memcmp(s->text + is, " is", 3) == 0 && end - at >= 4 && end - at <= 10 &&
-           !vitp_scrub_goes_on(s, end) && vitp_scrub_name(s, is, &name) == '#' &&
-           vitp_scrub_claim(span, at, end, "[secret]");
-}
-
 static bool vitp_scrub_digit(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     char before = vitp_scrub_before(s, at);
 
     if (vitp_scrub_is(before, VITP_SCRUB_ALNUM) || vitp_scrub_is_color(s, at)) return false;
     if (before == '$' && vitp_scrub_crypt(s, at, span)) return true;
-    if (before == ' ' && at - s->floor > 8 && (s->text[at - 2] == 's' || s->text[at - 2] == ':') &&
-        vitp_scrub_told_code(s, at, span))
-        return true;
+    if (vitp_scrub_is_told(s, at, span)) return true;
     /* no number of a person or host is one digit */
     return (vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DOT)) &&
             vitp_scrub_number(s, at, span)) ||

@@ -354,6 +354,7 @@ static const hostile hostiles[] = {
     { "", "a-b.c_d-" },   { "", "x--" },         { "", ", " },        { "", "imei 1" },
     { "", "phone " },     { "", "0x0" },         { "", "s.h.svc." },  { "", "<pwd>a<" },
     { "", "-u a:b " },    { "", "'a'@'b'" },     { "", "user=" },     { "", "passwd: str =" },
+    { "", "-u a -p Ab1cd2 " },                   { "", "password (a" },
     { "", "aKey=" },      { "", "KEY=" },        { "", "node.a1=" },  { "", "db-1:5432 " },
     { "", "abc:def@h:1 " },                      { "", "sq0" },       { "", "x.com " },
 };
