@@ -5889,6 +5889,7 @@ static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
     "?api_key",
     "?app_key",
     "?application_key",
+    "-ask_pass",
     "&.assigned_to$",
     "&.assignee$",
     "/.auth$",
@@ -6123,12 +6124,12 @@ static const uint32_t vitp_scrub_word_seconds[26] = {
 };
 static const uint16_t vitp_scrub_word_rows[] = {
     26,  31,  38,  44,  49,  51,  54,  56,  61,  63,  66,  70,  73,  77,  80,  85,  93,  93,
-    97,  106, 111, 118, 119, 122, 123, 123, 0,   8,   11,  14,  16,  21,  22,  25,  26,  30,
-    31,  32,  33,  34,  35,  45,  49,  50,  52,  53,  55,  56,  57,  58,  60,  61,  63,  64,
-    65,  68,  69,  71,  72,  73,  76,  77,  79,  81,  82,  83,  84,  85,  89,  90,  92,  93,
-    95,  103, 108, 109, 110, 111, 112, 114, 116, 117, 118, 120, 121, 122, 146, 147, 149, 151,
-    153, 156, 158, 161, 168, 169, 172, 174, 178, 179, 195, 196, 200, 201, 202, 203, 205, 206,
-    207, 211, 213, 214, 215, 216, 219, 221, 228, 230, 232, 233, 234, 235, 237, 238, 239
+    97,  106, 111, 118, 119, 122, 123, 123, 0,   8,   11,  14,  17,  22,  23,  26,  27,  31,
+    32,  33,  34,  35,  36,  46,  50,  51,  53,  54,  56,  57,  58,  59,  61,  62,  64,  65,
+    66,  69,  70,  72,  73,  74,  77,  78,  80,  82,  83,  84,  85,  86,  90,  91,  93,  94,
+    96,  104, 109, 110, 111, 112, 113, 115, 117, 118, 119, 121, 122, 123, 147, 148, 150, 152,
+    154, 157, 159, 162, 169, 170, 173, 175, 179, 180, 196, 197, 201, 202, 203, 204, 206, 207,
+    208, 212, 214, 215, 216, 217, 220, 222, 229, 231, 233, 234, 235, 236, 238, 239, 240
 };
 
 /* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
@@ -7713,7 +7714,9 @@ static bool vitp_scrub_is_version(const vitp_scrub *s, size_t at)
     }
     if (vitp_scrub_listed(s, start, end, "#")) return true;
     /* Chrome/126.0.0.0, but /Srv/10.0.0.1 is a path */
-    if (s->text[end] == '/' && vitp_scrub_is(s->text[start], VITP_SCRUB_UPPER)) return true;
+    if (s->text[end] == '/' && vitp_scrub_is(s->text[start], VITP_SCRUB_UPPER))
+        return vitp_scrub_has(s, start, end, VITP_SCRUB_LOWER) ||
+               vitp_scrub_at(s, vitp_scrub_quad(s, at, '.')) != '/'; /* UDP/10.0.0.9/53 */
     return vitp_scrub_at(s, at + 1) == '.' && vitp_scrub_listed(s, start, end, "$");
 }
 
@@ -8656,6 +8659,10 @@ static bool vitp_scrub_is_substitute(const vitp_scrub *s, size_t at, size_t end)
     }
     if (c == '$' || c == '%') return vitp_scrub_is_variable(s, at, end);
     if (c == '<' || c == '*' || (c == '{' && vitp_scrub_is_template(s, at))) return true;
+    if (c == '!' && vitp_scrub_in(s, at + 1, VITP_SCRUB_LETTER) &&
+        vitp_scrub_in(s, vitp_scrub_run(s, at, VITP_SCRUB_LETTER | VITP_SCRUB_SET(OTHER), 16),
+                      VITP_SCRUB_SET(SPACE)))
+        return true; /* !Ref x, of YAML */
     if ((c == '{' && vitp_scrub_is_field(s, at, end)) || vitp_scrub_starts(s, at, "#{") ||
         vitp_scrub_starts(s, at, "&lt;"))
         return true;
@@ -8788,10 +8795,12 @@ static bool vitp_scrub_is_listed_pair(const vitp_scrub *s, size_t at)
     return name < at - 1 && name > s->floor && s->text[name - 1] == ';';
 }
 
-/* Is it a name of a secret itself: password = newPassword; or = var.password without quotes, in
-   quotes the selector "#new-password"? In a connection string it is one. */
+/* Is it a name of a secret itself: password = newPassword; or = var.password or DB_PASSWORD without
+   quotes, in quotes the selector "#new-password"? In a connection string it is one. */
 static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
 {
+    const uint32_t behind =
+        VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(BRACE);
     bool   quoted = vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
     size_t start;
     char   sign;
@@ -8802,12 +8811,13 @@ static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
         if (vitp_scrub_has(s, at, end, ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH)))) return false;
     } else if (!vitp_scrub_has(s, at, end, ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH)))) {
         if (vitp_scrub_name(s, end, &start) == '?' && start == at) return true; /* api-key */
-        if (!vitp_scrub_in(s, end, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN)) ||
-            vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)) || vitp_scrub_is_listed_pair(s, at))
+        if (!vitp_scrub_in(s, end, behind) || vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)) ||
+            vitp_scrub_is_listed_pair(s, at))
             return false;
     } else if (vitp_scrub_has(s, at, end, ~(VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT))) ||
-               !(vitp_scrub_in(s, end, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN)) ||
-                 vitp_scrub_is_member(s, at, end)) ||
+               !(vitp_scrub_in(s, end, behind) || vitp_scrub_is_member(s, at, end) ||
+                 (vitp_scrub_has(s, at, end, VITP_SCRUB_SET(UNDERSCORE)) &&
+                  !vitp_scrub_has(s, at, end, VITP_SCRUB_LOWER))) ||
                vitp_scrub_is_listed_pair(s, at)) {
         return false;
     }
@@ -9444,7 +9454,8 @@ static VITP_NOINLINE bool vitp_scrub_value_of(vitp_scrub *s, size_t end, size_t 
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
     if (!sign || (sign == '&' && end - name < 2)) return false;
-    if (s->text[at] == '-' && (sign == '@' || sign == '&')) return false; /* the arrow of a type */
+    if (s->text[at] == '-' && (sign == '@' || sign == '&' || vitp_scrub_before(s, at - 1) == ')'))
+        return false; /* the arrow of a type */
     if (vitp_scrub_before(s, name) == '{' && vitp_scrub_before(s, name - 1) == '$') return false;
     value = vitp_scrub_run(s, at + width, VITP_SCRUB_SET(EQUAL) | VITP_SCRUB_SET(COLON), 3);
     if (s->text[at] == ':' && value == at + 2 && s->text[at + 1] == ':' &&
@@ -9999,9 +10010,7 @@ static bool vitp_scrub_told_whose(vitp_scrub *s, size_t at, vitp_scrub_span *spa
     unsigned words;
 
     for (words = 0; words < 3; words++) {
-        end = vitp_scrub_run(s, end, VITP_SCRUB_QUOTES, 1);
-        end = vitp_scrub_run(s, end, VITP_SCRUB_NAME | VITP_SCRUB_SET(AT), 64);
-        end = vitp_scrub_run(s, end, VITP_SCRUB_QUOTES, 1);
+        end = vitp_scrub_run(s, end, ~(VITP_SCRUB_BLANK | VITP_SCRUB_SET(COLON)), 64);
         if (vitp_scrub_starts(s, end, " is ") || vitp_scrub_starts(s, end, " = ") ||
             vitp_scrub_at(s, end) == ':')
             break;
@@ -10061,7 +10070,8 @@ static VITP_NOINLINE bool vitp_scrub_told(vitp_scrub *s, size_t at, size_t end,
 
     if (end - at == 5 && s->text[at + 1] == 'a') return false; /* of tests, too */
     for (i = 0; i < sizeof whose / sizeof *whose; i++)
-        if (vitp_scrub_starts(s, end, whose[i]))
+        if (strlen(whose[i]) <= s->size - end &&
+            vitp_scrub_ends_in(s, end, end + strlen(whose[i]), whose[i]))
             return vitp_scrub_folds(s->text[at], 'p') &&
                    vitp_scrub_told_whose(s, end + strlen(whose[i]), span);
     value = vitp_scrub_glue(s, end - 1, &weak);
