@@ -11108,7 +11108,8 @@ static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (at > s->floor + 1 && ((s->text[at - 1] | s->text[at - 2]) & 0x80) &&
         vitp_scrub_behind_foreign(s, at, span))
         return true;
-    if (vitp_scrub_is_told(s, at, span)) return true;
+    if (before == ' ' && at > 1 && s->text[at - 2] == 's' && vitp_scrub_is_told(s, at, span))
+        return true;
     if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_number(s, first, span);
     if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
