@@ -4415,7 +4415,9 @@ static uint64_t vitp_os_process_start(uint32_t process)
 #define VITP_OS_SIGNAL_COUNT       7u
 #define VITP_OS_STACK_BYTES        65536u /* for the handlers of the host, too */
 
-/* One a process and copy of this header: a signal has one handler. */
+/* One a process and copy of this header: a signal has one handler. Whether a sigaction is SIG_DFL
+   or SIG_IGN its handler alone says, whatever its flags are, as for the kernel: Go's runtime sets
+   SIG_DFL with SA_SIGINFO. */
 static struct {
     uintptr_t           user; /* whose it is; 0: nobody's */
     vitp_os_crash_fn    crash_fn;
@@ -4523,7 +4525,7 @@ static bool vitp_os_comes_again(int number, const siginfo_t *info)
 static bool vitp_os_chain(int number, siginfo_t *info, void *context)
 {
     const struct sigaction *old = &vitp_os_hook.previous[vitp_os_signal_index(number)];
-    bool                    none = !(old->sa_flags & SA_SIGINFO) && old->sa_handler == SIG_DFL;
+    bool                    none = old->sa_handler == SIG_DFL;
     struct sigaction        by_default;
     sigset_t                blocked = old->sa_mask;
     memset(&by_default, 0, sizeof by_default);
@@ -4547,7 +4549,7 @@ static bool vitp_os_goes_on(int number)
 {
     struct sigaction now;
     return number != SIGABRT && VITP_OS(sigaction)(number, NULL, &now) == 0 &&
-           ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL);
+           now.sa_handler != SIG_DFL;
 }
 
 /* Nothing is blocked while it runs, so that a crash in it goes to the host's handler as well. */
@@ -4577,8 +4579,8 @@ static void vitp_os_hook_signal(uint32_t i)
     bool            *installed = &vitp_os_hook.installed[i], ignored, none;
     struct sigaction old, ours;
     if (VITP_OS(sigaction)(number, NULL, &old) != 0) return;
-    ignored = !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_IGN;
-    none = !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL;
+    ignored = old.sa_handler == SIG_IGN;
+    none = old.sa_handler == SIG_DFL;
     if (ignored || none) *installed = false;
     if (ignored || *installed) return;
     vitp_os_hook.previous[i] = old;

@@ -1049,18 +1049,27 @@ static void expect(const char *what, void (*play_fn)(const play *p), const play 
     settle();
 }
 
+/* SIG_DFL or SIG_IGN; with SA_SIGINFO, as Go's runtime does it, they are what they are without. */
+static void set_to(int number, void (*handler_fn)(int), int flags)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler_fn;
+    action.sa_flags = flags;
+    must(sigaction(number, &action, NULL) == 0, "sigaction");
+}
+
 /* -- ignored signals */
 
 static void play_ignored(const play *p)
 {
     uint32_t    i;
     vit_client *t;
-    for (i = 0; i < COUNT(signals); i++) (void)signal(signals[i], SIG_IGN);
+    for (i = 0; i < COUNT(signals); i++) set_to(signals[i], SIG_IGN, i % 2u ? SA_SIGINFO : 0);
     t = make("ignored", p->ours);
     for (i = 0; i < COUNT(signals); i++)
         need(now_of(signals[i]).sa_handler == SIG_IGN, "what was ignored is not any more");
-    (void)raise(SIGSEGV);
-    (void)raise(SIGTRAP);
+    for (i = 0; i < COUNT(signals); i++) (void)raise(signals[i]);
     if (p->how) p->how->crash_fn();
     need(vit_destroy(t, 5000), "vit_destroy");
     for (i = 0; i < COUNT(signals); i++)
@@ -1257,6 +1266,28 @@ static void check_ends(void)
     expect("the host's handler ends both", play_ends, &p, SIGSEGV, "ends", 1, "crash");
     p.place = 4;
     expect("the host's handler ends the program", play_ends, &p, 0, "ends", 1, "crash");
+}
+
+/* -- the default with SA_SIGINFO: before us, and by a handler of the host's that gives up */
+
+static void on_give_up(int number) { set_to(number, SIG_DFL, SA_SIGINFO); }
+
+static void play_default(const play *p)
+{
+    if (p->place) (void)signal(SIGSEGV, on_give_up);
+    else set_to(SIGTRAP, SIG_DFL, SA_SIGINFO);
+    (void)make("default", true);
+    if (p->place) crash_null_write();
+    (void)raise(SIGTRAP);
+}
+
+static void check_default(void)
+{
+    play p = nobody;
+    p.place = 0;
+    expect("SIG_DFL with SA_SIGINFO", play_default, &p, SIGTRAP, "default", 1, "crash");
+    p.place = 1;
+    expect("a handler sets it", play_default, &p, SIGSEGV, "default", 1, "crash");
 }
 
 /* -- the handlers are given back */
@@ -1774,6 +1805,7 @@ static void check_all(void)
     check_jump();
     check_returns();
     check_ends();
+    check_default();
     check_hooks();
     check_fork();
     check_killed();

@@ -455,6 +455,9 @@ static void test_goes_on(void **state)
     a.sa_handler = SIG_DFL;
     assert_int_equal(sigaction(SIGFPE, &a, NULL), 0);
     assert_false(vitp_os_goes_on(SIGFPE));
+    a.sa_flags = SA_SIGINFO; /* it means nothing there */
+    assert_int_equal(sigaction(SIGFPE, &a, NULL), 0);
+    assert_false(vitp_os_goes_on(SIGFPE));
     assert_int_equal(sigaction(SIGFPE, &before, NULL), 0);
 }
 
