@@ -4419,7 +4419,8 @@ static uint64_t vitp_os_process_start(uint32_t process)
    or SIG_IGN its handler alone says, whatever its flags are, as for the kernel: Go's runtime sets
    SIG_DFL with SA_SIGINFO. */
 static struct {
-    uintptr_t           user; /* whose it is; 0: nobody's */
+    uintptr_t           user;    /* whose it is; 0: nobody's */
+    uintptr_t           process; /* and of which process; 0: of nobody's, or not settled */
     vitp_os_crash_fn    crash_fn;
     vitp_os_survived_fn survived_fn;
     bool                installed[VITP_OS_SIGNAL_COUNT]; /* ours is somewhere in the chain */
@@ -4626,17 +4627,30 @@ static void vitp_os_stack_end(void)
         VITP_OS(munmap)(memory, VITP_OS_STACK_BYTES);
 }
 
+/* False: a client has it, and not one of the process that we were forked from. */
+static bool vitp_os_crash_claim(void *user)
+{
+    uintptr_t nobody = 0, process;
+    if (VITP_ATOMIC_CAS_PTR(&vitp_os_hook.user, &nobody, (uintptr_t)user)) return true;
+    process = VITP_ATOMIC_LOAD_PTR(&vitp_os_hook.process);
+    if (process == 0 || process == (uintptr_t)vitp_os_process_id() ||
+        !VITP_ATOMIC_CAS_PTR(&vitp_os_hook.process, &process, (uintptr_t)0))
+        return false;
+    VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_os_hook.user, (uintptr_t)user);
+    return true;
+}
+
 /* False: it is another client's. */
 static bool vitp_os_crash_begin(vitp_os_crash_fn crash_fn, vitp_os_survived_fn survived_fn,
                                 void *user)
 {
-    uintptr_t nobody = 0;
-    uint32_t  i;
-    if (!VITP_ATOMIC_CAS_PTR(&vitp_os_hook.user, &nobody, (uintptr_t)user)) return false;
+    uint32_t i;
+    if (!vitp_os_crash_claim(user)) return false;
     vitp_os_hook.crash_fn = crash_fn;
     vitp_os_hook.survived_fn = survived_fn;
     vitp_os_stack_begin();
     for (i = 0; i < VITP_OS_SIGNAL_COUNT; i++) vitp_os_hook_signal(i);
+    VITP_ATOMIC_STORE_PTR(&vitp_os_hook.process, (uintptr_t)vitp_os_process_id());
     return true;
 }
 
@@ -4654,6 +4668,7 @@ static bool vitp_os_crash_end(const void *user)
         stays = stays || vitp_os_hook.installed[i];
     }
     vitp_os_stack_end();
+    VITP_ATOMIC_STORE_PTR(&vitp_os_hook.process, (uintptr_t)0);
     VITP_ATOMIC_STORE_PTR_RELEASE(&vitp_os_hook.user, (uintptr_t)0);
     return stays;
 }

@@ -1477,6 +1477,38 @@ static void play_fork(const play *p)
     need(vit_destroy(t, 5000), "vit_destroy");
 }
 
+/* A forked child makes a client of its own: it has the handler, though it has inherited its
+   parent's, also where it destroys that one first or later. */
+static void play_fork_own(const play *p)
+{
+    vit_client *theirs = make("fork", true), *own;
+    pid_t       child = fork();
+    int         status = 0;
+    must(child >= 0, "fork");
+    if (child == 0) {
+        if (p->place == 1u) need(vit_destroy(theirs, 0), "vit_destroy, of the parent's");
+        own = make("forked", true);
+        if (p->place == 2u) need(vit_destroy(theirs, 0), "vit_destroy, of the parent's");
+        if (p->place == 3u) {
+            need(vit_destroy(own, 5000), "vit_destroy, of its own");
+            need(now_of(SIGSEGV).sa_handler == SIG_DFL, "the handler was not given back");
+            (void)make("forked", true);
+        }
+        crash_null_write();
+    }
+    must(waitpid(child, &status, 0) == child, "waitpid");
+    need(killed_by(status, SIGSEGV), "the child did not crash");
+    need(vit_destroy(theirs, 5000), "vit_destroy");
+}
+
+static void check_fork_own(void)
+{
+    play p = nobody;
+    for (p.place = 0; p.place < 4u; p.place++)
+        expect("a forked child with a client of its own", play_fork_own, &p, 0, "forked", 1,
+               "crash");
+}
+
 static void check_fork(void)
 {
     play p = nobody;
@@ -1808,6 +1840,7 @@ static void check_all(void)
     check_default();
     check_hooks();
     check_fork();
+    check_fork_own();
     check_killed();
     check_consent();
     check_starters();
