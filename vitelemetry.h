@@ -22642,14 +22642,15 @@ void vit_hook_set_(int hook, vit_client *t, void (*previous_fn)(void))
 
 void vit_hook_stays_(void (*handler_fn)(void)) { (void)vitp_os_keep_loaded((uintptr_t)handler_fn); }
 
-/* The client goes: its handlers, which nobody has taken out, pass on what they get. */
-static void vitp_error_unhook(vit_client *t)
+/* The client goes: its handlers, which nobody has taken out, pass on what they get. ours: else it
+   is that of the process that we were forked from, and the loader's lock may be taken. */
+static void vitp_error_unhook(vit_client *t, bool ours)
 {
     uintptr_t own = (uintptr_t)t;
     uint32_t  i;
     for (i = 0; i < 2; i++) {
         uintptr_t client = own;
-        if (VITP_ATOMIC_CAS_PTR(&vitp_error_hooks[i].client, &client, (uintptr_t)0))
+        if (VITP_ATOMIC_CAS_PTR(&vitp_error_hooks[i].client, &client, (uintptr_t)0) && ours)
             (void)vitp_os_keep_loaded((uintptr_t)vitp_error_unhook);
     }
 }
@@ -23124,7 +23125,7 @@ static void vitp_client_give_back(vit_client *t, bool locks)
 {
     vit_allocator allocator = t->allocator;
     vitp_crash_end(t, locks);
-    if (locks) vitp_error_unhook(t);
+    vitp_error_unhook(t, locks);
     if (locks) {
         vitp_os_wake_free(&t->recorder.wake);
         vitp_os_cond_free(&t->progress);

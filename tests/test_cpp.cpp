@@ -686,6 +686,27 @@ static void uncaught() noexcept
     throw_error();
 }
 
+/* A forked child that has ended its parent's client. */
+static void uncaught_in_child() noexcept
+{
+    int status = 0;
+    vit::install_terminate_handler(dying);
+    pid_t child = fork();
+    if (child == 0) {
+        vit_destroy(dying, 0);
+        dying = nullptr;
+        throw_error();
+    }
+    waitpid(child, &status, 0);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT) put("not aborted\n", 12);
+}
+
+static void terminate_in_child()
+{
+    death d = die(uncaught_in_child);
+    check(d.said == "before\n", "terminate: a forked child, behind the end of its client");
+}
+
 static void terminate_type()
 {
     death d = die(uncaught);
@@ -899,6 +920,7 @@ static void terminate_adopted()
 
 int main()
 {
+    terminate_in_child();
     terminate_type(); /* children first: there is no other client yet */
     terminate_handlers();
     terminate_adopted();
