@@ -20186,6 +20186,13 @@ static bool vitp_worker_is_orphan(const vitp_writer *w)
            vitp_os_process_start(w->process) != w->process_start;
 }
 
+/* The same of a pool that we have locked, which cannot be had while it is mapped: one of our own
+   number was written by what this process was before an exec(). */
+static bool vitp_worker_is_left(const vitp_writer *w)
+{
+    return w->process == vitp_os_process_id() || vitp_worker_is_orphan(w);
+}
+
 /* A pool whose process is gone, but not a child that it forked: the child is to record no more.
    True: it may be removed. */
 static bool vitp_worker_close_busy(vitp_stock *s)
@@ -20598,8 +20605,8 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
             vitp_worker_put_down(t, false);
             break;
         }
-        if (vitp_worker_is_orphan(&w)) vitp_worker_hear_pool(t, &s->file, &w);
-        if (!vitp_worker_is_orphan(&w) || !vitp_worker_pool_path(t, folder, ".pool", path) ||
+        if (vitp_worker_is_left(&w)) vitp_worker_hear_pool(t, &s->file, &w);
+        if (!vitp_worker_is_left(&w) || !vitp_worker_pool_path(t, folder, ".pool", path) ||
             !vitp_worker_copy_pool(t, s, w.capacity) || !vitp_os_pool_rename(&s->file, path))
             vitp_worker_put_down(t, false);
         else vitp_worker_take_over(t, s, w.capacity);
@@ -20617,7 +20624,7 @@ static void vitp_worker_hear_and_close(vit_client *t)
 {
     vitp_writer w;
     vitp_stock *s = &t->adopted;
-    if (vitp_worker_judge(s, &w) == VITP_STOCK_READABLE && vitp_worker_is_orphan(&w))
+    if (vitp_worker_judge(s, &w) == VITP_STOCK_READABLE && vitp_worker_is_left(&w))
         vitp_worker_hear_pool(t, &s->file, &w);
     vitp_worker_put_down(t, false);
 }

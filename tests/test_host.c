@@ -415,6 +415,56 @@ static void test_programs_started(void **state)
     assert_acts(act_start);
 }
 
+/* ---- the host becomes another program -------------------------------------------------------- */
+
+static vit_response take_all(const vit_request *request, void *user)
+{
+    vit_response answer = { 201, 0 };
+    (void)request, (void)user;
+    return answer;
+}
+
+/* What it is behind the exec(): the next start, under the number of the one before. */
+static int next_program(const char *folder)
+{
+    vit_options o;
+    vit_client *t;
+    vit_stats   s;
+    memset(&o, 0, sizeof o);
+    o.endpoint = "http://127.0.0.1:9/";
+    o.data_dir = folder;
+    o.consent = VIT_CONSENT_GRANTED;
+    o.transport.send_fn = take_all;
+    t = vit_create(&o);
+    MUST(vit_flush(t, 20000));
+    s = vit_get_stats(t);
+    MUST(s.adopted == 4 && s.delivered == 4); /* and its session's end */
+    MUST(vit_destroy(t, 0));
+    return 0;
+}
+
+static void act_exec(bench *b)
+{
+    char       *next[] = { self[0], (char *)(uintptr_t) "--next", (char *)(uintptr_t)b->o.data_dir,
+                           NULL };
+    vit_client *t;
+    b->o.no_thread = true;
+    t = vit_create(&b->o);
+    MUST(t);
+    if (!vit_get_stats(t).crash_surviving) _exit(0);
+    vit_session_begin(t, "before", NULL);
+    try_many(t, 0, 2);
+    execv(next[0], next);
+    _exit(99);
+}
+
+static void test_becomes_another(void **state)
+{
+    (void)state;
+    if (!file_exists("/proc/self/exe")) skip();
+    assert_acts(act_exec);
+}
+
 /* ---- signals --------------------------------------------------------------------------------- */
 
 static vit_client       *in_handler;
@@ -1332,6 +1382,7 @@ int main(int argc, char **argv)
         TEST(test_descriptors_closed),
         TEST(test_descriptors_low),
         TEST(test_programs_started),
+        TEST(test_becomes_another),
         TEST(test_handler_tracks),
         TEST(test_broken_pipe),
         TEST(test_cancelled),
@@ -1352,6 +1403,7 @@ int main(int argc, char **argv)
     };
     if (argc == 2 && strcmp(argv[1], self[1]) == 0) return list_descriptors();
     environment_clear();
+    if (argc == 3) return next_program(argv[2]);
     if (argc == 2) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
