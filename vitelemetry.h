@@ -4392,6 +4392,7 @@ static uint64_t vitp_os_process_start(uint32_t process)
     VITP_OS(close)(fd);
     text[n > 0 ? n : 0] = 0;
     at = strrchr(text, ')'); /* behind the name, which may hold anything: fields from the third */
+    if (at && strncmp(at, ") Z", 3) == 0) return 0; /* it is gone, and its parent has not asked */
     for (field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
     if (at) start = strtoull(at, NULL, 10);
 #else

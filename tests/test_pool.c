@@ -286,7 +286,7 @@ static unsigned pools(const stage *b, char out[PATH_MAX])
 }
 
 /* A process that makes a client, does something and is killed. act_fn: true, or it failed. */
-static void killed(stage *b, const char *version, bool (*act_fn)(stage *b, vit_client *t))
+static pid_t dying(stage *b, const char *version, bool (*act_fn)(stage *b, vit_client *t))
 {
     pid_t child = fork_child();
     if (child == 0) {
@@ -296,7 +296,12 @@ static void killed(stage *b, const char *version, bool (*act_fn)(stage *b, vit_c
         if (!t || !vit_get_stats(t).crash_surviving || !act_fn(b, t)) _exit(1);
         (void)raise(SIGKILL);
     }
-    wait_killed(child);
+    return child;
+}
+
+static void killed(stage *b, const char *version, bool (*act_fn)(stage *b, vit_client *t))
+{
+    wait_killed(dying(b, version, act_fn));
 }
 
 static bool track_numbers(vit_client *t, unsigned first, unsigned count)
@@ -393,6 +398,25 @@ static void test_killed(void **state)
     assert_true(vit_destroy(t, 0));
     assert_int_equal(pools(&b, NULL), 0);
     stage_end(&b);
+}
+
+/* Its parent has not asked yet how it ended, as in a container whose first process never asks. */
+static void test_killed_not_waited_for(void **state)
+{
+    stage       b;
+    vit_client *t;
+    pid_t       child;
+    siginfo_t   info;
+    (void)state;
+    stage_make(&b);
+    child = dying(&b, "1.0.0", act_numbers);
+    assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    t = stage_client(&b);
+    assert_int_equal(vit_get_stats(t).adopted, 10);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 10);
+    wait_killed(child);
+    stage_close(&b, t);
 }
 
 /* Several are taken over one after the other, before what the new run records. */
@@ -2068,6 +2092,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed_at_any_operation),
         cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_killed_not_waited_for),
         cmocka_unit_test(test_several),
         cmocka_unit_test(test_alive),
         cmocka_unit_test(test_same_request_again),
