@@ -11,7 +11,7 @@ and link; or #include "http.c" behind vitelemetry.h in the file with VITELEMETRY
     options.transport.send_fn = http_send;
 
 It speaks http:// only (for a collector on this machine, a proxy or a tunnel that adds TLS); any
-other URL gets status 0, no answer. A request ends within timeout_ms and 50 ms after it is
+other URL gets status 0, no answer. A request ends within timeout_ms and 20 ms after it is
 cancelled; only the look-up of a host name takes as long as the system's resolver does, so give a
 number or localhost where that matters. No globals, no signals; user is not used.
 
@@ -41,7 +41,7 @@ Public domain by the Unlicense, as vitelemetry.h. */
 #else
 #define HTTP_SEND_FLAGS 0 /* there SO_NOSIGPIPE does it */
 #endif
-#define HTTP_SLICE_MS    50   /* how often a wait looks at vit_request_cancelled */
+#define HTTP_SLICE_MS    20   /* how often a wait looks at vit_request_cancelled */
 #define HTTP_ANSWER_SIZE 8192 /* head and start of the body; what comes after is not read */
 
 vit_response http_send(const vit_request *request, void *user);

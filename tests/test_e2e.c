@@ -12,6 +12,9 @@
 #include "../vitelemetry.h"
 
 #include "../examples/http.c"
+#if HTTP_SLICE_MS > 20
+#error "vit_destroy says that the transport has not returned 40 ms after its cancellation"
+#endif
 
 #include "common.h"
 
@@ -540,7 +543,8 @@ int main(void)
         cmocka_unit_test(test_server_comes_late),
         cmocka_unit_test(test_slow_server),
         cmocka_unit_test(test_denied),
-        cmocka_unit_test(test_interim_answers), cmocka_unit_test(test_interim_amid),
+        cmocka_unit_test(test_interim_answers),
+        cmocka_unit_test(test_interim_amid),
     };
     signal(SIGPIPE, SIG_DFL); /* no transport may depend on it being ignored */
     environment_clear();
