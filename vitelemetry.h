@@ -230,10 +230,13 @@ SESSIONS, FAILURES AND CRASHES OF THE HOST
     overflow of the stack is seen in the thread that called vit_create, which gets a stack for
     signals (64 KiB) where it has none, and in threads that have their own. Where this header is
     compiled into a module that is not the program itself, such as a plugin, only crashes in that
-    module's own code are recorded, and none by abort(). vit_destroy takes the handlers back, unless
-    somebody has put his own on top, who calls ours: a plugin then stays in memory though it is
-    unloaded (not where its own destructor or DllMain calls vit_destroy). One client of a process,
-    and of a copy of this header, has the handler: the first that asks.
+    module's own code are recorded, and none by abort(). A handler that is put on top later and
+    calls ours when it knows no better, such as that of a Java VM, is answered by the system's
+    default, and its own report (hs_err) is not written: make the client after the VM.
+    vit_destroy takes the handlers back, unless somebody has put his own on top, who calls ours: a
+    plugin then stays in memory though it is unloaded (not where its own destructor or DllMain calls
+    vit_destroy). One client of a process, and of a copy of this header, has the handler: the first
+    that asks.
 
 MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
@@ -257,6 +260,10 @@ LIMITS
     members of a declared one, 128 declared event types and 64 names with a rate of their own a
     client, 16 registered secrets of 128 bytes, 60 changes of context while events wait, 32 KiB of
     schemas, 256 KiB of each of the two files of options.audit.
+    A thread that records has a piece of the queue for itself, until what is in it is sent: a 32nd,
+    32 KiB at most. Where more threads than there are pieces record at once, the others share one,
+    and the queue is full with less in it: of a thousand threads at once 512 KiB hold some 600
+    events, 4 MiB some 12,000.
     A child that is killed while it records keeps a piece of the queue until the client ends; if
     that is between two certain instructions, what children record behind it waits, too, for the
     next start, and vit_flush says false.
