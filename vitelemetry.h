@@ -8824,11 +8824,10 @@ static bool vitp_scrub_is_listed_pair(const vitp_scrub *s, size_t at)
    quotes, in quotes the selector "#new-password"? In a connection string it is one. */
 static bool vitp_scrub_is_own_name(const vitp_scrub *s, size_t at, size_t end)
 {
-    const uint32_t behind =
-        VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(BRACE);
-    bool   quoted = vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
-    size_t start;
-    char   sign;
+    const uint32_t behind = VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(BRACE);
+    bool           quoted = vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_QUOTES);
+    size_t         start;
+    char           sign;
 
     if (quoted) {
         if (s->text[at] != '#') return false;
