@@ -22087,9 +22087,9 @@ static bool vitp_worker_rest(vit_client *t)
         sleep = vitp_worker_lie_down(t, sleep);
         again = sleep == VITP_SLEEP_NONE;
     }
+    if (sleep == VITP_SLEEP_DEEP) ms = vitp_worker_nap_ms(t);
     vitp_worker_leave(t);
     if (!going) return false;
-    if (sleep == VITP_SLEEP_DEEP) ms = vitp_worker_nap_ms(t);
     if (!again) vitp_os_wake_wait(&t->recorder.wake, ms);
     VITP_ATOMIC_STORE(&t->recorder.ledger->sleep, (uint32_t)VITP_SLEEP_NONE);
     return true;
