@@ -4392,6 +4392,7 @@ static uint64_t vitp_os_process_start(uint32_t process)
     const char *at;
     ssize_t     n;
     int         fd, field;
+    bool        dead;
     (void)snprintf(path, sizeof path, "/proc/%lu/stat", (unsigned long)process);
     fd = vitp_os_lift(VITP_OS(open)(path, O_RDONLY | O_CLOEXEC));
     if (fd < 0) return 0;
@@ -4399,8 +4400,11 @@ static uint64_t vitp_os_process_start(uint32_t process)
     VITP_OS(close)(fd);
     text[n > 0 ? n : 0] = 0;
     at = strrchr(text, ')'); /* behind the name, which may hold anything: fields from the third */
-    if (at && strncmp(at, ") Z", 3) == 0) return 0; /* it is gone, and its parent has not asked */
-    for (field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
+    dead = at && strncmp(at, ") Z", 3) == 0; /* its parent has not asked; or main() is left */
+    for (field = 2; at && field < 22; field++) {
+        at = strchr(at + 1, ' ');
+        if (at && field == 19 && dead && strtoul(at, NULL, 10) < 2) return 0; /* no thread runs */
+    }
     if (at) start = strtoull(at, NULL, 10);
 #else
     (void)process;

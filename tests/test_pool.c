@@ -419,6 +419,65 @@ static void test_killed_not_waited_for(void **state)
     stage_close(&b, t);
 }
 
+/* So does one whose main thread is left while another goes on: its pool stays open to it. */
+typedef struct threaded {
+    vit_client *t;
+    int         go; /* to be read from */
+} threaded;
+static void *goes_on(void *user)
+{
+    const threaded *h = (const threaded *)user;
+    char            byte;
+    if (read(h->go, &byte, 1) == 1 && track_numbers(h->t, 0, 10)) (void)raise(SIGKILL);
+    _exit(1);
+    return NULL;
+}
+static bool is_zombie(pid_t child)
+{
+    char   path[64], text[512];
+    FILE  *f;
+    size_t n;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)child);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    return strstr(text, ") Z") != NULL;
+}
+static void test_main_thread_left(void **state)
+{
+    static threaded h;
+    stage           b;
+    vit_client     *t;
+    pthread_t       thread;
+    pid_t           child;
+    int             go[2];
+    (void)state;
+    stage_make(&b);
+    assert_int_equal(pipe(go), 0);
+    child = fork_child();
+    if (child == 0) {
+        h.t = vit_create(&b.o);
+        h.go = go[0];
+        if (!h.t || pthread_create(&thread, NULL, goes_on, &h) != 0) _exit(1);
+        pthread_exit(NULL);
+    }
+    while (!is_zombie(child)) sleep_ms(1);
+    t = stage_client(&b);
+    vit_purge(t);
+    assert_true(vit_destroy(t, 0));
+    assert_int_equal(write(go[1], "", 1), 1);
+    wait_killed(child);
+    t = stage_client(&b);
+    assert_int_equal(vit_get_stats(t).adopted, 10);
+    assert_true(vit_flush(t, 20000));
+    assert_int_equal(wire_count(&b.w), 10);
+    (void)close(go[0]);
+    (void)close(go[1]);
+    stage_close(&b, t);
+}
+
 /* Several are taken over one after the other, before what the new run records. */
 static void test_several(void **state)
 {
@@ -2093,6 +2152,7 @@ int main(void)
         cmocka_unit_test(test_killed_at_any_operation),
         cmocka_unit_test(test_killed),
         cmocka_unit_test(test_killed_not_waited_for),
+        cmocka_unit_test(test_main_thread_left),
         cmocka_unit_test(test_several),
         cmocka_unit_test(test_alive),
         cmocka_unit_test(test_same_request_again),
