@@ -9262,6 +9262,16 @@ static VITP_NOINLINE bool vitp_scrub_user_and_password(vitp_scrub *s, size_t at,
            vitp_scrub_claim(span, start, span->end, "[secret]");
 }
 
+/* The '-' of password-x. */
+static VITP_NOINLINE bool vitp_scrub_dashed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t word = vitp_scrub_back(s, at, VITP_SCRUB_LETTER, 9);
+
+    if (!vitp_scrub_is_password_word(s, word, at)) return false;
+    vitp_scrub_reads_on(s);
+    return vitp_scrub_told_drawn(s, at + 1, span);
+}
+
 /* ---- hosts and users by the name of their value ------------------------------------------ */
 
 /* Is [at, end) the name of one machine? `plain`: a word without digits and dots is enough. */
@@ -11200,7 +11210,8 @@ static bool vitp_scrub_dash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         return vitp_scrub_mac(s, at, vitp_scrub_back(s, at, VITP_SCRUB_HEX, 3), span);
     if (before == 'p' && vitp_scrub_in(s, at + 1, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_numbered(s, at, span);
-    if (vitp_scrub_is(before, VITP_SCRUB_NAME)) return false;
+    if (vitp_scrub_is(before, VITP_SCRUB_NAME))
+        return strchr("dDwWsS", before) && vitp_scrub_dashed(s, at, span);
     return (before == ' ' && vitp_scrub_command_password(s, at, span)) ||
            vitp_scrub_option(s, at, span) ||
            (before == ' ' && vitp_scrub_starts(s, at, "-> ") && vitp_scrub_pair(s, at, 2, span));
