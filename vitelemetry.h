@@ -9455,6 +9455,17 @@ static bool vitp_scrub_is_only(const vitp_scrub *s, size_t name, size_t end, siz
            vitp_scrub_stands_alone(s, vitp_scrub_name_end(s, value, VITP_SCRUB_MACHINE));
 }
 
+/* Is the key there said to be one of secrets: API key, secret key? */
+static bool vitp_scrub_is_secret_kind(const vitp_scrub *s, size_t name)
+{
+    static const char *const kinds[] = { "access",     "account", "api",     "auth",
+                                         "encryption", "license", "private", "secret" };
+    size_t                   end = vitp_scrub_back(s, name, VITP_SCRUB_SET(SPACE), 1);
+
+    return end < name && vitp_scrub_is_any(s, vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 11), end,
+                                           kinds, sizeof kinds / sizeof *kinds);
+}
+
 /* Claims the value at `value` for a name of this sign that starts at `name`; the separator between
    them is at `at`. */
 static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char sign, size_t name,
@@ -9467,7 +9478,8 @@ static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char
     if (loose && sign != '!' && vitp_text_lower(s->text[name]) == 'x' && s->text[name + 1] == '-' &&
         vitp_scrub_header_line(s, value, span))
         return true;
-    if (loose && sign == '?' && at - name == 3) sign = '/'; /* key: x, of whatever */
+    if (loose && sign == '?' && at - name == 3 && !vitp_scrub_is_secret_kind(s, name))
+        sign = '/'; /* key: x, of whatever */
     if (sign == ':' && !vitp_scrub_has_port(s, value)) return false;
     if (sign == '@' || sign == '&' || sign == ':')
         return vitp_scrub_identity(s, value, sign == '&' ? '&' : '@',
