@@ -357,6 +357,7 @@ static const hostile hostiles[] = {
     { "", "-u a -p Ab1cd2 " },                   { "", "password (a" },
     { "", "aKey=" },      { "", "KEY=" },        { "", "node.a1=" },  { "", "db-1:5432 " },
     { "", "abc:def@h:1 " },                      { "", "sq0" },       { "", "x.com " },
+    { "", "a\357\274\232" },                     { "", "PAROL \346\230\257 " },
 };
 /* clang-format on */
 

@@ -873,6 +873,30 @@ static void tables_fit_their_indexes(void **state)
                    vitp_scrub_token_rows, COUNT(vitp_scrub_token_rows));
 }
 
+/* Names in other languages, read forwards, with something before them and as all there is. */
+static void foreign_words_are_found(void **state)
+{
+    size_t i, n, k;
+
+    (void)state;
+    for (i = 0; i < COUNT(vitp_scrub_foreign_words); i++) {
+        const char *row = vitp_scrub_foreign_words[i];
+        char        text[64] = "a\x9A";
+        vitp_scrub  scrub;
+
+        memset(&scrub, 0, sizeof scrub);
+        n = strlen(row + 1);
+        for (k = 0; k < n; k++) text[2 + k] = row[n - k];
+        scrub.text = text;
+        assert_int_equal(vitp_scrub_foreign(&scrub, 2 + n), row[0]);
+        assert_int_equal(vitp_scrub_foreign(&scrub, 2 + n - 1), 0);
+        scrub.floor = 2;
+        assert_int_equal(vitp_scrub_foreign(&scrub, 2 + n), row[0]);
+        scrub.floor = 3;
+        assert_int_equal(vitp_scrub_foreign(&scrub, 2 + n), 0);
+    }
+}
+
 /* Every prefix with the least body of its alphabet, and with a byte less. */
 static void tokens_need_their_length(void **state)
 {
@@ -1388,6 +1412,7 @@ int main(void)
         cmocka_unit_test(every_marker_stays),
         cmocka_unit_test(longer_tokens_stand_first),
         cmocka_unit_test(tables_fit_their_indexes),
+        cmocka_unit_test(foreign_words_are_found),
         cmocka_unit_test(tokens_need_their_length),
         cmocka_unit_test(words_are_well_formed),
         cmocka_unit_test(cuts_between_characters_and_markers),
