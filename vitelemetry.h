@@ -8545,8 +8545,7 @@ static char vitp_scrub_foreign(const vitp_scrub *s, size_t end)
 
         while (word[i] && i < end - s->floor && s->text[end - 1 - i] == word[i]) i++;
         if (!word[i]) return word[-1];
-        if (i < end - s->floor &&
-            (unsigned char)s->text[end - 1 - i] > (unsigned char)word[i])
+        if (i < end - s->floor && (unsigned char)s->text[end - 1 - i] > (unsigned char)word[i])
             low = middle + 1;
         else high = middle;
     }
