@@ -365,18 +365,19 @@ static void test_told_at_the_end(void **state)
     vit_client *t;
     unsigned    i;
     (void)state;
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 6; i++) {
         unsigned n;
         in_plain_memory = (i & 1) != 0;
         bench_make(&b);
         b.o.queue_bytes = 1;
         b.o.wire = VIT_WIRE_NDJSON;
-        if (i & 2) offline(&b);
+        if (i >= 4) b.o.flush_ms = 60000; /* nothing leaves the queue before */
+        if (i >= 2) offline(&b);
         t = bench_client(&b);
         assert_int_equal(fail_with(t, "the one"), VIT_OK);
         for (n = 0; fail_with(t, word_of(n)) == VIT_OK; n++) assert_true(n < 2000);
         for (n = 0; n < 1000; n++) assert_int_equal(fail_with(t, "the one"), VIT_OK);
-        assert_true(vit_destroy(t, 1000));
+        assert_true(vit_destroy(t, i < 4 ? 1000 : 0));
         online(&b);
         wire_forget(&b.w);
         t = bench_client(&b);

@@ -277,7 +277,7 @@ static const char *const harmless[] = {
     "// comment", "text/plain; charset=utf-8", "src/core/net.c:42", "GET / HTTP/1.1", "a//b",
     "/tmp", "C: is full", "C\\C++", "option -C: missing", "regex \\d+\\.\\d+", "\\x00\\x1f",
     "password-reset2", "pass-through2 mode", "compass-Hunter2x9", "primary key: row12345",
-    "the key: user:12345:profile",
+    "the key: user:12345:profile", "password was set to is unknown2",
     "line1\\nline2\\tend", "password is too short", "password: required", "invalid password",
     "no password supplied", "secret: null", "password=${DB_PASS}", "password=<hidden>",
     "password = get_password()", "pwd=%PWD%", "token=$TOKEN", "password: \"\"", "api_key = \"\"",
