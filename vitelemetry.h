@@ -11158,7 +11158,7 @@ static VITP_NOINLINE bool vitp_scrub_told_is(vitp_scrub *s, size_t end, size_t a
            vitp_scrub_claim(span, at, end, "[secret]");
 }
 
-/* Does it begin there? */
+/* Does " is " or " is: " stand before `at`, and such a value there? Asked of each word, so inline. */
 static VITP_INLINE bool vitp_scrub_is_told(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end = at - 1;
@@ -17137,7 +17137,7 @@ static void vitp_spool_let_go(vitp_spool *s)
     VITP_ATOMIC_STORE(&s->alone, 0u);
 }
 
-/* Also of another identity's than ours. */
+/* The file that is read holds records of another identity than ours. */
 static bool vitp_spool_is_mixed(const vitp_spool *s)
 {
     vitp_spool_walk w = vitp_spool_walk_from(s->bytes, s->in.head.begin, s->in.head.end);
@@ -17146,7 +17146,7 @@ static bool vitp_spool_is_mixed(const vitp_spool *s)
     return mixed;
 }
 
-/* Such a file is let go for good: whoever comes first reads it anew. */
+/* Lets go of such a file, unread: whoever comes first reads it anew. */
 static void vitp_spool_give_back(vitp_spool *s)
 {
     if (!vitp_spool_is_mixed(s)) return;
