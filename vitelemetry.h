@@ -11158,7 +11158,7 @@ static VITP_NOINLINE bool vitp_scrub_told_is(vitp_scrub *s, size_t end, size_t a
            vitp_scrub_claim(span, at, end, "[secret]");
 }
 
-/* Does " is " or " is: " stand before `at`, and such a value there? Asked of each word, so inline. */
+/* Does " is " or " is: " stand before `at`, and such a value there? Asked of each word. */
 static VITP_INLINE bool vitp_scrub_is_told(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end = at - 1;
