@@ -5891,267 +5891,76 @@ static const char *const vitp_scrub_markers[] = {
     "[user]",  "[host]", "[card]", "[iban]", "[ssn]", "[phone]",  "[hex]",   "[b64]", "[id]",
 };
 
-/* Tables of words are sorted and have an index. By first letter, `seconds` says which second ones
-   there are, a bit for each (bit 0: none, or a digit). `rows` says where in itself the pairs of
-   each first letter begin, then the first row of each pair, then how many rows there are. A test
-   compares both with the table. */
+/* Tables of words are sorted by first two letters; each word has its sign before it (or several:
+   each says so). They have an index: `seconds` says of a first letter which second ones there are,
+   a bit for each (bit 0: none, or a digit); `rows` says where in itself the pairs of each first
+   letter begin, then where the words of each pair do. A test compares them with the table and shows
+   what they should be. */
 
-/* Words in names of values, sorted by their first two letters. Sign: + secret, ? secret if the
-   value could be no word, # secret if digits, @ host, : host if a port follows it, & user (after an
-   option: a secret if it has a colon), ~ hardware address, ! header, / secret if the value is drawn
-   at random, - harmless (goes before a shorter word that it contains).
-   _ is an optional separator, a dot is a word boundary (a change of case counts), a $ the end of
-   the name (digits and _ may follow). */
-#define VITP_SCRUB_WORD_ROW 22u
-static const char vitp_scrub_words[][VITP_SCRUB_WORD_ROW] = {
-    "#access_code",
-    "#activation_code",
-    "?access_key_id",
-    "?access_key",
-    "?account_key",
-    "&.account$",
-    "&.account_name$",
-    "&.actor$",
-    "+adgangskode",
-    ":.address$",
-    ":.addr$",
-    "?api_key",
-    "?app_key",
-    "?application_key",
-    "-ask_pass",
-    "&.assigned_to$",
-    "&.assignee$",
-    "/.auth$",
-    "#auth_code",
-    "#authorization_code",
-    "!authorization.",
-    "?auth_key",
-    "?backup_code",
-    "&.benutzer$",
-    "&.benutzer_name$",
-    "+bearer$",
-    "+bind_pw",
-    "&.bruker_navn$",
-    "&.bruker$",
-    "&.brugernavn$",
-    ":.broker$",
-    "~bssid",
-    "-bucket_key",
-    "-bypass",
-    "-cache_key",
-    "?.clave$",
-    "+community_string",
-    "-compass",
-    "@computer_name$",
-    "@.computer$",
-    "!cookie.",
-    "+contrase",
-    "+contribsys",
-    "#confirmation_code",
-    "-config_key",
-    "-composite_key",
-    "/.cred$",
-    "/.creds$",
-    "+credential",
-    "&.created_by$",
-    "/csrf",
-    "#.cvc",
-    "#.cvv",
-    "@.data_source$",
-    "@dbhost$",
-    "&dbuser$",
-    "@.device_name$",
-    "?.dsn$",
-    "-duplicate_key",
-    "-encompass",
-    ":.endpoint$",
-    "@.equipo$",
-    "#fa_code",
-    "@failover_partner$",
-    "-foreign_key",
-    "@.fqdn$",
-    "+.geslo.",
-    "&.gebruiker$",
-    "&.gebruikersnaam$",
-    "-group_key",
-    "+.haslo.",
-    "-hash_key",
-    "+heslo",
-    "/.hmac$",
-    "@.hote$",
-    "@.host$",
-    "@.host_name$",
-    "~hwaddr",
-    "+identified_by",
-    "-idempotency_key",
-    "-index_key",
-    ":.instance$",
-    "+jelszo",
-    "?jsessionid",
-    "?.jwt$",
-    "+kata_sandi",
-    "?key_data",
-    "+kennwort",
-    "?.key$",
-    "/key$",
-    "+kodeord",
-    "&.kullanici_adi$",
+/* Words in names of values. Sign: + secret, ? secret if the value could be no word, # secret if
+   digits, @ host, : host if a port follows it, & user (after an option: a secret if it has a
+   colon), ~ hardware address, ! header, / secret if the value is drawn at random, - harmless (goes
+   before a shorter word that it contains). _ is an optional separator, a dot is a word boundary (a
+   change of case counts), a $ the end of the name (digits and _ may follow). */
+#define VITP_SCRUB_KEY 22u
+/* clang-format off */
+static const char vitp_scrub_keys[][VITP_SCRUB_KEY] = {
+    "#access_code", "?access_key_id", "?access_key", "?account_key", "&.account$",
+    "&.account_name$", "#activation_code", "&.actor$", ":.address$", ":.addr$", "+adgangskode",
+    "?api_key", "?app_key", "?application_key", "-ask_pass", "&.assigned_to$", "&.assignee$",
+    "/.auth$", "#auth_code", "#authorization_code", "!authorization.", "?auth_key",
+    "?backup_code", "+bearer$", "&.benutzer$", "&.benutzer_name$", "+bind_pw", ":.broker$",
+    "&.bruker_navn$", "&.bruker$", "&.brugernavn$", "~bssid", "-bucket_key", "-bypass",
+    "-cache_key", "?.clave$", "+community_string", "-compass", "@computer_name$", "@.computer$",
+    "-composite_key", "+contrase", "+contribsys", "#confirmation_code", "-config_key", "!cookie.",
+    "/.cred$", "/.creds$", "+credential", "&.created_by$", "/csrf", "#.cvc", "#.cvv",
+    "@.data_source$", "@dbhost$", "&dbuser$", "@.device_name$", "?.dsn$", "-duplicate_key",
+    "-encompass", ":.endpoint$", "@.equipo$",
+    "#fa_code", "@failover_partner$", "-foreign_key", "@.fqdn$",
+    "&.gebruiker$", "&.gebruikersnaam$", "+.geslo.", "-group_key",
+    "+.haslo.", "-hash_key", "+heslo", "/.hmac$", "@.host$", "@.host_name$", "@.hote$", "~hwaddr",
+    "+identified_by", "-idempotency_key", "-index_key", ":.instance$",
+    "+jelszo", "?jsessionid", "?.jwt$",
+    "+kata_sandi", "+kennwort", "?key_data", "?.key$", "/key$", "+kodeord", "&.kullanici_adi$",
     "&.kullanici$",
-    ":.leader$",
-    "/.license$",
-    "?license_key",
-    "+losenord",
-    "+lozinka",
-    "&login_name$",
-    "&logname$",
-    "&.login_user$",
-    "#login_code",
-    "&.login$",
-    "-lookup_key",
-    "+mat_khau",
-    "+master_auth",
-    "@.machine_name$",
-    "~.mac$",
-    "~mac_addr",
-    "-message_key",
-    "#.mfa$",
+    ":.leader$", "/.license$", "?license_key", "&login_name$", "&logname$", "&.login_user$",
+    "#login_code", "&.login$", "-lookup_key", "+losenord", "+lozinka",
+    "@.machine_name$", "~.mac$", "~mac_addr", "+master_auth", "+mat_khau", "-message_key", "#.mfa$",
     "+mot_de_passe",
-    "@network_address$",
-    "@.node$",
-    "@.node_name$",
-    "&.nutzer$",
-    "&.nutzer_name$",
-    "-object_key",
-    "#one_time_code",
-    "#otp_code",
-    "#.otp",
-    "-overpass",
-    "&.owner$",
-    "/.pat$",
-    "#pairing_code",
-    "-password_encryption",
-    "+passw",
-    "+passphrase",
-    "+passcode",
-    "-pass_rate",
-    "-pass_count",
-    "-pass_through",
-    "-pass_fail",
-    "+pass.",
-    "+pasw",
-    "+paswd",
-    "-partition_key",
-    "+paasw",
-    "+.passe$",
-    "+passowrd",
-    "+passord",
-    "+pasahitza",
-    "?passkey",
-    "+.parol.",
-    "+.parola.",
-    "+.parole.",
-    "+.parool.",
-    ":.peer$",
-    "&pguser$",
-    "@pghost$",
-    "#.pin.",
-    "#.pin_code",
-    "-primary_key",
-    "?private_key",
-    "+.psw$",
-    "+psk$",
-    "+pswd",
-    "-public_key_token",
-    "-public_key",
-    "?.pword$",
-    "+pwd",
-    "+.pw$",
-    "@.rechner$",
-    "@.rechner_name$",
-    "+require_pass",
-    "+recovery_phrase",
-    "-registry_key",
-    "-render_pass",
-    "?recovery_code",
-    "@.rhost$",
-    "-row_key",
-    "+root_pw",
-    "-routing_key",
-    "&ruser$",
-    "-running_pass",
-    "/.salt$",
-    "?.sas$",
-    "&sam_account_name$",
-    "+salasana",
-    "-schema_key",
-    "/.session$",
-    "+security_answer",
-    "@.serveur$",
-    "@.servidor$",
-    "/.session_id$",
-    "-secretar",
-    "+secret",
-    "-sequence_key",
-    "@.server$",
-    "@.server_name$",
-    "?sessid",
-    "+senha",
-    "+secure_string",
-    "#security_code",
-    "+seed_phrase",
-    "-service_account",
-    "-shard_key",
-    "/.sid$",
-    "+.sifre",
-    "?.sig$",
-    "?signature",
-    "+slaptazod",
-    "#sms_code",
-    "-sort_key",
-    "?sumo_logic_access_id",
-    "-surpass",
-    ":.target$",
-    "/.ticket$",
-    "/tokens",
-    "#.totp",
-    "-tokeniz",
-    "?token",
-    "-trespass",
-    "-translation_key",
-    "+tunnussana",
-    "&.u$",
-    "&.uid$",
-    "#unlock_code",
-    "-unique_key",
-    "&.uname$",
-    "&.updated_by$",
-    ":.upstream$",
-    "&.user_domain$",
-    "&.usuario$",
-    "&.usr_name$",
-    "&.user$",
-    "&.user_name$",
-    "&.user_id$",
-    "&.usr$",
-    "&.utente$",
-    "&.utilisateur$",
-    "&.uzytkownik$",
-    "&.uzivatel$",
+    "@network_address$", "@.node$", "@.node_name$", "&.nutzer$", "&.nutzer_name$",
+    "-object_key", "#one_time_code", "#otp_code", "#.otp", "-overpass", "&.owner$",
+    "+paasw", "#pairing_code", "-partition_key", "+.parol.", "+.parola.", "+.parole.", "+.parool.",
+    "-password_encryption", "+passw", "+passphrase", "+passcode", "-pass_rate", "-pass_count",
+    "-pass_through", "-pass_fail", "+pass.", "+pasw", "+paswd", "+.passe$", "+passowrd", "+passord",
+    "+pasahitza", "?passkey", "/.pat$", ":.peer$", "@pghost$", "&pguser$", "#.pin.", "#.pin_code",
+    "-primary_key", "?private_key", "+psk$", "+.psw$", "+pswd", "-public_key_token", "-public_key",
+    "+.pw$", "+pwd", "?.pword$",
+    "@.rechner$", "@.rechner_name$", "+recovery_phrase", "?recovery_code", "-registry_key",
+    "-render_pass", "+require_pass", "@.rhost$", "+root_pw", "-routing_key", "-row_key",
+    "-running_pass", "&ruser$",
+    "/.salt$", "+salasana", "&sam_account_name$", "?.sas$", "-schema_key", "+security_answer",
+    "-secretar", "+secret", "+secure_string", "#security_code", "+seed_phrase", "+senha",
+    "-sequence_key", "@.serveur$", "@.servidor$", "@.server$", "@.server_name$", "-service_account",
+    "/.session$", "/.session_id$", "?sessid", "-shard_key", "/.sid$", "+.sifre", "?.sig$",
+    "?signature", "+slaptazod", "#sms_code", "-sort_key", "?sumo_logic_access_id", "-surpass",
+    ":.target$", "/.ticket$", "/tokens", "-tokeniz", "?token", "#.totp", "-translation_key",
+    "-trespass", "+tunnussana",
+    "&.u$", "&.uid$", "&.uname$", "-unique_key", "#unlock_code", "&.updated_by$", ":.upstream$",
+    "&.user_domain$", "&.user$", "&.user_name$", "&.user_id$", "&.usr_name$", "&.usr$",
+    "&.usuario$", "&.utente$", "&.utilisateur$", "&.uzivatel$", "&.uzytkownik$",
     "#verification_code",
-    "+wachtwoord",
-    "&.whoami$",
-    "@.workstation$",
-    "@.workstation_name$",
+    "+wachtwoord", "&.whoami$", "@.workstation$", "@.workstation_name$",
     "/xsrf",
     "+zaporka",
 };
-static const uint32_t vitp_scrub_word_seconds[26] = {
+/* clang-format on */
+static const uint32_t vitp_scrub_key_seconds[26] = {
     0x00290018, 0x022c0222, 0x004c9002, 0x00280026, 0x00024000, 0x00028002, 0x00040020,
     0x0080a022, 0x00004010, 0x00880020, 0x00208022, 0x00008220, 0x00008062, 0x00208020,
     0x00d04004, 0x00ac02a2, 0x00000000, 0x00208120, 0x0020b32a, 0x00248202, 0x04194201,
     0x00000020, 0x00008102, 0x00080000, 0x00000000, 0x00000002
 };
-static const uint16_t vitp_scrub_word_rows[] = {
+static const uint16_t vitp_scrub_key_rows[] = {
     26,  31,  38,  44,  49,  51,  54,  56,  61,  63,  66,  70,  73,  77,  80,  85,  93,  93,
     97,  106, 111, 118, 119, 122, 123, 123, 0,   8,   11,  14,  17,  22,  23,  26,  27,  31,
     32,  33,  34,  35,  36,  46,  50,  51,  53,  54,  56,  57,  58,  59,  61,  62,  64,  65,
@@ -6161,586 +5970,75 @@ static const uint16_t vitp_scrub_word_rows[] = {
     208, 212, 214, 215, 216, 217, 220, 222, 229, 231, 233, 234, 235, 236, 238, 239, 240
 };
 
-/* Whole words. Sign: % as the last part of a name says something about a secret (token_count), 0 is
-   no value, > stands between a name and its quoted value, # stands before four numbers that are a
-   version (or an OID), $ does if the first number has one digit, @ begins a header's value, . ends
-   a file name and looks like a top-level domain (icon@2x.png), : is a scheme whose URL has no //,
-   = stands where a user would and names nobody, ; the same for hosts, & says of hexadecimal digits
-   that they are a checksum or an identifier (| of no base64), * stands before a phone number, +
-   before a social security number, ! before an IMEI. Sorted as those above. */
-#define VITP_SCRUB_ROW 17u
-static const char vitp_scrub_lexicon[][VITP_SCRUB_ROW] = {
-    "=a",
-    "=account",
-    "=accounts",
-    "=action",
-    "=actions",
-    "=active",
-    "&actor",
-    "=address",
-    "=addresses",
-    "=admin",
-    "=administrator",
-    "=administrators",
-    "=agent",
-    "=agents",
-    "%alg",
-    "%algo",
-    "%algorithm",
-    "=all",
-    ";amd64",
-    "=an",
-    "=and",
-    "=anonymous",
-    "=another",
-    "=any",
-    "0apache",
-    "@apikey",
-    "$app",
-    "=approval",
-    "=are",
-    ";argon2i",
-    ";argon2id",
-    ";arm64",
-    "&artifact",
-    "=as",
-    ">as",
-    "#assemblyversion",
-    "=at",
-    "=authentication",
-    "0await",
-    ";bank",
-    ";base64",
-    "@basic",
-    ";batch",
-    "=bearer",
-    "@bearer",
-    "|blob",
-    ";block",
-    "0bool",
-    "=bool",
-    "#build",
-    "&build",
-    "=button",
-    "=by",
-    ">by",
-    "*call",
-    "*callback",
-    "=can",
-    "0cannot",
-    "=cannot",
-    ";case",
-    "*cell",
-    "0changed",
-    "&checksum",
-    "$chroma",
-    "$chromadb",
-    "$chrome",
-    "&chunk",
-    ";chunk",
-    "$clang",
-    "=client",
-    "=clients",
-    "=closed",
-    "0cloudflare",
-    "%code",
-    ";code",
-    "=code",
-    ";col",
-    "=commands",
-    "&commit",
-    "=config",
-    "=configuration",
-    "=connections",
-    "=consent",
-    "*contact",
-    "&container",
-    ";conv",
-    "&correlation",
-    "%cost",
-    "=could",
-    "%count",
-    ";cpu",
-    "&crc",
-    "=creation",
-    ".css",
-    "$cuda",
-    "#cudnn",
-    "=current",
-    "=daemon",
-    "=darwin",
-    "=data",
-    "=database",
-    "0default",
-    "=default",
-    "=defined",
-    "=deletion",
-    "0denied",
-    "=denied",
-    "!device",
-    "=did",
-    "&digest",
-    "@digest",
-    "#directml",
-    "=directory",
-    "%disabled",
-    "=disabled",
-    ".dll",
-    "=do",
-    "=does",
-    "%down",
-    "#downgrade",
-    "#downgraded",
-    "#downgrading",
-    "#driver",
-    ".dylib",
-    "=each",
-    "$edge",
-    "$elasticsearch",
-    "$electron",
-    "0empty",
-    "=empty",
-    "%enabled",
-    "=enabled",
-    "%encryption",
-    "0envoy",
-    ";epoch",
-    ";err",
-    "%error",
-    "0error",
-    ";error",
-    "=error",
-    "=errors",
-    ";es6",
-    "&etag",
-    "%event",
-    "=events",
-    "=every",
-    ".exe",
-    "=existing",
-    "0expected",
-    "=experience",
-    "%expired",
-    "0expired",
-    "=expired",
-    "%expires",
-    "%expiry",
-    "%failed",
-    "0failed",
-    "=failed",
-    "=failure",
-    "$faiss",
-    "0false",
-    "=false",
-    "*fax",
-    "=feedback",
-    "%field",
-    "%file",
-    ":file",
-    "=file",
-    "#fileversion",
-    "&fingerprint",
-    "$firefox",
-    "#firmware",
-    ";float32",
-    ";float64",
-    ";fold",
-    "=folder",
-    "=form",
-    "%format",
-    "=found",
-    "%frame",
-    "$framework",
-    "=from",
-    "0function",
-    "$gcc",
-    ".gif",
-    "$glibc",
-    ";gpu",
-    "=group",
-    "=groups",
-    "=guest",
-    "0gunicorn",
-    ".gz",
-    "&h1",
-    "=has",
-    "%hash",
-    "&hash",
-    ";head",
-    "=header",
-    "0hidden",
-    "%hint",
-    "=home",
-    ";http1",
-    ";http2",
-    ";http3",
-    ";i386",
-    ";i686",
-    ".ico",
-    "%id",
-    ";id",
-    "=id",
-    "%ids",
-    "=ids",
-    "=if",
-    "&image",
-    "!imei",
-    "=in",
-    "=inactive",
-    "0include",
-    "0incorrect",
-    "%index",
-    "=index",
-    "=input",
-    "=inputs",
-    "0int",
-    "=int",
-    ";int32",
-    ";int64",
-    "&integrity",
-    "=interface",
-    "0invalid",
-    "=invalid",
-    ";ipv4",
-    ";ipv6",
-    "0is",
-    "=is",
-    ">is",
-    ";iso",
-    "=it",
-    ";item",
-    "=its",
-    ".jar",
-    ":jdbc",
-    "&job",
-    ".jpeg",
-    ".jpg",
-    ".js",
-    ".json",
-    "$kernel",
-    "0kestrel",
-    "=key",
-    "%label",
-    "$lancedb",
-    "&layer",
-    ";layer",
-    "%len",
-    "%length",
-    ";level",
-    "=level",
-    "0lighttpd",
-    "%limit",
-    ";line",
-    "$linux",
-    "=linux",
-    "=local",
-    "=localhost",
-    "=locked",
-    ";log4j",
-    "=login",
-    "$macos",
-    "=management",
-    "%manager",
-    "%max",
-    "=may",
-    "&md5",
-    ";md5",
-    "&md5sum",
-    "=messages",
-    "%method",
-    "#microsoft",
-    "$milvus",
-    "%min",
-    "0missing",
-    "=missing",
-    "*mobile",
-    "=mode",
-    "=model",
-    "$mongodb",
-    ".mount",
-    "0must",
-    "=must",
-    "=my",
-    "$mysql",
-    "%name",
-    "=name",
-    "%names",
-    "@negotiate",
-    "=network",
-    "0new",
-    "=new",
-    "0nginx",
-    "0nil",
-    "=nil",
-    "0no",
-    "=no",
-    "=nobody",
-    "$node",
-    "0none",
-    "=none",
-    "0not",
-    "=not",
-    "@ntlm",
-    "#nuget",
-    "0null",
-    "=null",
-    "*number",
-    "$numpy",
-    "0object",
-    "=object",
-    "|object",
-    "=of",
-    ">of",
-    "0off",
-    "#oid",
-    "0ok",
-    "0omit",
-    "0on",
-    "=on",
-    "0openresty",
-    "$opensearch",
-    "$openssl",
-    "=operation",
-    "=operations",
-    "=option",
-    "0optional",
-    "=optional",
-    "=or",
-    "=other",
-    "=our",
-    "=packets",
-    ";page",
-    "=page",
-    "|parent",
-    ";part",
-    "=password",
-    "%path",
-    "%pattern",
-    ";pbkdf2",
-    "=permission",
-    "=permissions",
-    "$pgvector",
-    ";phase",
-    "*phone",
-    ";pid",
-    "$pinecone",
-    "%placeholder",
-    ".png",
-    "%policy",
-    ";port",
-    "%pos",
-    "$postgres",
-    "=postgres",
-    "$postgresql",
-    "=preference",
-    "=preferences",
-    "%prefix",
-    "=privacy",
-    "=process",
-    "$product",
-    "#productversion",
-    "=profile",
-    "=profiles",
-    "%prompt",
-    "=prompt",
-    "%provider",
-    ";ps5",
-    "=public",
-    "$python",
-    ";python3",
-    "$qdrant",
-    "$qt",
-    "=queries",
-    "=query",
-    ";rank",
-    "=realm",
-    "=record",
-    "0redacted",
-    "$redis",
-    "%ref",
-    "%refs",
-    "%regex",
-    "=registration",
-    "#release",
-    "=reply",
-    "&request",
-    "=request",
-    "=requests",
-    "%required",
-    "0required",
-    "=required",
-    "0reset",
-    "=response",
-    "#rev",
-    "&rev",
-    "#revision",
-    "&revision",
-    "=role",
-    "=roles",
-    "=root",
-    "%rounds",
-    ";row",
-    "&run",
-    "$runtime",
-    "$safari",
-    "=same",
-    "0same-origin",
-    "=schema",
-    "%scheme",
-    "=scheme",
-    ".scope",
-    "=screen",
-    "$sdk",
-    "#section",
-    "+security",
-    ".service",
-    "=service",
-    "=session",
-    "=sessions",
-    "=settings",
-    "&sha",
-    ";sha",
-    "&sha1",
-    ";sha1",
-    "&sha1sum",
-    "&sha224",
-    "&sha256",
-    ";sha256",
-    "&sha256sum",
-    "&sha384",
-    "&sha512",
-    "&sha512sum",
-    ";shard",
-    "=should",
-    "%size",
-    ".slice",
-    ";slot",
-    "*sms",
-    "&snapshot",
-    ".socket",
-    "%space",
-    "=space",
-    "&span",
-    "=specified",
-    "$sqlite",
-    "+ssn",
-    "@ssws",
-    ";stage",
-    "%status",
-    "%stdin",
-    ";step",
-    "%store",
-    "0str",
-    "=str",
-    "%strength",
-    "0string",
-    "=string",
-    "=succeeded",
-    "=successful",
-    "&sum",
-    "=suspended",
-    ".svg",
-    "=system",
-    "=table",
-    ".target",
-    "&task",
-    ";task",
-    ";tcp4",
-    ";tcp6",
-    "*tel",
-    "*telefon",
-    "=telemetry",
-    "*telephone",
-    "*telepono",
-    "#tensorrt",
-    ";test",
-    "0text",
-    "=text",
-    ".tgz",
-    "=that",
-    "=the",
-    "=their",
-    "=this",
-    ";thread",
-    ".timer",
-    "=to",
-    ">to",
-    "=token",
-    "@token",
-    "0too",
-    ";top",
-    "&trace",
-    "&traceparent",
-    "=traffic",
-    "|tree",
-    "0true",
-    "=true",
-    "%ttl",
-    "%type",
-    "=type",
-    "=uid",
-    "0undefined",
-    "=undefined",
-    "0unknown",
-    "=unknown",
-    "0unset",
-    "%up",
-    "#upgrade",
-    "#upgraded",
-    "#upgrading",
-    "%uri",
-    "%url",
-    "%usage",
-    "=user",
-    "=userid",
-    "=username",
-    "=users",
-    ";utf",
-    ";utf16",
-    ";utf8",
-    "0uvicorn",
-    "#v",
-    "0value",
-    "=value",
-    "%vault",
-    "#ver",
-    "#version",
-    "%version",
-    ";version",
-    "#versions",
-    "&volume",
-    "0was",
-    "=was",
-    ">was",
-    "$weaviate",
-    ";web2",
-    ".webp",
-    "=were",
-    "0werkzeug",
-    "*whatsapp",
-    "=when",
-    "=where",
-    "=which",
-    "=while",
-    ".whl",
-    "=who",
-    "=whom",
-    "=will",
-    ";win32",
-    ";win64",
-    "$windows",
-    "=with",
-    "&worker",
-    ";worker",
-    "0wrong",
-    "=www-data",
-    ";x64",
-    ";x86",
-    ".yaml",
-    "0yes",
-    ".yml",
-    "=your",
+/* Whole words: a text for each first letter, a comma behind each. Sign: % as the last part of a
+   name says something about a secret (token_count), 0 is no value, > stands between a name and its
+   quoted value, # stands before four numbers that are a version (or an OID), $ does if the first
+   number has one digit, @ begins a header's value, . ends a file name and looks like a top-level
+   domain (icon@2x.png), : is a scheme whose URL has no //, = stands where a user would and names
+   nobody, ; the same for hosts, & says of hexadecimal digits that they are a checksum or an
+   identifier (/ of no base64), * stands before a phone number, + before a social security number,
+   ! before an IMEI. Sorted. */
+/* clang-format off */
+static const char *const vitp_scrub_lexicon[26] = {
+    ("=a,=account,=accounts,=action,=actions,=active,&actor,=address,=addresses,=admin,"
+     "=administrator,=administrators,=agent,=agents,%alg,%algo,%algorithm,=all,;amd64,=an,=and,"
+     "=anonymous,=another,=any,0apache,@apikey,$app,=approval,=are,;argon2i,;argon2id,;arm64,"
+     "&artifact,=>as,#assemblyversion,=at,=authentication,0await,"),
+    ";bank,;base64,@basic,;batch,=@bearer,/blob,;block,0=bool,#&build,=button,=>by,",
+    ("*call,*callback,=can,0=cannot,;case,*cell,0changed,&checksum,$chroma,$chromadb,$chrome,"
+     "&;chunk,$clang,=client,=clients,=closed,0cloudflare,%;=code,;col,=commands,&commit,=config,"
+     "=configuration,=connections,=consent,*contact,&container,;conv,&correlation,%cost,=could,"
+     "%count,;cpu,&crc,=creation,.css,$cuda,#cudnn,=current,"),
+    ("=daemon,=darwin,=data,=database,0=default,=defined,=deletion,0=denied,!device,=did,&@digest,"
+     "#directml,=directory,%=disabled,.dll,=do,=does,%down,#downgrade,#downgraded,#downgrading,"
+     "#driver,.dylib,"),
+    ("=each,$edge,$elasticsearch,$electron,0=empty,%=enabled,%encryption,0envoy,;epoch,;err,"
+     "%0;=error,=errors,;es6,&etag,%event,=events,=every,.exe,=existing,0expected,=experience,"
+     "%0=expired,%expires,%expiry,"),
+    ("%0=failed,=failure,$faiss,0=false,*fax,=feedback,%field,%:=file,#fileversion,&fingerprint,"
+     "$firefox,#firmware,;float32,;float64,;fold,=folder,=form,%format,=found,%frame,$framework,"
+     "=from,0function,"),
+    "$gcc,.gif,$glibc,;gpu,=group,=groups,=guest,0gunicorn,.gz,",
+    "&h1,=has,%&hash,;head,=header,0hidden,%hint,=home,;http1,;http2,;http3,",
+    (";i386,;i686,.ico,%;=id,%=ids,=if,&image,!imei,=in,=inactive,0include,0incorrect,%=index,"
+     "=input,=inputs,0=int,;int32,;int64,&integrity,=interface,0=invalid,;ipv4,;ipv6,0=>is,;iso,"
+     "=it,;item,=its,"),
+    ".jar,:jdbc,&job,.jpeg,.jpg,.js,.json,",
+    "$kernel,0kestrel,=key,",
+    ("%label,$lancedb,&;layer,%len,%length,;=level,0lighttpd,%limit,;line,$=linux,=local,"
+     "=localhost,=locked,;log4j,=login,"),
+    ("$macos,=management,%manager,%max,=may,&;md5,&md5sum,=messages,%method,#microsoft,$milvus,"
+     "%min,0=missing,*mobile,=mode,=model,$mongodb,.mount,0=must,=my,$mysql,"),
+    ("%=name,%names,@negotiate,=network,0=new,0nginx,0=nil,0=no,=nobody,$node,0=none,0=not,@ntlm,"
+     "#nuget,0=null,*number,$numpy,"),
+    ("0=/object,=>of,0off,#oid,0ok,0omit,0=on,0openresty,$opensearch,$openssl,=operation,"
+     "=operations,=option,0=optional,=or,=other,=our,"),
+    ("=packets,;=page,/parent,;part,=password,%path,%pattern,;pbkdf2,=permission,=permissions,"
+     "$pgvector,;phase,*phone,;pid,$pinecone,%placeholder,.png,%policy,;port,%pos,$=postgres,"
+     "$postgresql,=preference,=preferences,%prefix,=privacy,=process,$product,#productversion,"
+     "=profile,=profiles,%=prompt,%provider,;ps5,=public,$python,;python3,"),
+    "$qdrant,$qt,=queries,=query,",
+    (";rank,=realm,=record,0redacted,$redis,%ref,%refs,%regex,=registration,#release,=reply,"
+     "&=request,=requests,%0=required,0reset,=response,#&rev,#&revision,=role,=roles,=root,%rounds,"
+     ";row,&run,$runtime,"),
+    ("$safari,=same,0same-origin,=schema,%=scheme,.scope,=screen,$sdk,#section,+security,.=service,"
+     "=session,=sessions,=settings,&;sha,&;sha1,&sha1sum,&sha224,&;sha256,&sha256sum,&sha384,"
+     "&sha512,&sha512sum,;shard,=should,%size,.slice,;slot,*sms,&snapshot,.socket,%=space,&span,"
+     "=specified,$sqlite,+ssn,@ssws,;stage,%status,%stdin,;step,%store,0=str,%strength,0=string,"
+     "=succeeded,=successful,&sum,=suspended,.svg,=system,"),
+    ("=table,.target,&;task,;tcp4,;tcp6,*tel,*telefon,=telemetry,*telephone,*telepono,#tensorrt,"
+     ";test,0=text,.tgz,=that,=the,=their,=this,;thread,.timer,=>to,=@token,0too,;top,&trace,"
+     "&traceparent,=traffic,/tree,0=true,%ttl,%=type,"),
+    ("=uid,0=undefined,0=unknown,0unset,%up,#upgrade,#upgraded,#upgrading,%uri,%url,%usage,=user,"
+     "=userid,=username,=users,;utf,;utf16,;utf8,0uvicorn,"),
+    "#v,0=value,%vault,#ver,#%;version,#versions,&volume,",
+    ("0=>was,$weaviate,;web2,.webp,=were,0werkzeug,*whatsapp,=when,=where,=which,=while,.whl,=who,"
+     "=whom,=will,;win32,;win64,$windows,=with,&;worker,0wrong,=www-data,"),
+    ";x64,;x86,",
+    ".yaml,0yes,.yml,=your,",
+    "", /* z */
 };
+/* clang-format on */
 static const uint32_t vitp_scrub_lexicon_seconds[26] = {
     0x00bd7099, 0x02209022, 0x002d9122, 0x02049222, 0x015d7012, 0x00249222, 0x04251208,
     0x00108223, 0x00196059, 0x00098012, 0x00000020, 0x00008222, 0x02208232, 0x003082a2,
@@ -6749,57 +6047,54 @@ static const uint32_t vitp_scrub_lexicon_seconds[26] = {
 };
 static const uint16_t vitp_scrub_lexicon_rows[] = {
     26,  39,  45,  54,  61,  72,  79,  86,  92,  101, 106, 107, 111, 118, 125, 135, 148, 151, 155,
-    172, 182, 189, 193, 200, 201, 205, 0,   1,   7,   12,  14,  18,  19,  24,  28,  33,  36,  37,
-    38,  39,  43,  45,  47,  49,  52,  54,  60,  61,  68,  73,  90,  91,  93,  94,  97,  101, 108,
-    115, 116, 122, 123, 124, 125, 126, 128, 130, 134, 135, 141, 142, 143, 146, 155, 163, 164, 172,
-    174, 179, 182, 183, 184, 185, 186, 187, 189, 191, 192, 193, 196, 198, 200, 201, 204, 206, 207,
-    212, 213, 215, 231, 233, 237, 240, 241, 242, 243, 245, 247, 250, 254, 258, 263, 268, 273, 276,
-    278, 283, 288, 290, 292, 295, 299, 300, 302, 310, 311, 316, 319, 322, 323, 324, 325, 327, 335,
-    336, 337, 338, 346, 347, 349, 350, 352, 354, 355, 356, 362, 374, 375, 376, 378, 379, 380, 382,
-    383, 405, 410, 412, 415, 420, 421, 428, 442, 443, 445, 446, 447, 448, 452, 453, 455, 465, 469,
-    470, 471, 475, 477, 486, 487, 492, 493, 499, 505, 506, 508, 509, 514, 518, 520, 525, 528, 529,
-    530, 533, 538, 539, 542, 547, 555, 560, 562, 563, 564, 566, 567, 568, 569, 570
+    172, 182, 189, 193, 200, 201, 205, 0,   3,   54,  112, 127, 154, 161, 195, 226, 267, 289, 293,
+    309, 0,   28,  37,  50,  57,  73,  0,   36,  42,  95,  139, 274, 279, 294, 299, 0,   32,  78,
+    124, 129, 181, 189, 0,   6,   12,  37,  45,  74,  81,  104, 109, 115, 137, 0,   39,  49,  109,
+    127, 162, 186, 0,   5,   10,  17,  22,  37,  54,  0,   4,   16,  30,  44,  50,  0,   12,  17,
+    29,  33,  46,  155, 167, 178, 0,   5,   11,  16,  27,  0,   0,   24,  45,  76,  0,   38,  52,
+    70,  104, 141, 148, 0,   14,  40,  47,  53,  85,  91,  0,   10,  20,  25,  29,  35,  40,  114,
+    118, 125, 0,   55,  63,  88,  98,  112, 127, 140, 145, 187, 301, 306, 314, 0,   8,   12,  0,
+    6,   152, 184, 0,   27,  59,  64,  122, 214, 220, 233, 238, 248, 256, 281, 289, 300, 360, 399,
+    404, 0,   22,  34,  103, 108, 140, 147, 170, 212, 217, 0,   5,   34,  68,  78,  116, 134, 0,
+    3,   18,  44,  0,   7,   45,  98,  133, 142, 149, 0,   0,   6,   11,  16
 };
 
-/* Labels of names with dots, under their first letter. Sign: ~ is a top-level domain (or one that
+/* Labels of names with dots. Sign: + is a top-level domain (or one that
    is used inside companies), - one that needs three labels, ^ one that is more often something
-   else and needs a port or a digit too, / begins names of packages, . is an object of programs. */
-static const char vitp_scrub_labels[][VITP_SCRUB_ROW] = {
-    ".ado",      "~ae",          "~agency",      "-ai",       "/android",     "/androidx",
-    "-app",      ".app",         ".application", "~ar",       ".args",        "~arpa",
-    ".asp",      "^at",          "~au",          "^be",       "~bg",          "~biz",
-    "-box",      "~br",          "-ca",          ".cfg",      "~ch",          "~cl",
-    "~cloud",    ".cls",         "^club",        "-cluster",  "~cn",          "-co",
-    "/com",      "~com",         "~company",     ".config",   ".console",     "~consul",
-    ".context",  "~corp",        ".ctx",         "~cz",       ".data",        "~de",
-    ".default",  "~dev",         "~digital",     "~dk",       ".docker",      ".document",
-    "~edu",      "~ee",          ".env",         ".environ",  ".environment", "^es",
-    "~eu",       "-example",     "~fi",          "^fm",       "~fr",          "^gg",
-    ".global",   "~gov",         "~gr",          "^group",    "~hk",          "-home",
-    "-host",     "~hu",          "^id",          "~il",       "^in",          "^info",
-    "^int",      "~internal",    "~intra",       "~intranet", "-invalid",     "-io",
-    "/io",       "~ir",          "^is",          "^it",       "/jakarta",     "/java",
-    "/javax",    "/jdk",         "^jobs",        "~jp",       "/kotlin",      "~kr",
-    "-la",       "-lab",         "~lan",         "~li",       "^link",        "^live",
-    "~local",    "~localdomain", "~localnet",    ".log",      ".logger",      "~lt",
-    "~lu",       "~lv",          "-me",          "^media",    "/microsoft",   "~mil",
-    ".ml",       "^mobi",        ".model",       ".module",   "^ms",          "~mx",
-    "~my",       "^name",        "/net",         "~net",      "-network",     "~nl",
-    "^no",       ".node",        ".np",          "~nz",       "^one",         "~onion",
-    "~online",   ".options",     ".opts",        "/org",      "~org",         ".os",
-    ".package",  "^page",        ".params",      ".parent",   ".pd",          "~pe",
-    "~ph",       "~pk",          "-pl",          "~private",  "^pro",         ".process",
-    ".props",    "~pt",          ".request",     ".response", "~ro",          ".root",
-    "~ru",       "/scala",       "-se",          ".self",     "-server",      "-services",
-    ".session",  ".settings",    "~sg",          "^shop",     "^site",        "~sk",
-    "~software", "~solutions",   "^space",       "-st",       ".state",       ".std",
-    ".storage",  "^store",       "^studio",      "/sun",      "-svc",         ".sys",
-    ".system",   "~systems",     "^team",        "~tech",     "^test",        ".tf",
-    "~th",       ".this",        ".thread",      "^to",       "^tools",       "^top",
-    "~tr",       "-tv",          "~tw",          "~ua",       "~uk",          "-us",
-    ".user",     ".vb",          "-ve",          "~vn",       "~website",     ".window",
-    "^world",    "^ws",          "~xyz",         "~za",       "^zone",
+   else and needs a port or a digit too, / begins names of packages, . is an object of programs.
+   Sorted. */
+/* clang-format off */
+static const char *const vitp_scrub_labels[26] = {
+    ".ado,+ae,+agency,-ai,/android,/androidx,-.app,.application,+ar,.args,+arpa,.asp,^at,+au,",
+    "^be,+bg,+biz,-box,+br,",
+    ("-ca,.cfg,+ch,+cl,+cloud,.cls,^club,-cluster,+cn,-co,/+com,+company,.config,.console,+consul,"
+     ".context,+corp,.ctx,+cz,"),
+    ".data,+de,.default,+dev,+digital,+dk,.docker,.document,",
+    "+edu,+ee,.env,.environ,.environment,^es,+eu,-example,",
+    "+fi,^fm,+fr,",
+    "^gg,.global,+gov,+gr,^group,",
+    "+hk,-home,-host,+hu,",
+    "^id,+il,^in,^info,^int,+internal,+intra,+intranet,-invalid,-/io,+ir,^is,^it,",
+    "/jakarta,/java,/javax,/jdk,^jobs,+jp,",
+    "/kotlin,+kr,",
+    "-la,-lab,+lan,+li,^link,^live,+local,+localdomain,+localnet,.log,.logger,+lt,+lu,+lv,",
+    "-me,^media,/microsoft,+mil,.ml,^mobi,.model,.module,^ms,+mx,+my,",
+    "^name,/+net,-network,+nl,^no,.node,.np,+nz,",
+    "^one,+onion,+online,.options,.opts,/+org,.os,",
+    ".package,^page,.params,.parent,.pd,+pe,+ph,+pk,-pl,+private,^pro,.process,.props,+pt,",
+    "", /* q */
+    ".request,.response,+ro,.root,+ru,",
+    ("/scala,-se,.self,-server,-services,.session,.settings,+sg,^shop,^site,+sk,+software,"
+     "+solutions,^space,-st,.state,.std,.storage,^store,^studio,/sun,-svc,.sys,.system,+systems,"),
+    "^team,+tech,^test,.tf,+th,.this,.thread,^to,^tools,^top,+tr,-tv,+tw,",
+    "+ua,+uk,-us,.user,",
+    ".vb,-ve,+vn,",
+    "+website,.window,^world,^ws,",
+    "+xyz,",
+    "", /* y */
+    "+za,^zone,",
 };
+/* clang-format on */
 static const uint32_t vitp_scrub_label_seconds[26] = {
     0x003d42b0, 0x000482a0, 0x0410d142, 0x00008a22, 0x01284030, 0x00042200, 0x00049080,
     0x00208800, 0x001cd010, 0x00018012, 0x00048000, 0x00708202, 0x03089220, 0x04019022,
@@ -6807,14 +6102,14 @@ static const uint32_t vitp_scrub_label_seconds[26] = {
     0x00004024, 0x00088220, 0x02000000, 0x00000000, 0x00008002
 };
 static const uint16_t vitp_scrub_label_rows[] = {
-    26,  36,  41,  49,  54,  60,  63,  67,  70,  77,  81,  83,  89,  96,  102, 106, 114, 114, 117,
-    129, 136, 139, 142, 146, 147, 147, 0,   1,   2,   3,   4,   6,   9,   12,  13,  14,  15,  16,
-    17,  18,  19,  20,  21,  22,  23,  28,  29,  38,  39,  40,  41,  44,  45,  46,  48,  49,  50,
-    53,  54,  55,  56,  57,  58,  59,  60,  61,  62,  64,  65,  67,  68,  69,  70,  77,  79,  80,
-    81,  82,  85,  86,  87,  88,  89,  90,  93,  96,  101, 102, 103, 104, 106, 108, 109, 112, 113,
-    114, 115, 116, 119, 120, 122, 123, 124, 127, 129, 131, 132, 136, 137, 138, 139, 140, 141, 145,
-    146, 148, 150, 151, 152, 158, 159, 160, 161, 162, 164, 165, 171, 172, 173, 176, 179, 180, 183,
-    186, 187, 188, 189, 190, 191, 193, 194, 195, 196, 197, 198, 199, 200, 201, 202, 203
+    26,  36,  41,  49,  54,  60,  63,  67, 70, 77,  81,  83,  89,  96,  102, 106, 114, 114, 117,
+    129, 136, 139, 142, 146, 147, 147, 0,  5,  9,   17,  21,  40,  59,  75,  80,  84,  0,   4,
+    8,   13,  18,  0,   4,   9,   13,  44, 48, 107, 112, 0,   6,   24,  33,  37,  0,   5,   9,
+    36,  40,  44,  0,   4,   8,   0,   4,  12, 17,  0,   4,   16,  0,   4,   8,   59,  64,  68,
+    72,  0,   22,  27,  33,  0,   8,   0,  14, 30,  73,  77,  81,  0,   11,  27,  31,  52,  56,
+    60,  0,   6,   21,  25,  35,  39,  0,  20, 35,  41,  0,   31,  35,  39,  43,  47,  51,  81,
+    0,   19,  29,  0,   7,   54,  58,  64, 70, 74,  95,  102, 142, 147, 152, 0,   18,  22,  40,
+    56,  60,  64,  0,   4,   8,   0,   4,  8,  0,   9,   17,  24,  0,   0,   4
 };
 
 /* What says of the word behind it that it names somebody, in whatever case. Sign: @ a host, * a
@@ -6824,157 +6119,47 @@ static const uint16_t vitp_scrub_label_rows[] = {
    directly behind the letter, ^ a secret if it has letters and digits, = the same behind whose it
    is (password for x is y), : a user before " : ", ~ a host or a user if the words before
    it say so, | the value of the name before it, - that the word before it is a user. Sorted. */
-#define VITP_SCRUB_OPENER_ROW 30u
-static const char vitp_scrub_openers[][VITP_SCRUB_OPENER_ROW] = {
-    "!access key ",
-    "+account ",
-    "@address information: ",
-    "!apikey ",
-    "&as user ",
-    "@associated with hostname: ",
-    "!auth login ",
-    "!auth plain ",
-    "'authenticate as ",
-    "&authenticated as ",
-    "&authenticating user ",
-    "&authentication failure for ",
-    "$az login ",
-    "!basic ",
-    "$bcp ",
-    "!bearer ",
-    "'benutzer ",
-    "^bindpw ",
-    "*broker ",
-    "&by user ",
-    "@cannot resolve ",
-    "-cmd (",
-    "*computer ",
-    "*connect to ",
-    "@connect to host ",
-    "*connect to server on ",
-    "*connected to ",
-    "*connecting to ",
-    "*connection to ",
-    "*connection to server at ",
-    "$cqlsh ",
-    "^credentials ",
-    "+denied for ",
-    "~denied to ",
-    "$docker login",
-    "@eai_again ",
-    "@enotfound ",
-    "+exceeded for ",
-    "-fail login",
-    "+failed for ",
-    "@failed to resolve ",
-    "`for ",
-    "&for user ",
-    "&from user ",
-    "@gaierror: ",
-    "'gebruiker ",
-    "@getaddrinfo failed: ",
-    "$helm registry",
-    "*host ",
-    "@host address ",
-    "*host key for ",
-    "*hostname ",
-    "@hostname set to <",
-    "!identified by ",
-    "&illegal user ",
-    "&imap(",
-    "&impersonating ",
-    "&impersonating user ",
-    "&invalid user ",
-    "^key 0 ",
-    "^key 6 ",
-    "^key 7 ",
-    ">ldap",
-    "&lmtp(",
-    "&logged in as ",
-    "&logged in as user ",
-    "&logged in as: ",
-    "'login ",
-    "&login as: ",
-    "&login failed for ",
-    "?lookup ",
-    "*machine ",
-    "%mariadb",
-    "^masterauth ",
-    "$mongo ",
-    "$mongosh ",
-    "%mysql",
-    "!negotiate ",
-    "&new user: name=",
-    "@no such host: ",
-    "-no such user",
-    "*node ",
-    "@not known: ",
-    "@nslookup: can't resolve ",
-    "!ntlm ",
-    "&of user ",
-    "-ok login",
-    "^pass ",
-    "^passcode ",
-    "^passphrase ",
-    "^passwd ",
-    "!password ",
-    "^password ",
-    "&password changed for ",
-    "&password for ",
-    "*peer ",
-    "*permanently added ",
-    "$plink",
-    "$podman login",
-    "&pop3(",
-    "*primary ",
-    "$pscp",
-    "$psexec",
-    "-pts/",
-    "^pw ",
-    "^pwd ",
-    "$rabbitmqadmin",
-    "<redis-cli ",
-    "|reg_sz ",
-    "*replica ",
-    "^requirepass ",
-    "@resolution failed for ",
-    "@resolve host ",
-    "@resolve host: ",
-    "@resolve hostname ",
-    "'role ",
-    "^rootpw ",
-    "&running as ",
-    "^secret ",
-    "^secret key ",
-    "*server ",
-    "*server at ",
-    "*server on ",
-    "&session for user ",
-    "&signed in as ",
-    "~smp ",
-    "^snmp-server community ",
-    "$sqlcmd ",
-    "$sshpass",
-    ":sudo: ",
-    "-sudoers file",
-    "!token ",
-    "!token is ",
-    "@translate host name ",
-    "@unknown host ",
-    "@unknown host: ",
-    "&unknown user ",
-    "@unknownhostexception: ",
-    "$unzip ",
-    "*upstream ",
-    "+user ",
-    "$useradd ",
-    "$usermod ",
-    "+username ",
-    "'usuario ",
-    "'utente ",
-    "'utilisateur ",
-    "$zip ",
+/* clang-format off */
+static const char *const vitp_scrub_openers[26] = {
+    ("!access key ,+account ,@address information: ,!apikey ,&as user ,@associated with hostname: ,"
+     "!auth login ,!auth plain ,'authenticate as ,&authenticated as ,&authenticating user ,"
+     "&authentication failure for ,$az login ,"),
+    "!basic ,$bcp ,!bearer ,'benutzer ,^bindpw ,*broker ,&by user ,",
+    ("@cannot resolve ,-cmd (,*computer ,*connect to ,@connect to host ,*connect to server on ,"
+     "*connected to ,*connecting to ,*connection to ,*connection to server at ,$cqlsh ,"
+     "^credentials ,"),
+    "+denied for ,~denied to ,$docker login,",
+    "@eai_again ,@enotfound ,+exceeded for ,",
+    "-fail login,+failed for ,@failed to resolve ,`for ,&for user ,&from user ,",
+    "@gaierror: ,'gebruiker ,@getaddrinfo failed: ,",
+    "$helm registry,*host ,@host address ,*host key for ,*hostname ,@hostname set to <,",
+    "!identified by ,&illegal user ,&imap(,&impersonating ,&impersonating user ,&invalid user ,",
+    "", /* j */
+    "^key 0 ,^key 6 ,^key 7 ,",
+    (">ldap,&lmtp(,&logged in as ,&logged in as user ,&logged in as: ,'login ,&login as: ,"
+     "&login failed for ,?lookup ,"),
+    "*machine ,%mariadb,^masterauth ,$mongo ,$mongosh ,%mysql,",
+    ("!negotiate ,&new user: name=,@no such host: ,-no such user,*node ,@not known: ,"
+     "@nslookup: can't resolve ,!ntlm ,"),
+    "&of user ,-ok login,",
+    ("^pass ,^passcode ,^passphrase ,^passwd ,!password ,^password ,&password changed for ,"
+     "&password for ,*peer ,*permanently added ,$plink,$podman login,&pop3(,*primary ,$pscp,"
+     "$psexec,-pts/,^pw ,^pwd ,"),
+    "", /* q */
+    ("$rabbitmqadmin,<redis-cli ,|reg_sz ,*replica ,^requirepass ,@resolution failed for ,"
+     "@resolve host ,@resolve host: ,@resolve hostname ,'role ,^rootpw ,&running as ,"),
+    ("^secret ,^secret key ,*server ,*server at ,*server on ,&session for user ,&signed in as ,"
+     "~smp ,^snmp-server community ,$sqlcmd ,$sshpass,:sudo: ,-sudoers file,"),
+    "!token ,!token is ,@translate host name ,",
+    ("@unknown host ,@unknown host: ,&unknown user ,@unknownhostexception: ,$unzip ,*upstream ,"
+     "+user ,$useradd ,$usermod ,+username ,'usuario ,'utente ,'utilisateur ,"),
+    "", /* v */
+    "", /* w */
+    "", /* x */
+    "", /* y */
+    "$zip ,",
 };
+/* clang-format on */
 static const uint32_t vitp_scrub_opener_seconds[26] = {
     0x04290018, 0x0204022a, 0x0006a002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
     0x00008020, 0x00007010, 0x00000000, 0x00000020, 0x0000a010, 0x02008002, 0x00188020,
@@ -6982,12 +6167,18 @@ static const uint32_t vitp_scrub_opener_seconds[26] = {
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200
 };
 static const uint16_t vitp_scrub_opener_rows[] = {
-    26,  32,  38,  43,  45,  48,  51,  53,  55,  59,  59,  60,  63,  66,  70,  72,  80,
-    80,  84,  91,  93,  97,  97,  97,  97,  97,  0,   2,   3,   4,   6,   12,  13,  14,
-    15,  17,  18,  19,  20,  21,  22,  30,  31,  32,  34,  35,  36,  37,  38,  41,  43,
-    44,  45,  47,  48,  53,  54,  55,  58,  59,  62,  63,  64,  71,  74,  76,  77,  79,
-    83,  84,  85,  86,  87,  95,  97,  98,  100, 101, 103, 104, 106, 107, 115, 117, 118,
-    124, 125, 126, 127, 128, 129, 131, 133, 134, 139, 140, 145, 147, 148
+    26, 32,  38,  43,  45, 48, 51, 53, 55,  59,  59,  60,  63, 66,  70,  72,  80,  80,  84,  91,
+    93, 97,  97,  97,  97, 97, 0,  23, 46,  55,  93,  207, 0,  8,   14,  34,  43,  52,  0,   17,
+    24, 162, 170, 0,   25, 0,  12, 24, 0,   45,  62,  0,   12, 0,   15,  0,   16,  31,  75,  0,
+    0,  6,   13,  0,   32, 50, 0,  29, 79,  105, 0,   10,  0,  100, 127, 134, 155, 165, 179, 185,
+    0,  15,  134, 150, 0,  74, 89, 95, 119, 128, 137, 0,   19, 0,   78,  89,  137, 0
+};
+/* As `seconds`, of their third bytes. */
+static const uint32_t vitp_scrub_opener_thirds[26] = {
+    0x00180219, 0x0009c003, 0x00007030, 0x00004008, 0x00008208, 0x00048200, 0x00100204,
+    0x00081000, 0x00411022, 0x00000000, 0x02000000, 0x00108082, 0x000c4008, 0x00901091,
+    0x00000001, 0x000d0239, 0x00000000, 0x000bd094, 0x000d3198, 0x00000802, 0x04280a20,
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00010000
 };
 /* As `seconds`, of those behind whose first letters no blank stands. */
 static const uint32_t vitp_scrub_opener_others[26] = {
@@ -7003,174 +6194,112 @@ static const uint16_t vitp_scrub_opener_lengths[26] = {
     0x00c8, 0x0220, 0x09f0, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
 };
 
-/* Prefix of a token, the alphabet after it, the least number of its letters, the marker. Sorted by
-   the first letter in whatever case and the second byte; a row stands before a shorter prefix of
-   the same text. */
-typedef struct vitp_scrub_token {
-    char        prefix[18];
-    uint8_t     least;
-    uint32_t    alphabet;
-    const char *marker; /* NULL: [token] */
-} vitp_scrub_token;
-
-static const vitp_scrub_token vitp_scrub_tokens[] = {
-    { "A3-", 25, VITP_SCRUB_SLUG, NULL },     /* 1Password */
-    { "A3T", 17, VITP_SCRUB_CAPITALS, NULL }, /* AWS */
-    { "ABIA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "ABSK", 28, VITP_SCRUB_BASE64, NULL },
-    { "ACCA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "AGE-SECRET-KEY-1", 50, VITP_SCRUB_CAPITALS, NULL },
-    { "AIDA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "AIza", 30, VITP_SCRUB_SLUG, NULL },     /* Google */
-    { "AKCp", 50, VITP_SCRUB_ALNUM, NULL },    /* Artifactory */
-    { "AKIA", 16, VITP_SCRUB_CAPITALS, NULL }, /* AWS */
-    { "AROA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "ASIA", 16, VITP_SCRUB_CAPITALS, NULL },
-    { "ATATT3", 60, VITP_SCRUB_DOTTED, NULL }, /* Atlassian */
-    { "ATBB", 28, VITP_SCRUB_ALNUM, NULL },
-    { "ATCTT3", 60, VITP_SCRUB_DOTTED, NULL },        /* Bitbucket */
-    { "access-sandbox-", 36, VITP_SCRUB_UUID, NULL }, /* Plaid */
-    { "access-production", 37, VITP_SCRUB_UUID, NULL },
-    { "amzn.mws.", 36, VITP_SCRUB_SLUG, NULL }, /* AWS */
-    { "api_org_", 30, VITP_SCRUB_ALNUM, NULL }, /* Hugging Face */
-    { "BBDC-", 30, VITP_SCRUB_SLUG, NULL },
-    { "bedrock-api-key-", 20, VITP_SCRUB_BASE64, NULL },
-    { "cfat_", 40, VITP_SCRUB_ALNUM, NULL }, /* Cloudflare */
-    { "cfk_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "cfut_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "ck-", 32, VITP_SCRUB_ALNUM, NULL },   /* Chroma */
-    { "cmVmd", 40, VITP_SCRUB_ALNUM, NULL }, /* Artifactory */
-    { "cosmo_", 32, VITP_SCRUB_HEX, NULL },  /* WunderGraph */
-    { "dapi", 32, VITP_SCRUB_HEX, NULL },    /* Databricks */
-    { "dckr_", 20, VITP_SCRUB_SLUG, NULL },  /* Docker */
-    { "doo_v1_", 40, VITP_SCRUB_HEX, NULL }, /* DigitalOcean */
-    { "dop_v1_", 40, VITP_SCRUB_HEX, NULL }, /* DigitalOcean */
-    { "dor_v1_", 40, VITP_SCRUB_HEX, NULL },
-    { "dp.audit.", 40, VITP_SCRUB_ALNUM, NULL }, /* Doppler */
-    { "dp.pt.", 40, VITP_SCRUB_ALNUM, NULL },    /* Doppler */
-    { "dp.scim.", 40, VITP_SCRUB_ALNUM, NULL },
-    { "dp.st.", 40, VITP_SCRUB_DOTTED, NULL },
-    { "dt0c01.", 60, VITP_SCRUB_DOTTED, NULL },    /* Dynatrace */
-    { "duffel_live_", 40, VITP_SCRUB_SLUG, NULL }, /* Duffel */
-    { "duffel_test_", 40, VITP_SCRUB_SLUG, NULL },
-    { "EAAA", 22, VITP_SCRUB_SLUG, NULL },      /* Square, Facebook */
-    { "EAA", 80, VITP_SCRUB_ALNUM, NULL },      /* Facebook */
-    { "esecret_", 20, VITP_SCRUB_ALNUM, NULL }, /* Anyscale */
-    { "eyJ", 20, VITP_SCRUB_DOTTED, "[jwt]" },
-    { "figd_", 30, VITP_SCRUB_SLUG, NULL },     /* Figma */
-    { "fm2_", 60, VITP_SCRUB_BASE64, NULL },    /* Fly.io */
-    { "GOCSPX-", 20, VITP_SCRUB_SLUG, NULL },   /* Google */
-    { "GR1348941", 18, VITP_SCRUB_SLUG, NULL }, /* GitLab */
-    { "gho_", 20, VITP_SCRUB_DOTTED, NULL },
-    { "ghp_", 20, VITP_SCRUB_DOTTED, NULL }, /* GitHub */
-    { "ghr_", 20, VITP_SCRUB_DOTTED, NULL },
-    { "ghs_", 20, VITP_SCRUB_DOTTED, NULL },
-    { "ghu_", 20, VITP_SCRUB_DOTTED, NULL },
-    { "github_pat_", 40, VITP_SCRUB_WORD, NULL },
-    { "glagent-", 20, VITP_SCRUB_SLUG, NULL }, /* GitLab */
-    { "glc_", 32, VITP_SCRUB_BASE64, NULL },   /* Grafana */
-    { "glcbt-", 16, VITP_SCRUB_DOTTED, NULL },
-    { "gldt-", 16, VITP_SCRUB_SLUG, NULL },
-    { "glffct-", 16, VITP_SCRUB_SLUG, NULL },
-    { "glft-", 16, VITP_SCRUB_SLUG, NULL },
-    { "glimt-", 16, VITP_SCRUB_SLUG, NULL },
-    { "gloas-", 40, VITP_SCRUB_SLUG, NULL },
-    { "glpat-", 16, VITP_SCRUB_DOTTED, NULL }, /* GitLab */
-    { "glptt-", 20, VITP_SCRUB_SLUG, NULL },
-    { "glrt-", 16, VITP_SCRUB_DOTTED, NULL },
-    { "glrtr-", 16, VITP_SCRUB_DOTTED, NULL },
-    { "glsa_", 38, VITP_SCRUB_WORD, NULL },
-    { "glsoat-", 16, VITP_SCRUB_SLUG, NULL },
-    { "gsk_", 40, VITP_SCRUB_ALNUM, NULL }, /* Groq */
-    { "HRKU-", 30, VITP_SCRUB_SLUG, NULL }, /* Heroku */
-    { "hf_", 30, VITP_SCRUB_ALNUM, NULL },  /* Hugging Face */
-    { "hvb.", 20, VITP_SCRUB_SLUG, NULL },
-    { "hvr.", 20, VITP_SCRUB_SLUG, NULL }, /* HashiCorp */
-    { "hvs.", 20, VITP_SCRUB_SLUG, NULL }, /* HashiCorp */
-    { "IGQV", 40, VITP_SCRUB_SLUG, NULL }, /* Instagram */
-    { "jina_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "key-", 32, VITP_SCRUB_HEX, NULL },                 /* Mailgun */
-    { "LS0tLS1CRUdJTi", 20, VITP_SCRUB_BASE64, "[key]" }, /* base64 of "-----BEGIN " */
-    { "LTAI", 12, VITP_SCRUB_ALNUM, NULL },               /* Alibaba */
-    { "lin_api_", 30, VITP_SCRUB_ALNUM, NULL },           /* Linear */
-    { "llx-", 40, VITP_SCRUB_SLUG, NULL },                /* LlamaCloud */
-    { "lsv2_", 40, VITP_SCRUB_WORD, NULL },               /* LangSmith */
-    { "NRAK-", 20, VITP_SCRUB_ALNUM, NULL },              /* New Relic */
-    { "NRII-", 20, VITP_SCRUB_SLUG, NULL },               /* New Relic */
-    { "NRJS-", 16, VITP_SCRUB_SLUG, NULL },
-    { "nfp_", 30, VITP_SCRUB_ALNUM, NULL }, /* Netlify */
-    { "npm_", 30, VITP_SCRUB_ALNUM, NULL },
-    { "ntn_", 36, VITP_SCRUB_ALNUM, NULL },                        /* Notion */
-    { "nvapi-", 60, VITP_SCRUB_SLUG, NULL },                       /* NVIDIA */
-    { "oy2", 43, VITP_SCRUB_LOWER | VITP_SCRUB_SET(DIGIT), NULL }, /* NuGet */
-    { "PMAK-", 40, VITP_SCRUB_SLUG, NULL },                        /* Postman */
-    { "PMAT-", 24, VITP_SCRUB_SLUG, NULL },                        /* Postman */
-    { "pa-", 40, VITP_SCRUB_SLUG, NULL },                          /* Voyage */
-    { "pat-eu1-", 36, VITP_SCRUB_UUID, NULL },
-    { "pat-na1-", 36, VITP_SCRUB_UUID, NULL }, /* HubSpot */
-    { "pcsk_", 40, VITP_SCRUB_WORD, NULL },    /* Pinecone */
-    { "phc_", 40, VITP_SCRUB_ALNUM, NULL },    /* PostHog */
-    { "phx_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "pk-lf-", 36, VITP_SCRUB_SLUG, NULL },    /* Langfuse */
-    { "pk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
-    { "pnu_", 30, VITP_SCRUB_ALNUM, NULL },     /* Prefect */
-    { "pplx-", 40, VITP_SCRUB_ALNUM, NULL },    /* Perplexity */
-    { "pscale_", 20, VITP_SCRUB_DOTTED, NULL }, /* PlanetScale */
-    { "pul-", 40, VITP_SCRUB_HEX, NULL },       /* Pulumi */
-    { "pypi-", 50, VITP_SCRUB_SLUG, NULL },
-    { "r8_", 37, VITP_SCRUB_SLUG, NULL },       /* Replicate */
-    { "rk_live_", 16, VITP_SCRUB_ALNUM, NULL }, /* Stripe */
-    { "rk_test_", 16, VITP_SCRUB_ALNUM, NULL },
-    { "rubygems_", 40, VITP_SCRUB_HEX, NULL },
-    { "SCW", 17, VITP_SCRUB_CAPITALS, NULL },    /* Scaleway */
-    { "SG.", 30, VITP_SCRUB_DOTTED, NULL },      /* SendGrid */
-    { "SWMKEY-1-", 30, VITP_SCRUB_SLUG, NULL },  /* Docker */
-    { "SWMTKN-1-", 40, VITP_SCRUB_SLUG, NULL },  /* Docker */
-    { "sbp_", 30, VITP_SCRUB_WORD, NULL },       /* Supabase */
-    { "sb_secret_", 20, VITP_SCRUB_SLUG, NULL }, /* Supabase */
-    { "sdk-", 36, VITP_SCRUB_UUID, NULL },       /* LaunchDarkly */
-    { "sgp_", 30, VITP_SCRUB_WORD, NULL },       /* Sourcegraph */
-    { "sha256~", 40, VITP_SCRUB_SLUG, NULL },    /* OpenShift */
-    { "shpat_", 30, VITP_SCRUB_ALNUM, NULL },    /* Shopify */
-    { "shpca_", 30, VITP_SCRUB_ALNUM, NULL },    /* Shopify */
-    { "shppa_", 30, VITP_SCRUB_ALNUM, NULL },
-    { "shpss_", 30, VITP_SCRUB_ALNUM, NULL },
-    { "sk-", 20, VITP_SCRUB_SLUG, NULL }, /* OpenAI, Anthropic and many others */
-    { "sk_live_", 16, VITP_SCRUB_ALNUM, NULL },
-    { "sk_test_", 16, VITP_SCRUB_ALNUM, NULL },
-    { "sntrys_", 40, VITP_SCRUB_DOTTED, NULL }, /* Sentry */
-    { "sntryu_", 60, VITP_SCRUB_HEX, NULL },
-    { "sq0atp-", 20, VITP_SCRUB_SLUG, NULL }, /* Square */
-    { "sq0csp-", 20, VITP_SCRUB_SLUG, NULL },
-    { "sqa_", 40, VITP_SCRUB_ALNUM, NULL }, /* SonarQube */
-    { "sqp_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "squ_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "tgp_v1_", 40, VITP_SCRUB_SLUG, NULL },       /* Together */
-    { "TlRMTVNTUAA", 20, VITP_SCRUB_BASE64, NULL }, /* base64 of "NTLMSSP" */
-    { "tskey-", 20, VITP_SCRUB_SLUG, NULL },        /* Tailscale */
-    { "tvly-", 20, VITP_SCRUB_SLUG, NULL },         /* Tavily */
-    { "vca_", 40, VITP_SCRUB_ALNUM, NULL },         /* Vercel */
-    { "vci_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "vck_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "vcp_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "vcr_", 40, VITP_SCRUB_ALNUM, NULL },
-    { "whsec_", 24, VITP_SCRUB_BASE64, NULL }, /* Stripe */
-    { "xai-", 60, VITP_SCRUB_SLUG, NULL },
-    { "xapp-", 16, VITP_SCRUB_SLUG, NULL },    /* Slack */
-    { "xkeysib-", 60, VITP_SCRUB_SLUG, NULL }, /* Brevo */
-    { "xoxa-", 8, VITP_SCRUB_SLUG, NULL },
-    { "xoxb-", 16, VITP_SCRUB_SLUG, NULL },
-    { "xoxe-", 16, VITP_SCRUB_SLUG, NULL },
-    { "xoxe.", 16, VITP_SCRUB_SLUG, NULL },
-    { "xoxo-", 8, VITP_SCRUB_SLUG, NULL },
-    { "xoxp-", 16, VITP_SCRUB_SLUG, NULL },
-    { "xoxr-", 8, VITP_SCRUB_SLUG, NULL },
-    { "xoxs-", 8, VITP_SCRUB_SLUG, NULL },
-    { "xoxc-", 16, VITP_SCRUB_SLUG, NULL },
-    { "xoxd-", 16, VITP_SCRUB_SOLID | VITP_SCRUB_SET(PERCENT), NULL },
-    { "ya29.", 20, VITP_SCRUB_SLUG, NULL },     /* Google */
-    { "ZXlK", 40, VITP_SCRUB_BASE64, "[jwt]" }, /* base64 of "eyJ" */
+/* Tokens as their issuers give them out: prefix, least number of bytes after it, alphabet of these
+   (vitp_scrub_alphabet). Under the first letter in whatever case, sorted by the second byte; one
+   stands before a shorter prefix of the same text. Texts in quotes are what is in base64 there. */
+/* clang-format off */
+static const char *const vitp_scrub_tokens[26] = {
+    ("A3-:25s,"                                                           /* 1Password */
+     "A3T:17c,ABIA:16c,ABSK:28b,ACCA:16c,"                                /* AWS */
+     "AGE-SECRET-KEY-1:50c,"                                              /* age */
+     "AIDA:16c,"                                                          /* AWS */
+     "AIza:30s,"                                                          /* Google */
+     "AKCp:50a,"                                                          /* Artifactory */
+     "AKIA:16c,AROA:16c,ASIA:16c,"                                        /* AWS */
+     "ATATT3:60d,ATBB:28a,ATCTT3:60d,"                                    /* Atlassian */
+     "access-sandbox-:36u,access-production:37u,"                         /* Plaid */
+     "amzn.mws.:36s,"                                                     /* AWS */
+     "api_org_:30a,"),                                                    /* Hugging Face */
+    ("BBDC-:30s,"                                                         /* Bitbucket */
+     "bedrock-api-key-:20b,"),                                            /* AWS */
+    ("cfat_:40a,cfk_:40a,cfut_:40a,"                                      /* Cloudflare */
+     "ck-:32a,"                                                           /* Chroma */
+     "cmVmd:40a,"                                                         /* Artifactory */
+     "cosmo_:32h,"),                                                      /* WunderGraph */
+    ("dapi:32h,"                                                          /* Databricks */
+     "dckr_:20s,"                                                         /* Docker */
+     "doo_v1_:40h,dop_v1_:40h,dor_v1_:40h,"                               /* DigitalOcean */
+     "dp.audit.:40a,dp.pt.:40a,dp.scim.:40a,dp.st.:40d,"                  /* Doppler */
+     "dt0c01.:60d,"                                                       /* Dynatrace */
+     "duffel_live_:40s,duffel_test_:40s,"),                               /* Duffel */
+    ("EAAA:22s,EAA:80a,"                                                  /* Square, Facebook */
+     "esecret_:20a,"                                                      /* Anyscale */
+     "eyJ:20j,"),                                                         /* RFC 7519 */
+    ("figd_:30s,"                                                         /* Figma */
+     "fm2_:60b,"),                                                        /* Fly.io */
+    ("GOCSPX-:20s,"                                                       /* Google */
+     "GR1348941:18s,"                                                     /* GitLab */
+     "gho_:20d,ghp_:20d,ghr_:20d,ghs_:20d,ghu_:20d,github_pat_:40w,"      /* GitHub */
+     "glagent-:20s,"                                                      /* GitLab */
+     "glc_:32b,"                                                          /* Grafana */
+     "glcbt-:16d,gldt-:16s,glffct-:16s,glft-:16s,glimt-:16s,gloas-:40s,"  /* GitLab */
+     "glpat-:16d,glptt-:20s,glrt-:16d,glrtr-:16d,"
+     "glsa_:38w,"                                                         /* Grafana */
+     "glsoat-:16s,"                                                       /* GitLab */
+     "gsk_:40a,"),                                                        /* Groq */
+    ("HRKU-:30s,"                                                         /* Heroku */
+     "hf_:30a,"                                                           /* Hugging Face */
+     "hvb.:20s,hvr.:20s,hvs.:20s,"),                                      /* HashiCorp */
+    "IGQV:40s,",                                                          /* Instagram */
+    "jina_:40a,",                                                         /* Jina */
+    "key-:32h,",                                                          /* Mailgun */
+    ("LS0tLS1CRUdJTi:20k,"                                                /* "-----BEGIN " */
+     "LTAI:12a,"                                                          /* Alibaba */
+     "lin_api_:30a,"                                                      /* Linear */
+     "llx-:40s,"                                                          /* LlamaCloud */
+     "lsv2_:40w,"),                                                       /* LangSmith */
+    "",
+    ("NRAK-:20a,NRII-:20s,NRJS-:16s,"                                     /* New Relic */
+     "nfp_:30a,"                                                          /* Netlify */
+     "npm_:30a,"                                                          /* npm */
+     "ntn_:36a,"                                                          /* Notion */
+     "nvapi-:60s,"),                                                      /* NVIDIA */
+    "oy2:43l,",                                                           /* NuGet */
+    ("PMAK-:40s,PMAT-:24s,"                                               /* Postman */
+     "pa-:40s,"                                                           /* Voyage */
+     "pat-eu1-:36u,pat-na1-:36u,"                                         /* HubSpot */
+     "pcsk_:40w,"                                                         /* Pinecone */
+     "phc_:40a,phx_:40a,"                                                 /* PostHog */
+     "pk-lf-:36s,"                                                        /* Langfuse */
+     "pk_live_:16a,"                                                      /* Stripe */
+     "pnu_:30a,"                                                          /* Prefect */
+     "pplx-:40a,"                                                         /* Perplexity */
+     "pscale_:20d,"                                                       /* PlanetScale */
+     "pul-:40h,"                                                          /* Pulumi */
+     "pypi-:50s,"),                                                       /* PyPI */
+    "",
+    ("r8_:37s,"                                                           /* Replicate */
+     "rk_live_:16a,rk_test_:16a,"                                         /* Stripe */
+     "rubygems_:40h,"),                                                   /* RubyGems */
+    ("SCW:17c,"                                                           /* Scaleway */
+     "SG.:30d,"                                                           /* SendGrid */
+     "SWMKEY-1-:30s,SWMTKN-1-:40s,"                                       /* Docker */
+     "sbp_:30w,sb_secret_:20s,"                                           /* Supabase */
+     "sdk-:36u,"                                                          /* LaunchDarkly */
+     "sgp_:30w,"                                                          /* Sourcegraph */
+     "sha256~:40s,"                                                       /* OpenShift */
+     "shpat_:30a,shpca_:30a,shppa_:30a,shpss_:30a,"                       /* Shopify */
+     "sk-:20s,"                                              /* OpenAI, Anthropic and many others */
+     "sk_live_:16a,sk_test_:16a,"                                         /* Stripe */
+     "sntrys_:40d,sntryu_:60h,"                                           /* Sentry */
+     "sq0atp-:20s,sq0csp-:20s,"                                           /* Square */
+     "sqa_:40a,sqp_:40a,squ_:40a,"),                                      /* SonarQube */
+    ("tgp_v1_:40s,"                                                       /* Together */
+     "TlRMTVNTUAA:20b,"                                                   /* "NTLMSSP" */
+     "tskey-:20s,"                                                        /* Tailscale */
+     "tvly-:20s,"),                                                       /* Tavily */
+    "",
+    "vca_:40a,vci_:40a,vck_:40a,vcp_:40a,vcr_:40a,",                      /* Vercel */
+    "whsec_:24b,",                                                        /* Stripe */
+    ("xai-:60s,"                                                          /* xAI */
+     "xapp-:16s,"                                                         /* Slack */
+     "xkeysib-:60s,"                                                      /* Brevo */
+     "xoxa-:08s,xoxb-:16s,xoxe-:16s,xoxe.:16s,xoxo-:08s,xoxp-:16s,"       /* Slack */
+     "xoxr-:08s,xoxs-:08s,xoxc-:16s,xoxd-:16p,"),
+    "ya29.:20s,",                                                         /* Google */
+    "ZXlK:40e,",                                                          /* "eyJ" */
 };
+/* clang-format on */
 /* By c >> 1: digits, capitals and small letters are apart. */
 static const uint64_t vitp_scrub_token_seconds[26] = {
     0x0142063a02000000, 0x0004000200000000, 0x00e8000000000000, 0x0583000000000000,
@@ -7192,14 +6321,13 @@ static const uint64_t vitp_scrub_token_thirds[26] = {
     0x0000000002000000, 0x0040000000000000
 };
 static const uint16_t vitp_scrub_token_rows[] = {
-    26,  36,  38,  42,  47,  50,  52,  57,  60,  61,  62,  63,  68,  68,  73,  74,  84,  84,  87,
-    97,  101, 101, 102, 103, 106, 107, 0,   2,   5,   6,   8,   10,  12,  15,  17,  18,  19,  20,
-    21,  24,  25,  26,  27,  28,  29,  32,  36,  39,  41,  42,  43,  44,  45,  46,  47,  53,  67,
-    68,  69,  70,  73,  74,  75,  76,  77,  78,  79,  80,  81,  84,  85,  86,  87,  88,  89,  91,
-    94,  95,  97,  99,  100, 101, 102, 103, 104, 105, 107, 108, 109, 110, 112, 114, 115, 116, 121,
-    124, 126, 131, 132, 133, 134, 135, 140, 141, 143, 144, 154, 155, 156
+    26, 36, 38,  42,  47,  50,  52,  57,  60,  61,  62,  63,  68, 68,  73,  74,  84,  84,
+    87, 97, 101, 101, 102, 103, 106, 107, 0,   16,  43,  64,  82, 100, 118, 149, 191, 205,
+    0,  10, 0,   29,  37,  47,  0,   9,   19,  55,  104, 0,   17, 30,  0,   10,  0,   12,
+    26, 87, 239, 0,   10,  18,  0,   0,   0,   0,   19,  28,  41, 50,  0,   30,  39,  48,
+    57, 0,  0,   20,  54,  64,  82,  106, 115, 125, 137, 146, 0,  8,   34,  0,   8,   16,
+    44, 68, 77,  86,  142, 176, 200, 0,   12,  28,  39,  0,   0,  0,   19,  32,  0,   0
 };
-#define VITP_SCRUB_TOKENS (sizeof vitp_scrub_tokens / sizeof *vitp_scrub_tokens)
 
 /* What of a text is the same in base64 (RFC 4648) whatever stands around it, for each of the three
    places in a group of three bytes at which it can begin. */
@@ -7379,26 +6507,52 @@ static VITP_INLINE bool vitp_scrub_folds(char c, char lower)
     return c == lower || ((c ^ lower) == 0x20 && lower >= 'a');
 }
 
-/* Does the word end in this, in whatever case? */
-static bool vitp_scrub_ends_in(const vitp_scrub *s, size_t start, size_t end, const char *word)
+/* A list of words is one text, with a comma behind each word. This is what follows the word that
+   `word` is in, or is the comma of. */
+static VITP_INLINE const char *vitp_scrub_next_row(const char *word)
 {
-    size_t n = strlen(word);
-
-    if (n > end - start) return false;
-    while (n > 0 && vitp_text_lower(s->text[end - 1]) == word[n - 1]) n--, end--;
-    return n == 0;
+    while (*word != ',') word++;
+    return word + 1;
 }
 
-/* Is it one of so many words, in whatever case? */
-static bool vitp_scrub_is_any(const vitp_scrub *s, size_t start, size_t end,
-                              const char *const *words, size_t count)
+/* Which word of a list, of small letters, is [at, end), in whatever case? NULL: none. */
+static const char *vitp_scrub_is_any(const vitp_scrub *s, size_t at, size_t end, const char *list)
 {
-    size_t i;
+    size_t k;
 
-    for (i = 0; i < count; i++)
-        if (strlen(words[i]) == end - start && vitp_scrub_ends_in(s, start, end, words[i]))
-            return true;
-    return false;
+    for (; *list; list = vitp_scrub_next_row(list + k)) {
+        for (k = 0; at + k < end && list[k] == vitp_text_lower(s->text[at + k]);) k++;
+        if (at + k == end && list[k] == ',') return list;
+    }
+    return NULL;
+}
+
+/* In which does it end? */
+static const char *vitp_scrub_ends_in(const vitp_scrub *s, size_t at, size_t end, const char *list)
+{
+    const char *next;
+    size_t      n, k;
+
+    for (; *list; list = next) {
+        next = vitp_scrub_next_row(list);
+        n = (size_t)(next - list) - 1;
+        if (n > end - at) continue;
+        for (k = n; k > 0 && vitp_text_lower(s->text[end - n + k - 1]) == list[k - 1];) k--;
+        if (k == 0) return list;
+    }
+    return NULL;
+}
+
+/* Length of the first word of a list that stands at `at` as it is, or 0. */
+static size_t vitp_scrub_starts_any(const vitp_scrub *s, size_t at, const char *list)
+{
+    size_t k;
+
+    for (; *list; list = vitp_scrub_next_row(list + k)) {
+        for (k = 0; list[k] != ',' && list[k] == vitp_scrub_at(s, at + k);) k++;
+        if (list[k] == ',') return k;
+    }
+    return 0;
 }
 
 /* How many bits are set? */
@@ -7413,35 +6567,38 @@ static VITP_INLINE unsigned vitp_scrub_bits(uint32_t set)
 /* The bit of the second byte of a word in an index. */
 static VITP_INLINE unsigned vitp_scrub_second(char c) { return c & 0x40 ? (unsigned)c & 31u : 0u; }
 
-/* Some rows of a table: those from `row` on, before `stop`. */
-typedef struct vitp_scrub_rows {
-    unsigned row, stop;
-} vitp_scrub_rows;
-
-/* The rows of a table with this index whose words begin with a letter and a byte. */
-static VITP_INLINE vitp_scrub_rows vitp_scrub_rows_of(const uint32_t  seconds[26],
+/* Where the index says that the words with such first letters begin, or NULL. */
+static VITP_INLINE const uint16_t *vitp_scrub_rows_of(const uint32_t  seconds[26],
                                                       const uint16_t *rows, char first, char second)
 {
-    vitp_scrub_rows found = { 0, 0 };
-    unsigned        letter = ((unsigned)first & 31u) - 1;
-    uint32_t        bit = UINT32_C(1) << vitp_scrub_second(second);
+    unsigned letter = ((unsigned)first & 31u) - 1;
+    uint32_t bit = UINT32_C(1) << vitp_scrub_second(second);
 
-    if (seconds[letter] & bit) {
-        rows += rows[letter] + vitp_scrub_bits(seconds[letter] & (bit - 1));
-        found.row = rows[0];
-        found.stop = rows[1];
-    }
-    return found;
+    if (!(seconds[letter] & bit)) return NULL;
+    return rows + rows[letter] + vitp_scrub_bits(seconds[letter] & (bit - 1));
+}
+
+/* The first of these words, with its signs, in a table that has a text for each first letter; or
+   "". */
+static VITP_INLINE const char *vitp_scrub_first_row(const char *const words[26],
+                                                    const uint32_t    seconds[26],
+                                                    const uint16_t *rows, char first, char second)
+{
+    const uint16_t *row = vitp_scrub_rows_of(seconds, rows, first, second);
+
+    return row ? words[((unsigned)first & 31u) - 1] + *row : "";
 }
 
 /* May a word of vitp_scrub_openers begin here? All its second bytes are letters. */
 static VITP_INLINE bool vitp_scrub_may_open(const vitp_scrub *s, size_t at)
 {
-    char second = vitp_scrub_at(s, at + 1);
+    char     second = vitp_scrub_at(s, at + 1);
+    unsigned letter;
 
-    return vitp_scrub_in(s, at, VITP_SCRUB_LETTER) &&
-           (vitp_scrub_opener_seconds[(s->text[at] & 31) - 1] >> (second & 31) & 1u) &&
-           (second & 0x40);
+    if (!vitp_scrub_in(s, at, VITP_SCRUB_LETTER) || !(second & 0x40)) return false;
+    letter = ((unsigned)s->text[at] & 31u) - 1;
+    return (vitp_scrub_opener_seconds[letter] >> (second & 31) & 1u) &&
+           (vitp_scrub_opener_thirds[letter] >> vitp_scrub_second(vitp_scrub_at(s, at + 2)) & 1u);
 }
 
 /* The same where the letters are known to end at `end`, of fifteen at most. */
@@ -7467,24 +6624,26 @@ static VITP_INLINE bool vitp_scrub_may_be_token(const vitp_scrub *s, size_t at)
            (vitp_scrub_token_thirds[letter] >> vitp_scrub_token_bit(s->text[at + 2]) & 1u);
 }
 
-/* The sign of the first row of the sorted table with the word [at, end) and one of these signs, or
-   0. */
-static VITP_NOINLINE char vitp_scrub_among(const vitp_scrub *s, const char (*table)[VITP_SCRUB_ROW],
+/* The first of these signs that the sorted table has for the word [at, end), or 0. */
+static VITP_NOINLINE char vitp_scrub_among(const vitp_scrub *s, const char *const words[26],
                                            const uint32_t seconds[26], const uint16_t *rows,
                                            size_t at, size_t end, const char *signs)
 {
-    vitp_scrub_rows r;
-    size_t          size = end - at, k;
+    const char *row, *word;
+    size_t      size = end - at, k;
+    char        second = size > 1 ? s->text[at + 1] : '\0';
 
-    if (size < 1 || size > VITP_SCRUB_ROW - 2 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER))
+    if (size < 1 || !vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER)) return 0;
+    row = vitp_scrub_first_row(words, seconds, rows, s->text[at], second);
+    for (; *row; row = vitp_scrub_next_row(word + k)) {
+        for (word = row; *word < 'a';) word++;
+        if (vitp_scrub_second(word[1]) != vitp_scrub_second(second)) break;
+        for (k = 1; k < size && word[k] > ',' && vitp_scrub_folds(s->text[at + k], word[k]);) k++;
+        if (k < size && word[k] > vitp_text_lower(s->text[at + k])) break;
+        if (k < size || word[k] != ',') continue;
+        for (; row < word; row++)
+            if (strchr(signs, *row)) return *row;
         return 0;
-    r = vitp_scrub_rows_of(seconds, rows, s->text[at], size > 1 ? s->text[at + 1] : '\0');
-    for (; r.row < r.stop; r.row++) {
-        const char *word = table[r.row] + 1;
-
-        if (word[size - 1] != vitp_text_lower(s->text[end - 1]) || word[size]) continue;
-        for (k = 1; k + 1 < size && vitp_scrub_folds(s->text[at + k], word[k]); k++) continue;
-        if (k + 1 >= size && strchr(signs, word[-1])) return word[-1];
     }
     return 0;
 }
@@ -7614,9 +6773,7 @@ static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
 /* Does the domain say that what stands before it is an algorithm of SSH (RFC 4251, section 6)? */
 static bool vitp_scrub_is_algorithm(const vitp_scrub *s, size_t at, size_t end)
 {
-    static const char *const names[] = { "libssh.org", "lysator.liu.se", "openssh.com" };
-
-    return vitp_scrub_is_any(s, at, end, names, sizeof names / sizeof *names);
+    return vitp_scrub_is_any(s, at, end, "libssh.org,lysator.liu.se,openssh.com,") != NULL;
 }
 
 /* The @ of an address, in `width` bytes (%40 is one too). */
@@ -7661,14 +6818,13 @@ static VITP_NOINLINE bool vitp_scrub_login(const vitp_scrub *s, size_t at, vitp_
 /* The @ of rabbit@db-1, as programs in Erlang call their nodes: claims the machine. */
 static VITP_NOINLINE bool vitp_scrub_erlang(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    static const char *const names[] = { "couchdb", "ejabberd", "emqx", "rabbit" };
-    size_t                   end = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL, 64);
-    size_t                   start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 16);
+    size_t end = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL, 64);
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 16);
 
     if (end < at + 3 || vitp_scrub_goes_on(s, end) || vitp_scrub_at(s, end) == '.' ||
         (end == at + 10 && vitp_scrub_starts(s, at + 1, "localhost")))
         return false;
-    return vitp_scrub_is_any(s, start, at, names, sizeof names / sizeof *names) &&
+    return vitp_scrub_is_any(s, start, at, "couchdb,ejabberd,emqx,rabbit,") &&
            vitp_scrub_claim(span, at + 1, end, "[host]");
 }
 
@@ -7963,11 +7119,11 @@ static vitp_scrub_dotted vitp_scrub_dots(const vitp_scrub *s, size_t at)
 static char vitp_scrub_top_level(const vitp_scrub *s, size_t start, const vitp_scrub_dotted *d)
 {
     if (d->end - d->last < 2) return 0;
-    if (vitp_scrub_starts(s, d->last, "xn--")) return '~';
+    if (vitp_scrub_starts(s, d->last, "xn--")) return '+';
     if (vitp_scrub_has(s, d->last, d->end, VITP_SCRUB_UPPER) &&
         vitp_scrub_has(s, start, d->end, VITP_SCRUB_LOWER))
         return 0;
-    return vitp_scrub_labeled(s, d->last, d->end, "~-^");
+    return vitp_scrub_labeled(s, d->last, d->end, "+-^");
 }
 
 /* May the name with dots be one of a host by itself? */
@@ -7976,14 +7132,14 @@ static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_s
     char   top = vitp_scrub_top_level(s, start, d);
     size_t first;
 
-    if (!top || (top != '~' && vitp_scrub_at(s, d->end) == '=')) return false; /* a.b.host=x */
+    if (!top || (top != '+' && vitp_scrub_at(s, d->end) == '=')) return false; /* a.b.host=x */
     first = vitp_scrub_run(s, start, VITP_SCRUB_LABEL, 64);
     if (vitp_scrub_labeled(s, start, first, "/")) return false;
-    if (vitp_scrub_port(s, d->end) && (top == '~' || d->labels > 2)) return true;
+    if (vitp_scrub_port(s, d->end) && (top == '+' || d->labels > 2)) return true;
     if (d->labels <= 3 && vitp_scrub_labeled(s, start, first, ".") &&
         !(d->labels == 3 && d->end - d->last == 3 && vitp_scrub_starts(s, d->last, "com")))
         return false;
-    if (top == '~') /* no type has a dash: Anns-MacBook.local */
+    if (top == '+') /* no type has a dash: Anns-MacBook.local */
         return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER) ||
                vitp_scrub_has(s, start, first, VITP_SCRUB_SET(DASH));
     return d->labels > 2 &&
@@ -8009,22 +7165,12 @@ static bool vitp_scrub_claim_host(const vitp_scrub *s, size_t start, size_t end,
 /* Is it where packages of programs are named after (github.com/x/y)? */
 static bool vitp_scrub_is_import(const vitp_scrub *s, size_t start, size_t end)
 {
-    static const char *const hosts[] = { "github.com",    "golang.org", "google.golang.org",
-                                         "gopkg.in",      "gitlab.com", ".k8s.io",
-                                         "go.uber.org",   "k8s.io",     "cloud.google.com",
-                                         ".kubernetes.io" };
-    size_t                   i;
-
     if (vitp_scrub_is(vitp_scrub_before(s, start), VITP_SCRUB_SLASHES | VITP_SCRUB_SET(AT)))
         return false;
-    for (i = 0; i < sizeof hosts / sizeof *hosts; i++) { /* what begins with a dot ends them */
-        size_t n = strlen(hosts[i]);
-
-        if ((hosts[i][0] == '.' ? n < end - start : n == end - start) &&
-            vitp_scrub_starts(s, end - n, hosts[i]))
-            return true;
-    }
-    return false;
+    return vitp_scrub_is_any(s, start, end,
+                             "cloud.google.com,github.com,gitlab.com,go.uber.org,golang.org,"
+                             "google.golang.org,gopkg.in,k8s.io,") ||
+           vitp_scrub_ends_in(s, start, end, ".k8s.io,.kubernetes.io,");
 }
 
 /* The first dot of a name such as db-1.example.com. */
@@ -8406,30 +7552,24 @@ static VITP_INLINE bool vitp_scrub_is_secret(char sign)
     return sign == '+' || sign == '?' || sign == '/';
 }
 
-/* A word of the table, without the dot before it. */
-static const char *vitp_scrub_word_of(unsigned row)
+/* Sign of the word of vitp_scrub_keys at `at`, its length in *length; or 0. */
+static char vitp_scrub_key(const vitp_scrub *s, size_t start, size_t at, size_t end, size_t *length)
 {
-    return vitp_scrub_words[row] + (vitp_scrub_words[row][1] == '.' ? 2 : 1);
-}
-
-/* Sign of the word of vitp_scrub_words at `at`, its length in *length; or 0. */
-static char vitp_scrub_word(const vitp_scrub *s, size_t start, size_t at, size_t end,
-                            size_t *length)
-{
-    vitp_scrub_rows r;
-    char            second = '\0', third;
+    const uint16_t *rows;
+    const char     *key, *word;
+    char            second = '\0', third = at + 2 < end ? vitp_text_lower(s->text[at + 2]) : '\0';
+    unsigned        row;
 
     if (!vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER)) return 0;
     if (at + 1 < end && vitp_scrub_is(s->text[at + 1], VITP_SCRUB_LETTER)) second = s->text[at + 1];
-    r = vitp_scrub_rows_of(vitp_scrub_word_seconds, vitp_scrub_word_rows, s->text[at], second);
-    third = at + 2 < end ? vitp_text_lower(s->text[at + 2]) : '\0';
-    for (; r.row < r.stop; r.row++) {
-        const char *word = vitp_scrub_word_of(r.row);
-
+    rows = vitp_scrub_rows_of(vitp_scrub_key_seconds, vitp_scrub_key_rows, s->text[at], second);
+    for (row = rows ? rows[0] : 0; rows && row < rows[1]; row++) {
+        key = vitp_scrub_keys[row];
+        word = key + (key[1] == '.' ? 2 : 1);
         if (word[2] != third && word[2] >= 'a') continue;
         if (word[-1] == '.' && !vitp_scrub_edge(s, start, at, end)) continue;
         *length = vitp_scrub_word_length(s, start, at, end, word);
-        if (*length) return vitp_scrub_words[r.row][0];
+        if (*length) return *key;
     }
     return 0;
 }
@@ -8446,7 +7586,7 @@ static bool vitp_scrub_is_about(const vitp_scrub *s, size_t at, size_t end)
     return vitp_scrub_listed(s, start, end, "%");
 }
 
-/* Sign of the name that ends at `end` (see vitp_scrub_words), or 0; *start is where it begins. A
+/* Sign of the name that ends at `end` (see vitp_scrub_keys), or 0; *start is where it begins. A
    key word may reach back over one space (api key). */
 static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
 {
@@ -8459,7 +7599,7 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
              ? vitp_scrub_back(s, *start - 1, VITP_SCRUB_NAME, 16)
              : *start;
     for (first = at; at < end;) {
-        char found = vitp_scrub_word(s, first, at, end, &length);
+        char found = vitp_scrub_key(s, first, at, end, &length);
 
         at += found ? length : 1;
         if (!found || at <= *start) continue;
@@ -8473,7 +7613,7 @@ static char vitp_scrub_name(const vitp_scrub *s, size_t end, size_t *start)
 }
 
 /* Names in other languages, without a first letter that may be a capital: their sign (see
-   vitp_scrub_words), then their bytes from the last to the first, by which they are sorted. In
+   vitp_scrub_keys), then their bytes from the last to the first, by which they are sorted. In
    Chinese, Japanese, Korean, Russian, Serbian, Spanish, Portuguese, French, Polish, Czech,
    Lithuanian, Hungarian, Swedish, Finnish, Turkish, Greek, Vietnamese, Hindi, Thai, Hebrew and
    Arabic. None is the end of another one. A test reads them forwards. */
@@ -8609,7 +7749,6 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
     size_t before = vitp_scrub_back(s, type, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(AMPERSAND), 2);
     char   c = vitp_scrub_before(s, before);
     char   sign = 0;
-    static const char *const types[] = { "str", "string" };
 
     *start = type;
     if (end - type == 4 && vitp_scrub_starts(s, type, "name") && vitp_scrub_is_users(s, type))
@@ -8627,7 +7766,8 @@ static char vitp_scrub_other_name(const vitp_scrub *s, size_t end, size_t *start
     else if (end - type == 5 && vitp_text_lower(s->text[type]) == 'v' &&
              vitp_scrub_starts(s, type + 1, "alue"))
         sign = vitp_scrub_pair_name(s, type, start);
-    else if (before < type && vitp_scrub_is_any(s, type, end, types, 2)) /* password string = "x" */
+    else if (before < type && vitp_scrub_is_any(s, type, end, "str,string,"))
+        /* password string = "x" */
         sign = vitp_scrub_name(s, before, start);
     return vitp_scrub_is_secret(sign) ? sign : '\0';
 }
@@ -8647,14 +7787,9 @@ static bool vitp_scrub_is_template(const vitp_scrub *s, size_t at)
 /* Is it a command of PowerShell that makes a value (Read-Host, Get-Content)? */
 static bool vitp_scrub_is_cmdlet(const vitp_scrub *s, size_t at)
 {
-    static const char *const verbs[] = { "ConvertFrom-", "ConvertTo-", "Get-",
-                                         "Import-",      "New-",       "Read-" };
-    size_t                   i;
+    size_t verb = vitp_scrub_starts_any(s, at, "ConvertFrom-,ConvertTo-,Get-,Import-,New-,Read-,");
 
-    for (i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (vitp_scrub_starts(s, at, verbs[i]))
-            return vitp_scrub_in(s, at + strlen(verbs[i]), VITP_SCRUB_UPPER);
-    return false;
+    return verb > 0 && vitp_scrub_in(s, at + verb, VITP_SCRUB_UPPER);
 }
 
 /* Is it a parameter of a statement (:password, @password, @p1, ?, ?1)? */
@@ -9047,17 +8182,13 @@ static bool vitp_scrub_braced(const vitp_scrub *s, size_t at, vitp_scrub_span *s
    OpenTelemetry)? *at: where; *end: if it has no quotes of its own. */
 static bool vitp_scrub_wrapped(const vitp_scrub *s, size_t *at, size_t *end)
 {
-    static const char *const types[] = { "Some(", "Str(" };
-    size_t                   i;
+    size_t type = vitp_scrub_starts_any(s, *at, "Some(,Str(,");
 
-    for (i = 0; i < sizeof types / sizeof *types; i++)
-        if (vitp_scrub_starts(s, *at, types[i])) {
-            *at += strlen(types[i]);
-            if (vitp_scrub_in(s, *at, VITP_SCRUB_QUOTES)) return false;
-            *end = vitp_scrub_run(s, *at, ~(VITP_SCRUB_SET(LINE) | VITP_SCRUB_BRACKETS), 128);
-            return vitp_scrub_in(s, *end, VITP_SCRUB_BRACKETS);
-        }
-    return false;
+    if (!type) return false;
+    *at += type;
+    if (vitp_scrub_in(s, *at, VITP_SCRUB_QUOTES)) return false;
+    *end = vitp_scrub_run(s, *at, ~(VITP_SCRUB_SET(LINE) | VITP_SCRUB_BRACKETS), 128);
+    return vitp_scrub_in(s, *end, VITP_SCRUB_BRACKETS);
 }
 
 /* Is what stands in the quotes a label ("Password:")? */
@@ -9081,13 +8212,10 @@ static bool vitp_scrub_is_sentence(const vitp_scrub *s, size_t at, size_t end)
 /* Does it say of the value what is wrong with it ("is too short", "can't be blank")? */
 static bool vitp_scrub_is_complaint(const vitp_scrub *s, size_t at, size_t end)
 {
-    static const char *const verbs[] = { "are", "can", "cannot", "does", "doesn", "has",
-                                         "is",  "may", "must",   "only", "should" };
-    size_t                   word = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 8), i;
+    size_t word = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 8);
 
-    for (i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (strlen(verbs[i]) == word - at && vitp_scrub_starts(s, at, verbs[i])) break;
-    if (i == sizeof verbs / sizeof *verbs) return false;
+    if (!vitp_scrub_is_any(s, at, word, "are,can,cannot,does,doesn,has,is,may,must,only,should,"))
+        return false;
     if (vitp_scrub_starts(s, word, "'t")) word += 2;
     return word < end && vitp_scrub_at(s, word) == ' ' &&
            vitp_scrub_run(s, word + 1, VITP_SCRUB_LOWER, 16) > word + 2;
@@ -9215,9 +8343,7 @@ static bool vitp_scrub_told_drawn(vitp_scrub *s, size_t at, vitp_scrub_span *spa
 /* Is [at, end) one of the short words for a password, in whatever case? */
 static bool vitp_scrub_is_password_word(const vitp_scrub *s, size_t at, size_t end)
 {
-    static const char *const words[] = { "pw", "pwd", "pass", "passwd", "password" };
-
-    return vitp_scrub_is_any(s, at, end, words, sizeof words / sizeof *words);
+    return vitp_scrub_is_any(s, at, end, "password,pw,pwd,pass,passwd,") != NULL;
 }
 
 /* Behind the names of two values, ID/PW, id(pw) or user/password, of which the second starts at
@@ -9251,13 +8377,10 @@ static bool vitp_scrub_two_values(vitp_scrub *s, size_t word, vitp_scrub_span *s
 /* Does a name of a user end here: id, user, username, login, account? */
 static bool vitp_scrub_ends_user(const vitp_scrub *s, size_t end)
 {
-    static const char *const words[] = { "id", "user", "username", "login", "account" };
-    size_t                   start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 16), i;
+    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 16);
 
     if (start == end) return vitp_scrub_is(vitp_scrub_before(s, end), VITP_SCRUB_SET(HIGH));
-    for (i = 0; i < sizeof words / sizeof *words; i++)
-        if (vitp_scrub_ends_in(s, start, end, words[i])) return true;
-    return false;
+    return vitp_scrub_ends_in(s, start, end, "id,user,username,login,account,") != NULL;
 }
 
 /* The '/' of ann/hunter22! and of 10.0.0.9 (ann/hunter22): behind an address, or with a sign that
@@ -9479,12 +8602,11 @@ static bool vitp_scrub_is_only(const vitp_scrub *s, size_t name, size_t end, siz
 /* Is the key there said to be one of secrets: API key, secret key? */
 static bool vitp_scrub_is_secret_kind(const vitp_scrub *s, size_t name)
 {
-    static const char *const kinds[] = { "access",     "account", "api",     "auth",
-                                         "encryption", "license", "private", "secret" };
-    size_t                   end = vitp_scrub_back(s, name, VITP_SCRUB_SET(SPACE), 1);
+    size_t end = vitp_scrub_back(s, name, VITP_SCRUB_SET(SPACE), 1);
 
-    return end < name && vitp_scrub_is_any(s, vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 11), end,
-                                           kinds, sizeof kinds / sizeof *kinds);
+    return end < name &&
+           vitp_scrub_is_any(s, vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 11), end,
+                             "access,account,api,auth,encryption,license,private,secret,");
 }
 
 /* Claims the value at `value` for a name of this sign that starts at `name`; the separator between
@@ -9573,17 +8695,13 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
 /* secret "x" not found: so clusters name an object, whose value they do not show. */
 static bool vitp_scrub_is_named_secret(const vitp_scrub *s, size_t name, size_t end, size_t close)
 {
-    static const char *const rest[] = { " not found", " already exists", " is forbidden",
-                                        " in namespace", " in the namespace" };
-    size_t                   i, word = vitp_scrub_run(s, name, VITP_SCRUB_LETTER, end - name);
-
-    if (word != end || vitp_text_lower(s->text[name]) != 's' || end - name > 7 ||
-        !vitp_scrub_starts(s, name + 1, "ecret"))
+    if (vitp_scrub_run(s, name, VITP_SCRUB_LETTER, end - name) != end ||
+        !vitp_scrub_is_any(s, name, end, "secret,secrets,"))
         return false;
     close = vitp_scrub_run(s, close, VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH), 2);
-    for (i = 0; i < sizeof rest / sizeof *rest; i++)
-        if (vitp_scrub_starts(s, close, rest[i])) return true;
-    return false;
+    return vitp_scrub_starts_any(s, close,
+                                 " not found, already exists, is forbidden, in namespace,"
+                                 " in the namespace,") > 0;
 }
 
 /* "field":"password","code":3: is what its quote closes behind `end` the name of a value itself? */
@@ -9641,20 +8759,20 @@ static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub
 }
 
 /* The '(' of Credential("user", "secret"), auth=("user", "secret") and their kin: two or three
-   texts, as one; of connect("host", "user", "secret") and PHP's __construct (sign 3) not two. */
+   texts, as one; of connect("host", "user", "secret") and PHP's __construct not two. */
 static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    static const char *const names[] = { "+auth",           "+authenticate", "+authentication",
-                                         "+credential",     "+login",        "+credentials",
-                                         "+directoryentry", "+basic",        "?getenv",
-                                         "3connect",        "3construct" };
     size_t   end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(EQUAL), 3);
-    size_t   start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 40), first = at, value = at, i;
+    size_t   start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 40), first = at, value = at;
+    bool     variable = vitp_scrub_ends_in(s, start, end, "getenv,") != NULL;
+    bool     three = !variable && vitp_scrub_ends_in(s, start, end, "connect,construct,") != NULL;
     unsigned texts;
 
-    for (i = 0; i < sizeof names / sizeof *names; i++)
-        if (vitp_scrub_ends_in(s, start, end, names[i] + 1)) break;
-    if (i == sizeof names / sizeof *names) return false;
+    if (!variable && !three &&
+        !vitp_scrub_ends_in(s, start, end,
+                            "auth,authenticate,authentication,credential,login,credentials,"
+                            "directoryentry,basic,"))
+        return false;
     vitp_scrub_reads_on(s);
     for (texts = 0; texts < 3; texts++) {
         size_t open = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 2);
@@ -9669,8 +8787,8 @@ static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_s
         }
     }
     first = vitp_scrub_run(s, first + 1, VITP_SCRUB_SET(SPACE), 2) + 1;
-    return texts > (names[i][0] == '3' ? 2u : 1u) &&
-           vitp_scrub_value_at(s, value, names[i][0] == '?' ? '?' : '+', true, start, span) &&
+    return texts > (three ? 2u : 1u) &&
+           vitp_scrub_value_at(s, value, variable ? '?' : '+', true, start, span) &&
            vitp_scrub_claim(span, first, span->end, "[secret]");
 }
 
@@ -9885,19 +9003,14 @@ static size_t vitp_scrub_dialed(const vitp_scrub *s, size_t at, unsigned *digits
 /* Is it the number of something that has no telephone (order number)? */
 static bool vitp_scrub_counts_others(const vitp_scrub *s, size_t at)
 {
-    static const char *const words[] = {
-        "account",  "article", "batch",    "build",  "case",    "catalog",  "customer",
-        "document", "error",   "invoice",  "issue",  "item",    "job",      "line",
-        "model",    "order",   "page",     "part",   "process", "product",  "record",
-        "revision", "row",     "sequence", "serial", "ticket",  "tracking", "version",
-    };
     size_t end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(UNDERSCORE), 1);
-    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 12), i;
+    size_t start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 12);
 
-    for (i = 0; i < sizeof words / sizeof *words && start < end; i++)
-        if (strlen(words[i]) == end - start && vitp_scrub_ends_in(s, start, end, words[i]))
-            return true;
-    return false;
+    return start < end &&
+           vitp_scrub_is_any(s, start, end,
+                             "account,article,batch,build,case,catalog,customer,document,error,"
+                             "invoice,issue,item,job,line,model,order,page,part,process,product,"
+                             "record,revision,row,sequence,serial,ticket,tracking,version,");
 }
 
 /* Is it called the number of a telephone: phone 5550123, phone number is, sms to? 1: by a word that
@@ -10107,8 +9220,6 @@ static bool vitp_scrub_told_whose(vitp_scrub *s, size_t at, vitp_scrub_span *spa
    its own rule: then 0. */
 static size_t vitp_scrub_glue(const vitp_scrub *s, size_t at, bool *weak)
 {
-    static const char *const words[] = { "are", "changed", "equals",  "is",    "ist", "reset",
-                                         "set", "to",      "updated", "value", "was" };
     const uint32_t strong = VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(EQUAL);
     const uint32_t signs = VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN) | VITP_SCRUB_SET(WILD) |
                            VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(ANGLE);
@@ -10121,9 +9232,10 @@ static size_t vitp_scrub_glue(const vitp_scrub *s, size_t at, bool *weak)
         if (sets & signs) *weak = true;
         if (count == 0 && sets & (VITP_SCRUB_SET(COLON) | VITP_SCRUB_SET(EQUAL))) return 0;
         at = end;
-        end = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 8);
+        end = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 7);
         if (!vitp_scrub_in(s, end, strong) ||
-            !vitp_scrub_is_any(s, at, end, words, sizeof words / sizeof *words))
+            !vitp_scrub_is_any(s, at, end,
+                               "are,changed,equals,is,ist,reset,set,to,updated,value,was,"))
             return at;
         at = end;
     }
@@ -10135,16 +9247,14 @@ static size_t vitp_scrub_glue(const vitp_scrub *s, size_t at, bool *weak)
 static VITP_NOINLINE bool vitp_scrub_told(vitp_scrub *s, size_t at, size_t end,
                                           vitp_scrub_span *span)
 {
-    static const char *const whose[] = { "for ", "in ", "is generated for ", "of " };
-    size_t                   value, i;
-    bool                     weak = false;
+    size_t value, whose = vitp_scrub_run(s, end, VITP_SCRUB_LETTER, 3);
+    bool   weak = false;
 
     if (end - at == 5 && s->text[at + 1] == 'a') return false; /* of tests, too */
-    for (i = 0; i < sizeof whose / sizeof *whose; i++)
-        if (strlen(whose[i]) <= s->size - end &&
-            vitp_scrub_ends_in(s, end, end + strlen(whose[i]), whose[i]))
-            return vitp_scrub_folds(s->text[at], 'p') &&
-                   vitp_scrub_told_whose(s, end + strlen(whose[i]), span);
+    if (vitp_scrub_starts(s, end, "is generated for ")) whose = end + 16;
+    else if (!vitp_scrub_is_any(s, end, whose, "for,in,of,")) whose = end;
+    if (whose > end && vitp_scrub_at(s, whose) == ' ')
+        return vitp_scrub_folds(s->text[at], 'p') && vitp_scrub_told_whose(s, whose + 1, span);
     value = vitp_scrub_glue(s, end - 1, &weak);
     if (value &&
         (weak ? vitp_scrub_told_drawn(s, value, span) : vitp_scrub_told_password(s, value, span)))
@@ -10313,15 +9423,9 @@ static bool vitp_scrub_is_key(const vitp_scrub *s, size_t at)
 /* Is it what Windows counts devices, objects and services under (PCI\VEN_8086, ROOT\CIMV2)? */
 static bool vitp_scrub_is_bus(const vitp_scrub *s, size_t at, size_t end)
 {
-    static const char *const buses[] = { "ACPI",    "APPPOOL", "BTHENUM", "DISPLAY",
-                                         "HDAUDIO", "HID",     "IDE",     "MONITOR",
-                                         "PCI",     "ROOT",    "SCSI",    "SERVICE",
-                                         "SWD",     "STORAGE", "USB",     "USBSTOR" };
-    size_t                   i;
-
-    for (i = 0; i < sizeof buses / sizeof *buses; i++)
-        if (strlen(buses[i]) == end - at && vitp_scrub_starts(s, at, buses[i])) return true;
-    return false;
+    return vitp_scrub_is_any(s, at, end,
+                             "acpi,apppool,bthenum,display,hdaudio,hid,ide,monitor,pci,root,scsi,"
+                             "service,swd,storage,usb,usbstor,") != NULL;
 }
 
 /* The backslash of DOMAIN\user, where it is no escape of a letter and no path. */
@@ -10395,36 +9499,63 @@ static bool vitp_scrub_is_body(const vitp_scrub *s, size_t at, size_t end)
            vitp_scrub_is_random(s, at, probe);
 }
 
+/* The bytes behind a prefix of vitp_scrub_tokens. */
+static uint32_t vitp_scrub_alphabet(char kind)
+{
+    switch (kind) {
+    case 'a': return VITP_SCRUB_ALNUM;
+    case 'c': return VITP_SCRUB_CAPITALS;
+    case 'd':
+    case 'j': return VITP_SCRUB_DOTTED; /* j, e: a JWT */
+    case 'b':
+    case 'e':
+    case 'k': return VITP_SCRUB_BASE64; /* k: a key */
+    case 'h': return VITP_SCRUB_HEX;
+    case 'l': return VITP_SCRUB_LOWER | VITP_SCRUB_SET(DIGIT);
+    case 'p': return VITP_SCRUB_SOLID | VITP_SCRUB_SET(PERCENT);
+    case 'u': return VITP_SCRUB_UUID;
+    case 'w': return VITP_SCRUB_WORD;
+    default: return VITP_SCRUB_SLUG; /* s */
+    }
+}
+
 /* A prefix of vitp_scrub_tokens, whose first two bytes stand here, and enough of its alphabet. */
 static VITP_NOINLINE bool vitp_scrub_prefixed(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    unsigned        letter = ((unsigned)s->text[at] & 31u) - 1;
-    uint64_t        bit = UINT64_C(1) << vitp_scrub_token_bit(s->text[at + 1]);
-    uint64_t        before = vitp_scrub_token_seconds[letter] & (bit - 1);
-    const uint16_t *rows = vitp_scrub_token_rows + vitp_scrub_token_rows[letter] +
-                           vitp_scrub_bits((uint32_t)before) +
-                           vitp_scrub_bits((uint32_t)(before >> 32));
-    const vitp_scrub_token *t = vitp_scrub_tokens + rows[0], *last = vitp_scrub_tokens + rows[1];
-    size_t                  body, end;
+    unsigned    letter = ((unsigned)s->text[at] & 31u) - 1;
+    unsigned    second = vitp_scrub_token_bit(s->text[at + 1]);
+    uint64_t    before = vitp_scrub_token_seconds[letter] & ((UINT64_C(1) << second) - 1);
+    const char *row =
+        vitp_scrub_tokens[letter] +
+        vitp_scrub_token_rows[vitp_scrub_token_rows[letter] + vitp_scrub_bits((uint32_t)before) +
+                              vitp_scrub_bits((uint32_t)(before >> 32))];
+    uint32_t alphabet, least;
+    size_t   body, end;
 
-    for (; t < last; t++) {
-        if (memcmp(t->prefix, s->text + at, 3) != 0) continue;
-        body = at + 3;
-        while (t->prefix[body - at] && t->prefix[body - at] == vitp_scrub_at(s, body)) body++;
-        if (t->prefix[body - at]) continue;
+    for (; *row && vitp_scrub_token_bit(row[1]) == second; row = vitp_scrub_next_row(row)) {
+        if (memcmp(row, s->text + at, 3) != 0) continue;
+        for (body = at + 3; row[body - at] != ':' && row[body - at] == vitp_scrub_at(s, body);)
+            body++;
+        if (row[body - at] != ':') continue;
         if (body - at < 4 && at < s->dull) continue;
-        end = vitp_scrub_run(s, body, t->alphabet, t->least);
-        if (end - body < t->least) continue;
+        row += body - at + 1;
+        least = (uint32_t)(row[0] - '0') * 10 + (uint32_t)(row[1] - '0');
+        alphabet = vitp_scrub_alphabet(row[2]);
+        end = vitp_scrub_run(s, body, alphabet, least);
+        if (end - body < least) continue;
         if (body - at < 4 && s->text[body - 1] != '.') {
             if (!vitp_scrub_is_body(s, body, end)) {
                 s->dull = at + VITP_SCRUB_PROBE;
                 continue;
             }
         }
-        end = vitp_scrub_run(s, body, t->alphabet, s->size);
-        if (t->alphabet == VITP_SCRUB_CAPITALS && vitp_scrub_goes_on(s, end)) continue;
+        end = vitp_scrub_run(s, body, alphabet, s->size);
+        if (alphabet == VITP_SCRUB_CAPITALS && vitp_scrub_goes_on(s, end)) continue;
         while (s->text[end - 1] == '.') end--;
-        return vitp_scrub_claim(span, at, end, t->marker ? t->marker : "[token]");
+        return vitp_scrub_claim(span, at, end,
+                                row[2] == 'j' || row[2] == 'e' ? "[jwt]"
+                                : row[2] == 'k'                ? "[key]"
+                                                               : "[token]");
     }
     return false;
 }
@@ -10525,7 +9656,7 @@ static bool vitp_scrub_is_checksum(const vitp_scrub *s, size_t at, bool hex)
         whole = end;
         start = vitp_scrub_back(s, end, VITP_SCRUB_ALNUM, 16);
         if (start == end) return false;
-        if (vitp_scrub_listed(s, start, end, hex ? "&|" : "&")) return true;
+        if (vitp_scrub_listed(s, start, end, hex ? "&/" : "&")) return true;
         while (start < end && !vitp_scrub_is(s->text[end - 1], VITP_SCRUB_UPPER)) end--;
         if (start + 1 < end && s->text[end - 2] == 'I') end--;                     /* traceID */
         if (start < end && vitp_scrub_listed(s, start, end - 1, "&")) return true; /* traceId */
@@ -11081,26 +10212,20 @@ static bool vitp_scrub_element(vitp_scrub *s, size_t at, size_t width, vitp_scru
 /* What the word that starts here says of what follows. */
 static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    vitp_scrub_rows r = vitp_scrub_rows_of(vitp_scrub_opener_seconds, vitp_scrub_opener_rows,
-                                           s->text[at], vitp_scrub_at(s, at + 1));
-    const char     *last = NULL;   /* the last row that was compared */
-    size_t          same = 2, end; /* with so many bytes of it the text begins */
-    char            c = vitp_text_lower(vitp_scrub_at(s, at + 2));
+    char        second = vitp_scrub_at(s, at + 1);
+    const char *row = vitp_scrub_first_row(vitp_scrub_openers, vitp_scrub_opener_seconds,
+                                           vitp_scrub_opener_rows, s->text[at], second);
+    const char *opener;
+    size_t      k = 0, end;
 
     if (!vitp_scrub_in(s, at + 1, VITP_SCRUB_LETTER)) return false;
-    for (; r.row < r.stop; r.row++) {
-        const char *opener = vitp_scrub_openers[r.row] + 1;
-
-        if (opener[same] != c && opener[same]) {
-            if (opener[same] > c) break;
-            continue;
-        }
-        if (last && memcmp(opener, last, same) != 0) break;
-        while (opener[same] && vitp_scrub_folds(vitp_scrub_at(s, at + same), opener[same])) same++;
-        c = vitp_text_lower(vitp_scrub_at(s, at + same));
-        last = opener;
-        if (opener[same]) continue;
-        end = at + same;
+    for (; *row; row = vitp_scrub_next_row(opener + k)) {
+        opener = row + 1;
+        if (vitp_scrub_second(opener[1]) != vitp_scrub_second(second)) break;
+        for (k = 2; opener[k] != ',' && vitp_scrub_folds(vitp_scrub_at(s, at + k), opener[k]);) k++;
+        if (opener[k] != ',' && opener[k] > vitp_text_lower(vitp_scrub_at(s, at + k))) break;
+        if (opener[k] != ',') continue;
+        end = at + k;
         vitp_scrub_reads_on(s);
         if (strchr("$%<>", opener[-1])) {
             s->line.command = s->line.seen = end;
@@ -11158,15 +10283,18 @@ static VITP_NOINLINE bool vitp_scrub_told_is(vitp_scrub *s, size_t end, size_t a
            vitp_scrub_claim(span, at, end, "[secret]");
 }
 
-/* Does " is " or " is: " stand before `at`, and such a value there? Asked of each word. */
+/* Do a name and " is " or " is: " stand before `at`? Asked of each word. */
+static VITP_INLINE bool vitp_scrub_behind_is(const vitp_scrub *s, size_t at)
+{
+    return at >= s->floor + 7 &&
+           (memcmp(s->text + at - 4, " is ", 4) == 0 || memcmp(s->text + at - 5, " is: ", 5) == 0);
+}
+
+/* Is there a value of such a name? */
 static VITP_INLINE bool vitp_scrub_is_told(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    size_t end = at - 1;
-
-    if (at < s->floor + 7 || s->text[end] != ' ') return false;
-    end -= s->text[end - 1] == ':';
-    return s->text[end - 1] == 's' && memcmp(s->text + end - 3, " i", 2) == 0 &&
-           vitp_scrub_told_is(s, end - 3, at, span);
+    return vitp_scrub_behind_is(s, at) &&
+           vitp_scrub_told_is(s, at - (s->text[at - 2] == ':' ? 5 : 4), at, span);
 }
 
 /* The first letter of a word: what is known by it. */
@@ -11179,8 +10307,7 @@ static bool vitp_scrub_letter(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     if (at > s->floor + 1 && ((s->text[at - 1] | s->text[at - 2]) & 0x80) &&
         vitp_scrub_behind_foreign(s, at, span))
         return true;
-    if (before == ' ' && at > 1 && s->text[at - 2] == 's' && vitp_scrub_is_told(s, at, span))
-        return true;
+    if (vitp_scrub_is_told(s, at, span)) return true;
     if (first > at && vitp_scrub_in(s, first, VITP_SCRUB_SET(DIGIT)))
         return vitp_scrub_number(s, first, span);
     if (vitp_scrub_may_open(s, first) && vitp_scrub_opener(s, first, span)) return true;
@@ -11288,19 +10415,14 @@ static bool vitp_scrub_user_id(const vitp_scrub *s, size_t at, vitp_scrub_span *
 /* The '(' of "connection refused (db:5432)" and its kin, as .NET says where a socket was to go. */
 static bool vitp_scrub_at_port(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
-    static const char *const says[] = { "refused", "known", "known.", "it.", "respond." };
-    size_t                   end = vitp_scrub_run(s, at + 1, VITP_SCRUB_MACHINE, 128), port, n, i;
+    size_t end = vitp_scrub_run(s, at + 1, VITP_SCRUB_MACHINE, 128), port;
 
     if (!vitp_scrub_port(s, end)) return false;
     port = vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 6);
     if (vitp_scrub_at(s, port) != ')') return false;
-    for (i = 0; i < sizeof says / sizeof *says; i++) {
-        n = strlen(says[i]);
-        if (at - s->floor > n + 1 && memcmp(s->text + at - 1 - n, says[i], n) == 0)
-            return vitp_scrub_is_machine(s, at + 1, end, true) &&
-                   vitp_scrub_claim(span, at + 1, end, "[host]");
-    }
-    return false;
+    return vitp_scrub_ends_in(s, s->floor, at - 1, "refused,known,known.,it.,respond.,") &&
+           vitp_scrub_is_machine(s, at + 1, end, true) &&
+           vitp_scrub_claim(span, at + 1, end, "[host]");
 }
 
 /* The '(' of passwd-file(ann,10.0.0.9), as Dovecot says of whom it speaks. */
@@ -11556,6 +10678,7 @@ static VITP_INLINE size_t vitp_scrub_skip(vitp_scrub *s, size_t at, uint32_t las
     uint32_t next;
 
     if (last & (VITP_SCRUB_SET(BACKSLASH) | VITP_SCRUB_SET(HIGH))) return at;
+    if (vitp_scrub_behind_is(s, at)) return at;
     if (s->text[at] == 'm' && !(last & VITP_SCRUB_SET(SPACE))) return at;
     if (end == s->size || vitp_scrub_is(s->text[end], VITP_SCRUB_ALNUM)) return at;
     if (end - at == VITP_SCRUB_TOKEN_MIN) return at;
@@ -24032,13 +23155,10 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_CREDENTIAL
 #undef VITP_SCRUB_TRIGGER
 #undef VITP_SCRUB_PROBE
+#undef VITP_SCRUB_KEY
 #undef VITP_SCRUB_VALUE_MIN
 #undef VITP_SCRUB_TOKEN_MIN
-#undef VITP_SCRUB_WORD_ROW
 #undef VITP_SCRUB_FOREIGN_ROW
-#undef VITP_SCRUB_ROW
-#undef VITP_SCRUB_OPENER_ROW
-#undef VITP_SCRUB_TOKENS
 #undef VITP_SCRUB_NEAR
 #undef VITP_SCRUB_STARTS_WORD
 #undef VITP_SCRUB_STARTS_SECRET

@@ -28,7 +28,7 @@ says() { # figure, words in front of it and behind it
 }
 says "$(grep -vc '^#' tests/data/scrub_positive.tsv)" 'finds all' 'lines with something personal'
 says "$(grep -vc '^#' tests/data/scrub_negative.tsv)" 'leaves all' 'harmless ones'
-says "$(sed -n '/^static const vitp_scrub_token vitp_scrub_tokens/,/^};/p' vitelemetry.h | grep -c '^    { "')" \
+says "$(sed -n '/^static const char \*const vitp_scrub_tokens/,/^};/s/:[0-9]/\n&/gp' vitelemetry.h | grep -c '^:')" \
     'tokens of' 'kinds'
 
 run $privacy >$dir/text; check "privacy ends with 0" $?

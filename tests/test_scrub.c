@@ -759,101 +759,178 @@ static void every_marker_stays(void **state)
     }
 }
 
-/* A prefix does not hide a longer one after it. */
-static void longer_tokens_stand_first(void **state)
+/* A table of words as tests read it. `word_fn` says where in a row its word begins. */
+typedef struct table {
+    const char *name;
+    const char *const *words;
+    const uint16_t *rows;
+    size_t rows_count;
+    const char *(*word_fn)(const char *row);
+    unsigned (*bit_fn)(char second);
+} table;
+
+static const char *key_word(size_t row)
 {
-    size_t i, j;
-
-    (void)state;
-    for (i = 0; i < COUNT(vitp_scrub_tokens); i++) {
-        const char *prefix = vitp_scrub_tokens[i].prefix;
-
-        assert_true(strlen(prefix) > 2); /* three bytes are compared at once */
-        for (j = 0; j < i; j++) {
-            const char *before = vitp_scrub_tokens[j].prefix;
-
-            if (strncmp(before, prefix, strlen(before)) == 0)
-                fail_msg("%s stands after %s", prefix, before);
-        }
-    }
+    return vitp_scrub_keys[row] + 1 + (vitp_scrub_keys[row][1] == '.');
 }
-
-/* The words of each table, without what stands before them. */
-static const char *key_word(size_t row) { return vitp_scrub_word_of((unsigned)row); }
-static const char *lexicon_word(size_t row) { return vitp_scrub_lexicon[row] + 1; }
-static const char *label_word(size_t row) { return vitp_scrub_labels[row] + 1; }
-static const char *opener_word(size_t row) { return vitp_scrub_openers[row] + 1; }
-static const char *token_word(size_t row) { return vitp_scrub_tokens[row].prefix; }
+static const char *signed_word(const char *row) { return row + strspn(row, "%0>#$@.:=;&/*+!-^"); }
+static const char *opener_word(const char *row) { return row + 1; }
+static const char *token_word(const char *row) { return row; }
 
 static unsigned token_bit(char c) { return vitp_scrub_token_bit(c); }
 static unsigned word_bit(char c) { return vitp_scrub_second(c); }
 
-/* Which two letters a word may begin with, and where the rows of each two are. */
-static void fits_its_index(const char *(*word_fn)(size_t row), size_t count,
-                           unsigned (*bit_fn)(char second), const uint64_t seconds[26],
-                           const uint16_t *rows, size_t rows_count)
-{
-    uint64_t bits[26] = {0}, bit;
-    uint16_t want[26 * 28 + 1];
-    size_t   row = 0, pairs = 26, letter;
+static const table lexicon = {"lexicon", vitp_scrub_lexicon, vitp_scrub_lexicon_rows,
+                              COUNT(vitp_scrub_lexicon_rows), signed_word, word_bit};
+static const table labels = {"label", vitp_scrub_labels, vitp_scrub_label_rows,
+                             COUNT(vitp_scrub_label_rows), signed_word, word_bit};
+static const table openers = {"opener", vitp_scrub_openers, vitp_scrub_opener_rows,
+                              COUNT(vitp_scrub_opener_rows), opener_word, word_bit};
+static const table tokens = {"token", vitp_scrub_tokens, vitp_scrub_token_rows,
+                             COUNT(vitp_scrub_token_rows), token_word, token_bit};
 
-    for (letter = 0; letter < 26; letter++)
-        for (want[letter] = (uint16_t)pairs;
-             row < count && (size_t)(word_fn(row)[0] & 31) == letter + 1; row++) {
-            bit = UINT64_C(1) << bit_fn(word_fn(row)[1]);
-            if (bits[letter] / 2 >= bit) fail_msg("%s stands too late", word_fn(row));
-            if (!(bits[letter] & bit)) want[pairs++] = (uint16_t)row;
-            bits[letter] |= bit;
-        }
-    assert_int_equal(row, count);
-    want[pairs++] = (uint16_t)count;
-    assert_memory_equal(bits, seconds, sizeof bits);
-    assert_int_equal(rows_count, pairs);
-    assert_memory_equal(want, rows, pairs * sizeof *want);
+/* The next row of all the table, behind `row`, or the first one. NULL: there is none. */
+static const char *next_row(const table *t, size_t *letter, const char *row)
+{
+    if (row) row = vitp_scrub_next_row(row);
+    else *letter = 0, row = t->words[0];
+    while (!*row && *letter < 25) row = t->words[++*letter];
+    return *row ? row : NULL;
 }
 
-static void words_fit_their_index(const char *(*word_fn)(size_t row), size_t count,
-                                  const uint32_t seconds[26], const uint16_t *rows,
-                                  size_t rows_count)
+#define EACH_ROW(row, t) \
+    for (row = next_row(t, &letter, NULL); row; row = next_row(t, &letter, row))
+
+/* A prefix does not hide a longer one after it. */
+static void longer_tokens_stand_first(void **state)
+{
+    const char *row, *before;
+    size_t letter;
+
+    (void)state;
+    EACH_ROW(row, &tokens) {
+        size_t size = strcspn(row, ":");
+
+        assert_true(size > 2); /* three bytes are compared at once */
+        for (before = tokens.words[letter]; before < row; before = vitp_scrub_next_row(before))
+            if (strcspn(before, ":") <= size && strncmp(before, row, strcspn(before, ":")) == 0)
+                fail_msg("%s stands behind %s", row, before);
+    }
+}
+
+/* Shows the numbers as the header should have them. */
+static void show(const char *name, const char *part, const uint64_t *numbers, size_t count,
+                 const char *format)
+{
+    size_t i;
+
+    fprintf(stderr, "vitp_scrub_%s_%s:\n", name, part);
+    for (i = 0; i < count; i++) {
+        fprintf(stderr, format, (unsigned long long)numbers[i]);
+        fprintf(stderr, i + 1 < count ? ", " : "\n");
+    }
+}
+
+static void has_numbers(const char *name, const char *part, const uint64_t *want, size_t count,
+                        const uint64_t *have, size_t have_count, const char *format)
+{
+    if (count == have_count && memcmp(want, have, count * sizeof *want) == 0) return;
+    show(name, part, want, count, format);
+    fail_msg("vitp_scrub_%s_%s does not fit its words", name, part);
+}
+
+/* Which two letters a word may begin with, and where the words of each two are. */
+static void fits_its_index(const table *t, const uint64_t seconds[26])
+{
+    uint64_t bits[26] = {0}, want[26 * 28], rows[26 * 28], bit;
+    size_t pairs = 26, letter, i;
+    const char *row, *word;
+
+    for (letter = 0; letter < 26; letter++) {
+        want[letter] = pairs;
+        for (row = t->words[letter]; *row; row = vitp_scrub_next_row(row)) {
+            word = t->word_fn(row);
+            assert_int_equal(word[0] & 31, letter + 1);
+            bit = UINT64_C(1) << t->bit_fn(word[1]);
+            if (bits[letter] / 2 >= bit) fail_msg("%s stands too late", row);
+            if (!(bits[letter] & bit)) want[pairs++] = (uint64_t)(row - t->words[letter]);
+            bits[letter] |= bit;
+        }
+    }
+    for (i = 0; i < t->rows_count; i++) rows[i] = t->rows[i];
+    has_numbers(t->name, "seconds", bits, 26, seconds, 26, t == &tokens ? "0x%016llx" : "0x%08llx");
+    has_numbers(t->name, "rows", want, pairs, rows, t->rows_count, "%llu");
+}
+
+/* The same of the names of values, whose rows have numbers. */
+static void keys_fit_their_index(void)
+{
+    uint64_t bits[26] = {0}, seconds[26], want[26 * 28], rows[26 * 28], bit;
+    size_t pairs = 26, row = 0, letter, i;
+
+    for (letter = 0; letter < 26; letter++)
+        for (want[letter] = pairs;
+             row < COUNT(vitp_scrub_keys) && (size_t)(key_word(row)[0] & 31) == letter + 1; row++) {
+            bit = UINT64_C(1) << word_bit(key_word(row)[1]);
+            if (bits[letter] / 2 >= bit) fail_msg("%s stands too late", vitp_scrub_keys[row]);
+            if (!(bits[letter] & bit)) want[pairs++] = row;
+            bits[letter] |= bit;
+        }
+    assert_int_equal(row, COUNT(vitp_scrub_keys));
+    want[pairs++] = row;
+    for (i = 0; i < 26; i++) seconds[i] = vitp_scrub_key_seconds[i];
+    for (i = 0; i < COUNT(vitp_scrub_key_rows); i++) rows[i] = vitp_scrub_key_rows[i];
+    has_numbers("key", "seconds", bits, 26, seconds, 26, "0x%08llx");
+    has_numbers("key", "rows", want, pairs, rows, COUNT(vitp_scrub_key_rows), "%llu");
+}
+
+static void words_fit_their_index(const table *t, const uint32_t seconds[26])
 {
     uint64_t wide[26];
-    size_t   letter;
+    size_t letter;
 
     for (letter = 0; letter < 26; letter++) wide[letter] = seconds[letter];
-    fits_its_index(word_fn, count, word_bit, wide, rows, rows_count);
+    fits_its_index(t, wide);
 }
 
 static void tokens_fit_their_thirds(void)
 {
     uint64_t thirds[26] = {0};
-    size_t   i;
+    const char *row;
+    size_t letter;
 
-    for (i = 0; i < COUNT(vitp_scrub_tokens); i++)
-        thirds[(token_word(i)[0] & 31) - 1] |= UINT64_C(1) << token_bit(token_word(i)[2]);
-    assert_memory_equal(thirds, vitp_scrub_token_thirds, sizeof thirds);
+    EACH_ROW(row, &tokens) thirds[letter] |= UINT64_C(1) << token_bit(row[2]);
+    has_numbers("token", "thirds", thirds, 26, vitp_scrub_token_thirds, 26, "0x%016llx");
 }
 
 /* How an opener goes on behind its first letters: with a blank, or not. */
 static void openers_fit_their_lengths(void)
 {
-    uint32_t others[26] = {0};
-    uint16_t lengths[26] = {0};
-    size_t   i, size;
+    uint64_t others[26] = {0}, lengths[26] = {0}, thirds[26] = {0};
+    uint64_t have_others[26], have_lengths[26], have_thirds[26];
+    size_t letter, size;
+    const char *row;
 
-    for (i = 0; i < COUNT(vitp_scrub_openers); i++) {
-        const char *word = opener_word(i);
-        size_t      letter = (size_t)(word[0] & 31) - 1;
+    EACH_ROW(row, &openers) {
+        const char *word = opener_word(row);
 
+        thirds[letter] |= UINT64_C(1) << word_bit(word[2]);
         for (size = 0; vitp_text_is_lower(word[size]);) size++;
         if (word[size] == ' ') {
             assert_in_range(size, 2, 15);
-            lengths[letter] |= (uint16_t)(1u << size);
+            lengths[letter] |= UINT64_C(1) << size;
         } else {
-            others[letter] |= UINT32_C(1) << (word[1] & 31);
+            others[letter] |= UINT64_C(1) << (word[1] & 31);
         }
     }
-    assert_memory_equal(lengths, vitp_scrub_opener_lengths, sizeof lengths);
-    assert_memory_equal(others, vitp_scrub_opener_others, sizeof others);
+    for (letter = 0; letter < 26; letter++) {
+        have_others[letter] = vitp_scrub_opener_others[letter];
+        have_lengths[letter] = vitp_scrub_opener_lengths[letter];
+        have_thirds[letter] = vitp_scrub_opener_thirds[letter];
+    }
+    has_numbers("opener", "thirds", thirds, 26, have_thirds, 26, "0x%08llx");
+    has_numbers("opener", "others", others, 26, have_others, 26, "0x%08llx");
+    has_numbers("opener", "lengths", lengths, 26, have_lengths, 26, "0x%04llx");
 }
 
 static void tables_fit_their_indexes(void **state)
@@ -861,16 +938,11 @@ static void tables_fit_their_indexes(void **state)
     (void)state;
     openers_fit_their_lengths();
     tokens_fit_their_thirds();
-    words_fit_their_index(key_word, COUNT(vitp_scrub_words), vitp_scrub_word_seconds,
-                          vitp_scrub_word_rows, COUNT(vitp_scrub_word_rows));
-    words_fit_their_index(lexicon_word, COUNT(vitp_scrub_lexicon), vitp_scrub_lexicon_seconds,
-                          vitp_scrub_lexicon_rows, COUNT(vitp_scrub_lexicon_rows));
-    words_fit_their_index(label_word, COUNT(vitp_scrub_labels), vitp_scrub_label_seconds,
-                          vitp_scrub_label_rows, COUNT(vitp_scrub_label_rows));
-    words_fit_their_index(opener_word, COUNT(vitp_scrub_openers), vitp_scrub_opener_seconds,
-                          vitp_scrub_opener_rows, COUNT(vitp_scrub_opener_rows));
-    fits_its_index(token_word, COUNT(vitp_scrub_tokens), token_bit, vitp_scrub_token_seconds,
-                   vitp_scrub_token_rows, COUNT(vitp_scrub_token_rows));
+    keys_fit_their_index();
+    words_fit_their_index(&lexicon, vitp_scrub_lexicon_seconds);
+    words_fit_their_index(&labels, vitp_scrub_label_seconds);
+    words_fit_their_index(&openers, vitp_scrub_opener_seconds);
+    fits_its_index(&tokens, vitp_scrub_token_seconds);
 }
 
 /* Names in other languages, read forwards, with something before them and as all there is. */
@@ -900,63 +972,81 @@ static void foreign_words_are_found(void **state)
 /* Every prefix with the least body of its alphabet, and with a byte less. */
 static void tokens_need_their_length(void **state)
 {
-    size_t i, j;
+    const char *row;
+    size_t letter, j;
 
     (void)state;
-    for (i = 0; i < COUNT(vitp_scrub_tokens); i++) {
-        const vitp_scrub_token *t = &vitp_scrub_tokens[i];
-        bool                    small = (t->alphabet >> vitp_scrub_class['a']) & 1u;
-        const char             *body = small ? "a0b1c2" : "Z0Y1X2";
-        char                    text[120], *got;
-        size_t                  size = strlen(t->prefix), length;
+    EACH_ROW(row, &tokens) {
+        size_t size = strcspn(row, ":"), length;
+        size_t least = (size_t)strtoul(row + size + 1, NULL, 10);
+        char kind = row[size + 3];
+        const char *marker = kind == 'k' ? "[key]" : strchr("je", kind) ? "[jwt]" : "[token]";
+        bool small = (vitp_scrub_alphabet(kind) >> vitp_scrub_class['a']) & 1u;
+        const char *body = small ? "a0b1c2" : "Z0Y1X2";
+        char text[120], *got;
 
-        memcpy(text, t->prefix, size);
-        for (j = 0; j < t->least; j++) text[size++] = body[j % 6];
+        assert_non_null(memchr("abcdehjklpsuw", kind, 13));
+        assert_int_equal(row[size + 4], ','); /* two digits and a letter */
+        memcpy(text, row, size);
+        for (j = 0; j < least; j++) text[size++] = body[j % 6];
         text[size] = '\0';
-        expect(text, t->marker ? t->marker : "[token]", NULL);
+        expect(text, marker, NULL);
         text[size - 1] = '\0'; /* now it is no more than a long run, or nothing */
         got = scrubbed(text, size - 1, NULL, &length);
-        assert_string_not_equal(got, t->marker ? t->marker : "[token]");
+        assert_string_not_equal(got, marker);
         free(got);
     }
 }
 
-/* A sign, then small letters first; they fit their rows. */
-static void has_signs(const char *table, size_t width, size_t count, const char *signs)
+/* Signs, then a word, whose first letter is small, and a comma. */
+static void has_signs(const table *t, const char *signs)
 {
-    size_t i;
+    const char *row, *word;
+    size_t letter;
 
-    for (i = 0; i < count; i++) {
-        const char *word = table + i * width;
-
-        assert_non_null(strchr(signs, word[0]));
-        word += 1 + (word[1] == '.');
-        assert_true(word[0] >= 'a' && word[0] <= 'z');
-        assert_non_null(memchr(table + i * width, '\0', width));
+    EACH_ROW(row, t) {
+        word = t->word_fn(row);
+        assert_true(word > row && word[0] >= 'a' && word[0] <= 'z');
+        assert_non_null(strchr(row, ','));
+        for (; row < word; row++)
+            if (!strchr(signs, *row)) fail_msg("sign %c of %s", *row, word);
     }
+}
+
+/* Are the words of a text sorted? None is there twice, but openers may be. */
+static void is_sorted(const table *t)
+{
+    const char *row, *word, *last;
+    size_t letter;
+
+    for (letter = 0; letter < 26; letter++)
+        for (row = t->words[letter], last = NULL; *row; row = vitp_scrub_next_row(row)) {
+            word = t->word_fn(row);
+            if (last && strncmp(last, word, strcspn(word, ",") + 1) >= (t == &openers))
+                fail_msg("%s", last);
+            last = word;
+        }
 }
 
 static void words_are_well_formed(void **state)
 {
-    size_t i;
+    const char *row;
+    size_t letter, i;
 
     (void)state;
-    for (i = 1; i < COUNT(vitp_scrub_lexicon); i++)
-        assert_true(strcmp(lexicon_word(i - 1), lexicon_word(i)) <= 0);
-    for (i = 1; i < COUNT(vitp_scrub_labels); i++)
-        assert_true(strcmp(label_word(i - 1), label_word(i)) <= 0);
-    for (i = 1; i < COUNT(vitp_scrub_openers); i++)
-        assert_true(strcmp(opener_word(i - 1), opener_word(i)) <= 0);
-    for (i = 0; i < COUNT(vitp_scrub_words); i++)
-        assert_true(key_word(i)[1] == '$' || (key_word(i)[1] >= 'a' && key_word(i)[1] <= 'z'));
-    for (i = 0; i < COUNT(vitp_scrub_openers); i++) /* two are compared by the index */
-        assert_true(opener_word(i)[1] >= 'a' && opener_word(i)[1] <= 'z');
-    has_signs(vitp_scrub_words[0], sizeof *vitp_scrub_words, COUNT(vitp_scrub_words), "+?/#&!-@~:");
-    has_signs(vitp_scrub_lexicon[0], sizeof *vitp_scrub_lexicon, COUNT(vitp_scrub_lexicon),
-              "%0>#$@.:=;&|*+!");
-    has_signs(vitp_scrub_labels[0], sizeof *vitp_scrub_labels, COUNT(vitp_scrub_labels), "~-^/.");
-    has_signs(vitp_scrub_openers[0], sizeof *vitp_scrub_openers, COUNT(vitp_scrub_openers),
-              "@*?&+`'!$%<>^:~|-");
+    is_sorted(&lexicon);
+    is_sorted(&labels);
+    is_sorted(&openers);
+    for (i = 0; i < COUNT(vitp_scrub_keys); i++) {
+        assert_non_null(strchr("+?/#&!-@~:", vitp_scrub_keys[i][0]));
+        assert_true(vitp_text_is_lower(key_word(i)[0]));
+        assert_true(key_word(i)[1] == '$' || vitp_text_is_lower(key_word(i)[1]));
+        assert_non_null(memchr(vitp_scrub_keys[i], '\0', sizeof *vitp_scrub_keys));
+    }
+    EACH_ROW(row, &openers) assert_true(vitp_text_is_lower(opener_word(row)[1])); /* by the index */
+    has_signs(&lexicon, "%0>#$@.:=;&/*+!");
+    has_signs(&labels, "+-^/.");
+    has_signs(&openers, "@*?&+`'!$%<>^:~|-");
 }
 
 /* ---- cutting */
