@@ -8813,7 +8813,10 @@ static bool vitp_scrub_option(vitp_scrub *s, size_t at, vitp_scrub_span *span)
     end = vitp_scrub_run(s, at, VITP_SCRUB_NAME, 40);
     if (end - at < 2 || !vitp_scrub_in(s, end, VITP_SCRUB_SET(SPACE))) return false;
     value = vitp_scrub_run(s, end, VITP_SCRUB_SET(SPACE), 8);
-    if (vitp_scrub_at(s, value) == '-') return false;
+    if (vitp_scrub_at(s, value) == '-') { /* an option, unless it goes */
+        vitp_scrub_reads_on(s);
+        return false;
+    }
     sign = vitp_scrub_name(s, end, &name);
     if (vitp_scrub_marker(s, value)) {
         if (sign == '&') vitp_scrub_option_of_user(s, at, end);

@@ -302,6 +302,7 @@ static const char *const harmless[] = {
 
 /* The edges of the rules: one more or one less byte, digit or word makes the difference. */
 static const scrub_case edges[] = {
+    {"-u -AHH\\adm7 -pNebelz4471", "-u [user] -p[secret]"},
     {"dsn :secret1@tcp(db1)", "dsn :[secret])"},
     {"dsn=:pw12x@tcp(db1:3306)/x", "dsn=:[secret])/x"},
     {"mail x@a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.u.v.w.x.y.z.aa.bb.cc.dd.ee.ff.gg.com end",
