@@ -20312,7 +20312,7 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     uint32_t           attempts = t->batch.attempts;
     vitp_batch_begin(t, stock, &b);
     if (stock->ledger->batch_state == VITP_BATCH_SENT) /* else it is another one */
-        t->batch.attempts = stock->again && attempts == 0 ? 1u : attempts;
+        t->batch.attempts = attempts > 0 ? attempts : 1u;
     b.job = vitp_stock_job(stock, vitp_wire_form_of(t->form)->shape, now_ns);
     /* A retry is as it was, also where batches are smaller by now. */
     b.most =
@@ -20857,6 +20857,7 @@ static void vitp_worker_failed(vit_client *t, uint32_t retry_after_s)
     vitp_backoff_fail(&t->backoff, retry_after_s, vitp_os_now_ns(), random);
     vitp_worker_keep_wait(t, retry_after_s);
     t->batch.attempts++;
+    t->batch.ready = false; /* the next try says how long its events have waited by then */
 #ifndef VITELEMETRY_NO_FILES
     if (!t->batch.stock) t->spool.tried = true;
 #endif
