@@ -200,10 +200,11 @@ WHAT THE USER CAN READ
     All of it: vit_export shows what waits, byte for byte as it will be sent (with VIT_WIRE_OTLP the
     same names and values, but as VIT_WIRE_EVENT would send them), and with options.audit each event
     that the server took (2xx) is appended as one line to sent.ndjson in the data folder, 0600, as
-    it left (of OTLP each request). A full file (256 KiB) becomes sent.1.ndjson, so that the last
-    256 to 512 KiB are there. vit_purge, vit_reset_identity and a refusal that erases (CONSENT)
-    remove both, also those of an earlier run. Nothing is listed without consent or without a data
-    folder. examples/privacy.c prints what the catalogue can send at all, and who refuses.
+    it left (of OTLP each request). A full file (256 KiB, or one line that is longer) becomes
+    sent.1.ndjson, so that the last 256 to 512 KiB are there. vit_purge, vit_reset_identity and a
+    refusal that erases (CONSENT) remove both, also those of an earlier run. Nothing is listed
+    without consent or without a data folder. examples/privacy.c prints what the catalogue can send
+    at all, and who refuses.
 
 SESSIONS, FAILURES AND CRASHES OF THE HOST
     vit_session_begin and _end record session.start and session.end. A run that does not end by
@@ -18628,13 +18629,15 @@ static char *vitp_audit_lines(char *body, size_t *size, size_t open)
     return body + open;
 }
 
-/* Bytes of the whole lines that fit into room. */
-static size_t vitp_audit_fitting(const char *lines, size_t size, uint64_t room)
+/* Bytes of the whole lines that fit behind those of a file. A line that fits into none, which a
+   request of OTLP may be, gets one to itself. */
+static size_t vitp_audit_fitting(const char *lines, size_t size, uint64_t file_size)
 {
+    size_t room = file_size < VITP_AUDIT_MAX ? (size_t)(VITP_AUDIT_MAX - file_size) : 0;
     if (size <= room) return size;
-    size = (size_t)room;
-    while (size > 0 && lines[size - 1] != '\n') size--;
-    return size;
+    while (room > 0 && lines[room - 1] != '\n') room--;
+    if (room > 0 || file_size > 0) return room;
+    return (size_t)((const char *)memchr(lines, '\n', size) - lines) + 1u;
 }
 
 /* False: something is missing in the file. */
@@ -18649,8 +18652,8 @@ static bool vitp_audit_append(const char *folder, const char *lines, size_t size
         size_t n;
         bool   ok;
         if (!vitp_os_append_open(&a, path)) return false;
-        n = vitp_audit_fitting(lines, size, a.size < VITP_AUDIT_MAX ? VITP_AUDIT_MAX - a.size : 0);
-        ok = n > 0 ? vitp_os_append(&a, lines, n) : a.size > 0;
+        n = vitp_audit_fitting(lines, size, a.size);
+        ok = n == 0 || vitp_os_append(&a, lines, n);
         ok = vitp_os_append_close(&a, path, ok && n < size ? old : NULL) && ok;
         if (!ok) return false;
         lines += n;

@@ -182,6 +182,45 @@ static void test_caps_ndjson(void **state) { (void)state, caps(VIT_WIRE_NDJSON, 
 static void test_caps_array(void **state) { (void)state, caps(VIT_WIRE_ARRAY, 7); }
 static void test_caps_large_batch(void **state) { (void)state, caps(VIT_WIRE_ARRAY, 150); }
 
+/* The list's last lines, of both files, are the requests from this one on. */
+static void assert_listed(const char *path, size_t from, size_t count)
+{
+    const char *text = file_read(path);
+    size_t      i;
+    for (i = from; i < from + count; i++) {
+        const call *c = &the_wire.calls[i];
+        assert_memory_equal(text, c->body, c->size);
+        assert_int_equal(text[c->size], '\n');
+        text += c->size + 1;
+    }
+    assert_string_equal(text, "");
+}
+
+/* Of OTLP each request is a line, also one that is larger than a file may be. */
+static void test_otlp(void **state)
+{
+    static const unsigned counts[] = { 3, 60, 2, 70, 80, 1, 4 };
+    vit_options           o = audited(VIT_WIRE_OTLP);
+    vit_client           *t = client_of(&o);
+    size_t                i;
+    unsigned              k;
+    (void)state;
+    for (i = 0; i < COUNT_OF(counts); i++) {
+        for (k = 0; k < counts[i]; k++)
+            vit_track_feature_toggled(t, &(vit_feature_toggled){ .new_value = true });
+        assert_true(vit_flush(t, 5000));
+        assert_int_equal(the_wire.count, i + 1);
+        assert_true((counts[i] < 50) == (the_wire.calls[i].size < VITP_AUDIT_MAX));
+        if (i == 0) assert_listed(list, 0, 1);
+        if (i > 0 && i < 5) assert_listed(list_old, i - 1, 1);
+        if (i > 0 && i < 5) assert_listed(list, i, 1);
+        if (i == 6) assert_listed(list_old, 4, 1);
+        if (i == 6) assert_listed(list, 5, 2);
+    }
+    assert_int_equal(logs_of(&the_logs, VIT_LOG_AUDIT_NOT_WRITTEN), 0);
+    assert_true(vit_destroy(t, 1000));
+}
+
 static void test_off_by_default(void **state)
 {
     vit_options o = audited(VIT_WIRE_EVENT);
@@ -625,6 +664,7 @@ int main(void)
         TEST(test_caps_ndjson),
         TEST(test_caps_array),
         TEST(test_caps_large_batch),
+        TEST(test_otlp),
         TEST(test_off_by_default),
         TEST(test_memory_only),
         TEST(test_only_delivered),
