@@ -11096,7 +11096,9 @@ static size_t vitp_json_plain(const char *text, size_t size)
     return i;
 }
 
-/* One character that is not plain; malformed UTF-8 becomes U+FFFD. Returns its bytes in text. */
+/* One character that is not plain; malformed UTF-8 becomes U+FFFD. Unicode's own ends of lines are
+   escaped, as many readers of lines (Python's splitlines) end one there. Returns its bytes in
+   text. */
 static size_t vitp_json_careful(vitp_json *j, const char *text, size_t size)
 {
     uint32_t    code;
@@ -11104,6 +11106,9 @@ static size_t vitp_json_careful(vitp_json *j, const char *text, size_t size)
     char        buffer[7];
     const char *replacement = code < 0x80u ? vitp_json_escape((unsigned char)code, buffer) : NULL;
     if (code == VITP_TEXT_BAD) replacement = "\xEF\xBF\xBD";
+    if (code == 0x85u) replacement = "\\u0085";
+    if (code == 0x2028u) replacement = "\\u2028";
+    if (code == 0x2029u) replacement = "\\u2029";
     if (replacement) vitp_json_raw(j, replacement, strlen(replacement));
     else vitp_json_raw(j, text, n);
     return n;

@@ -67,12 +67,19 @@ static size_t character(const char *text, size_t size, bool *good)
     return n;
 }
 
-static bool read_escape(const char *text, size_t size, size_t *used, char *out)
+/* Ends of lines that are no control characters of JSON's: U+0085, U+2028, U+2029. */
+static const struct { unsigned long code; const char *text; } line_ends[] = {
+    { 0x85, "\xC2\x85" }, { 0x2028, "\xE2\x80\xA8" }, { 0x2029, "\xE2\x80\xA9" },
+};
+
+static bool read_escape(const char *text, size_t size, size_t *used, char out[4])
 {
     static const char names[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     const char       *name;
     unsigned long     code;
     char              digits[5] = { 0 }, *end;
+    size_t            i;
+    memset(out, 0, 4);
     if (size < 2) return false;
     name = text[1] ? strchr(names, text[1]) : NULL;
     if (name) {
@@ -84,27 +91,35 @@ static bool read_escape(const char *text, size_t size, size_t *used, char *out)
     memcpy(digits, text + 2, 4);
     if (strspn(digits, "0123456789abcdefABCDEF") != 4) return false;
     code = strtoul(digits, &end, 16);
-    if (code >= 0x80) return false; /* the writer has no reason to escape others */
-    *out  = (char)code;
     *used = 6;
-    return true;
+    *out  = (char)code;
+    if (code < 0x80) return true;
+    for (i = 0; i < COUNT_OF(line_ends); i++)
+        if (code == line_ends[i].code) return strcpy(out, line_ends[i].text) != NULL;
+    return false; /* the writer has no reason to escape others */
 }
 
 /* The text inside of the quotes, which take up all of `size`. */
 static bool read_string(const char *text, size_t size, char *out, size_t *out_size)
 {
-    size_t i = 1, n;
+    size_t i = 1, n, k;
     bool   good;
+    char   meant[4];
     *out_size = 0;
     if (size < 2 || text[0] != '"') return false;
     while (i < size && text[i] != '"') {
         if (text[i] == '\\') {
-            if (!read_escape(text + i, size - i, &n, out + *out_size)) return false;
-            *out_size += 1;
+            if (!read_escape(text + i, size - i, &n, meant)) return false;
+            k = meant[0] ? strlen(meant) : 1;
+            memcpy(out + *out_size, meant, k);
+            *out_size += k;
         } else {
             if ((unsigned char)text[i] < 0x20) return false;
             n = character(text + i, size - i, &good);
             if (!good) return false;
+            for (k = 0; k < COUNT_OF(line_ends); k++)
+                if (n == strlen(line_ends[k].text) && memcmp(text + i, line_ends[k].text, n) == 0)
+                    return false; /* these are escaped */
             memcpy(out + *out_size, text + i, n);
             *out_size += n;
         }
@@ -181,7 +196,9 @@ static const struct { const char *text, *want; } utf8_rows[] = {
     { "\xC2\x80", NULL }, { "\xDF\xBF", NULL }, { "\xE0\xA0\x80", NULL }, { "\xEF\xBF\xBF", NULL },
     { "\xF0\x90\x80\x80", NULL }, { "\xF4\x8F\xBF\xBF", NULL }, { "\xED\x9F\xBF", NULL },
     { "\xEE\x80\x80", NULL }, { FFFD, NULL }, { "\xEF\xBF\xBE", NULL }, { "\xEF\xBB\xBF", NULL },
-    { "\xE2\x80\xA8", NULL }, { "\xE2\x80\xA9", NULL }, { "\xCE\xBA\xE1\xBD\xB9\xCF\x83", NULL },
+    { "\xE2\x80\xA8", "\\u2028" }, { "\xE2\x80\xA9", "\\u2029" }, { "\xC2\x85", "\\u0085" },
+    { "\xE2\x80\xA7", NULL }, { "\xE2\x80\xAA", NULL }, { "\xC2\x84", NULL },
+    { "a\xE2\x80\xA8" "b\xC2\x85", "a\\u2028b\\u0085" }, { "\xCE\xBA\xE1\xBD\xB9\xCF\x83", NULL },
     { "\xF0\x9F\x98\x80" "a" "\xC3\xA9", NULL },
     /* above U+10FFFF, and leads of five and six bytes */
     { "\xF4\x90\x80\x80", FFFD FFFD FFFD FFFD }, { "\xF5\x80\x80\x80", FFFD FFFD FFFD FFFD },

@@ -302,7 +302,7 @@ static uint32_t hex_of(const char *p)
     return (uint32_t)strtoul(text, NULL, 16);
 }
 
-/* A JSON string without its escapes; none of ours is beyond U+00FF. The caller frees it. */
+/* A JSON string without its escapes; none of ours is beyond U+2029. The caller frees it. */
 static char *unescape(span s, size_t *size)
 {
     char       *out = (char *)malloc((size_t)(s.end - s.at) + 1);
@@ -315,8 +315,10 @@ static char *unescape(span s, size_t *size)
             out[n++] = *p++;
         } else if (p[1] == 'u') {
             uint32_t c = hex_of(p + 2);
-            assert_true(c < 0x80);
-            out[n++] = (char)c;
+            assert_true(c <= 0x2029);
+            if (c >= 0x800) out[n++] = (char)(0xE0 | c >> 12);
+            if (c >= 0x80) out[n++] = (char)(c < 0x800 ? 0xC0 | c >> 6 : 0x80 | (c >> 6 & 63));
+            out[n++] = (char)(c < 0x80 ? c : 0x80 | (c & 63));
             p += 6;
         } else {
             out[n++] = to[strchr(from, p[1]) - from];
