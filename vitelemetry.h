@@ -142,6 +142,9 @@ DELIVERY
         401, 403                nothing more is sent in this run
         404, 410, 3xx           the same: redirects are not followed
 
+    OTLP wants none repeated but 429, 502, 503 and 504. Collectors answer 500 to what passes, such
+    as a lack of memory, and proxies 408: with VIT_WIRE_OTLP these are repeated like the others.
+
     At most 120 requests an hour fail. After an outage what is in the spool is spread over as long
     as that lasted, an hour at most, and behind a Retry-After a client waits up to a quarter of it
     more, 15 minutes at most, so that many do not come at once; vit_flush and vit_destroy do not
