@@ -15213,18 +15213,17 @@ static void vitp_wire_sampling(vitp_event_writer *w)
 #define VITP_DELAY_MIN_S 60u        /* an event that waited no longer says nothing of it */
 #define VITP_DELAY_MAX_S 315360000u /* ten years: the clock was set, and nobody knows */
 
-/* How long the event has waited; 0: it cannot be told. */
-static uint64_t vitp_wire_age_ns(const vitp_event_writer *w)
+/* How long an event of this time has waited; 0: it cannot be told. */
+static uint64_t vitp_wire_age_ns(const vitp_wire_job *job, uint64_t time_ns)
 {
-    uint64_t now_ns = w->job->now_ns;
-    uint64_t age_ns = now_ns > w->head.time_ns ? now_ns - w->head.time_ns : 0;
+    uint64_t age_ns = job->now_ns > time_ns ? job->now_ns - time_ns : 0;
     return age_ns < VITP_DELAY_MAX_S * UINT64_C(1000000000) ? age_ns : 0;
 }
 
 /* Unix time at which it was recorded, by the clock of now. */
 static uint64_t vitp_wire_recorded_ns(const vitp_event_writer *w)
 {
-    uint64_t age_ns = vitp_wire_age_ns(w);
+    uint64_t age_ns = vitp_wire_age_ns(w->job, w->head.time_ns);
     return w->job->wall_ns > age_ns ? w->job->wall_ns - age_ns : 1u;
 }
 
@@ -15247,7 +15246,7 @@ static void vitp_wire_close_stencil(const vitp_event_writer *w, size_t mark)
 /* Members that every event may have. */
 static void vitp_wire_common(vitp_event_writer *w)
 {
-    uint64_t delay_s = vitp_wire_age_ns(w) / 1000000000u;
+    uint64_t delay_s = vitp_wire_age_ns(w->job, w->head.time_ns) / 1000000000u;
     size_t   mark;
     char     id[37];
     if ((w->head.flags & VITP_RECORD_CORRELATED) && !(w->own & VITP_OWN_CORRELATION)) {
@@ -20181,18 +20180,32 @@ typedef struct vitp_batch_builder {
     const void   *first, *last; /* records */
     size_t        limit, most;  /* events, records */
     size_t        capacity;     /* of json, when it has no events yet */
-    bool          again;        /* it may have been received: it is as it was */
+    size_t        delays;       /* bytes of delay_s in it */
     bool          full;
 } vitp_batch_builder;
 
-/* An event that waits becomes longer by its delay_s. What is repeated later, from the disk or by
-   the next start, is the same batch, and has to fit. */
+/* An event that waits becomes longer by its delay_s. What is repeated later, by this run or from
+   the disk, is the same batch: how many events fit does not depend on when it is put together. */
 #define VITP_BATCH_DELAY 20u /* bytes of `,"delay_s":` and of ten years */
 
-static bool vitp_batch_has_room(vitp_batch_builder *b)
+/* Bytes of the record's delay_s. */
+static size_t vitp_batch_delay(const vitp_batch_builder *b, const void *record, uint32_t size)
 {
-    size_t events = b->client->batch.events, spare = VITP_BATCH_DELAY * (events + 1u);
-    if (events == 0 || b->again || b->job.shape != VITP_SHAPE_JSON) return true;
+    uint64_t time_ns = 0, delay_s;
+    size_t   bytes = sizeof ",\"delay_s\":"; /* and one digit for its NUL */
+    if (size >= 8) memcpy(&time_ns, record, 8);
+    delay_s = vitp_wire_age_ns(&b->job, time_ns) / 1000000000u;
+    if (delay_s <= VITP_DELAY_MIN_S) return 0;
+    for (; delay_s >= 10u; delay_s /= 10u) bytes++;
+    return bytes;
+}
+
+/* delay: of the next event. */
+static bool vitp_batch_has_room(vitp_batch_builder *b, size_t delay)
+{
+    size_t events = b->client->batch.events;
+    size_t spare = VITP_BATCH_DELAY * (events + 1u) - b->delays - delay;
+    if (events == 0 || b->job.shape != VITP_SHAPE_JSON) return true;
     if (b->capacity - b->json.size < spare) return false;
     b->json.capacity = b->capacity - spare;
     return true;
@@ -20203,9 +20216,10 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     vitp_batch_builder   *b = (vitp_batch_builder *)user;
     vitp_batch           *batch = &b->client->batch;
     const vitp_wire_form *form = vitp_wire_form_of(b->client->form);
+    size_t                delay = vitp_batch_delay(b, record, size);
     if (batch->events >= b->limit) return false;
     if (batch->records >= b->most) return false;
-    b->full = !vitp_batch_has_room(b);
+    b->full = !vitp_batch_has_room(b, delay);
     if (b->full) return false;
     if (batch->records == 0) b->first = record;
     if (batch->records == 0 && size >= 8) memcpy(&b->first_ns, record, 8);
@@ -20213,7 +20227,7 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
                 ? VITP_WIRE_STALE
                 : vitp_wire_event(&b->client->wire, &b->job, &b->json,
                                   batch->events > 0 ? form->separator : "", record, size)) {
-    case VITP_WIRE_WRITTEN: batch->events++; break;
+    case VITP_WIRE_WRITTEN: batch->events++, b->delays += delay; break;
     case VITP_WIRE_SECRET: batch->secret++; break;
     case VITP_WIRE_STALE: batch->stale++; break;
     case VITP_WIRE_CORRUPT: batch->corrupt++; break;
@@ -20328,8 +20342,7 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     /* A retry is as it was, also where batches are smaller by now. */
     b.most =
         stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records : (size_t)-1;
-    b.again = b.most != (size_t)-1;
-    b.limit = b.again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
+    b.limit = b.most != (size_t)-1 && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     (void)vitp_stock_peek(stock, vitp_batch_add, &b);
     if (stock->again && t->batch.records != stock->ledger->batch_records) {
         vitp_stock_abandon(stock); /* it does not fit this client's requests */
@@ -20403,9 +20416,9 @@ static bool vitp_batch_fill_spooled(vitp_batch_builder *b, const vitp_spool_unit
 static void vitp_batch_limit_spooled(vitp_batch_builder *b, const vitp_spool_unit *u)
 {
     const vit_client *t = b->client;
+    bool              again = u->records > 0 || t->spool.in.head.under_way > 0;
     b->most = u->most;
-    b->again = u->records > 0 || t->spool.in.head.under_way > 0;
-    b->limit = b->again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
+    b->limit = again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
 }
 
 /* Another process has changed what may be sent since we looked last. */

@@ -1970,6 +1970,42 @@ static void test_full_request(void **state)
     }
 }
 
+/* A batch of the disk that is larger than a request may be goes in parts: so does each of these. */
+static void test_full_part(void **state)
+{
+    unsigned how;
+    (void)state;
+    for (how = 0; how < 4; how++) {
+        bench       b;
+        vit_client *t;
+        size_t      i;
+        char        key[64];
+        bench_make(&b);
+        offline(&b);
+        b.o.wire = how & 1 ? VIT_WIRE_ARRAY : VIT_WIRE_NDJSON;
+        b.o.batch_events = 1000;
+        t = bench_client(&b);
+        track_many(t, 0, 250);
+        end(t);
+        b.o.batch_bytes = 32768;
+        t = bench_client(&b);
+        pump(t);
+        assert_int_equal(wire_count(&b.w), 1);
+        assert_true(b.w.calls[0].size > 28000);
+        snprintf(key, sizeof key, "%s", b.w.calls[0].key);
+        if (how & 2) t = again(&b, t);
+        pass(100 * SECOND);
+        online(&b);
+        assert_true(vit_flush(t, 1000));
+        for (i = 0; i < b.w.count && b.w.calls[i].status != 201;) i++;
+        assert_true(i < b.w.count);
+        assert_string_equal(b.w.calls[i].key, key);
+        assert_each(&b.w, "\"f%u\"", 250, 1);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* Another process holds the only file for a moment. */
 typedef struct holder {
     int      file;
@@ -2426,6 +2462,7 @@ int main(void)
         cmocka_unit_test(test_delay_of_retries),
         cmocka_unit_test(test_conflict_behind_others),
         cmocka_unit_test(test_full_request),
+        cmocka_unit_test(test_full_part),
         cmocka_unit_test(test_held_for_a_moment),
         cmocka_unit_test(test_found_while_taken),
         cmocka_unit_test(test_parts_of_the_killed),
