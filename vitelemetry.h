@@ -17372,6 +17372,7 @@ static CURL *vitp_curl_begin(void)
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
     (void)curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    (void)curl_easy_setopt(curl, CURLOPT_DEFAULT_PROTOCOL, "https"); /* where a URL names none */
 #if LIBCURL_VERSION_NUM >= 0x075500 /* 7.85 */
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
@@ -21986,10 +21987,11 @@ static bool vitp_client_is_valid(const vit_options *o)
 static bool vitp_client_is_plain(const char *url)
 {
     static const char *const here[] = { "127.0.0.1", "localhost", "[::1]" };
-    static const char        scheme[] = "http://";
+    static const char        scheme[] = "http:";
     size_t                   i, n;
     for (i = 0; i < sizeof scheme - 1u; i++)
         if (vitp_text_lower(url[i]) != scheme[i]) return false;
+    if (strncmp(url + 5, "//", 2) != 0) return true; /* libcurl adds what is missing */
     if (memchr(url + 7, '@', strcspn(url + 7, "/?#"))) return true;
     for (i = 0; i < sizeof here / sizeof here[0]; i++) {
         n = strlen(here[i]);

@@ -588,6 +588,19 @@ static void test_other_protocols(void **state)
     assert_int_equal(get(&s.connections), 0);
 }
 
+/* A URL that names no protocol is not sent in the clear. */
+static void test_no_protocol(void **state)
+{
+    server s;
+    char   url[64];
+    (void)state;
+    server_start(&s, serve_answer, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+    snprintf(url, sizeof url, "127.0.0.1:%u/x", s.port);
+    assert_int_equal(post(url, 500).answer.http_status, 0);
+    server_free(&s);
+    assert_int_equal(get(&s.requests), 0);
+}
+
 static void test_black_hole(void **state)
 {
     black_hole h;
@@ -1215,6 +1228,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_redirects, alarm_set),
         cmocka_unit_test_setup(test_no_answer, alarm_set),
         cmocka_unit_test_setup(test_other_protocols, alarm_set),
+        cmocka_unit_test_setup(test_no_protocol, alarm_set),
         cmocka_unit_test_setup(test_black_hole, alarm_set),
         cmocka_unit_test_setup(test_no_time, alarm_set),
         cmocka_unit_test_setup(test_floods, alarm_set),

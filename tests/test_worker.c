@@ -835,6 +835,10 @@ static void test_plain_http(void **state)
         { "http://localhost:x@example.com/", 1 },
         { "http://localhost:1/a@b", 0 },
         { "HTTP://example.com/x", 1 },
+        { "http:/example.com/x", 1 },
+        { "http:///example.com/x", 1 },
+        { "http:", 1 },
+        { "http", 0 },
     };
     size_t i;
     (void)state;
