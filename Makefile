@@ -32,9 +32,9 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-26s %s\n", $$1, $$2 }'
 
 demo: $(EXAMPLES) ## a real program records events, the collector shows what arrived
-	@sh examples/demo.sh $(FILE)
+	@sh examples/demo.sh $(if $(FILE),"$(FILE)")
 
-PORT = 8080
+PORT ?= 8080
 dashboard: $(EXAMPLES) ## the collector at http://127.0.0.1:8080/ (PORT), whose page shows events while a program records them
 	@PORT=$(PORT) sh examples/dashboard.sh
 

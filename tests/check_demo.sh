@@ -108,6 +108,11 @@ check_private() {
     check "$1: no folder of the database" absent check_demo "$stored"
 }
 
+# would TARGET WORD...: what make would run for it.
+would() { env -u MAKEFLAGS make -ns "$@" 2>&1; }
+takes_port() { PORT=8081 would dashboard | grep -q '^PORT=8081 sh'; }
+takes_blanks() { would demo FILE='a text.txt' | grep -q '^sh examples/demo.sh "a text.txt"$'; }
+
 for program in collector inspector; do
     [ -x "build/examples/$program" ] || {
         echo "check_demo: build/examples/$program is not there" >&2
@@ -116,6 +121,9 @@ for program in collector inspector; do
 done
 rm -rf "$work"
 mkdir -p "$texts"
+
+check 'PORT=8081 make dashboard, as its message says when the port is taken' takes_port
+check 'make demo FILE="a text.txt"' takes_blanks
 
 # Real prose; then a made text: letters at random in lines of 0 to 22, each twentieth the same,
 # one like these but the longest, and at last two bytes, one of them no ASCII, without a line end.
