@@ -3824,6 +3824,25 @@ static vitp_os_read vitp_os_unread(int error)
     return error == ENOENT || error == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
 }
 
+static bool vitp_os_is_broken_link(const char *path)
+{
+    struct stat s;
+    return VITP_OS(lstat)(path, &s) == 0 && S_ISLNK(s.st_mode) && VITP_OS(stat)(path, &s) != 0;
+}
+
+/* The administrator's file is a link that leads nowhere now, or its folder is: there may be a
+   refusal at its end. */
+static bool vitp_os_is_led_astray(const char *path)
+{
+    char        folder[VITP_PATH_MAX];
+    const char *end = strrchr(path, '/');
+    size_t      size = end ? (size_t)(end - path) : 0;
+    if (size >= sizeof folder) return false;
+    memcpy(folder, path, size);
+    folder[size] = 0;
+    return vitp_os_is_broken_link(path) || vitp_os_is_broken_link(folder);
+}
+
 /* size: of the file, also where it is too large. */
 static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, void *out,
                                       size_t capacity, size_t *size)
@@ -3833,7 +3852,12 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
     int          last = owner == VITP_OS_MINE ? O_NOFOLLOW : 0;
     int          fd = vitp_os_lift(VITP_OS(open)(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | last));
     *size = 0;
-    if (fd < 0) return vitp_os_unread(errno);
+    if (fd < 0) {
+        how = vitp_os_unread(errno);
+        return how == VITP_OS_READ_ABSENT && owner == VITP_OS_ADMINS && vitp_os_is_led_astray(path)
+                   ? VITP_OS_READ_REFUSED
+                   : how;
+    }
     if (VITP_OS(fstat)(fd, &s) != 0) {
         how = VITP_OS_READ_LATER;
     } else if (!S_ISREG(s.st_mode) || !vitp_os_is_owned(&s, owner) || s.st_size < 0) {

@@ -347,13 +347,13 @@ static void test_admin_files(void **state)
 }
 
 /* A file that others may write to, or that is no file, or another user's, says nothing of its own
-   but refuses: it is a ceiling. */
+   but refuses: it is a ceiling. So does one at the end of a link that leads nowhere now. */
 static void test_admin_not_trusted(void **state)
 {
     static const char path[] = ETC "/vitelemetry.conf";
     unsigned          i;
     (void)state;
-    for (i = 0; i < 6; i++) {
+    for (i = 0; i < 9; i++) {
         bench b;
         fixtures_make(&b);
         fixture_text(path, "disabled = 0\n");
@@ -368,6 +368,12 @@ static void test_admin_not_trusted(void **state)
             assert_int_equal(chown(path, 65534, 65534), 0);
         }
         if (i == 5 && geteuid() != 0) fixture_text(path, "?");
+        if (i == 6) assert_int_equal(symlink("/nonexistent/policy", path), 0);
+        if (i == 7) {
+            fixture_text(ETC "/vector-inspector/none", "");
+            assert_int_equal(symlink("none.conf", ETC "/vector-inspector/telemetry.conf"), 0);
+        }
+        if (i == 8) assert_int_equal(symlink("nowhere", ETC "/vector-inspector"), 0);
         assert_client(&b, 0, VIT_GATE_ADMIN);
         assert_int_equal(logs_of(&b.l, VIT_LOG_ADMIN_UNREADABLE), 1);
         fixtures_free(&b);
