@@ -185,9 +185,9 @@ CONSENT: any refusal wins, and vit_get_consent names the gate
                  (*). Both: Windows diagnostic data 0; KDE's UserFeedback.conf; a setuid program
                  that runs as another user than its caller. What is not set or cannot be read is no
                  opinion.
-    SETTING      telemetry_enabled = false in telemetry.conf in the data folder; a telemetry.conf
-                 that cannot be read, is a link or another user's, or that others may write to
-                 (whose it is, Windows is not asked: the profile's rights see to it).
+    SETTING      telemetry_enabled = false in telemetry.conf in the data folder, misspelt, too; a
+                 telemetry.conf that cannot be read, is a link or another user's, or that others may
+                 write to (whose it is, Windows is not asked: the profile's rights see to it).
     CONSENT      the user: denied, or not asked yet.
     All are asked in vit_create, and all but ENVIRONMENT and CI again in vit_set_consent and right
     before each request: a refusal by another process counts before the next bytes leave (a grant
@@ -16913,6 +16913,25 @@ static void vitp_settings_version(vitp_settings *s, const char *value, size_t si
     s->version = version;
 }
 
+/* Has the name this word in it, in any case of its letters? */
+static bool vitp_settings_has(const char *name, size_t size, const char *word)
+{
+    size_t n = strlen(word), i, j;
+    for (i = 0; i + n <= size; i++) {
+        for (j = 0; j < n && vitp_text_lower(name[i + j]) == word[j]; j++) {}
+        if (j == n) return true;
+    }
+    return false;
+}
+
+/* A line that is not understood: a switch misspelt or without a value refuses. So no other name of
+   this file may ever have these words in it. */
+static void vitp_settings_guess(vitp_settings *s, const char *name, size_t size)
+{
+    if (vitp_settings_has(name, size, "telemetry") || vitp_settings_has(name, size, "consent"))
+        s->unreadable = true;
+}
+
 /* A consent that cannot be read is a refusal; an identity that cannot is made anew. */
 static void vitp_settings_take(void *settings, const char *name, size_t name_size,
                                const char *value, size_t size)
@@ -16922,11 +16941,9 @@ static void vitp_settings_take(void *settings, const char *name, size_t name_siz
     char           text[37];
     bool           known = s->known;
     s->known = true;
-    if (!value) { /* a switch without a value refuses */
+    if (!value) {
         s->known = known;
-        if (vitp_settings_begins(name, name_size, "telemetry_enabled") ||
-            vitp_settings_begins(name, name_size, "consent"))
-            s->unreadable = true;
+        vitp_settings_guess(s, name, name_size);
     } else if (vitp_settings_is(name, name_size, "telemetry_enabled")) {
         if (!vitp_settings_is(value, size, "true")) s->off = true;
     } else if (vitp_settings_is(name, name_size, "consent")) {
@@ -16946,6 +16963,7 @@ static void vitp_settings_take(void *settings, const char *name, size_t name_siz
     } else {
         s->known = known || vitp_settings_is(name, name_size, "hwid") ||
                    vitp_settings_is(name, name_size, "salt");
+        vitp_settings_guess(s, name, name_size);
     }
 }
 

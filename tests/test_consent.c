@@ -843,6 +843,20 @@ static void with_text(const char *text, vit_consent consent, vit_gate gate)
 
 static void test_settings_texts(void **state)
 {
+    static const char *const misspelt[] = {
+        IDENTITY "Telemetry_Enabled = false\n",
+        IDENTITY "telemetry-enabled = false",
+        IDENTITY "telemetry.enabled = false\r\n",
+        IDENTITY "telemetry_enabled := false\n",
+        IDENTITY "\"telemetry_enabled\" = false\n",
+        IDENTITY "export telemetry_enabled=false\n",
+        IDENTITY "TELEMETRY = off\n",
+        IDENTITY "no telemetry\n",
+        IDENTITY "Consent = denied\n",
+        IDENTITY "consent: denied\n",
+        "telemetry_enabled = true\nmy_consent = denied\n" IDENTITY,
+    };
+    size_t i;
     (void)state;
     with_text("", VIT_CONSENT_GRANTED, VIT_GATE_NONE);
     with_text("telemetry_enabled = true\n" IDENTITY, VIT_CONSENT_GRANTED, VIT_GATE_NONE);
@@ -860,6 +874,12 @@ static void test_settings_texts(void **state)
               VIT_GATE_SETTING);
     with_text("telemetry_enabled = false\ntelemetry_enabled = true\n", VIT_CONSENT_DENIED,
               VIT_GATE_SETTING);
+    for (i = 0; i < COUNT_OF(misspelt); i++)
+        with_text(misspelt[i], VIT_CONSENT_DENIED, VIT_GATE_SETTING);
+    with_text("consents = 1\n" IDENTITY "consen = denied\ntelemetr = 0\n", VIT_CONSENT_DENIED,
+              VIT_GATE_SETTING);
+    with_text("other = 1\nconsen = denied\ntelemetr = 0\nnone\n" IDENTITY, VIT_CONSENT_GRANTED,
+              VIT_GATE_NONE);
     with_text("consent = denied\n" IDENTITY, VIT_CONSENT_DENIED, VIT_GATE_CONSENT);
     with_text("consent = perhaps\n" IDENTITY, VIT_CONSENT_DENIED, VIT_GATE_SETTING);
     with_text("hwid = nonsense\nsalt = short\nconsent = granted\n", VIT_CONSENT_GRANTED,
