@@ -358,7 +358,7 @@ $(B)/tests/test_e2e: tests/test_e2e.c examples/http.c tests/common.h vitelemetry
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) -I. -DWITH_CURL $< -o $@ -lcmocka -pthread -lcurl
 
-$(B)/tests/test_servers: tests/test_servers.c $(wildcard tests/*.h) vitelemetry.h
+$(B)/tests/test_servers: tests/test_servers.c examples/curl_multi.c $(wildcard tests/*.h) vitelemetry.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(CWARN) $(TFLAGS) $(ETC) -I. $< -o $@ -lcmocka -pthread -lcurl
 

@@ -42,14 +42,18 @@ static vit_response multi_send(const vit_request *request, void *user)
 {
     transfer    *x = (transfer *)user;
     vit_response answer = { VIT_HTTP_PENDING, 0 };
-    int          running = 0;
-    long         status = 0;
+    int          running = 0, left;
+    long         status = 0;  /* no answer, or one that was cut off */
     curl_off_t   pause_s = 0; /* Retry-After */
+    CURLMsg     *end;
     if (!x->multi) begin(x, request);
     curl_multi_perform(x->multi, &running);
     if (running && !vit_request_cancelled(request)) return answer;
-    curl_easy_getinfo(x->post, CURLINFO_RESPONSE_CODE, &status); /* 0: no answer */
-    curl_easy_getinfo(x->post, CURLINFO_RETRY_AFTER, &pause_s);
+    end = curl_multi_info_read(x->multi, &left);
+    if (end && end->data.result == CURLE_OK) {
+        curl_easy_getinfo(x->post, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(x->post, CURLINFO_RETRY_AFTER, &pause_s);
+    }
     curl_multi_remove_handle(x->multi, x->post);
     curl_easy_cleanup(x->post);
     curl_multi_cleanup(x->multi);

@@ -256,13 +256,13 @@ static bool http_write(const http_call *call, const char *message, size_t size, 
     return true;
 }
 
-/* Reads until the answer is complete, the room is full, the other side ends or the time is up. */
+/* Reads until the answer is complete, the room is full, the other side ends or the time is up. A
+   head that was cut off by that is no answer; one that fills the room is. */
 static void http_read(const http_call *call, char *answer, size_t room)
 {
-    while (!http_complete(call->request, answer)) {
-        if (http_wait(call, POLLIN, call->end_ms) == 0) return;
-        if (!http_hear(call, answer, room)) return;
-    }
+    while (!http_complete(call->request, answer))
+        if (http_wait(call, POLLIN, call->end_ms) == 0 || !http_hear(call, answer, room)) break;
+    if (!strstr(answer, "\r\n\r\n") && strlen(answer) + 1 < room) answer[0] = 0;
 }
 
 /* Joins the chunks of a chunked body (RFC 9112, 7.1) in place, as far as they are there. */

@@ -465,6 +465,12 @@ static void test_interim_answers(void **state)
         { HINTS HINTS HINTS HINTS "HTTP/1.0 503 No\r\n\r\nlater", 503, "later" },
         { "HTTP/1.1 204 None\r\n\r\n" HINTS, 204, HINTS }, /* nothing of it is an answer */
         { HINTS, 0, "" },
+        { "HTTP/1.1 200 OK\r\n", 0, "" }, /* cut off */
+        { "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", 0, "" },
+        { HINTS "HTTP/1.1 201 Made\r\nX", 0, "" },
+        { "HTTP/1.1 200 OK\r\nX-Long: longer than the room, which is a hundred bytes for all of "
+          "the head, is no fault of his\r\n\r\n{}",
+          200, "" },
         { "HTTP/1.1 100 Continue\r\n", 0, "" },
         { "HTTP/1.1 1", 0, "" },
         { "HTTP/1.1 ", 0, "" },

@@ -8,6 +8,8 @@
 #define VITELEMETRY_CURL
 #include "../vitelemetry.h"
 
+#include "../examples/curl_multi.c"
+
 #include "common.h"
 
 #include <arpa/inet.h>
@@ -410,6 +412,44 @@ static void test_answers(void **state)
             fail_msg("status %d for: %s", o.answer.http_status, rows[i].answer);
         if (rows[i].reply) assert_string_equal(o.reply, rows[i].reply);
         assert_int_equal(get(&s.requests), 1);
+    }
+}
+
+/* The transport of pump.c: an answer of which libcurl says that it was cut off is none. */
+static void test_example(void **state)
+{
+    static const struct {
+        const char *answer;
+        int         status;
+    } rows[] = {
+        { "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 201 },
+        { "HTTP/1.1 500 No\r\n\r\n", 500 },
+        { "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", 0 },
+        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 0 },
+        { "HTTP/1.1 100 Continue\r\n\r\n", 0 },
+        { "", 0 },
+    };
+    size_t i;
+    (void)state;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        server       s;
+        transfer     x;
+        vit_request  r;
+        vit_response answer;
+        memset(&x, 0, sizeof x);
+        memset(&r, 0, sizeof r);
+        server_start(&s, serve_answer, rows[i].answer);
+        r.url = s.url;
+        r.content_type = "application/json";
+        r.headers = "Idempotency-Key: 1\r\nX-Telemetry-Key: key\r\n";
+        r.body = "{}";
+        r.body_size = 2;
+        r.timeout_ms = LONG_MS;
+        while ((answer = multi_send(&r, &x)).http_status == VIT_HTTP_PENDING) sleep_ms(1);
+        server_free(&s);
+        if (answer.http_status != rows[i].status)
+            fail_msg("status %d for: %s", answer.http_status, rows[i].answer);
+        assert_null(x.multi);
     }
 }
 
@@ -1227,6 +1267,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_retry_after_of_another, alarm_set),
         cmocka_unit_test_setup(test_redirects, alarm_set),
         cmocka_unit_test_setup(test_no_answer, alarm_set),
+        cmocka_unit_test_setup(test_example, alarm_set),
         cmocka_unit_test_setup(test_other_protocols, alarm_set),
         cmocka_unit_test_setup(test_no_protocol, alarm_set),
         cmocka_unit_test_setup(test_black_hole, alarm_set),
