@@ -246,7 +246,9 @@ MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_IMPLEMENTATION  I  emit the implementation here
     VITELEMETRY_STATIC          I  every function is static: for a plugin or program whose calls are
                                    in one file (a plugin of several: -fvisibility=hidden instead)
-    VITELEMETRY_CURL            I  libcurl is the default transport
+    VITELEMETRY_CURL            I  libcurl is the default transport. A host that uses it, too, calls
+                                   curl_global_init before vit_create (before 7.84 it bears no other
+                                   thread meanwhile) and curl_global_cleanup behind vit_destroy
     VITELEMETRY_WINHTTP         I  WinHTTP is; Windows only, and not together with VITELEMETRY_CURL
     VITELEMETRY_NO_THREADS      I  no thread, no atomics: call vit_pump; all calls from one thread
     VITELEMETRY_NO_FILES        I  no settings on disk: as data_dir "" (the administrator's and the
