@@ -44,7 +44,8 @@ int main(int argc, char **argv)
 }
 C
 
-program() { $CC -std=c99 -I. "$@" $D/program.c -o $D/program -pthread; }
+# what the machine refuses is no matter of the test
+program() { $CC -std=c99 '-DVITP_OS_ETC="/nonexistent"' -I. "$@" $D/program.c -o $D/program -pthread; }
 files() { find $D/data -type f | wc -l | tr -d ' '; }
 
 shown() {
