@@ -1539,26 +1539,26 @@ class operation
    UncaughtException (not sent: the next run does that where stats.crash_surviving is true); then
    the handler that was there before goes on, and after it std::abort. Without an exception, or with
    one of another language, nothing is recorded; from a file with -fno-exceptions, without its
-   message. One client of the program has it: a second call replaces that. NULL: nothing is recorded
+   message. One client of the program has it: a second call replaces that, and
+   installs anew what somebody took out who put the handler before back. NULL: nothing is recorded
    any more, and the handler before is put back; do that before vit_destroy, and in the file that
    installed it. False: that one stands below a third handler, stays, and only passes on; so does a
    plugin's code, which is then not unloaded. MSVC: std::terminate has a handler for each thread, so
    this holds for the calling one. Not for two threads at once. [cpp17.cpp] */
 static inline bool install_terminate_handler(vit_client *t)
 {
+    std::terminate_handler now = std::get_terminate();
     void (*previous)() = nullptr;
     (void)vit_hook_client_(VIT_HOOK_TERMINATE_, &previous);
-    if (previous) { /* it is installed */
-        bool on_top = std::get_terminate() == &on_terminate_;
+    if (previous && now != previous) { /* it is installed */
+        bool on_top = now == &on_terminate_;
         if (!t && on_top) std::set_terminate(previous);
         vit_hook_set_(VIT_HOOK_TERMINATE_, t, !t && on_top ? nullptr : previous);
         if (!t && !on_top) vit_hook_stays_(&on_terminate_);
         return t || on_top;
     }
-    if (!t) return true;
-    previous = std::get_terminate();
-    vit_hook_set_(VIT_HOOK_TERMINATE_, t, previous ? previous : &std::abort);
-    std::set_terminate(&on_terminate_);
+    vit_hook_set_(VIT_HOOK_TERMINATE_, t, !t ? nullptr : now ? now : &std::abort);
+    if (t) std::set_terminate(&on_terminate_);
     return true;
 }
 
@@ -1577,26 +1577,25 @@ static inline void on_qt_message_(QtMsgType type, const QMessageLogContext &cont
 
 /* Qt's critical and fatal messages become QtError events (vit_qt_message); every message goes on to
    the handler that was there before, Qt's own by default. File, line and function are there with
-   QT_MESSAGELOGCONTEXT. A second call, NULL and what is returned: as for install_terminate_handler.
-   Not for two threads at once, nor while another writes its messages. [qt_app.cpp] */
+   QT_MESSAGELOGCONTEXT. A second call (behind Qt's own handler, too), NULL and what is returned: as
+   for install_terminate_handler. Not for two threads at once, nor while another writes its
+   messages. [qt_app.cpp] */
 static inline bool install_qt_handler(vit_client *t)
 {
     void (*previous)() = nullptr;
     (void)vit_hook_client_(VIT_HOOK_QT_, &previous);
     if (!previous && !t) return true;
-    if (previous && t) {
-        vit_hook_set_(VIT_HOOK_QT_, t, previous);
-        return true;
-    }
-    QtMessageHandler was = qInstallMessageHandler(reinterpret_cast<QtMessageHandler>(previous));
-    if (previous && was != &on_qt_message_) {
+    QtMessageHandler before = reinterpret_cast<QtMessageHandler>(previous);
+    QtMessageHandler was = qInstallMessageHandler(nullptr), by_qt = qInstallMessageHandler(before);
+    if (previous && was != &on_qt_message_ && was != before && was != by_qt) {
         qInstallMessageHandler(was);
-        vit_hook_set_(VIT_HOOK_QT_, nullptr, previous);
-        vit_hook_stays_(reinterpret_cast<void (*)()>(&on_qt_message_));
-        return false;
+        vit_hook_set_(VIT_HOOK_QT_, t, previous);
+        if (!t) vit_hook_stays_(reinterpret_cast<void (*)()>(&on_qt_message_));
+        return t != nullptr;
     }
-    vit_hook_set_(VIT_HOOK_QT_, t, t ? reinterpret_cast<void (*)()>(was) : nullptr);
-    if (t) qInstallMessageHandler(&on_qt_message_);
+    if (was != &on_qt_message_) before = was;
+    vit_hook_set_(VIT_HOOK_QT_, t, t ? reinterpret_cast<void (*)()>(before) : nullptr);
+    qInstallMessageHandler(t ? &on_qt_message_ : before);
     return true;
 }
 #endif

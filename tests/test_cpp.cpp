@@ -790,6 +790,21 @@ static void replaced()
     throw_error();
 }
 
+static void taken_out() /* by the host, who puts the handler before back */
+{
+    vit::install_terminate_handler(dying);
+    std::set_terminate(before);
+    if (vit::install_terminate_handler(dying)) throw_error();
+}
+
+static void taken_out_stopped()
+{
+    vit::install_terminate_handler(dying);
+    std::set_terminate(before);
+    bool ok = vit::install_terminate_handler(nullptr);
+    if (std::get_terminate() == before && ok) throw_error();
+}
+
 static void no_client()
 {
     if (vit::install_terminate_handler(nullptr) && std::get_terminate() == before) throw_error();
@@ -814,6 +829,10 @@ static void terminate_handlers()
     check(lines(d.said) == 3 && has(d.said, "}\nbefore\n"), "and started again: once");
     d = die(replaced);
     check(WIFEXITED(d.status) && WEXITSTATUS(d.status) == 9 && d.said == "after\n", "replaced");
+    d = die(taken_out);
+    check(aborted(d) && lines(d.said) == 2 && has(d.said, event), "taken out: installed anew");
+    d = die(taken_out_stopped);
+    check(aborted(d) && d.said == "before\n", "taken out, and stopped");
     d = die(no_client);
     check(aborted(d) && d.said == "before\n", "NULL where there is none");
 }

@@ -152,6 +152,24 @@ static void covered(place *p)
     check(qInstallMessageHandler(nullptr) == before, "the handler before is back");
 }
 
+/* The host puts a handler that knows nothing of ours in its place: it is installed anew above that. */
+static void taken_out(place *p, QtMessageHandler by)
+{
+    qInstallMessageHandler(before);
+    vit::install_qt_handler(p->t);
+    qInstallMessageHandler(by);
+    check(vit::install_qt_handler(p->t), "taken out, and installed anew");
+    qCritical("nine");
+    check(lines(deliver(p)) == 1, "it is sent again");
+    check(taken(&before_saw) == (by ? "2 default nine\n" : ""), "and seen once");
+    qInstallMessageHandler(by);
+    check(vit::install_qt_handler(nullptr), "taken out, and NULL");
+    qCritical("ten");
+    check(deliver(p).empty(), "nothing is sent any more");
+    check(taken(&before_saw) == (by ? "2 default ten\n" : ""), "the handler stays");
+    qInstallMessageHandler(nullptr);
+}
+
 /* Without one before: Qt's own. */
 static void by_default(place *p)
 {
@@ -170,6 +188,8 @@ int main(int argc, char **argv)
     messages(&p);
     clients(&p);
     covered(&p);
+    taken_out(&p, before);
+    taken_out(&p, nullptr);
     by_default(&p);
     vit_destroy(p.t, 1000);
     printf("%u passed, %u failed\n", passed, failed);
