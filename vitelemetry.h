@@ -5623,13 +5623,21 @@ void vit_op_text(const vit_op *op, char out[37])
     if (out) vitp_text_uuid(out, op ? op->correlation_id : zeros);
 }
 
+/* Not 0, less or NaN: by its bits, since -ffast-math takes each double for a number. */
+static bool vitp_id_rate_is_some(double rate)
+{
+    uint64_t bits;
+    memcpy(&bits, &rate, sizeof bits);
+    return bits - 1u < (uint64_t)0x7FFu << 52;
+}
+
 bool vit_should_sample(const char *event_name, double rate, const char *seed)
 {
     vitp_sha256     s;
     unsigned char   digest[32];
     volatile double quotient; /* rounded to double, also where registers are wider */
+    if (!vitp_id_rate_is_some(rate)) return false;
     if (rate >= 1.0) return true;
-    if (!(rate > 0.0)) return false;
     vitp_sha256_begin(&s);
     vitp_sha256_add_text(&s, seed);
     vitp_sha256_add(&s, ":", 1);
@@ -21749,7 +21757,7 @@ void vit_set_context(vit_client *t, const char *provider, const char *collection
 static uint32_t vitp_session_rate_value(vitp_recorder *r, double rate)
 {
     uint32_t i;
-    if (!(rate > 0.0)) rate = 0.0; /* NaN too */
+    if (!vitp_id_rate_is_some(rate)) rate = 0.0;
     if (rate > 1.0) rate = 1.0;
     for (i = 0; i < r->rate_value_count; i++)
         if (!(r->rate_values[i] < rate) && !(r->rate_values[i] > rate)) return i;
@@ -22880,7 +22888,7 @@ typedef struct VITP_MAY_ALIAS vitp_event {
     vitp_encoder  encoder;
     uint32_t      keys[2]; /* a bit for the hash of each key: without it, the key is new */
     char          name[VITP_NAME_MAX + 1u];
-    unsigned char data[1]; /* the record, to the end of the vit_event */
+    unsigned char data[1]; /* the record, to the end of the vit_event; read by encoder.data */
 } vitp_event;
 
 typedef char vitp_event_fits[sizeof(vitp_event) + VITP_TEXT_MAX < sizeof(vit_event) ? 1 : -1];
@@ -23050,7 +23058,7 @@ void vit_add_error(vit_event *e, const char *type, const char *message, const ch
     vit_add_label(e, "exception_type", type);
     vitp_event_add_text(e, VIT_FRAME, "error_hash", frame ? frame : "");
     vitp_event_add_text(e, VIT_TRACE, "traceback", trace); /* last: it may not fit */
-    v->data[offsetof(vitp_record_head, flags)] |= VITP_RECORD_ERROR;
+    v->encoder.data[offsetof(vitp_record_head, flags)] |= VITP_RECORD_ERROR;
 }
 
 /* The row of the catalogue with this name, or NULL. */
@@ -23073,7 +23081,7 @@ static vit_status vitp_event_choose(vitp_event *v)
     const vit_schema *row = vitp_event_row(v->name);
     vitp_record_head  head;
     vitp_choice       choice;
-    memcpy(&head, v->data, sizeof head);
+    memcpy(&head, v->encoder.data, sizeof head);
     head.time_ns = vitp_os_coarse_ns(); /* it happens now: in the session that chooses */
     head.context = VITP_ATOMIC_LOAD(&r->ledger->context);
     if (row && (row->flags & VIT_ROW_ERROR)) head.flags |= VITP_RECORD_ERROR;
@@ -23082,7 +23090,7 @@ static vit_status vitp_event_choose(vitp_event *v)
         head.flags |= VITP_RECORD_CORRELATED;
     }
     if (head.flags & VITP_RECORD_ERROR) {
-        memcpy(v->data, &head, sizeof head);
+        memcpy(v->encoder.data, &head, sizeof head);
         return vitp_record_allowed(r, VITP_MAY_ERRORS) ? VIT_OK : VIT_DISABLED;
     }
     if (!vitp_record_allowed(r, VITP_MAY_USAGE)) return VIT_DISABLED;
@@ -23090,7 +23098,7 @@ static vit_status vitp_event_choose(vitp_event *v)
                          head.flags & VITP_RECORD_CORRELATED ? head.correlation_id : NULL);
     head.rate = choice.rate;
     head.seed_kind = choice.seed_kind;
-    memcpy(v->data, &head, sizeof head);
+    memcpy(v->encoder.data, &head, sizeof head);
     return choice.keep ? VIT_OK : VIT_SAMPLED_OUT;
 }
 
@@ -23107,7 +23115,7 @@ vit_status vit_event_send(vit_event *e)
     if (v->status == VIT_OK) v->status = vitp_event_choose(v);
     if (v->status != VIT_OK) return vitp_record_refuse(r, v->status);
     return vitp_record_end(&v->encoder,
-                           (v->data[offsetof(vitp_record_head, flags)] & VITP_RECORD_ERROR) != 0);
+                           (v->encoder.data[offsetof(vitp_record_head, flags)] & VITP_RECORD_ERROR) != 0);
 }
 
 /* ---- end matter -------------------------------------------------------------------------- */

@@ -237,13 +237,15 @@ static vit_response keep(const vit_request *request, void *user)
 }
 int main(void)
 {
-    static const uint64_t infinite = UINT64_C(0x7FF) << 52;
-    double                value;
+    static const uint64_t infinite = UINT64_C(0x7FF) << 52, not_a_number = UINT64_C(0xFFF) << 51;
+    double                value, never;
+    int                   good;
     vit_options           o;
     vit_event             e;
     vit_client           *t;
     memset(&o, 0, sizeof o);
     memcpy(&value, &infinite, sizeof value);
+    memcpy(&never, &not_a_number, sizeof never);
     o.consent = VIT_CONSENT_GRANTED;
     o.endpoint = "http://127.0.0.1:9/";
     o.data_dir = "";
@@ -254,8 +256,11 @@ int main(void)
     vit_add_real(&e, "r", value);
     (void)vit_event_send(&e);
     (void)vit_flush(t, 1000);
+    vit_set_rate(t, "fast.never", never);
+    vit_event_begin(&e, t, "fast.never", NULL);
+    good = vit_event_send(&e) == VIT_SAMPLED_OUT && !vit_should_sample("e", never, "s");
     (void)vit_destroy(t, 0);
-    puts(strstr(body, "\"r\":null") ? "ok" : body);
+    puts(good && strstr(body, "\"r\":null") ? "ok" : body);
     return 0;
 }
 END
