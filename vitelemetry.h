@@ -13429,6 +13429,17 @@ static VITP_INLINE void vitp_record_put(vitp_encoder *e, const void *data, uint3
     e->size = vitp_record_append(e, e->size, data, size);
 }
 
+/* What stands before a value of an ad-hoc event. */
+static VITP_INLINE void vitp_record_put_key(vitp_encoder *e, vit_kind kind, const char *key,
+                                            uint32_t size)
+{
+    unsigned char head[2];
+    head[0] = (unsigned char)kind;
+    head[1] = (unsigned char)size;
+    vitp_record_put(e, head, 2);
+    vitp_record_put(e, key, size);
+}
+
 /* text NULL: absent. */
 static void vitp_record_put_text(vitp_encoder *e, const char *text, uint32_t size)
 {
@@ -13514,14 +13525,19 @@ static size_t vitp_record_readable(vitp_encoder *e, const char *text)
     return size;
 }
 
+/* The names and secrets that no text may hold. */
+static void vitp_record_values(const vitp_recorder *r, vitp_scrub_values *values)
+{
+    vitp_scrub_values_init(values, r->secrets.values, VITP_ATOMIC_LOAD_ACQUIRE(&r->secrets.count));
+}
+
 /* Scrubs text into out (capacity includes a NUL) and returns what was kept. */
 static size_t vitp_record_scrub(vitp_encoder *e, char *out, size_t capacity, const char *text,
                                 size_t size)
 {
-    const vitp_secret_store *store = &e->recorder->secrets;
-    vitp_scrub_values        values;
-    size_t                   kept = 0;
-    vitp_scrub_values_init(&values, store->values, VITP_ATOMIC_LOAD_ACQUIRE(&store->count));
+    vitp_scrub_values values;
+    size_t            kept = 0;
+    vitp_record_values(e->recorder, &values);
     if (vitp_scrub_text(out, capacity, text, size, &values, &kept) > kept) e->cut = true;
     return kept;
 }
@@ -13584,11 +13600,10 @@ static void vitp_record_text(vitp_encoder *e, const char *text)
     vitp_record_put_text(e, text ? clean : NULL, (uint32_t)size);
 }
 
-static bool vitp_record_has_secret(const vitp_encoder *e, const char *text, size_t size)
+static bool vitp_record_has_secret(const vitp_recorder *r, const char *text, size_t size)
 {
-    const vitp_secret_store *store = &e->recorder->secrets;
-    vitp_scrub_values        values;
-    vitp_scrub_values_init(&values, store->values, VITP_ATOMIC_LOAD_ACQUIRE(&store->count));
+    vitp_scrub_values values;
+    vitp_record_values(r, &values);
     return vitp_scrub_holds_secret(&values, text, size);
 }
 
@@ -13607,7 +13622,8 @@ static void vitp_record_file(vitp_encoder *e, const char *text)
         vitp_record_put_text(e, NULL, 0);
         return;
     }
-    if (vitp_record_has_secret(e, text, size)) { /* its part behind a slash would not be known */
+    /* its part behind a slash would not be known */
+    if (vitp_record_has_secret(e->recorder, text, size)) {
         vitp_record_put_text(e, "[secret]", 8);
         return;
     }
@@ -13665,10 +13681,11 @@ static size_t vitp_record_frame(const char *line, size_t size, char out[VITP_LAB
 /* Only under VIT_CONSENT_VERBOSE: up to 32 frames, one a line. */
 static void vitp_record_trace(vitp_encoder *e, const char *text)
 {
-    char     frames[VITP_TEXT_MAX + 1u], frame[VITP_LABEL_MAX + 16u];
-    size_t   left, line, size, used = 0;
-    uint32_t count = 0;
-    if (!text || !(VITP_ATOMIC_LOAD(&e->recorder->permission) & VITP_MAY_TRACE)) {
+    char                 frames[VITP_TEXT_MAX + 1u], frame[VITP_LABEL_MAX + 16u];
+    const vitp_recorder *r = e->recorder;
+    size_t               left, line, size, used = 0;
+    uint32_t             count = 0;
+    if (!text || !(VITP_ATOMIC_LOAD(&r->permission) & VITP_MAY_TRACE)) {
         vitp_record_put_text(e, NULL, 0);
         return;
     }
@@ -13676,7 +13693,7 @@ static void vitp_record_trace(vitp_encoder *e, const char *text)
     for (; left > 0 && count < VITP_TRACE_LINES_MAX; text += line, left -= line) {
         const char *end = (const char *)memchr(text, '\n', left);
         line = end ? (size_t)(end - text) + 1 : left;
-        size = vitp_record_has_secret(e, text, line) ? 0 : vitp_record_frame(text, line, frame);
+        size = vitp_record_has_secret(r, text, line) ? 0 : vitp_record_frame(text, line, frame);
         if (size == 0 || used + size + 1 > VITP_TEXT_MAX) continue;
         if (used) frames[used++] = '\n';
         memcpy(frames + used, frame, size);
@@ -13927,14 +13944,15 @@ typedef struct vitp_choice {
     double  rate;
 } vitp_choice;
 
+static const vitp_choice vitp_sample_always = { true, VITP_SEED_NONE, 1.0 };
+
 /* cache: of a declared event, else NULL. id: correlation id, or NULL. */
-static VITP_NOINLINE vitp_choice vitp_sample_choose(const vitp_recorder *r, uint32_t *cache,
-                                                    const char *name, double default_rate,
-                                                    const unsigned char *id)
+static vitp_choice vitp_sample(const vitp_recorder *r, uint32_t *cache, const char *name,
+                               double default_rate, const unsigned char *id)
 {
     uint32_t    turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn) & VITP_VERDICT_TURN_MASK;
     uint32_t    verdict = cache ? VITP_ATOMIC_LOAD(cache) : 0;
-    vitp_choice choice = { true, VITP_SEED_NONE, 1.0 };
+    vitp_choice choice = vitp_sample_always;
     double      rate;
     if (!cache || VITP_VERDICT_TURN(verdict) != turn) {
         verdict = vitp_sample_decide(r, name, default_rate);
@@ -13948,20 +13966,6 @@ static VITP_NOINLINE vitp_choice vitp_sample_choose(const vitp_recorder *r, uint
     choice.seed_kind = (uint8_t)VITP_VERDICT_KIND(verdict);
     choice.rate = rate;
     return choice;
-}
-
-/* The rest is for what is not always kept, and for the first time. */
-static VITP_INLINE vitp_choice vitp_sample(const vitp_recorder *r, uint32_t *cache,
-                                           const char *name, double default_rate,
-                                           const unsigned char *id)
-{
-    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
-    uint32_t turn = VITP_ATOMIC_LOAD_ACQUIRE(&r->seed.turn) & VITP_VERDICT_TURN_MASK;
-    uint32_t verdict = cache ? VITP_ATOMIC_LOAD(cache) : 0;
-    if (cache && VITP_VERDICT_TURN(verdict) == turn &&
-        (verdict & VITP_VERDICT_CHOICE) == VITP_VERDICT_ALWAYS)
-        return always;
-    return vitp_sample_choose(r, cache, name, default_rate, id);
 }
 
 /* ---- types: slots for the schemas that were used ----------------------------------------- */
@@ -14117,6 +14121,12 @@ static vit_status vitp_record_refuse(vitp_recorder *r, vit_status status)
     return status;
 }
 
+static vit_status vitp_record_invalid(vitp_recorder *r, vit_log_item item)
+{
+    vitp_log_note(&r->log, item);
+    return vitp_record_refuse(r, VIT_INVALID);
+}
+
 /* A forked child may record what the parent, or the next start, delivers. */
 static VITP_NOINLINE bool vitp_record_allowed_in_child(const vitp_recorder *r, uint32_t kind)
 {
@@ -14265,15 +14275,9 @@ static VITP_NOINLINE vit_status vitp_record_on_stack(const vitp_source *from)
 static VITP_INLINE vitp_source vitp_record_source(vitp_recorder *r, const vit_schema *schema,
                                                   const char *name, const void *event)
 {
-    vitp_source from = { r,
-                         schema,
-                         event,
-                         name,
-                         *(const vit_op *const *)event,
-                         NULL,
-                         0,
-                         { true, VITP_SEED_NONE, 1.0 } };
-    if (from.op) from.id = from.op->correlation_id;
+    const vit_op *op = *(const vit_op *const *)event;
+    vitp_source   from = { r, schema, event, name, op, NULL, 0, vitp_sample_always };
+    if (op) from.id = op->correlation_id;
     return from;
 }
 
@@ -14307,30 +14311,27 @@ static VITP_NOINLINE vit_status vitp_record_slowly(vitp_recorder *r, const vit_s
     if (!vitp_record_allowed(r, error ? VITP_MAY_ERRORS : VITP_MAY_USAGE))
         return vitp_record_pass(r, VIT_DISABLED);
     if (schema && event) return vitp_record_event(r, schema, event);
-    vitp_log_note(&r->log, VIT_LOG_VALUE_INVALID);
-    return vitp_record_refuse(r, VIT_INVALID);
+    return vitp_record_invalid(r, VIT_LOG_VALUE_INVALID);
 }
 
 /* Labels and numbers of a type that is always kept, where this thread has room for them. */
 static VITP_NOINLINE vit_status vitp_record_kept(vitp_recorder *r, const vit_schema *schema,
                                                  const void *event, uint32_t type, uint32_t bound)
 {
-    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
-    unsigned char            own_id[16], *out;
-    const vit_op            *op = *(const vit_op *const *)event;
-    vitp_encoder             e;
-    vitp_slot               *slot;
-    vitp_head               *head = vitp_queue_try(r->queue, bound, &slot);
+    unsigned char        own_id[16], *out;
+    const unsigned char *id = NULL;
+    const vit_op        *op = *(const vit_op *const *)event;
+    vitp_encoder         e;
+    vitp_slot           *slot;
+    vitp_head           *head = vitp_queue_try(r->queue, bound, &slot);
     if (VITP_UNLIKELY(!head)) return vitp_record_slowly(r, schema, event);
     e.recorder = r; /* labels and numbers need no more of it */
     e.op = op;
     e.cut = e.closed = false;
-    if (!op && schema->flags & VIT_ROW_CORRELATED) vitp_id_next(r->ids, own_id);
-    vitp_record_fill(r, (vitp_record_head *)(void *)(head + 1), &always,
-                     op                                   ? op->correlation_id
-                     : schema->flags & VIT_ROW_CORRELATED ? own_id
-                                                          : NULL,
-                     type, 0, 0);
+    if (op) id = op->correlation_id;
+    else if (schema->flags & VIT_ROW_CORRELATED) vitp_id_next(r->ids, own_id), id = own_id;
+    vitp_record_fill(r, (vitp_record_head *)(void *)(head + 1), &vitp_sample_always, id, type, 0,
+                     0);
     out = (unsigned char *)(head + 1) + sizeof(vitp_record_head);
     out = vitp_record_plain(&e, out, schema, event);
     vitp_queue_commit_own(slot, slot->chunk, head, slot->word,
@@ -14386,24 +14387,19 @@ typedef struct vitp_draft {
 static void vitp_draft_begin(vitp_draft *d, vitp_recorder *r, const char *name, uint32_t flags,
                              const unsigned char *id)
 {
-    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
-    uint32_t                 size = (uint32_t)strlen(name);
+    uint32_t size = (uint32_t)strlen(name);
     memset(&d->e, 0, sizeof d->e);
     d->e.recorder = r;
     d->e.data = d->memory.bytes;
     d->e.capacity = sizeof d->memory;
-    vitp_record_fill(r, &d->memory.head, &always, id, VITP_RECORD_ADHOC, flags, size);
+    vitp_record_fill(r, &d->memory.head, &vitp_sample_always, id, VITP_RECORD_ADHOC, flags, size);
     d->e.size = sizeof d->memory.head;
     vitp_record_put(&d->e, name, size);
 }
 
 static void vitp_draft_key(vitp_draft *d, vit_kind kind, const char *key)
 {
-    unsigned char head[2];
-    head[0] = (unsigned char)kind;
-    head[1] = (unsigned char)strlen(key);
-    vitp_record_put(&d->e, head, 2);
-    vitp_record_put(&d->e, key, head[1]);
+    vitp_record_put_key(&d->e, kind, key, (uint32_t)strlen(key));
 }
 
 #ifndef VITELEMETRY_NO_FILES
@@ -14697,10 +14693,7 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
     vitp_source   from = vitp_record_source(r, schema, name, event);
     vitp_print_end(print, seen);
     if (vitp_repeat_seen(r, seen)) return VIT_OK;
-    if (name && !vitp_text_name_size(name)) {
-        vitp_log_note(&r->log, VIT_LOG_NAME_INVALID);
-        return vitp_record_refuse(r, VIT_INVALID);
-    }
+    if (name && !vitp_text_name_size(name)) return vitp_record_invalid(r, VIT_LOG_NAME_INVALID);
     if (!(type = vitp_type_of(r, schema))) return vitp_record_refuse(r, VIT_INVALID);
     from.type = (uint32_t)(type - r->types);
     if (!from.id) vitp_record_id(r, own_id), from.id = own_id;
@@ -14895,11 +14888,9 @@ static void vitp_wire_string(vitp_event_writer *w, const char *text, size_t size
 /* The last gate: no registered secret passes, in whatever member and spelling. */
 static bool vitp_wire_passes(vitp_event_writer *w, const char *text, size_t size)
 {
-    const vitp_secret_store *store = &w->wire->recorder->secrets;
-    vitp_scrub_values        values;
-    if (store->secrets == 0) return true;
-    vitp_scrub_values_init(&values, store->values, store->count);
-    if (vitp_scrub_holds_secret(&values, text, size)) w->secret = true;
+    const vitp_recorder *r = w->wire->recorder;
+    if (r->secrets.secrets == 0) return true;
+    if (vitp_record_has_secret(r, text, size)) w->secret = true;
     return !w->secret;
 }
 
@@ -14937,13 +14928,12 @@ static bool vitp_wire_id_passes(const vitp_wire *wire, const unsigned char id[16
 static uint32_t vitp_wire_made_up(vitp_event_writer *w, const char *name, uint32_t size,
                                   char out[VITP_NAME_MAX * 2u])
 {
-    const vitp_secret_store *store = &w->wire->recorder->secrets;
-    vitp_scrub_values        values;
-    vitp_scrub_span          span;
-    vitp_scrub               s;
-    uint32_t                 at, used = 0, n;
+    vitp_scrub_values values;
+    vitp_scrub_span   span;
+    vitp_scrub        s;
+    uint32_t          at, used = 0, n;
     if (!vitp_wire_passes(w, name, size)) return 0;
-    vitp_scrub_values_init(&values, store->values, store->count);
+    vitp_record_values(w->wire->recorder, &values);
     memset(&s, 0, sizeof s);
     s.text = name;
     s.whole = size;
@@ -14995,15 +14985,10 @@ static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
         vitp_wire_value(w, text, size, slot->plain);
         return;
     }
-    vitp_scrub_values_init(&values, w->wire->recorder->secrets.values,
-                           w->wire->recorder->secrets.count);
+    vitp_record_values(w->wire->recorder, &values);
     (void)vitp_scrub_text(scrubbed, sizeof scrubbed, text, size, &values, &kept);
-    if (kept != size || memcmp(scrubbed, text, size) != 0) {
+    if (size > VITP_LABEL_MAX || kept != size || memcmp(scrubbed, text, size) != 0) {
         vitp_wire_string(w, scrubbed, kept);
-        return;
-    }
-    if (size > VITP_LABEL_MAX) {
-        vitp_wire_string(w, text, size);
         return;
     }
     slot->size = (uint8_t)size;
@@ -21855,10 +21840,7 @@ vit_status vit_track_error(vit_client *t, const vit_error *error)
     if (!t) return VIT_DISABLED;
     r = &t->recorder;
     if (!vitp_record_allowed(r, VITP_MAY_ERRORS)) return vitp_record_refuse(r, VIT_DISABLED);
-    if (!error) {
-        vitp_log_note(&r->log, VIT_LOG_VALUE_INVALID);
-        return vitp_record_refuse(r, VIT_INVALID);
-    }
+    if (!error) return vitp_record_invalid(r, VIT_LOG_VALUE_INVALID);
     vitp_error_fill(r, error, &event, &print);
     return vitp_record_error(r, vit_schema_error_event(), error->event_name, &event, &print);
 }
@@ -22912,10 +22894,9 @@ static void vitp_event_fail(vitp_event *v, vit_log_item item)
 
 void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op *op)
 {
-    static const vitp_choice always = { true, VITP_SEED_NONE, 1.0 };
-    vitp_event              *v = (vitp_event *)(void *)e;
-    vitp_record_head         head;
-    uint32_t                 name_size = vitp_text_name_size(name);
+    vitp_event      *v = (vitp_event *)(void *)e;
+    vitp_record_head head;
+    uint32_t         name_size = vitp_text_name_size(name);
     if (!v) return;
     memset(v, 0, sizeof *v);
     v->state = VITP_EVENT_OPEN;
@@ -22934,7 +22915,7 @@ void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op
     v->encoder.recorder = &t->recorder;
     v->encoder.data = v->data;
     v->encoder.capacity = (uint32_t)(sizeof(vit_event) - offsetof(vitp_event, data));
-    vitp_record_fill(&t->recorder, &head, &always, op ? op->correlation_id : NULL,
+    vitp_record_fill(&t->recorder, &head, &vitp_sample_always, op ? op->correlation_id : NULL,
                      VITP_RECORD_ADHOC, 0, name_size);
     vitp_record_put(&v->encoder, &head, sizeof head);
     vitp_record_put(&v->encoder, v->name, name_size);
@@ -22961,17 +22942,13 @@ static bool vitp_event_has_key(vitp_event *v, const char *key, uint32_t size)
    refused. */
 static bool vitp_event_key(vitp_event *v, vit_kind kind, const char *key)
 {
-    char          wire[VITP_NAME_MAX + 1u];
-    unsigned char head[2];
-    uint32_t      size = vitp_ledger_key(wire, kind, key);
+    char     wire[VITP_NAME_MAX + 1u];
+    uint32_t size = vitp_ledger_key(wire, kind, key);
     if (size == 0 || vitp_event_has_key(v, wire, size)) {
         vitp_event_fail(v, VIT_LOG_KEY_INVALID);
         return false;
     }
-    head[0] = (unsigned char)kind;
-    head[1] = (unsigned char)size;
-    vitp_record_put(&v->encoder, head, 2);
-    vitp_record_put(&v->encoder, wire, size);
+    vitp_record_put_key(&v->encoder, kind, wire, size);
     return !v->encoder.closed;
 }
 
