@@ -15001,6 +15001,7 @@ static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name
                            uint32_t name_size)
 {
     const unsigned char *p = vitp_wire_take(w, 2);
+    const bool           label = kind == VIT_LABEL || kind == VIT_FILE;
     uint16_t             size;
     if (!p) return;
     memcpy(&size, p, 2);
@@ -15009,13 +15010,12 @@ static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name
     if (kind == VIT_TRACE && /* the user may have taken it back */
         !(VITP_ATOMIC_LOAD(&w->wire->recorder->permission) & VITP_MAY_TRACE))
         return;
-    if ((kind == VIT_LABEL || kind == VIT_FILE) &&
-        size > (w->job->ledger ? VITP_LABEL_MAX : VITP_LABEL_SCRUBBED_MAX)) {
+    if (label && size > (w->job->ledger ? VITP_LABEL_MAX : VITP_LABEL_SCRUBBED_MAX)) {
         w->corrupt = true;
         return;
     }
     vitp_wire_key(w, kind, name, name_size);
-    if (kind == VIT_LABEL || kind == VIT_FILE) vitp_wire_label(w, (const char *)p, size);
+    if (label) vitp_wire_label(w, (const char *)p, size);
     else if (vitp_wire_passes(w, (const char *)p, size)) vitp_wire_string(w, (const char *)p, size);
     vitp_wire_end(w);
 }
@@ -15028,27 +15028,25 @@ static bool vitp_wire_copy(vitp_event_writer *w, const unsigned char *from, size
     return true;
 }
 
-static void vitp_wire_hash(vitp_event_writer *w, vit_kind kind, const char *name,
-                           uint32_t name_size)
+/* A hash or an identifier as text. Returns its size. */
+static VITP_INLINE size_t vitp_wire_spell(vit_kind kind, const unsigned char *bytes, char out[37])
 {
-    const unsigned char *p = vitp_wire_take(w, 1);
-    char                 hex[17];
-    if (!p || !*p || !vitp_wire_take(w, 8)) return;
-    vitp_text_hex(hex, p + 1, kind == VIT_ROW ? 6 : 8);
-    vitp_wire_key(w, kind, name, name_size);
-    if (!vitp_wire_copy(w, p, 9)) vitp_wire_value(w, hex, kind == VIT_ROW ? 12 : 16, true);
-    vitp_wire_end(w);
+    if (kind == VIT_UUID) vitp_text_uuid(out, bytes);
+    else vitp_text_hex(out, bytes, kind == VIT_ROW ? 6 : 8);
+    return kind == VIT_UUID ? 36 : kind == VIT_ROW ? 12 : 16;
 }
 
-static void vitp_wire_uuid(vitp_event_writer *w, const char *name, uint32_t name_size)
+static void vitp_wire_id(vitp_event_writer *w, vit_kind kind, const char *name, uint32_t name_size)
 {
     const unsigned char *p = vitp_wire_take(w, 1);
+    uint32_t             bytes = kind == VIT_UUID ? 16 : 8;
     char                 text[37];
-    if (!p || !*p || !vitp_wire_take(w, 16)) return;
-    if (!vitp_wire_id_passes(w->wire, p + 1)) w->secret = true;
-    vitp_text_uuid(text, p + 1);
-    vitp_wire_key(w, VIT_UUID, name, name_size);
-    if (!vitp_wire_copy(w, p, 17)) vitp_wire_value(w, text, 36, true);
+    size_t               size;
+    if (!p || !*p || !vitp_wire_take(w, bytes)) return;
+    if (kind == VIT_UUID && !vitp_wire_id_passes(w->wire, p + 1)) w->secret = true;
+    size = vitp_wire_spell(kind, p + 1, text);
+    vitp_wire_key(w, kind, name, name_size);
+    if (!vitp_wire_copy(w, p, 1u + bytes)) vitp_wire_value(w, text, size, true);
     vitp_wire_end(w);
 }
 
@@ -15106,8 +15104,8 @@ static void vitp_wire_member(vitp_event_writer *w, vit_kind kind, const char *na
     case VIT_HASH:
     case VIT_GROUP:
     case VIT_ROW:
-    case VIT_FRAME: vitp_wire_hash(w, kind, name, name_size); break;
-    case VIT_UUID: vitp_wire_uuid(w, name, name_size); break;
+    case VIT_FRAME:
+    case VIT_UUID: vitp_wire_id(w, kind, name, name_size); break;
     case VIT_INT:
     case VIT_REAL:
     case VIT_FLAG:
@@ -15423,8 +15421,7 @@ static VITP_INLINE char *vitp_wire_pour_member(vitp_wire *wire, vit_kind kind, c
     if (kind == VIT_UUID && !vitp_wire_id_passes(wire, p + 1)) return NULL;
     out = vitp_wire_pour(out, key, key_size);
     *out++ = '"';
-    if (kind == VIT_UUID) vitp_text_uuid(out, p + 1), out += 36;
-    else vitp_text_hex(out, p + 1, kind == VIT_ROW ? 6 : 8), out += kind == VIT_ROW ? 12 : 16;
+    out += vitp_wire_spell(kind, p + 1, out);
     *out++ = '"';
     return out;
 }
@@ -15571,10 +15568,10 @@ static void vitp_wire_take_text(vitp_event_writer *w, char *out, size_t capacity
     const unsigned char *p = vitp_wire_take(w, 2);
     uint16_t             size = 0;
     if (p) memcpy(&size, p, 2);
-    p = vitp_wire_take(w, size);
     if (size >= capacity) w->corrupt = true;
-    else if (p) memcpy(out, p, size);
-    out[size < capacity && p ? size : 0] = 0;
+    p = vitp_wire_take(w, size);
+    if (p) memcpy(out, p, size);
+    out[p ? size : 0] = 0;
 }
 
 /* Reads what vitp_wire_origin wrote behind the name. */
@@ -15814,10 +15811,10 @@ typedef struct vitp_spool {
     uint64_t          at;         /* in bytes: what is read next */
     vitp_spool_closed closed[VITP_SPOOL_CLOSED_MAX]; /* written by this client, and let go */
     uint32_t          closed_count;
-    uint32_t          alone;            /* 1: nothing more is to be read; read by all */
-    bool              tried;            /* what is read next was sent in this run */
     uint64_t          batches, batched; /* written or read in this run, and their records */
+    uint32_t          alone;            /* 1: nothing more is to be read; read by all */
     uint32_t          begun_s;          /* in the name of the last file that was begun */
+    bool              tried;            /* what is read next was sent in this run */
     bool              all;              /* for one call: of vitp_spool_forget */
     bool              full;             /* nothing could give way to the batch in the making */
     bool              polite;           /* and nothing is to */
@@ -15860,18 +15857,22 @@ static void vitp_spool_uncount(vitp_spool *s, uint32_t n)
     (void)VITP_ATOMIC_ADD_PTR(&s->records, (uintptr_t)0 - (uintptr_t)n);
 }
 
+/* They are another process's now, or nobody knows. */
+static void vitp_spool_hand_over(vitp_spool *s, uint32_t n)
+{
+    vitp_spool_uncount(s, n);
+    vitp_spool_count(&s->handed_over, n);
+}
+
+static void vitp_spool_free(const vitp_spool *s, char *bytes)
+{
+    if (bytes) s->allocator.free_fn(bytes, s->allocator.user);
+}
+
 static void vitp_spool_note_batch(vitp_spool *s, uint32_t records)
 {
     s->batches++;
     s->batched += records;
-}
-
-/* How many requests what waits will take, going by the batches so far: they are as they were
-   written, however many records one could have. */
-static uint64_t vitp_spool_requests(const vitp_spool *s)
-{
-    uint64_t records = VITP_ATOMIC_LOAD_PTR(&s->records);
-    return (s->batched > 0 ? records * s->batches / s->batched : records) + 1u;
 }
 
 static void vitp_spool_drop(vitp_spool *s, uint32_t n, vit_drop reason)
@@ -15896,10 +15897,11 @@ static const char *vitp_spool_name_tail(const vitp_spool *s, const char *name)
     return strncmp(tail + 28 + process, ".spool", 6) == 0 ? tail : NULL;
 }
 
-/* name: one that has a tail. */
-static bool vitp_spool_is_finished(const char *name)
+/* The same, and the file has got its name: it is not one in the making. */
+static const char *vitp_spool_file_tail(const vitp_spool *s, const char *name)
 {
-    return strcmp(name + strlen(name) - 6, ".spool") == 0;
+    const char *tail = vitp_spool_name_tail(s, name);
+    return tail && strcmp(name + strlen(name) - 6, ".spool") == 0 ? tail : NULL;
 }
 
 /* The random part of a name of ours. */
@@ -15953,12 +15955,11 @@ static bool vitp_spool_look_at(const char *folder, const char *name, void *user)
 {
     vitp_spool_search *search = (vitp_spool_search *)user;
     const vitp_spool  *s = search->spool;
-    const char        *tail = vitp_spool_name_tail(s, name);
+    const char        *tail = vitp_spool_file_tail(s, name);
     int                sign = search->newest ? -1 : 1;
     uint32_t           i = search->count;
     (void)folder;
-    if (!tail || !vitp_spool_is_finished(name)) return true;
-    if (search->kind && tail[9] != search->kind) return true;
+    if (!tail || (search->kind && tail[9] != search->kind)) return true;
     if (search->after[0] && vitp_spool_order(s, name, search->after) * sign <= 0) return true;
     while (i > 0 && vitp_spool_order(s, name, search->best[i - 1u]) * sign < 0) i--;
     if (i == VITP_SPOOL_NAMES) return true;
@@ -16015,12 +16016,18 @@ static void vitp_spool_remove(vitp_os_pool *file)
     vitp_os_pool_remove(file);
 }
 
-/* ---- a file's head ----------------------------------------------------------------------- */
+/* ---- heads: of a file, of a batch -------------------------------------------------------- */
 
 static bool vitp_spool_write_head(vitp_spool_file *f)
 {
     f->head.check = vitp_spool_crc(0, &f->head, offsetof(vitp_spool_head, check));
     return vitp_os_pool_write(&f->file, 0, &f->head, sizeof f->head);
+}
+
+static bool vitp_spool_write_batch(vitp_spool_file *f, uint64_t at, vitp_spool_batch *batch)
+{
+    batch->check = vitp_spool_crc(0, batch, offsetof(vitp_spool_batch, check));
+    return vitp_os_pool_write(&f->file, at, batch, sizeof *batch);
 }
 
 static bool vitp_spool_head_is_whole(const vitp_spool_head *h, uint64_t size)
@@ -16176,7 +16183,7 @@ static char *vitp_spool_load(vitp_spool *s, vitp_spool_file *f)
     size = (size_t)(f->head.end < f->file.size ? f->head.end : f->file.size);
     bytes = (char *)s->allocator.alloc_fn(size + 1u, s->allocator.user);
     if (!bytes || vitp_os_pool_read(&f->file, 0, bytes, size)) return bytes;
-    s->allocator.free_fn(bytes, s->allocator.user);
+    vitp_spool_free(s, bytes);
     return NULL;
 }
 
@@ -16209,8 +16216,7 @@ static void vitp_spool_retire(vitp_spool *s, vitp_spool_file *f)
         c->records = f->records;
         s->closed_count++;
     } else if (f->records > 0) { /* too many to remember: somebody will read it */
-        vitp_spool_uncount(s, f->records);
-        vitp_spool_count(&s->handed_over, f->records);
+        vitp_spool_hand_over(s, f->records);
     }
     vitp_os_pool_unlock(&f->file);
     memset(f, 0, sizeof *f);
@@ -16221,7 +16227,7 @@ static bool vitp_spool_see(const char *folder, const char *name, void *user)
     vitp_spool        *s = (vitp_spool *)user;
     vitp_spool_closed *c;
     (void)folder;
-    if (!vitp_spool_name_tail(s, name) || !vitp_spool_is_finished(name)) return true;
+    if (!vitp_spool_file_tail(s, name)) return true;
     c = vitp_spool_closed_of(s, name);
     if (c) c->seen = true;
     return true;
@@ -16239,16 +16245,12 @@ static bool vitp_spool_is_gone(const vitp_spool *s)
 /* What other processes took by now is theirs; what was removed counts as that. */
 static void vitp_spool_reconcile(vitp_spool *s)
 {
-    uint32_t i, n;
+    uint32_t i;
     for (i = 0; i < s->closed_count; i++) s->closed[i].seen = false;
     if (s->closed_count == 0) return;
     if (!vitp_os_each_file(s->folder, vitp_spool_see, s) && !vitp_spool_is_gone(s)) return;
-    for (i = s->closed_count; i-- > 0;) {
-        if (s->closed[i].seen) continue;
-        n = vitp_spool_forget_closed(s, &s->closed[i]);
-        vitp_spool_uncount(s, n);
-        vitp_spool_count(&s->handed_over, n);
-    }
+    for (i = s->closed_count; i-- > 0;)
+        if (!s->closed[i].seen) vitp_spool_hand_over(s, vitp_spool_forget_closed(s, &s->closed[i]));
 }
 
 /* Of a file that was loaded: what this client did not write is adopted; what it wrote and cannot
@@ -16275,7 +16277,7 @@ static uint32_t vitp_spool_account(vitp_spool *s, const vitp_spool_file *f, cons
 
 static void vitp_spool_close_in(vitp_spool *s)
 {
-    if (s->bytes) s->allocator.free_fn(s->bytes, s->allocator.user);
+    vitp_spool_free(s, s->bytes);
     s->bytes = NULL;
     vitp_os_pool_unlock(&s->in.file);
     memset(&s->in, 0, sizeof s->in);
@@ -16302,8 +16304,7 @@ static bool vitp_spool_is_mixed(const vitp_spool *s)
 static void vitp_spool_give_back(vitp_spool *s)
 {
     if (!vitp_spool_is_mixed(s)) return;
-    vitp_spool_uncount(s, s->in.records);
-    vitp_spool_count(&s->handed_over, s->in.records);
+    vitp_spool_hand_over(s, s->in.records);
     s->in.records = 0;
     vitp_spool_let_go(s);
 }
@@ -16360,12 +16361,6 @@ static bool vitp_spool_open(vitp_spool *s)
 static bool vitp_spool_is_empty(const vitp_spool *s)
 {
     return !s->folder[0] || VITP_ATOMIC_LOAD(&s->alone) != 0;
-}
-
-/* Somebody else had what waits when the folder was looked into: for good, or to measure it. */
-static bool vitp_spool_is_held_up(const vitp_spool *s)
-{
-    return VITP_ATOMIC_LOAD_PTR(&s->records) > 0 && vitp_spool_is_empty(s);
 }
 
 static void vitp_spool_look_again(vitp_spool *s) { VITP_ATOMIC_STORE(&s->alone, 0u); }
@@ -16437,9 +16432,8 @@ static uint32_t vitp_spool_note_busy(vitp_spool *s, uint32_t records)
     at = u.begin - sizeof batch;
     memcpy(&batch, s->bytes + at, sizeof batch);
     batch.sent += batch.sent == 0 ? 2u : 1u;
-    batch.check = vitp_spool_crc(0, &batch, offsetof(vitp_spool_batch, check));
+    (void)vitp_spool_write_batch(&s->in, at, &batch);
     memcpy(s->bytes + at, &batch, sizeof batch);
-    (void)vitp_os_pool_write(&s->in.file, at, &batch, sizeof batch);
     return batch.sent - 1u;
 }
 
@@ -16473,7 +16467,7 @@ static bool vitp_spool_look_for(const char *folder, const char *name, void *user
     vitp_spool_walk   w;
     char             *bytes, path[VITP_POOL_PATH_MAX];
     (void)folder;
-    if (!vitp_spool_name_tail(q->spool, name) || !vitp_spool_is_finished(name)) return true;
+    if (!vitp_spool_file_tail(q->spool, name)) return true;
     vitp_spool_path(q->spool, name, path);
     q->names += vitp_spool_crc(0, name, strlen(name));
     if (!q->key) return true;
@@ -16484,7 +16478,7 @@ static bool vitp_spool_look_for(const char *folder, const char *name, void *user
     w = vitp_spool_walk_from(bytes, sizeof f.head, f.head.end);
     while (bytes && !q->found && vitp_spool_step(&w))
         q->found = !w.record && memcmp(w.batch.key, q->key, 32) == 0;
-    if (bytes) q->spool->allocator.free_fn(bytes, q->spool->allocator.user);
+    vitp_spool_free(q->spool, bytes);
     vitp_os_pool_unlock(&f.file);
     return !q->found;
 }
@@ -16522,7 +16516,7 @@ static bool vitp_spool_add_size(const char *folder, const char *name, void *user
     (void)folder;
     if (!vitp_spool_name_tail(s, name)) return true;
     vitp_spool_path(s, name, path);
-    if (!vitp_spool_is_finished(name)) {
+    if (!vitp_spool_file_tail(s, name)) {
         if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_os_pool_remove(&file);
         vitp_os_pool_unlock(&file);
     }
@@ -16559,7 +16553,7 @@ static bool vitp_spool_evict(vitp_spool *s, char kind)
     size = f.file.size;
     bytes = vitp_spool_load(s, &f);
     vitp_spool_drop(s, vitp_spool_account(s, &f, bytes), VIT_DROP_SPOOL_FULL);
-    if (bytes) s->allocator.free_fn(bytes, s->allocator.user);
+    vitp_spool_free(s, bytes);
     vitp_spool_remove(&f.file);
     s->used -= size < s->used ? size : s->used;
     return true;
@@ -16616,8 +16610,7 @@ static bool vitp_spool_go_on(vitp_spool *s, vitp_spool_file *f, bool errors)
         if (own) f->records = vitp_spool_forget_closed(s, own);
         return true;
     }
-    vitp_os_pool_unlock(&f->file);
-    memset(f, 0, sizeof *f);
+    vitp_spool_retire(s, f);
     return false;
 }
 
@@ -16717,8 +16710,7 @@ static bool vitp_spool_end(vitp_spool *s, bool errors, const char key[33], bool 
     batch.records = records;
     batch.sent = sent ? 1u : 0u;
     memcpy(batch.key, key, 32);
-    batch.check = vitp_spool_crc(0, &batch, offsetof(vitp_spool_batch, check));
-    if (!vitp_os_pool_write(&f->file, end, &batch, sizeof batch)) return false;
+    if (!vitp_spool_write_batch(f, end, &batch)) return false;
     f->head.end = s->position;
     if (!vitp_spool_write_head(f)) {
         f->head.end = end;
@@ -16741,14 +16733,14 @@ static bool vitp_spool_remove_one(const char *folder, const char *name, void *us
     (void)folder;
     if (!vitp_spool_name_tail(s, name)) return true;
     vitp_spool_path(s, name, path);
-    if (!s->all && (!vitp_spool_is_finished(name) || !vitp_spool_closed_of(s, name))) return true;
+    if (!s->all && (!vitp_spool_file_tail(s, name) || !vitp_spool_closed_of(s, name))) return true;
     if (vitp_os_pool_open(&file, path) == VITP_OS_FOUND_OURS) vitp_spool_remove(&file);
     vitp_os_pool_unlock(&file);
     return true;
 }
 
-/* Removes what this client has; all: and what nobody has open. */
-static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
+/* Removes what this client has, for want of consent; all: and what nobody has open. */
+static void vitp_spool_forget(vitp_spool *s, bool all)
 {
     uint32_t i;
     if (!s->folder[0] || (!all && VITP_ATOMIC_LOAD_PTR(&s->records) == 0)) return;
@@ -16761,7 +16753,7 @@ static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
         }
     if (vitp_os_is_private(s->folder)) (void)vitp_os_each_file(s->folder, vitp_spool_remove_one, s);
     s->closed_count = 0;
-    vitp_spool_drop(s, (uint32_t)VITP_ATOMIC_LOAD_PTR(&s->records), reason);
+    vitp_spool_drop(s, (uint32_t)VITP_ATOMIC_LOAD_PTR(&s->records), VIT_DROP_CONSENT);
 }
 
 /* Closes the files, which stay. */
@@ -16773,31 +16765,33 @@ static void vitp_spool_leave(vitp_spool *s)
 }
 #else
 typedef struct vitp_spool {
+    uint64_t  batches, batched;
     uintptr_t records, adopted, handed_over, dropped[VIT_DROP_COUNT];
 } vitp_spool;
-static void vitp_spool_forget(vitp_spool *s, vit_drop reason, bool all)
-{
-    (void)s, (void)reason, (void)all;
-}
-static void     vitp_spool_leave(vitp_spool *s) { (void)s; }
-static uint64_t vitp_spool_requests(const vitp_spool *s)
-{
-    (void)s;
-    return 1;
-}
 static bool vitp_spool_is_empty(const vitp_spool *s)
 {
     (void)s;
     return true;
 }
-static bool vitp_spool_is_held_up(const vitp_spool *s)
-{
-    (void)s;
-    return false;
-}
+static void vitp_spool_forget(vitp_spool *s, bool all) { (void)s, (void)all; }
+static void vitp_spool_leave(vitp_spool *s) { (void)s; }
 static void vitp_spool_look_again(vitp_spool *s) { (void)s; }
 static void vitp_spool_give_back(vitp_spool *s) { (void)s; }
-#endif
+#endif /* !VITELEMETRY_NO_FILES */
+
+/* Somebody else had what waits when the folder was looked into: for good, or to measure it. */
+static bool vitp_spool_is_held_up(const vitp_spool *s)
+{
+    return VITP_ATOMIC_LOAD_PTR(&s->records) > 0 && vitp_spool_is_empty(s);
+}
+
+/* How many requests what waits will take, going by the batches so far: they are as they were
+   written, however many records one could have. */
+static uint64_t vitp_spool_requests(const vitp_spool *s)
+{
+    uint64_t records = VITP_ATOMIC_LOAD_PTR(&s->records);
+    return (s->batched > 0 ? records * s->batches / s->batched : records) + 1u;
+}
 
 /* ============================================================================================
    >>settings: one small text file of `name = value` lines, private to the user
@@ -19918,7 +19912,7 @@ static bool vitp_worker_adopt(vit_client *t)
 static void vitp_worker_remove_pools(vit_client *t)
 {
     char path[VITP_POOL_PATH_MAX];
-    vitp_spool_forget(&t->spool, VIT_DROP_CONSENT, true);
+    vitp_spool_forget(&t->spool, true);
     if (vitp_worker_wait_path(t, path) && vitp_os_is_private(t->settings_folder))
         vitp_os_remove_file(path);
     if (t->adopted.queue) vitp_worker_put_down(t, true);
@@ -20055,7 +20049,7 @@ static void vitp_worker_purge(vit_client *t, vit_drop reason)
     (void)VITP_ATOMIC_ADD_PTR(&t->released, (uintptr_t)own);
     (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, (uintptr_t)adopted);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[reason], (uintptr_t)(own + adopted));
-    vitp_spool_forget(&t->spool, reason, false);
+    vitp_spool_forget(&t->spool, false);
     vitp_repeat_forget(t->own.ledger);
     t->purge_turn++;
     t->body_turn++;
@@ -22750,7 +22744,7 @@ static void vitp_client_export_spool(vit_client *t, vitp_exporter *e)
     while (vitp_spool_open_next(&search, &f.file)) {
         bytes = vitp_spool_load(s, &f);
         if (bytes) vitp_client_export_file(e, bytes, &f.head);
-        if (bytes) s->allocator.free_fn(bytes, s->allocator.user);
+        vitp_spool_free(s, bytes);
         vitp_os_pool_unlock(&f.file);
     }
 }
