@@ -16804,7 +16804,7 @@ typedef struct vitp_settings {
     bool        outdated;   /* consent was granted to another version: it counts for nothing */
     bool        later;      /* it could not be read just now; unreadable is set as well */
     bool        has_consent, has_hwid, has_salt;
-    vit_consent consent;
+    vit_consent consent; /* UNKNOWN where there is none */
     uint32_t    version; /* of the consent; 0: none was given */
     char        hwid[37], salt[33];
 } vitp_settings;
@@ -16874,6 +16874,12 @@ static void vitp_settings_each(const char *text, size_t size, vitp_settings_fn l
 }
 
 #ifndef VITELEMETRY_NO_FILES
+static void vitp_settings_refuse(vitp_settings *s)
+{
+    s->has_consent = true;
+    s->consent = VIT_CONSENT_DENIED;
+}
+
 static const char *vitp_settings_consent_text(vit_consent consent)
 {
     static const char *const texts[] = { "unknown", "denied", "granted", "verbose" };
@@ -18832,6 +18838,11 @@ struct vit_client {
     uintptr_t requests, retries, bytes_sent;
 };
 
+static void vitp_worker_note(vit_client *t, vit_log_item item)
+{
+    vitp_log_note(&t->recorder.log, item);
+}
+
 /* False: the lock is this thread's already (a call from vit_export's callback), or the process
    was forked and whoever holds it is not here. */
 static bool vitp_worker_enter(vit_client *t)
@@ -18840,7 +18851,7 @@ static bool vitp_worker_enter(vit_client *t)
     int       before;
     if (vitp_os_page_forked(&t->recorder.page)) return false;
     if (VITP_ATOMIC_LOAD_PTR(&t->lock_owner) == self) {
-        vitp_log_note(&t->recorder.log, VIT_LOG_REENTRANT_CALL);
+        vitp_worker_note(t, VIT_LOG_REENTRANT_CALL);
         return false;
     }
     before = vitp_os_hold_cancel();
@@ -18874,6 +18885,12 @@ static bool vitp_worker_in_callback(const vit_client *t)
            VITP_ATOMIC_LOAD_PTR(&t->lock_owner) == self ||
            VITP_ATOMIC_LOAD_PTR(&t->worker) == self ||
            VITP_ATOMIC_LOAD_PTR(&t->recorder.log.teller) == self;
+}
+
+/* When what was there at that time has waited for flush_ms. */
+static uint64_t vitp_worker_flush_ns(const vit_client *t, uint64_t then_ns)
+{
+    return then_ns + (uint64_t)t->flush_ms * VITP_MS;
 }
 
 /* ---- the marker of this run ------------------------------------------------------------- */
@@ -18969,8 +18986,7 @@ static void vitp_worker_make_identity(vit_client *t)
     unsigned char salt[16];
     if (!t->settings.has_hwid) vit_uuid4(t->settings.hwid);
     if (!t->settings.has_salt) {
-        if (!vitp_id_random(salt, sizeof salt))
-            vitp_log_note(&t->recorder.log, VIT_LOG_RANDOM_WEAK);
+        if (!vitp_id_random(salt, sizeof salt)) vitp_worker_note(t, VIT_LOG_RANDOM_WEAK);
         vitp_text_hex(t->settings.salt, salt, sizeof salt);
     }
     t->settings.has_hwid = t->settings.has_salt = true;
@@ -19020,14 +19036,14 @@ static bool vitp_worker_load_file(vit_client *t, vitp_settings *s)
     if (how == VITP_OS_READ_OK && !vitp_os_is_private(t->settings_folder))
         how = VITP_OS_READ_REFUSED; /* somebody else may have put it there */
     if (how == VITP_OS_READ_REFUSED || how == VITP_OS_READ_LATER) {
-        vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
+        vitp_worker_note(t, VIT_LOG_SETTINGS_UNREADABLE);
         s->unreadable = true;
         s->later = how == VITP_OS_READ_LATER;
         return true;
     }
     if (how == VITP_OS_READ_ABSENT) return false;
     vitp_settings_parse(s, text, size);
-    if (s->unreadable) vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_UNREADABLE);
+    if (s->unreadable) vitp_worker_note(t, VIT_LOG_SETTINGS_UNREADABLE);
     return true;
 }
 
@@ -19054,8 +19070,7 @@ static bool vitp_worker_load(vit_client *t, vitp_settings *s)
     how = vitp_worker_refusal_read(t, path);
     if (how == VITP_OS_READ_LATER) s->unreadable = s->later = true;
     if (how != VITP_OS_READ_OK) return there || s->later;
-    s->has_consent = true;
-    s->consent = VIT_CONSENT_DENIED;
+    vitp_settings_refuse(s);
     return true;
 }
 
@@ -19082,12 +19097,11 @@ static bool vitp_worker_heed(vit_client *t)
         return false;
     (void)vitp_worker_load_file(t, &s);
     if (s.later) return true;
-    s.has_consent = true;
-    s.consent = VIT_CONSENT_DENIED;
+    vitp_settings_refuse(&s);
     s.has_hwid = s.has_salt = false;
     if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&s, text), false))
         vitp_os_remove_file(path);
-    else vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+    else vitp_worker_note(t, VIT_LOG_SETTINGS_NOT_SAVED);
     return true;
 }
 
@@ -19156,12 +19170,14 @@ static void vitp_worker_sweep(vit_client *t)
         (void)vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
 }
 
-/* The file is not what was decided: until it says something else than now, it is not heard. */
-static void vitp_worker_not_saved(vit_client *t, const vitp_settings *said, vit_log_item item)
+/* The file is not what was decided: until it says something else than now, it is not heard. True:
+   nobody was faster. */
+static bool vitp_worker_not_saved(vit_client *t, const vitp_settings *said, vit_log_item item)
 {
     t->unsaved = true;
     t->said = *said;
-    vitp_log_note(&t->recorder.log, item);
+    vitp_worker_note(t, item);
+    return true;
 }
 
 /* Another process was faster: its identity is ours, and its file decides. */
@@ -19184,20 +19200,14 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
     if (!only_new && vitp_worker_load(t, &said) && !said.later)
         t->settings.off = said.off; /* the user's */
     ours = t->settings;
-    refuses = ours.has_consent && ours.consent == VIT_CONSENT_DENIED;
+    refuses = ours.consent == VIT_CONSENT_DENIED;
     if (t->consent < VIT_CONSENT_GRANTED) ours.has_hwid = ours.has_salt = false;
-    if (said.later && t->consent != VIT_CONSENT_DENIED) { /* there may be a refusal in it */
-        vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
-        return true;
-    }
-    if (vitp_worker_is_kept_out(t) && !only_new && !refuses) { /* or there is about to be */
-        vitp_worker_not_saved(t, &t->heard, VIT_LOG_SETTINGS_NOT_SAVED);
-        return true;
-    }
-    if (!vitp_os_make_folder(t->settings_folder)) {
-        vitp_worker_not_saved(t, &said, VIT_LOG_NO_DATA_FOLDER);
-        return true;
-    }
+    if (said.later && t->consent != VIT_CONSENT_DENIED) /* there may be a refusal in it */
+        return vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
+    if (vitp_worker_is_kept_out(t) && !only_new && !refuses) /* or there is about to be */
+        return vitp_worker_not_saved(t, &t->heard, VIT_LOG_SETTINGS_NOT_SAVED);
+    if (!vitp_os_make_folder(t->settings_folder))
+        return vitp_worker_not_saved(t, &said, VIT_LOG_NO_DATA_FOLDER);
     vitp_worker_sweep(t);
     t->unsaved = false;
     if (refuses && vitp_worker_is_kept_out(t)) vitp_worker_refusal_leave(t);
@@ -19212,8 +19222,7 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
         memset(&said, 0, sizeof said);
     }
     if (refuses) vitp_worker_refusal_leave(t); /* on a full disk an empty file has room */
-    vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
-    return true;
+    return vitp_worker_not_saved(t, &said, VIT_LOG_SETTINGS_NOT_SAVED);
 }
 
 static bool vitp_worker_store(vit_client *t, bool only_new)
@@ -19236,16 +19245,12 @@ static void vitp_worker_remove_identity(vit_client *t)
     vitp_worker_sweep(t);
     if (!vitp_worker_load(t, &kept) || (!kept.has_hwid && !kept.has_salt)) return;
     kept.has_hwid = kept.has_salt = false;
-    if (kept.unreadable) { /* it refuses, and goes on to do so until the user decides anew */
-        kept.has_consent = true;
-        kept.consent = VIT_CONSENT_DENIED;
-    }
-    refuses = kept.off || (kept.has_consent && kept.consent == VIT_CONSENT_DENIED);
+    if (kept.unreadable) vitp_settings_refuse(&kept); /* until the user decides anew */
+    refuses = kept.off || kept.consent == VIT_CONSENT_DENIED;
     if ((refuses || (kept.has_consent && !vitp_worker_is_kept_out(t))) &&
         vitp_os_write_file(t->settings_path, text, vitp_settings_print(&kept, text), false))
         return;
-    if (refuses || vitp_worker_is_kept_out(t))
-        vitp_log_note(&t->recorder.log, VIT_LOG_SETTINGS_NOT_SAVED);
+    if (refuses || vitp_worker_is_kept_out(t)) vitp_worker_note(t, VIT_LOG_SETTINGS_NOT_SAVED);
     else vitp_os_remove_file(t->settings_path);
 }
 
@@ -19259,34 +19264,28 @@ static void vitp_worker_erase(vit_client *t)
 /* folder: options.data_dir. */
 static void vitp_worker_find_folder(vit_client *t, const char *folder)
 {
-    char   base[VITP_PATH_MAX];
+    char   base[VITP_PATH_MAX], *own = t->settings_folder;
     size_t size;
-    int    n;
-    if (folder) {
-        n = snprintf(t->settings_folder, sizeof t->settings_folder, "%s", folder);
-    } else {
-        n = vitp_os_state_folder(base, sizeof base)
-                ? snprintf(t->settings_folder, sizeof t->settings_folder, "%s/%s", base,
-                           t->client_type)
-                : -1;
-    }
+    int    n = -1;
     if (folder && !folder[0]) return;
+    if (folder) n = snprintf(own, sizeof t->settings_folder, "%s", folder);
+    else if (vitp_os_state_folder(base, sizeof base))
+        n = snprintf(own, sizeof t->settings_folder, "%s/%s", base, t->client_type);
     if (n < 0 || (size_t)n >= sizeof t->settings_folder ||
-        !vitp_os_make_absolute(t->settings_folder, sizeof t->settings_folder)) {
-        t->settings_folder[0] = 0;
-        vitp_log_note(&t->recorder.log, VIT_LOG_NO_DATA_FOLDER);
+        !vitp_os_make_absolute(own, sizeof t->settings_folder)) {
+        own[0] = 0;
+        vitp_worker_note(t, VIT_LOG_NO_DATA_FOLDER);
         return;
     }
-    for (size = strlen(t->settings_folder); size > 1 && t->settings_folder[size - 1] == '/'; size--)
-        t->settings_folder[size - 1] = 0; /* one folder has one name */
-    (void)snprintf(t->settings_path, sizeof t->settings_path, "%s/telemetry.conf",
-                   t->settings_folder);
+    for (size = strlen(own); size > 1 && own[size - 1] == '/'; size--)
+        own[size - 1] = 0; /* one folder has one name */
+    (void)snprintf(t->settings_path, sizeof t->settings_path, "%s/telemetry.conf", own);
 }
 #endif
 
 #ifdef VITELEMETRY_NO_FILES
 static void vitp_worker_open_run(vit_client *t) { (void)t; }
-static void vitp_worker_remove_pools(vit_client *t) { (void)t; }
+static void vitp_worker_remove_files(vit_client *t) { (void)t; }
 static bool vitp_worker_adopt(vit_client *t)
 {
     (void)t;
@@ -19415,13 +19414,22 @@ static bool vitp_worker_is_left(const vitp_writer *w)
     return w->process == vitp_os_process_id() || vitp_worker_is_orphan(w);
 }
 
+/* Of a pool that is open. */
+static vitp_stock_kind vitp_worker_judge(vitp_stock *s, vitp_writer *w)
+{
+    memset(w, 0, sizeof *w);
+    if (s->file.size < sizeof *w || !vitp_os_pool_read(&s->file, 0, w, sizeof *w))
+        return VITP_STOCK_CORRUPT;
+    return vitp_stock_judge(w, s->file.size);
+}
+
 /* A pool whose process is gone, but not a child that it forked: the child is to record no more.
    True: it may be removed. */
 static bool vitp_worker_close_busy(vitp_stock *s)
 {
     vitp_writer w;
-    if (!s->file.open || s->file.size < sizeof w || !vitp_os_pool_read(&s->file, 0, &w, sizeof w) ||
-        vitp_stock_judge(&w, s->file.size) != VITP_STOCK_READABLE || !vitp_worker_is_orphan(&w))
+    if (!s->file.open || vitp_worker_judge(s, &w) != VITP_STOCK_READABLE ||
+        !vitp_worker_is_orphan(&w))
         return false;
     w.closed = 1u;
     return vitp_os_pool_write(&s->file, offsetof(vitp_writer, closed), &w.closed, sizeof w.closed);
@@ -19446,7 +19454,7 @@ static void vitp_worker_count_adopted(vit_client *t, const vitp_recovered *found
                               (uintptr_t)(found->records + found->torn - settled));
     (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, (uintptr_t)found->torn);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CORRUPT], (uintptr_t)found->torn);
-    if (found->torn) vitp_log_note(&t->recorder.log, VIT_LOG_POOL_CORRUPT);
+    if (found->torn) vitp_worker_note(t, VIT_LOG_POOL_CORRUPT);
 }
 
 /* Seconds since the run's last sign of life; wraps. Not since its beginning: the writer's clock
@@ -19492,15 +19500,6 @@ static void vitp_worker_discard(vit_client *t)
     (void)VITP_ATOMIC_ADD_PTR(&t->adopted_released, n);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CONSENT], n);
     vitp_worker_put_down(t, true);
-}
-
-/* Of a pool that is open and locked. */
-static vitp_stock_kind vitp_worker_judge(vitp_stock *s, vitp_writer *w)
-{
-    memset(w, 0, sizeof *w);
-    if (s->file.size < sizeof *w || !vitp_os_pool_read(&s->file, 0, w, sizeof *w))
-        return VITP_STOCK_CORRUPT;
-    return vitp_stock_judge(w, s->file.size);
 }
 
 /* ---- what a run that did not end in order left to say ------------------------------------ */
@@ -19804,17 +19803,34 @@ static bool vitp_worker_is_ahead(vit_client *t, const vitp_writer *w)
            vitp_worker_load(t, &now) && vitp_worker_is_other(t, &now);
 }
 
+/* One that can be read, by what its writer w says. */
+static void vitp_worker_adopt_readable(vit_client *t, const char *folder, const vitp_writer *w)
+{
+    vitp_stock *s = &t->adopted;
+    char        path[VITP_POOL_PATH_MAX];
+    bool        left = !vitp_worker_is_ahead(t, w) && vitp_worker_is_left(w);
+    if (left) vitp_worker_hear_pool(t, &s->file, w);
+    if (!left || !vitp_worker_pool_path(t, folder, ".pool", path) ||
+        !vitp_worker_copy_pool(t, s, w->capacity) || !vitp_os_pool_rename(&s->file, path)) {
+        vitp_worker_put_down(t, false);
+        return;
+    }
+    vitp_worker_take_over(t, s, w->capacity);
+    if (!s->queue) vitp_worker_put_down(t, true);
+    else if (memcmp(w->mark, t->own.ledger->writer.mark, sizeof w->mark) != 0)
+        vitp_worker_discard(t); /* hashed with another salt */
+}
+
 /* Adopts the pool in t->adopted.file. */
 static void vitp_worker_adopt_file(vit_client *t, const char *folder)
 {
     vitp_stock    *s = &t->adopted;
     vitp_writer    w;
-    char           path[VITP_POOL_PATH_MAX];
     vitp_recovered none = { 0, 1 };
     bool           old = vitp_os_wall_s() - s->file.changed_s > VITP_POOL_OLD_S;
     switch (vitp_worker_judge(s, &w)) {
     case VITP_STOCK_FOREIGN:
-        vitp_log_note(&t->recorder.log, VIT_LOG_POOL_FOREIGN);
+        vitp_worker_note(t, VIT_LOG_POOL_FOREIGN);
         if (old) vitp_worker_count_adopted(t, &none, 0);
         vitp_worker_put_down(t, old);
         break;
@@ -19822,21 +19838,7 @@ static void vitp_worker_adopt_file(vit_client *t, const char *folder)
         vitp_worker_count_adopted(t, &none, 0);
         vitp_worker_put_down(t, true);
         break;
-    case VITP_STOCK_READABLE:
-        if (vitp_worker_is_ahead(t, &w)) {
-            vitp_worker_put_down(t, false);
-            break;
-        }
-        if (vitp_worker_is_left(&w)) vitp_worker_hear_pool(t, &s->file, &w);
-        if (!vitp_worker_is_left(&w) || !vitp_worker_pool_path(t, folder, ".pool", path) ||
-            !vitp_worker_copy_pool(t, s, w.capacity) || !vitp_os_pool_rename(&s->file, path))
-            vitp_worker_put_down(t, false);
-        else vitp_worker_take_over(t, s, w.capacity);
-        if (!s->file.open) break;
-        if (!s->queue) vitp_worker_put_down(t, true);
-        else if (memcmp(w.mark, t->own.ledger->writer.mark, sizeof w.mark) != 0)
-            vitp_worker_discard(t); /* hashed with another salt */
-        break;
+    case VITP_STOCK_READABLE: vitp_worker_adopt_readable(t, folder, &w); break;
     case VITP_STOCK_UNBEGUN: vitp_worker_put_down(t, true); break;
     }
 }
@@ -19908,8 +19910,8 @@ static bool vitp_worker_adopt(vit_client *t)
     return t->adopted.queue != NULL;
 }
 
-/* What others left goes, unless its process lives. */
-static void vitp_worker_remove_pools(vit_client *t)
+/* The list of what was sent goes, and what others left, unless its process lives. */
+static void vitp_worker_remove_files(vit_client *t)
 {
     char path[VITP_POOL_PATH_MAX];
     vitp_spool_forget(&t->spool, true);
@@ -19917,6 +19919,7 @@ static void vitp_worker_remove_pools(vit_client *t)
         vitp_os_remove_file(path);
     if (t->adopted.queue) vitp_worker_put_down(t, true);
     vitp_worker_search(t, VITP_POOL_REMOVE);
+    vitp_audit_remove(t->settings_folder);
 }
 #endif /* !VITELEMETRY_NO_FILES */
 
@@ -20021,7 +20024,7 @@ static void vitp_worker_ask(vit_client *t)
     if (vitp_os_ask_policy(&policy, t->client_type)) vitp_consent_policy(in, &policy);
     if (vitp_os_users_differ()) in->usage = in->errors = VITP_ANSWER_REFUSES;
     if (in->admin == VITP_ANSWER_UNREADABLE || in->admin == VITP_ANSWER_LATER)
-        vitp_log_note(&t->recorder.log, VIT_LOG_ADMIN_UNREADABLE);
+        vitp_worker_note(t, VIT_LOG_ADMIN_UNREADABLE);
 }
 
 /* What the settings say, and what the user decided: unless that could not be saved and the file
@@ -20029,7 +20032,7 @@ static void vitp_worker_ask(vit_client *t)
    user. */
 static void vitp_worker_take_setting(vit_client *t, const vitp_settings *s)
 {
-    bool refused = t->settings.has_consent && t->settings.consent == VIT_CONSENT_DENIED;
+    bool refused = t->settings.consent == VIT_CONSENT_DENIED;
     if (t->unsaved && !refused && !vitp_settings_same(s, &t->said)) t->unsaved = false;
     t->inputs.setting = s->off                         ? VITP_ANSWER_REFUSES
                         : s->unreadable && !t->unsaved ? VITP_ANSWER_UNREADABLE
@@ -20061,7 +20064,7 @@ static void vitp_worker_purge(vit_client *t, vit_drop reason)
 static void vitp_worker_purge_all(vit_client *t)
 {
     vitp_worker_purge(t, VIT_DROP_CONSENT);
-    vitp_worker_remove_pools(t);
+    vitp_worker_remove_files(t);
 }
 
 /* Nothing that was recorded under the old identity goes out under the new one: a record that bears
@@ -20112,21 +20115,20 @@ static void vitp_worker_decide(vit_client *t)
     if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_open_run(t);
     else vitp_worker_close_run(t);
     if (t->consent == VIT_CONSENT_UNKNOWN) {
-        vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_UNKNOWN);
+        vitp_worker_note(t, VIT_LOG_CONSENT_UNKNOWN);
         vitp_worker_disown_file(t); /* what waits from now on is in no file */
     }
     if (t->gate == VIT_GATE_SYSTEM && t->consent != VIT_CONSENT_DENIED)
-        vitp_log_note(&t->recorder.log, VIT_LOG_PART_REFUSED);
+        vitp_worker_note(t, VIT_LOG_PART_REFUSED);
     if (t->consent != VIT_CONSENT_DENIED) return;
-    vitp_log_note(&t->recorder.log, VIT_LOG_CONSENT_REFUSED);
+    vitp_worker_note(t, VIT_LOG_CONSENT_REFUSED);
     vitp_worker_purge(t, VIT_DROP_CONSENT);
     /* The user's or the host's refusal, whatever gate is named first; the others come and go, and
        what could not be read may have been none. */
     if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED &&
         t->inputs.setting != VITP_ANSWER_REFUSES)
         return;
-    vitp_worker_remove_pools(t);
-    vitp_audit_remove(t->settings_folder);
+    vitp_worker_remove_files(t);
     vitp_worker_disown_file(t);
     vitp_worker_forget_identity(t);
 }
@@ -20312,8 +20314,8 @@ static void vitp_batch_finish(vit_client *t, uintptr_t *counter)
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_SECRET], (uintptr_t)b->secret);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CONSENT], (uintptr_t)b->stale);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_TOO_OLD], (uintptr_t)b->old);
-    if (b->corrupt) vitp_log_note(&t->recorder.log, VIT_LOG_RECORD_CORRUPT);
-    if (b->secret) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_STOPPED);
+    if (b->corrupt) vitp_worker_note(t, VIT_LOG_RECORD_CORRUPT);
+    if (b->secret) vitp_worker_note(t, VIT_LOG_SECRET_STOPPED);
     memset(b, 0, sizeof *b);
 }
 
@@ -20386,7 +20388,7 @@ static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
     if (stock == &t->own && vitp_batch_ends_hurry(t)) t->hurry = false;
     b.full = b.full || t->batch.records == b.most || stock != &t->own ||
              vitp_queue_is_filling(t->recorder.queue);
-    if (!b.full && !t->hurry && now_ns < b.first_ns + (uint64_t)t->flush_ms * VITP_MS) return false;
+    if (!b.full && !t->hurry && now_ns < vitp_worker_flush_ns(t, b.first_ns)) return false;
     if (t->batch.events == 0) return false;
     vitp_batch_close(t, &b);
     vitp_batch_write_down(t, stock, b.first, b.last, t->batch.records, t->batch.key);
@@ -20621,7 +20623,7 @@ static bool vitp_worker_must_drop(vit_client *t, vitp_stock *stock, size_t recor
     b->stock = stock;
     b->records = b->events = records;
     vitp_batch_finish(t, &t->dropped[VIT_DROP_SPOOL_FULL]);
-    vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_FULL);
+    vitp_worker_note(t, VIT_LOG_SPOOL_FULL);
     return true;
 }
 
@@ -20643,8 +20645,8 @@ static bool vitp_worker_save_batch(vit_client *t, vitp_stock *stock, uint64_t no
     if (saver.failed || saver.written == 0) vitp_spool_undo(&t->spool, saver.errors);
     if (saver.failed && vitp_worker_must_drop(t, stock, records)) return true;
     if (saver.failed) {
-        t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
-        vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_NOT_WRITTEN);
+        t->save_ns = vitp_worker_flush_ns(t, now_ns);
+        vitp_worker_note(t, VIT_LOG_SPOOL_NOT_WRITTEN);
         return false;
     }
     vitp_worker_end_save(t, stock, &saver, records);
@@ -20658,7 +20660,7 @@ static bool vitp_worker_must_save(vit_client *t, uint64_t now_ns)
     if (now_ns < t->save_ns) return false;
     if (t->adopted.queue || vitp_queue_is_filling(t->recorder.queue)) return true;
     return vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &recorded_ns, 1) > 0 &&
-           now_ns >= recorded_ns + (uint64_t)t->flush_ms * VITP_MS;
+           now_ns >= vitp_worker_flush_ns(t, recorded_ns);
 }
 
 /* The same with all of an adopted pool, which then goes, or until it is time to stop: it is in a
@@ -20723,11 +20725,11 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
     (void)vitp_os_make_folder(t->settings_folder); /* it is what the lock lies on */
     vitp_worker_hold_for(t, all ? vitp_worker_hold_ms(t, now_ns, until_ns) : VITP_SAVE_HOLD_MS);
     vitp_worker_close_spool(t);
-    if (!t->held && !last) vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_NOT_WRITTEN);
+    if (!t->held && !last) vitp_worker_note(t, VIT_LOG_SPOOL_NOT_WRITTEN);
     may = (t->held || last) && vitp_worker_recheck(t) && t->consent >= VIT_CONSENT_GRANTED &&
           !t->unsaved;
     measured = may && vitp_spool_measure(&t->spool);
-    if (!t->held || measured != may) t->save_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+    if (!t->held || measured != may) t->save_ns = vitp_worker_flush_ns(t, now_ns);
     if (!all) until_ns = vitp_os_now_ns() + (uint64_t)VITP_SAVE_MS * VITP_MS;
     if (measured) {
         while (t->held && vitp_os_now_ns() < until_ns && vitp_worker_adopt(t) &&
@@ -20737,7 +20739,7 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
     vitp_worker_release(t);
     vitp_worker_obey(t);
     if (VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[VIT_DROP_SPOOL_FULL]) != full)
-        vitp_log_note(&t->recorder.log, VIT_LOG_SPOOL_FULL);
+        vitp_worker_note(t, VIT_LOG_SPOOL_FULL);
 }
 
 static void vitp_worker_save(vit_client *t) { vitp_worker_save_until(t, 0, false); }
@@ -20762,7 +20764,7 @@ static bool vitp_batch_next(vit_client *t, uint64_t now_ns)
 static void vitp_worker_tell_repeats(vit_client *t, uint64_t now_ns)
 {
     if (t->repeats_ns == 0 && VITP_ATOMIC_LOAD(&t->own.ledger->repeat_some))
-        t->repeats_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+        t->repeats_ns = vitp_worker_flush_ns(t, now_ns);
     if (t->repeats_ns == 0 || now_ns < t->repeats_ns) return;
     t->repeats_ns =
         VITP_ATOMIC_LOAD(&t->own.ledger->repeat_some) ? now_ns + VITP_WORKER_REPEATS_NS : 0;
@@ -20855,7 +20857,7 @@ static void vitp_worker_look_again(vit_client *t, uint64_t now_ns)
         t->look_ns = 0;
         return;
     }
-    if (t->look_ns == 0) t->look_ns = now_ns + (uint64_t)t->flush_ms * VITP_MS;
+    if (t->look_ns == 0) t->look_ns = vitp_worker_flush_ns(t, now_ns);
     if (now_ns < t->look_ns) return;
     t->look_ns = 0;
     vitp_spool_look_again(&t->spool);
@@ -20917,7 +20919,7 @@ static void vitp_worker_failed(vit_client *t, uint32_t retry_after_s)
     if (!t->batch.stock) t->spool.tried = true;
 #endif
     t->hurry = false;
-    vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_AWAY);
+    vitp_worker_note(t, VIT_LOG_SERVER_AWAY);
 }
 
 /* A batch that the server refuses for good is halved until the one bad event is alone. Behind it
@@ -20947,7 +20949,7 @@ static void vitp_worker_rejected(vit_client *t)
     t->batch_limit =
         t->good_events < t->batch_events / 2u ? t->good_events * 2u + 1u : t->batch_events;
     t->suspects = t->good_events = 0;
-    vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
+    vitp_worker_note(t, VIT_LOG_SERVER_REJECTED);
 }
 
 #ifdef VITELEMETRY_NO_FILES
@@ -20970,7 +20972,7 @@ static void vitp_worker_list(vit_client *t, size_t size)
 {
     if (!t->audit || !t->settings_folder[0]) return;
     vitp_worker_hold(t);
-    if (!vitp_worker_list_held(t, size)) vitp_log_note(&t->recorder.log, VIT_LOG_AUDIT_NOT_WRITTEN);
+    if (!vitp_worker_list_held(t, size)) vitp_worker_note(t, VIT_LOG_AUDIT_NOT_WRITTEN);
     vitp_worker_release(t);
     vitp_worker_obey(t);
 }
@@ -21030,7 +21032,7 @@ static void vitp_worker_delivered(vit_client *t)
 {
     size_t   size = t->batch.size, events = t->batch.events, refused = vitp_worker_refused(t);
     uint64_t now_ns = vitp_os_now_ns(), random = 0;
-    if (refused > 0) vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_REJECTED);
+    if (refused > 0) vitp_worker_note(t, VIT_LOG_SERVER_REJECTED);
     (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_REJECTED], (uintptr_t)refused);
     t->batch.events -= refused;
     vitp_batch_finish(t, &t->delivered);
@@ -21080,7 +21082,7 @@ static bool vitp_worker_answered(vit_client *t, vit_response answer)
     t->pending = outcome == VITP_OUTCOME_PENDING;
     /* the transport should have ended it by now */
     if (t->pending && now_ns - t->handed_ns > (uint64_t)t->timeout_ms * 2u * VITP_MS)
-        vitp_log_note(&t->recorder.log, VIT_LOG_SERVER_AWAY);
+        vitp_worker_note(t, VIT_LOG_SERVER_AWAY);
     if (!t->pending && outcome != VITP_OUTCOME_DELIVERED) vitp_backoff_count(&t->backoff, now_ns);
     switch (outcome) {
     case VITP_OUTCOME_DELIVERED: vitp_worker_delivered(t); return true;
@@ -21221,7 +21223,7 @@ static uint64_t vitp_worker_ms_to_next(vit_client *t, uint64_t now_ns)
 {
     uint64_t oldest_ns = now_ns, ms = t->flush_ms, spool_ms;
     if (vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) > 0)
-        ms = vitp_worker_ms_until(oldest_ns + (uint64_t)t->flush_ms * VITP_MS, now_ns);
+        ms = vitp_worker_ms_until(vitp_worker_flush_ns(t, oldest_ns), now_ns);
     if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) == 0 || vitp_spool_is_empty(&t->spool)) return ms;
     spool_ms = vitp_worker_ms_until(t->backoff.spool_ns, now_ns);
     return spool_ms < ms ? spool_ms : ms;
@@ -21464,10 +21466,7 @@ bool vit_pump(vit_client *t)
    ============================================================================================ */
 
 #ifdef VITELEMETRY_NO_CRASH
-static void vitp_crash_begin(vit_client *t)
-{
-    vitp_log_note(&t->recorder.log, VIT_LOG_CRASH_NOT_BUILT);
-}
+static void vitp_crash_begin(vit_client *t) { vitp_worker_note(t, VIT_LOG_CRASH_NOT_BUILT); }
 static void vitp_crash_end(vit_client *t, bool ours) { (void)t, (void)ours; }
 static bool vitp_crash_is_last(const vit_client *t)
 {
@@ -21619,7 +21618,7 @@ static void vitp_crash_begin(vit_client *t)
     if (own != scene->modules) scene->only = (uint32_t)(own - scene->modules) + 1u;
     if (vitp_os_crash_begin(vitp_crash_write, vitp_crash_withdraw, t))
         t->own.ledger->run.handler = 1u;
-    else vitp_log_note(&t->recorder.log, VIT_LOG_CRASH_TAKEN);
+    else vitp_worker_note(t, VIT_LOG_CRASH_TAKEN);
 }
 
 /* Where a handler calls ours that was installed after it, the plugin's code stays. Not for the
@@ -22090,7 +22089,7 @@ static void vitp_client_take_transport(vit_client *t)
 #endif
     if (!t->transport.send_fn) return;
     t->transport.user = &t->kept;
-    if (!t->endpoint[0]) vitp_log_note(&t->recorder.log, VIT_LOG_NO_ENDPOINT);
+    if (!t->endpoint[0]) vitp_worker_note(t, VIT_LOG_NO_ENDPOINT);
 }
 
 static void vitp_client_take_options(vit_client *t, const vit_options *o)
@@ -22111,8 +22110,8 @@ static void vitp_client_take_options(vit_client *t, const vit_options *o)
     (void)vitp_text_copy(t->headers_key, sizeof t->headers_key, o->telemetry_key);
     (void)vitp_text_copy(t->recorder.group_salt, sizeof t->recorder.group_salt, o->group_salt);
     if (!t->transport.send_fn) vitp_client_take_transport(t);
-    if (!t->transport.send_fn) vitp_log_note(&t->recorder.log, VIT_LOG_NO_TRANSPORT);
-    if (vitp_client_is_plain(t->endpoint)) vitp_log_note(&t->recorder.log, VIT_LOG_PLAIN_HTTP);
+    if (!t->transport.send_fn) vitp_worker_note(t, VIT_LOG_NO_TRANSPORT);
+    if (vitp_client_is_plain(t->endpoint)) vitp_worker_note(t, VIT_LOG_PLAIN_HTTP);
 #ifndef VITELEMETRY_NO_FILES
     t->spool.folder = t->settings_folder;
     t->spool.client_type = t->client_type;
@@ -22204,7 +22203,7 @@ static bool vitp_client_take_pool(vit_client *t, uint32_t capacity, bool outlive
         at = (char *)s->file.memory;
     } else {
         size_t bytes = 64u + vitp_ledger_bytes(capacity) + vitp_pool_bytes(capacity);
-        if (outlive) vitp_log_note(&t->recorder.log, VIT_LOG_POOL_PLAIN);
+        if (outlive) vitp_worker_note(t, VIT_LOG_POOL_PLAIN);
         s->block = t->allocator.alloc_fn(bytes, t->allocator.user);
         if (!s->block) return false;
         at = (char *)s->block + (64u - ((size_t)(uintptr_t)s->block & 63u));
@@ -22395,7 +22394,7 @@ static void vitp_client_start(vit_client *t, const vit_options *o)
     t->has_thread = true;
     if (vitp_os_thread_start(&t->thread, vitp_worker_main, t)) return;
     t->has_thread = false;
-    vitp_log_note(&t->recorder.log, VIT_LOG_NO_THREAD);
+    vitp_worker_note(t, VIT_LOG_NO_THREAD);
 #endif
 }
 
@@ -22562,12 +22561,11 @@ static void vitp_client_refuse_again(vit_client *t)
     if (vitp_consent_of(&t->inputs) != VIT_CONSENT_DENIED) return;
     if (t->unsaved && t->settings.consent == VIT_CONSENT_DENIED) (void)vitp_worker_store(t, false);
     (void)vitp_worker_load(t, &now);
-    if (!t->unsaved && t->settings.has_consent && t->settings.consent == VIT_CONSENT_DENIED &&
-        now.has_consent && now.consent >= VIT_CONSENT_GRANTED)
+    if (!t->unsaved && t->settings.consent == VIT_CONSENT_DENIED &&
+        now.consent >= VIT_CONSENT_GRANTED)
         return;
     vitp_worker_erase(t);
-    vitp_worker_remove_pools(t);
-    vitp_audit_remove(t->settings_folder);
+    vitp_worker_remove_files(t);
 }
 
 /* What was not delivered goes into the spool; and how often errors came again for which the queue
@@ -22608,7 +22606,7 @@ static bool vitp_client_destroy(vit_client *t, uint32_t timeout_ms)
         vitp_client_give_back(t, true);
         return true;
     }
-    vitp_log_note(&t->recorder.log, VIT_LOG_CALLBACK_BUSY);
+    vitp_worker_note(t, VIT_LOG_CALLBACK_BUSY);
     vitp_log_tell(&t->recorder.log);
     return false;
 }
@@ -22688,7 +22686,7 @@ bool vit_register_secret(vit_client *t, const char *text, size_t size)
     if (!t || !vitp_worker_enter(t)) return false;
     if (text && size == 0) size = vitp_text_size(text, VITP_SECRET_MAX + 1u);
     taken = text && vitp_client_add_secret(&t->recorder, text, size, "[secret]", false);
-    if (!taken) vitp_log_note(&t->recorder.log, VIT_LOG_SECRET_REFUSED);
+    if (!taken) vitp_worker_note(t, VIT_LOG_SECRET_REFUSED);
     memset(t->wire.clean, 0, sizeof t->wire.clean); /* labels are scanned anew, */
     memset(t->wire.stencils, 0, sizeof t->wire.stencils);
     t->body_turn++; /* and what was about to leave */
@@ -22776,7 +22774,6 @@ void vit_purge(vit_client *t)
 {
     if (!t || !vitp_worker_enter(t)) return;
     vitp_worker_purge_all(t);
-    vitp_audit_remove(t->settings_folder);
     vitp_worker_leave(t);
 }
 
@@ -22786,7 +22783,6 @@ void vit_reset_identity(vit_client *t)
     vitp_worker_hold_for(t, VITP_HOLD_GRANT_MS);
     (void)vitp_worker_recheck(t); /* what is stored below must not undo another process's refusal */
     vitp_worker_purge_all(t);
-    vitp_audit_remove(t->settings_folder);
     vitp_worker_forget_identity(t);
     if (t->consent >= VIT_CONSENT_GRANTED) (void)vitp_worker_store(t, false);
     vitp_worker_release(t);
