@@ -16368,7 +16368,8 @@ static void vitp_spool_look_again(vitp_spool *s) { VITP_ATOMIC_STORE(&s->alone, 
 /* What a request may carry: a batch, or what is left of one. */
 typedef struct vitp_spool_unit {
     uint64_t begin; /* of its records */
-    uint32_t most;  /* records that the request has to carry; (uint32_t)-1: as many as it can */
+    uint32_t most;  /* records that the request has to carry: of what the server refused, how much
+                       is tried next; (uint32_t)-1: as many as it can */
     bool     sent;
     uint32_t records; /* of the batch; 0: its head cannot be read, or a part is gone */
     char     key[33];
@@ -20195,6 +20196,15 @@ static bool vitp_worker_oldest(const void *record, uint32_t size, void *user)
     if (size >= 8) memcpy(user, record, 8);
     return false;
 }
+
+/* When the oldest record of the queue will have waited for flush_ms. UINT64_MAX: there is none. */
+static uint64_t vitp_worker_due_ns(const vit_client *t, uint64_t now_ns)
+{
+    uint64_t oldest_ns = now_ns;
+    return vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) > 0
+               ? vitp_worker_flush_ns(t, oldest_ns)
+               : UINT64_MAX;
+}
 #endif
 
 static bool vitp_worker_may_send(const vit_client *t)
@@ -20244,11 +20254,25 @@ static bool vitp_batch_has_room(vitp_batch_builder *b, size_t delay)
     return true;
 }
 
+/* Counts a record by what became of it. */
+static void vitp_batch_count(vitp_batch *batch, vitp_wire_result result)
+{
+    batch->records++;
+    switch (result) {
+    case VITP_WIRE_WRITTEN: batch->events++; break;
+    case VITP_WIRE_SECRET: batch->secret++; break;
+    case VITP_WIRE_STALE: batch->stale++; break;
+    case VITP_WIRE_FULL: /* an event that no request can carry */
+    case VITP_WIRE_CORRUPT: batch->corrupt++; break;
+    }
+}
+
 static bool vitp_batch_add(const void *record, uint32_t size, void *user)
 {
     vitp_batch_builder   *b = (vitp_batch_builder *)user;
     vitp_batch           *batch = &b->client->batch;
     const vitp_wire_form *form = vitp_wire_form_of(b->client->form);
+    vitp_wire_result      result = VITP_WIRE_STALE;
     size_t                delay = vitp_batch_delay(b, record, size);
     if (batch->events >= b->limit) return false;
     if (batch->records >= b->most) return false;
@@ -20256,22 +20280,16 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     if (b->full) return false;
     if (batch->records == 0) b->first = record;
     if (batch->records == 0 && size >= 8) memcpy(&b->first_ns, record, 8);
-    switch (vitp_worker_is_refused(b->client, record, size)
-                ? VITP_WIRE_STALE
-                : vitp_wire_event(&b->client->wire, &b->job, &b->json,
-                                  batch->events > 0 ? form->separator : "", record, size)) {
-    case VITP_WIRE_WRITTEN: batch->events++, b->delays += delay; break;
-    case VITP_WIRE_SECRET: batch->secret++; break;
-    case VITP_WIRE_STALE: batch->stale++; break;
-    case VITP_WIRE_CORRUPT: batch->corrupt++; break;
-    case VITP_WIRE_FULL:
+    if (!vitp_worker_is_refused(b->client, record, size))
+        result = vitp_wire_event(&b->client->wire, &b->job, &b->json,
+                                 batch->events > 0 ? form->separator : "", record, size);
+    if (result == VITP_WIRE_WRITTEN) b->delays += delay;
+    if (result == VITP_WIRE_FULL) {
         b->json.full = false;
         b->full = true;
         if (batch->events > 0) return false;
-        batch->corrupt++; /* an event that no request can carry */
-        break;
     }
-    batch->records++;
+    vitp_batch_count(batch, result);
     b->last = record;
     b->full = batch->events >= b->limit;
     return !b->full;
@@ -20319,14 +20337,18 @@ static void vitp_batch_finish(vit_client *t, uintptr_t *counter)
     memset(b, 0, sizeof *b);
 }
 
-/* An empty batch of a stock, or of the spool (NULL), and an empty body. */
-static void vitp_batch_begin(vit_client *t, vitp_stock *stock, vitp_batch_builder *b)
+/* An empty batch of a stock, or of the spool (NULL), and an empty body. again: what may have been
+   received is repeated as it was, also where batches are smaller by now. */
+static void vitp_batch_begin(vit_client *t, vitp_stock *stock, vitp_batch_builder *b, size_t most,
+                             bool again)
 {
     const vitp_wire_form *form = vitp_wire_form_of(t->form);
     memset(&t->batch, 0, sizeof t->batch);
     memset(b, 0, sizeof *b);
     t->batch.stock = stock;
     b->client = t;
+    b->most = most;
+    b->limit = again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     b->json.data = t->body;
     b->json.capacity = b->capacity = t->body_capacity - strlen(form->close);
     vitp_json_text(&b->json, form->open);
@@ -20367,17 +20389,15 @@ static bool vitp_batch_ends_hurry(const vit_client *t)
 static bool vitp_batch_build(vit_client *t, vitp_stock *stock, uint64_t now_ns)
 {
     vitp_batch_builder b;
+    const vitp_ledger *l = stock->ledger;
+    const bool         again = l->batch_state == VITP_BATCH_SENT;
     uint32_t           attempts = t->batch.attempts;
-    vitp_batch_begin(t, stock, &b);
-    if (stock->ledger->batch_state == VITP_BATCH_SENT) /* else it is another one */
+    vitp_batch_begin(t, stock, &b, again ? l->batch_records : (size_t)-1, again);
+    if (again) /* else it is another one */
         t->batch.attempts = attempts > 0 ? attempts : 1u;
     b.job = vitp_stock_job(stock, vitp_wire_form_of(t->form)->shape, now_ns);
-    /* A retry is as it was, also where batches are smaller by now. */
-    b.most =
-        stock->ledger->batch_state == VITP_BATCH_SENT ? stock->ledger->batch_records : (size_t)-1;
-    b.limit = b.most != (size_t)-1 && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
     (void)vitp_stock_peek(stock, vitp_batch_add, &b);
-    if (stock->again && t->batch.records != stock->ledger->batch_records) {
+    if (stock->again && t->batch.records != l->batch_records) {
         vitp_stock_abandon(stock); /* it does not fit this client's requests */
         return vitp_batch_build(t, stock, now_ns);
     }
@@ -20444,16 +20464,6 @@ static bool vitp_batch_fill_spooled(vitp_batch_builder *b, const vitp_spool_unit
     return !more && batch->records == u->records;
 }
 
-/* What may have been received is repeated as it was, also where batches are smaller by now. Of what
-   the server refused, under_way says how much is tried next. */
-static void vitp_batch_limit_spooled(vitp_batch_builder *b, const vitp_spool_unit *u)
-{
-    const vit_client *t = b->client;
-    bool              again = u->records > 0 || t->spool.in.head.under_way > 0;
-    b->most = u->most;
-    b->limit = again && t->form != VIT_WIRE_EVENT ? (size_t)-1 : t->batch_limit;
-}
-
 /* Another process has changed what may be sent since we looked last. */
 static bool vitp_worker_has_changed(vit_client *t)
 {
@@ -20470,14 +20480,13 @@ static bool vitp_batch_build_spooled(vit_client *t)
     vitp_spool_walk    w;
     bool               whole;
     while (vitp_worker_may_send(t) && vitp_spool_open(&t->spool)) {
-        vitp_batch_begin(t, NULL, &b);
         if (!vitp_spool_unit_of(&t->spool, &u, &w)) {
             vitp_spool_drop(&t->spool, t->spool.in.records, VIT_DROP_CORRUPT);
             vitp_spool_finish_in(&t->spool);
             continue;
         }
+        vitp_batch_begin(t, NULL, &b, u.most, u.records > 0 || t->spool.in.head.under_way > 0);
         b.job = vitp_wire_spool_job(vitp_wire_form_of(t->form)->shape);
-        vitp_batch_limit_spooled(&b, &u);
         whole = vitp_batch_fill_spooled(&b, &u, &w);
         if (t->batch.stale > 0 && vitp_worker_has_changed(t)) continue; /* not by what they bear */
         if (whole) memcpy(t->batch.key, u.key, sizeof u.key);
@@ -20502,8 +20511,9 @@ typedef struct vitp_saver {
     vit_client   *client;
     vitp_wire_job job;
     const void   *first, *last;
-    size_t        most, bytes, records;
-    size_t        written, corrupt, secret, stale;
+    size_t        most, bytes, records; /* records: that are still to be saved */
+    size_t        written;              /* events */
+    vitp_batch    batch;                /* what became of all of them */
     bool          errors, failed;
 } vitp_saver;
 
@@ -20527,27 +20537,20 @@ static bool vitp_worker_choose(const void *record, uint32_t size, void *user)
 
 static bool vitp_worker_save_record(const void *record, uint32_t size, void *user)
 {
-    vitp_saver *saver = (vitp_saver *)user;
-    vit_client *t = saver->client;
-    vitp_json   out = { NULL, 0, VITP_SPOOL_RECORD_MAX, false };
+    vitp_saver      *saver = (vitp_saver *)user;
+    vit_client      *t = saver->client;
+    vitp_json        out = { NULL, 0, VITP_SPOOL_RECORD_MAX, false };
+    vitp_wire_result result = VITP_WIRE_STALE;
     if (saver->records-- == 0) return false;
-    if (vitp_worker_is_refused(t, record, size)) {
-        saver->stale++;
-        return true;
+    if (!vitp_worker_is_refused(t, record, size)) {
+        out.data = vitp_spool_place(&t->spool, saver->errors);
+        saver->failed = !out.data;
+        if (saver->failed) return false;
+        result = vitp_wire_event(&t->wire, &saver->job, &out, "", record, size);
     }
-    out.data = vitp_spool_place(&t->spool, saver->errors);
-    saver->failed = !out.data;
-    if (saver->failed) return false;
-    switch (vitp_wire_event(&t->wire, &saver->job, &out, "", record, size)) {
-    case VITP_WIRE_WRITTEN:
-        vitp_spool_add(&t->spool, out.size);
-        saver->written++;
-        break;
-    case VITP_WIRE_SECRET: saver->secret++; break;
-    case VITP_WIRE_STALE: saver->stale++; break;
-    case VITP_WIRE_FULL:
-    case VITP_WIRE_CORRUPT: saver->corrupt++; break;
-    }
+    if (result == VITP_WIRE_WRITTEN) vitp_spool_add(&t->spool, out.size);
+    vitp_batch_count(&saver->batch, result);
+    saver->written = saver->batch.events; /* counted by the spool */
     return true;
 }
 
@@ -20584,6 +20587,7 @@ static bool vitp_worker_begin_save(vit_client *t, vitp_stock *stock, vitp_saver 
     bool        ready;
     memset(saver, 0, sizeof *saver);
     saver->client = t;
+    saver->batch.stock = stock;
     ready = vitp_worker_choose_sent(t, stock, saver) && b->ready && b->stock == stock &&
             b->turn == t->body_turn;
     if (stock->ledger->batch_state != VITP_BATCH_SENT) vitp_worker_choose_new(t, stock, saver);
@@ -20591,21 +20595,6 @@ static bool vitp_worker_begin_save(vit_client *t, vitp_stock *stock, vitp_saver 
     if (ready) memcpy(key, b->key, 33);
     else vitp_batch_write_down(t, stock, saver->first, saver->last, saver->records, key);
     return true;
-}
-
-/* What became of the records of a batch that is in the spool now. */
-static void vitp_worker_end_save(vit_client *t, vitp_stock *stock, const vitp_saver *saver,
-                                 size_t records)
-{
-    vitp_batch *b = &t->batch;
-    memset(b, 0, sizeof *b);
-    b->stock = stock;
-    b->records = records;
-    b->events = saver->written; /* counted by the spool */
-    b->corrupt = saver->corrupt;
-    b->secret = saver->secret;
-    b->stale = saver->stale;
-    vitp_batch_finish(t, NULL);
 }
 
 #ifndef VITP_WORKER_DROPS
@@ -20649,18 +20638,17 @@ static bool vitp_worker_save_batch(vit_client *t, vitp_stock *stock, uint64_t no
         vitp_worker_note(t, VIT_LOG_SPOOL_NOT_WRITTEN);
         return false;
     }
-    vitp_worker_end_save(t, stock, &saver, records);
+    t->batch = saver.batch;
+    vitp_batch_finish(t, NULL);
     return true;
 }
 
 /* The oldest record of the queue has waited as long as one may, or there is no more room. */
 static bool vitp_worker_must_save(vit_client *t, uint64_t now_ns)
 {
-    uint64_t recorded_ns = now_ns;
     if (now_ns < t->save_ns) return false;
-    if (t->adopted.queue || vitp_queue_is_filling(t->recorder.queue)) return true;
-    return vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &recorded_ns, 1) > 0 &&
-           now_ns >= vitp_worker_flush_ns(t, recorded_ns);
+    return t->adopted.queue || vitp_queue_is_filling(t->recorder.queue) ||
+           now_ns >= vitp_worker_due_ns(t, now_ns);
 }
 
 /* The same with all of an adopted pool, which then goes, or until it is time to stop: it is in a
@@ -20978,6 +20966,12 @@ static void vitp_worker_list(vit_client *t, size_t size)
 }
 #endif
 
+static uint64_t vitp_worker_dropped(const vit_client *t, uint32_t reason)
+{
+    return (uint64_t)VITP_ATOMIC_LOAD_PTR(&t->dropped[reason]) +
+           VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[reason]);
+}
+
 #define VITP_WORKER_REPORT_NS (UINT64_C(60) * 1000000000u) /* between two reports at least */
 
 /* What was dropped or refused since the last report, the user's own decisions not counted, rides
@@ -20987,9 +20981,7 @@ static void vitp_worker_report(vit_client *t, uint64_t now_ns)
     uint64_t dropped = 0, full = VITP_ATOMIC_LOAD_PTR(&t->recorder.full), accepted, counts[3];
     uint32_t i;
     for (i = 0; i < VIT_DROP_COUNT; i++)
-        if (i != (uint32_t)VIT_DROP_CONSENT)
-            dropped +=
-                VITP_ATOMIC_LOAD_PTR(&t->dropped[i]) + VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[i]);
+        if (i != (uint32_t)VIT_DROP_CONSENT) dropped += vitp_worker_dropped(t, i);
     if (dropped == t->reported_dropped && full == t->reported_full) return;
     if (now_ns < t->report_ns) return;
     accepted = vitp_queue_pushed(t->recorder.queue);
@@ -21190,17 +21182,7 @@ static void vitp_worker_end_pending(vit_client *t)
     vitp_worker_leave(t);
 }
 
-/* How many records will have been released when all that is committed now is gone. */
-static uintptr_t vitp_worker_target(vit_client *t)
-{
-    uintptr_t target = 0;
-    if (!vitp_worker_enter(t)) return 0;
-    target = vitp_worker_may_send(t) ? vitp_queue_committed(t->recorder.queue)
-                                     : vitp_queue_pushed(t->recorder.queue);
-    vitp_worker_leave(t);
-    return target;
-}
-
+/* Nothing waits of what there was before. target: of released. */
 static bool vitp_worker_is_done(const vit_client *t, uintptr_t target)
 {
     return (intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - target) >= 0 &&
@@ -21219,14 +21201,13 @@ static uint64_t vitp_worker_ms_until(uint64_t then_ns, uint64_t now_ns)
 }
 
 /* How long until the oldest record of the queue, or what is next in the spool, may be sent. */
-static uint64_t vitp_worker_ms_to_next(vit_client *t, uint64_t now_ns)
+static uint64_t vitp_worker_ms_to_next(const vit_client *t, uint64_t now_ns)
 {
-    uint64_t oldest_ns = now_ns, ms = t->flush_ms, spool_ms;
-    if (vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) > 0)
-        ms = vitp_worker_ms_until(vitp_worker_flush_ns(t, oldest_ns), now_ns);
-    if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) == 0 || vitp_spool_is_empty(&t->spool)) return ms;
-    spool_ms = vitp_worker_ms_until(t->backoff.spool_ns, now_ns);
-    return spool_ms < ms ? spool_ms : ms;
+    uint64_t next_ns = vitp_worker_due_ns(t, now_ns);
+    if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) > 0 && !vitp_spool_is_empty(&t->spool) &&
+        t->backoff.spool_ns < next_ns)
+        next_ns = t->backoff.spool_ns;
+    return vitp_worker_ms_until(next_ns, now_ns);
 }
 
 /* How long it sleeps at most. That a crash was survived is known by its being seen alive. */
@@ -21255,11 +21236,9 @@ static uint32_t vitp_worker_rest_ms(vit_client *t)
 /* Nothing is queued, and nothing waits. */
 static bool vitp_worker_is_idle(vit_client *t)
 {
-    uint64_t oldest_ns;
     if (t->pending || t->orphan || t->later || t->adopted.queue || t->repeats_ns) return false;
     if (VITP_ATOMIC_LOAD(&t->own.ledger->repeat_some)) return false;
-    if (VITP_ATOMIC_LOAD_PTR(&t->spool.records) > 0) return false;
-    return vit_queue_peek(t->recorder.queue, vitp_worker_oldest, &oldest_ns, 1) == 0;
+    return VITP_ATOMIC_LOAD_PTR(&t->spool.records) == 0 && vitp_stock_is_empty(&t->own);
 }
 
 /* Sets how it sleeps, and looks once more: whoever pushes later than this look finds the state.
@@ -21373,8 +21352,10 @@ static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns, uint32_t turn)
 
 /* Makes the consumer send what waits without waiting for a full batch or for the end of a backoff.
    deadline_ns: no request may last longer; 0: none. look: in the folder, whether other processes
-   have left something meanwhile. False: nothing can be sent. */
-static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, bool look, uint32_t *failures)
+   have left something meanwhile. *target: how many records will have been released then. False:
+   nothing can be sent. */
+static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, bool look, uintptr_t *target,
+                              uint32_t *failures)
 {
     bool may = false;
     (void)look;
@@ -21383,7 +21364,7 @@ static bool vitp_worker_hurry(vit_client *t, uint64_t deadline_ns, bool look, ui
     *failures = t->backoff.failures;
     t->deadline_ns = deadline_ns;
     if (may) {
-        t->hurry_end = vitp_queue_committed(t->recorder.queue);
+        t->hurry_end = *target = vitp_queue_committed(t->recorder.queue);
         t->hurry = true;
     }
 #ifndef VITELEMETRY_NO_FILES
@@ -21411,14 +21392,13 @@ static bool vitp_worker_deliver(vit_client *t, uint64_t deadline_ns, bool once)
 {
     uint32_t  failures = 0, turns = 0, turn = VITP_ATOMIC_LOAD(&t->progress_turn);
     bool      look = !once && vitp_os_now_ns() < deadline_ns, may;
-    uintptr_t target;
+    uintptr_t target = 0, later;
     vitp_repeat_tell(&t->recorder);
-    target = vitp_worker_target(t);
-    may = vitp_worker_hurry(t, once ? deadline_ns : 0, look, &failures);
+    may = vitp_worker_hurry(t, once ? deadline_ns : 0, look, &target, &failures);
     while (may && !vitp_worker_is_done(t, target) && vitp_os_now_ns() < deadline_ns) {
         vitp_worker_wait(t, deadline_ns, turn);
         if (look && ++turns % VITP_WORKER_LOOK == 0 && vitp_spool_is_held_up(&t->spool))
-            (void)vitp_worker_hurry(t, 0, true, &failures);
+            (void)vitp_worker_hurry(t, 0, true, &later, &failures);
         if (!vitp_worker_enter(t)) return false;
         turn = VITP_ATOMIC_LOAD(&t->progress_turn);
         may = vitp_worker_may_send(t) && !(once && t->backoff.failures > failures) &&
@@ -22808,9 +22788,7 @@ vit_stats vit_get_stats(const vit_client *t)
     s.adopted += VITP_ATOMIC_LOAD_PTR(&t->spool.adopted);
     s.spooled = VITP_ATOMIC_LOAD_PTR(&t->spool.records);
     s.handed_over = VITP_ATOMIC_LOAD_PTR(&t->spool.handed_over);
-    for (i = 0; i < VIT_DROP_COUNT; i++)
-        s.dropped[i] =
-            VITP_ATOMIC_LOAD_PTR(&t->dropped[i]) + VITP_ATOMIC_LOAD_PTR(&t->spool.dropped[i]);
+    for (i = 0; i < VIT_DROP_COUNT; i++) s.dropped[i] = vitp_worker_dropped(t, i);
     vitp_record_passed(r, &s.refused_disabled, &s.refused_sampled);
     s.refused_full = VITP_ATOMIC_LOAD_PTR(&r->full);
     s.refused_invalid = VITP_ATOMIC_LOAD_PTR(&r->invalid);
