@@ -13704,7 +13704,8 @@ static void vitp_record_trace(vitp_encoder *e, const char *text)
     vitp_record_text(e, frames);
 }
 
-static void vitp_record_put_hash(vitp_encoder *e, const unsigned char *hash)
+/* Of 8 bytes; NULL: there is none. */
+static void vitp_record_put_hash(vitp_encoder *e, const void *hash)
 {
     unsigned char bytes[9] = { 0 };
     bytes[0] = hash != NULL;
@@ -14272,15 +14273,6 @@ static VITP_NOINLINE vit_status vitp_record_on_stack(const vitp_source *from)
     return vitp_record_end(&e, (from->schema->flags & VIT_ROW_ERROR) != 0);
 }
 
-static VITP_INLINE vitp_source vitp_record_source(vitp_recorder *r, const vit_schema *schema,
-                                                  const char *name, const void *event)
-{
-    const vit_op *op = *(const vit_op *const *)event;
-    vitp_source   from = { r, schema, event, name, op, NULL, 0, vitp_sample_always };
-    if (op) from.id = op->correlation_id;
-    return from;
-}
-
 /* Records a declared event. */
 static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_schema *schema,
                                                 const void *event)
@@ -14288,11 +14280,13 @@ static VITP_INLINE vit_status vitp_record_event(vitp_recorder *r, const vit_sche
     unsigned char own_id[16];
     vitp_place    place = { NULL, NULL };
     vitp_type    *type = vitp_type_of(r, schema);
-    vitp_source   from = vitp_record_source(r, schema, NULL, event);
+    const vit_op *op = *(const vit_op *const *)event;
+    vitp_source   from = { r, schema, event, NULL, op, NULL, 0, vitp_sample_always };
     bool          error = (schema->flags & VIT_ROW_ERROR) != 0;
-    bool          make_id = !from.op && (schema->flags & VIT_ROW_CORRELATED);
+    bool          make_id = !op && (schema->flags & VIT_ROW_CORRELATED);
     uint32_t      bound;
     if (!type) return vitp_record_refuse(r, VIT_INVALID);
+    if (op) from.id = op->correlation_id;
     if (make_id && r->sampling == VIT_SAMPLE_FLOW) vitp_record_id(r, own_id), from.id = own_id;
     if (!error) from.choice = vitp_sample(r, &type->verdict, schema->name, schema->rate, from.id);
     if (!from.choice.keep) return vitp_record_refuse(r, VIT_SAMPLED_OUT);
@@ -14436,10 +14430,8 @@ static bool vitp_record_report(vitp_recorder *r, const uint64_t counts[3])
 }
 
 /* The members of error.repeated. */
-static void vitp_record_add_repeat(vitp_draft *d, const vitp_repeat *repeat, uint32_t count)
+static void vitp_record_add_repeat(vitp_draft *d, const uint32_t hash[2], uint32_t count)
 {
-    unsigned char hash[8];
-    memcpy(hash, repeat->hash, sizeof hash);
     vitp_draft_key(d, VIT_FRAME, "error_hash"); /* no label, in which one may be a card's number */
     vitp_record_put_hash(&d->e, hash);
     vitp_draft_number(d, VIT_INT, "occurrences", (int64_t)count);
@@ -14617,21 +14609,20 @@ static void vitp_repeat_settle(vitp_recorder *r, uint32_t index, uint32_t claim,
 static void vitp_repeat_tell(vitp_recorder *r)
 {
     vitp_ledger *l = r->ledger;
-    uint32_t     i, count;
+    uint32_t     i, count, hash[2];
     vitp_draft   d;
     if (vitp_os_page_forked(&r->page)) return;
     if (!VITP_ATOMIC_LOAD(&l->repeat_some) || !vitp_record_allowed(r, VITP_MAY_ERRORS)) return;
     VITP_ATOMIC_STORE(&l->repeat_some, 0u);
     for (i = 0; i < VITP_REPEATS_MAX; i++) {
         vitp_repeat *repeat = &l->repeats[i];
-        vitp_repeat  found = { 0, 0, { 0, 0 }, 0 };
         if (VITP_ATOMIC_LOAD(&repeat->count) == 0 || !vitp_repeat_is_ready(repeat)) continue;
-        found.hash[0] = VITP_ATOMIC_LOAD(&repeat->hash[0]); /* without its count the place may be */
-        found.hash[1] = VITP_ATOMIC_LOAD(&repeat->hash[1]); /* another's at once */
+        hash[0] = VITP_ATOMIC_LOAD(&repeat->hash[0]); /* without its count the place may be */
+        hash[1] = VITP_ATOMIC_LOAD(&repeat->hash[1]); /* another's at once */
         count = VITP_ATOMIC_EXCHANGE(&repeat->count, 0u);
         if (count == 0) continue; /* another thread tells it */
         vitp_draft_begin(&d, r, "error.repeated", VITP_RECORD_ERROR, NULL);
-        vitp_record_add_repeat(&d, &found, count);
+        vitp_record_add_repeat(&d, hash, count);
         if (vitp_draft_push(&d)) continue;
         VITP_ATOMIC_ADD(&repeat->count, count);
         VITP_ATOMIC_STORE(&l->repeat_some, 1u);
@@ -14690,13 +14681,15 @@ static vit_status vitp_record_error(vitp_recorder *r, const vit_schema *schema, 
     uint32_t      seen[4];
     vitp_encoder  e;
     vitp_type    *type;
-    vitp_source   from = vitp_record_source(r, schema, name, event);
+    const vit_op *op = *(const vit_op *const *)event;
+    vitp_source   from = { r, schema, event, name, op, NULL, 0, vitp_sample_always };
     vitp_print_end(print, seen);
     if (vitp_repeat_seen(r, seen)) return VIT_OK;
     if (name && !vitp_text_name_size(name)) return vitp_record_invalid(r, VIT_LOG_NAME_INVALID);
     if (!(type = vitp_type_of(r, schema))) return vitp_record_refuse(r, VIT_INVALID);
     from.type = (uint32_t)(type - r->types);
-    if (!from.id) vitp_record_id(r, own_id), from.id = own_id;
+    from.id = op ? op->correlation_id : own_id;
+    if (!op) vitp_record_id(r, own_id);
     vitp_record_encode(&e, &from, memory, sizeof memory);
     return vitp_repeat_record(&e, print->labels, seen);
 }
@@ -14740,8 +14733,7 @@ typedef struct vitp_stencil {
 
 typedef struct vitp_wire {
     vitp_recorder *recorder;
-    char           hwid[37];
-    const char    *client_type;
+    const char    *hwid, *client_type;
     char           version[VITP_LABEL_MAX + 1u]; /* of the resource that is open (OTLP) */
     vitp_label     clean[VITP_LABEL_CACHE];      /* labels in which the scrubber found nothing */
     vitp_stencil   stencils[VITP_STENCILS];
@@ -18839,7 +18831,7 @@ struct vit_client {
     uintptr_t requests, retries, bytes_sent;
 };
 
-static void vitp_worker_note(vit_client *t, vit_log_item item)
+static VITP_NOINLINE void vitp_worker_note(vit_client *t, vit_log_item item)
 {
     vitp_log_note(&t->recorder.log, item);
 }
@@ -18962,9 +18954,7 @@ static void vitp_worker_use_identity(vit_client *t)
 {
     vitp_id_hash(t->own.ledger->writer.mark, t->settings.hwid, strlen(t->settings.hwid),
                  t->settings.salt);
-    memcpy(t->wire.hwid, t->settings.hwid, sizeof t->wire.hwid);
     memset(t->wire.stencils, 0, sizeof t->wire.stencils);
-    t->wire.client_type = t->client_type;
 #ifndef VITELEMETRY_NO_FILES
     memcpy(&t->spool.mark, t->own.ledger->writer.mark, sizeof t->spool.mark);
 #endif
@@ -19628,7 +19618,7 @@ static void vitp_teller_repeats(vitp_teller *teller)
             vitp_draft d;
             if (some[k].count == 0 || !vitp_repeat_is_ready(&some[k])) continue;
             vitp_teller_begin(teller, &d, "error.repeated", VITP_RECORD_ERROR, teller->last_ns);
-            vitp_record_add_repeat(&d, &some[k], some[k].count);
+            vitp_record_add_repeat(&d, some[k].hash, some[k].count);
             vitp_teller_put(teller, &d);
         }
     }
@@ -21328,9 +21318,6 @@ static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns, uint32_t turn)
 {
     uint64_t now_ns = vitp_os_now_ns();
     uint32_t ms;
-#ifndef VITELEMETRY_NO_THREADS
-    int before;
-#endif
     (void)turn; /* without threads nobody else answers */
     if (now_ns >= deadline_ns) return;
     ms = (uint32_t)((deadline_ns - now_ns) / VITP_MS) + 1u;
@@ -21339,14 +21326,15 @@ static void vitp_worker_wait(vit_client *t, uint64_t deadline_ns, uint32_t turn)
         return;
     }
 #ifndef VITELEMETRY_NO_THREADS
-    if (!vitp_worker_enter(t)) return;
-    before = t->cancel_state;
-    VITP_ATOMIC_STORE_PTR(&t->lock_owner, (uintptr_t)0);
-    if (VITP_ATOMIC_LOAD(&t->progress_turn) == turn)
-        vitp_os_cond_wait(&t->progress, &t->lock, ms < 20u ? ms : 20u);
-    VITP_ATOMIC_STORE_PTR(&t->lock_owner, vitp_os_thread_id());
-    t->cancel_state = before;
-    vitp_worker_leave(t);
+    if (vitp_worker_enter(t)) {
+        int before = t->cancel_state;
+        VITP_ATOMIC_STORE_PTR(&t->lock_owner, (uintptr_t)0);
+        if (VITP_ATOMIC_LOAD(&t->progress_turn) == turn)
+            vitp_os_cond_wait(&t->progress, &t->lock, ms < 20u ? ms : 20u);
+        VITP_ATOMIC_STORE_PTR(&t->lock_owner, vitp_os_thread_id());
+        t->cancel_state = before;
+        vitp_worker_leave(t);
+    }
 #endif
 }
 
@@ -21653,14 +21641,16 @@ void vit_session_end(vit_client *t, vit_exit reason)
     vitp_session_leave(t);
 }
 
-/* A text that events carry. One that is too long is scrubbed before it is cut, as a label is. */
-static void vitp_session_text(vit_client *t, char out[VITP_LABEL_MAX + 1u], const char *text)
+/* A text that events carry, in memory of so many bytes. What does not fit is scrubbed before it is
+   cut, as a label is. */
+static void vitp_session_text(vit_client *t, char *out, size_t capacity, const char *text)
 {
     vitp_encoder e;
-    size_t       size = vitp_text_size(text, VITP_LABEL_MAX + 1u);
+    size_t       size = vitp_text_size(text, capacity);
     memset(&e, 0, sizeof e);
     e.recorder = &t->recorder;
-    if (size > VITP_LABEL_MAX) size = vitp_record_long_label(&e, text, (unsigned char *)out);
+    if (size == capacity)
+        size = vitp_record_scrub(&e, out, capacity, text, vitp_record_readable(&e, text));
     else if (text) memcpy(out, text, size);
     out[size] = 0;
 }
@@ -21673,7 +21663,7 @@ void vit_session_begin(vit_client *t, const char *session_id, const char *launch
     event.launch_source = launch_source;
     vitp_repeat_tell(&t->recorder);
     vitp_repeat_renew(t->own.ledger);
-    vitp_session_text(t, t->context.session_id, session_id);
+    vitp_session_text(t, t->context.session_id, sizeof t->context.session_id, session_id);
     if (!t->context.session_id[0]) vit_uuid4(t->context.session_id);
     t->own.ledger->run.session_ns = vitp_os_now_ns();
     vitp_worker_use_context(t);
@@ -21695,7 +21685,7 @@ void vit_set_context(vit_client *t, const char *provider, const char *collection
     vitp_context  c;
     if (!t || !vitp_worker_enter(t)) return;
     c = t->context;
-    vitp_session_text(t, c.provider, provider);
+    vitp_session_text(t, c.provider, sizeof c.provider, provider);
     c.collection_hash[0] = 0;
     if (collection) {
         (void)vitp_cell_read(&t->recorder.salt, salt, 32);
@@ -21884,18 +21874,10 @@ void vit_uncaught_(vit_client *t, const char *type, const char *message)
     vitp_error_is_fatal(t, vit_track_uncaught_exception(t, &event));
 }
 
-/* What does not fit is scrubbed before it is cut, as a label is. */
 void vit_keep_label_(vit_client *t, char *out, size_t out_size, const char *text)
 {
-    vitp_encoder e;
-    size_t       size = vitp_text_size(text, out_size);
     out[0] = 0;
-    if (!t || !text) return;
-    memset(&e, 0, sizeof e);
-    e.recorder = &t->recorder;
-    if (size == out_size)
-        (void)vitp_record_scrub(&e, out, out_size, text, vitp_record_readable(&e, text));
-    else memcpy(out, text, size + 1);
+    if (t) vitp_session_text(t, out, out_size, text);
 }
 
 void vit_qt_message(vit_client *t, int type, const char *file, int line, const char *function,
@@ -21955,16 +21937,6 @@ static void vitp_client_free(void *memory, void *user)
     VITP_OS(free)(memory);
 }
 
-static uint32_t vitp_client_or(uint32_t value, uint32_t otherwise)
-{
-    return value ? value : otherwise;
-}
-
-static const char *vitp_client_text_or(const char *text, const char *otherwise)
-{
-    return text ? text : otherwise;
-}
-
 /* It becomes the name of a folder. */
 static bool vitp_client_is_type(const char *text)
 {
@@ -22009,24 +21981,23 @@ static bool vitp_client_is_plain(const char *url)
 
 static void vitp_client_defaults(vit_options *o)
 {
-    uint32_t events = o->wire == VIT_WIRE_EVENT ? 1u : VITP_CLIENT_BATCH_EVENTS;
     uint32_t capacity = VITP_CLIENT_QUEUE_BYTES_MIN;
-    o->endpoint = vitp_client_text_or(o->endpoint, "");
-    o->app_version = vitp_client_text_or(o->app_version, "0.0.0");
-    o->client_type = vitp_client_text_or(o->client_type, "vector-inspector");
-    o->queue_bytes = vitp_client_or(o->queue_bytes, VITP_CLIENT_QUEUE_BYTES);
-    o->flush_ms = vitp_client_or(o->flush_ms, VITP_CLIENT_FLUSH_MS);
-    o->timeout_ms = vitp_client_or(o->timeout_ms, VITP_CLIENT_TIMEOUT_MS);
-    o->batch_events = o->wire == VIT_WIRE_EVENT ? 1u : vitp_client_or(o->batch_events, events);
-    o->batch_bytes = vitp_client_or(o->batch_bytes, VITP_CLIENT_BATCH_BYTES);
+    if (!o->endpoint) o->endpoint = "";
+    if (!o->app_version) o->app_version = "0.0.0";
+    if (!o->client_type) o->client_type = "vector-inspector";
+    if (!o->queue_bytes) o->queue_bytes = VITP_CLIENT_QUEUE_BYTES;
+    if (!o->flush_ms) o->flush_ms = VITP_CLIENT_FLUSH_MS;
+    if (!o->timeout_ms) o->timeout_ms = VITP_CLIENT_TIMEOUT_MS;
+    if (!o->batch_events) o->batch_events = VITP_CLIENT_BATCH_EVENTS;
+    if (!o->batch_bytes) o->batch_bytes = VITP_CLIENT_BATCH_BYTES;
     while (capacity < o->queue_bytes) capacity *= 2u;
     o->queue_bytes = capacity;
-    if (o->wire == VIT_WIRE_EVENT || o->batch_bytes < VITP_EVENT_JSON_MAX)
-        o->batch_bytes = VITP_EVENT_JSON_MAX;
+    if (o->wire == VIT_WIRE_EVENT) o->batch_events = 1, o->batch_bytes = 0;
+    if (o->batch_bytes < VITP_EVENT_JSON_MAX) o->batch_bytes = VITP_EVENT_JSON_MAX;
     if (o->wire == VIT_WIRE_OTLP && o->batch_bytes < VITP_CLIENT_OTLP_BYTES)
         o->batch_bytes = VITP_CLIENT_OTLP_BYTES;
-    o->spool_bytes_max = vitp_client_or(o->spool_bytes_max, VITP_CLIENT_SPOOL_BYTES);
-    o->spool_days_max = vitp_client_or(o->spool_days_max, VITP_CLIENT_SPOOL_DAYS);
+    if (!o->spool_bytes_max) o->spool_bytes_max = VITP_CLIENT_SPOOL_BYTES;
+    if (!o->spool_days_max) o->spool_days_max = VITP_CLIENT_SPOOL_DAYS;
     if (o->spool_days_max > VITP_CLIENT_SPOOL_DAYS) o->spool_days_max = VITP_CLIENT_SPOOL_DAYS;
     if (o->spool_days_max < VITP_CLIENT_SPOOL_DAYS_MIN)
         o->spool_days_max = VITP_CLIENT_SPOOL_DAYS_MIN;
@@ -22077,6 +22048,8 @@ static void vitp_client_take_options(vit_client *t, const vit_options *o)
     t->recorder.log.logger = o->logger;
     t->recorder.sampling = o->sampling;
     t->wire.recorder = &t->recorder;
+    t->wire.hwid = t->settings.hwid;
+    t->wire.client_type = t->client_type;
     t->transport = o->transport;
     t->form = o->wire;
     t->audit = o->audit;
