@@ -18712,10 +18712,9 @@ static bool vitp_audit_append(const char *folder, const char *lines, size_t size
 /* The records at the head of the queue that one request carries; kept until there is an answer. */
 typedef struct vitp_batch {
     bool        ready;
-    vitp_stock *stock;                                   /* NULL: the spool */
-    uint32_t    turn;                                    /* body_turn when it was built */
-    size_t      records, events, corrupt, secret, stale; /* records: the sum of the others */
-    size_t      old;
+    vitp_stock *stock;                                    /* NULL: the spool */
+    uint32_t    turn;                                     /* body_turn when it was built */
+    size_t      records, events, dropped[VIT_DROP_COUNT]; /* records: the sum of the others */
     uint64_t    spool_end; /* where it ends in the file of the spool */
     size_t      size;      /* bytes of body */
     uint32_t    attempts;
@@ -19500,6 +19499,7 @@ static void vitp_worker_discard(vit_client *t)
 typedef struct vitp_teller {
     vit_client        *client;
     const vitp_marker *marker;
+    const vitp_crash  *died;    /* of this; NULL: there is no record of a crash */
     vitp_os_pool      *file;    /* with its ledger in it; NULL: it is the marker's */
     uint64_t           age_ns;  /* since its last sign of life */
     uint64_t           last_ns; /* when that was, by its clock */
@@ -19573,7 +19573,7 @@ static void vitp_teller_put(vitp_teller *teller, vitp_draft *d)
 static void vitp_teller_crash(vitp_teller *teller)
 {
     static const char *const messages[] = { "", "null address", "stack address", "other address" };
-    const vitp_crash        *crash = vitp_worker_crash_of(&teller->marker->run);
+    const vitp_crash        *crash = teller->died;
     const char              *message = messages[crash->touched & 3u];
     char                     frame[64];
     unsigned char            hash[9] = { 1 };
@@ -19627,11 +19627,10 @@ static void vitp_teller_repeats(vitp_teller *teller)
 /* All that is to be told of the run and may be. */
 static void vitp_teller_speak(vitp_teller *teller)
 {
-    const vitp_crash *crash = vitp_worker_crash_of(&teller->marker->run);
-    uint32_t          may = VITP_ATOMIC_LOAD(&teller->client->recorder.permission);
+    uint32_t may = VITP_ATOMIC_LOAD(&teller->client->recorder.permission);
     teller->count = 0;
     teller->failed = false;
-    if (crash && !crash->told && (may & VITP_MAY_ERRORS)) vitp_teller_crash(teller);
+    if (teller->died && !teller->died->told && (may & VITP_MAY_ERRORS)) vitp_teller_crash(teller);
     if (may & VITP_MAY_ERRORS) vitp_teller_repeats(teller);
     if (teller->marker->run.session_ns && teller->marker->context.session_id[0] &&
         (may & VITP_MAY_USAGE))
@@ -19696,6 +19695,7 @@ static void vitp_teller_judge(vitp_teller *teller)
     const vitp_run    *run = &teller->marker->run;
     const vitp_crash  *crash = vitp_worker_crash_of(run);
     uint64_t           since_s; /* wraps */
+    teller->died = crash;
     teller->crash = crash || vitp_worker_is_writing(run) || !run->handler;
     teller->last_ns = run->alive_ns;
     if (crash && teller->last_ns < crash->time_ns) teller->last_ns = crash->time_ns;
@@ -20248,13 +20248,10 @@ static bool vitp_batch_has_room(vitp_batch_builder *b, size_t delay)
 static void vitp_batch_count(vitp_batch *batch, vitp_wire_result result)
 {
     batch->records++;
-    switch (result) {
-    case VITP_WIRE_WRITTEN: batch->events++; break;
-    case VITP_WIRE_SECRET: batch->secret++; break;
-    case VITP_WIRE_STALE: batch->stale++; break;
-    case VITP_WIRE_FULL: /* an event that no request can carry */
-    case VITP_WIRE_CORRUPT: batch->corrupt++; break;
-    }
+    if (result == VITP_WIRE_WRITTEN) batch->events++;
+    else if (result == VITP_WIRE_SECRET) batch->dropped[VIT_DROP_SECRET]++;
+    else if (result == VITP_WIRE_STALE) batch->dropped[VIT_DROP_CONSENT]++;
+    else batch->dropped[VIT_DROP_CORRUPT]++; /* or an event that no request can carry */
 }
 
 static bool vitp_batch_add(const void *record, uint32_t size, void *user)
@@ -20308,6 +20305,7 @@ static void vitp_batch_key(vit_client *t, vitp_stock *stock, const void *first, 
 static void vitp_batch_finish(vit_client *t, uintptr_t *counter)
 {
     vitp_batch *b = &t->batch;
+    uint32_t    i;
     if (b->stock) {
         vitp_stock_release(b->stock, b->records);
         (void)VITP_ATOMIC_ADD_PTR(b->stock == &t->own ? &t->released : &t->adopted_released,
@@ -20318,12 +20316,10 @@ static void vitp_batch_finish(vit_client *t, uintptr_t *counter)
         vitp_spool_release(&t->spool, b->spool_end, (uint32_t)b->records);
 #endif
     if (counter) (void)VITP_ATOMIC_ADD_PTR(counter, (uintptr_t)b->events);
-    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CORRUPT], (uintptr_t)b->corrupt);
-    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_SECRET], (uintptr_t)b->secret);
-    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_CONSENT], (uintptr_t)b->stale);
-    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_TOO_OLD], (uintptr_t)b->old);
-    if (b->corrupt) vitp_worker_note(t, VIT_LOG_RECORD_CORRUPT);
-    if (b->secret) vitp_worker_note(t, VIT_LOG_SECRET_STOPPED);
+    for (i = 0; i < VIT_DROP_COUNT; i++)
+        (void)VITP_ATOMIC_ADD_PTR(&t->dropped[i], (uintptr_t)b->dropped[i]);
+    if (b->dropped[VIT_DROP_CORRUPT]) vitp_worker_note(t, VIT_LOG_RECORD_CORRUPT);
+    if (b->dropped[VIT_DROP_SECRET]) vitp_worker_note(t, VIT_LOG_SECRET_STOPPED);
     memset(b, 0, sizeof *b);
 }
 
@@ -20427,9 +20423,9 @@ static bool vitp_batch_add_spooled(vitp_batch_builder *b, const vitp_spool_walk 
     if (w->frame.size >= 8) memcpy(&recorded_ns, w->record, 8);
     age_s = b->job.wall_ns > recorded_ns ? (b->job.wall_ns - recorded_ns) / 1000000000u : 0;
     if (w->frame.mark != b->client->spool.mark) {
-        batch->stale++;
+        batch->dropped[VIT_DROP_CONSENT]++;
     } else if (age_s > (uint64_t)b->client->spool.days * 86400u && age_s < VITP_DELAY_MAX_S) {
-        batch->old++;
+        batch->dropped[VIT_DROP_TOO_OLD]++;
     } else {
         (void)vitp_batch_add(w->record, w->frame.size, b);
         return batch->records > records;
@@ -20478,7 +20474,8 @@ static bool vitp_batch_build_spooled(vit_client *t)
         vitp_batch_begin(t, NULL, &b, u.most, u.records > 0 || t->spool.in.head.under_way > 0);
         b.job = vitp_wire_spool_job(vitp_wire_form_of(t->form)->shape);
         whole = vitp_batch_fill_spooled(&b, &u, &w);
-        if (t->batch.stale > 0 && vitp_worker_has_changed(t)) continue; /* not by what they bear */
+        if (t->batch.dropped[VIT_DROP_CONSENT] > 0 && vitp_worker_has_changed(t))
+            continue; /* not by what they bear */
         if (whole) memcpy(t->batch.key, u.key, sizeof u.key);
         else vitp_spool_part_key(&t->spool, &u, (uint32_t)t->batch.records, t->batch.key);
         t->batch.attempts = (u.sent && whole) || t->spool.tried ? 1u : 0u;
@@ -21015,7 +21012,7 @@ static void vitp_worker_delivered(vit_client *t)
     size_t   size = t->batch.size, events = t->batch.events, refused = vitp_worker_refused(t);
     uint64_t now_ns = vitp_os_now_ns(), random = 0;
     if (refused > 0) vitp_worker_note(t, VIT_LOG_SERVER_REJECTED);
-    (void)VITP_ATOMIC_ADD_PTR(&t->dropped[VIT_DROP_REJECTED], (uintptr_t)refused);
+    t->batch.dropped[VIT_DROP_REJECTED] = refused;
     t->batch.events -= refused;
     vitp_batch_finish(t, &t->delivered);
     vitp_backoff_succeed(&t->backoff, now_ns);
