@@ -14721,7 +14721,7 @@ typedef struct vitp_stencil {
     uint32_t count, opening; /* members; bytes of text before them */
     uint32_t most;           /* bytes of an event and of what is poured; 0: it is not of use */
     bool     used;           /* or cut, since an event of another type wanted its place */
-    bool     closed;         /* by closing, for events of: */
+    bool     closed;         /* by closing (and it is of use), for events of: */
     uint8_t  seed_kind;
     uint32_t context, closing_size;
     uint64_t rate; /* the bits of the double */
@@ -15356,7 +15356,7 @@ static bool vitp_wire_fits(const vitp_stencil *s, const vitp_record_head *head,
     const unsigned own = VITP_RECORD_CORRELATED;
     uint64_t       rate;
     memcpy(&rate, &head->rate, sizeof rate);
-    return s->type == head->type + 1u && s->most && s->closed && !(head->flags & ~own) &&
+    return s->type == head->type + 1u && s->closed && !(head->flags & ~own) &&
            s->context == head->context && s->seed_kind == head->seed_kind && s->rate == rate &&
            head->time_ns != 0 &&
            head->identity == (uint16_t)VITP_ATOMIC_LOAD(&job->ledger->identity) &&
@@ -16485,7 +16485,7 @@ static bool vitp_spool_holds(vitp_spool *s, const char *key)
     memset(&q, 0, sizeof q);
     q.spool = s;
     q.key = key;
-    if (!s->folder[0] || !vitp_os_is_private(s->folder)) return false;
+    if (!vitp_os_is_private(s->folder)) return false;
     for (turns = 0; turns < VITP_SPOOL_LOOKS; turns++) {
         q.names = 0;
         after = q;
@@ -19044,9 +19044,8 @@ static vitp_os_read vitp_worker_refusal_read(const vit_client *t, char path[VITP
 {
     char   byte[1];
     size_t size;
-    if (!t->settings_path[0] || snprintf(path, VITP_POOL_PATH_MAX, "%s/telemetry.refused",
-                                         t->settings_folder) >= (int)VITP_POOL_PATH_MAX)
-        return VITP_OS_READ_ABSENT;
+    if (!t->settings_path[0]) return VITP_OS_READ_ABSENT;
+    (void)snprintf(path, VITP_POOL_PATH_MAX, "%s/telemetry.refused", t->settings_folder);
     return vitp_os_read_file(path, VITP_OS_MINE, byte, sizeof byte, &size);
 }
 
@@ -19353,7 +19352,6 @@ static bool vitp_worker_map_pool(vit_client *t, uint32_t capacity)
     char     folder[VITP_PATH_MAX], path[VITP_POOL_PATH_MAX];
     size_t   size = vitp_ledger_bytes(capacity) + vitp_pool_bytes(capacity);
     uint32_t i;
-    if (!t->settings_folder[0]) return false;
     for (i = 0; vitp_worker_pool_folder(t, i, folder); i++)
         if (folder[0] && vitp_os_make_folder(folder) && vitp_worker_has_place(t, folder) &&
             vitp_worker_pool_path(t, folder, ".pool", path) &&
@@ -19939,11 +19937,10 @@ static vitp_answer vitp_worker_ask_admin(vit_client *t)
 static const char *vitp_worker_hint_path(const vit_client *t, const vitp_os_hint *hint,
                                          char buffer[VITP_POOL_PATH_MAX])
 {
-    int n;
     if (!hint->own) return hint->path;
     if (!t->config_folder[0]) return NULL;
-    n = snprintf(buffer, VITP_POOL_PATH_MAX, "%s/%s", t->config_folder, hint->path);
-    return (size_t)n < VITP_POOL_PATH_MAX ? buffer : NULL;
+    (void)snprintf(buffer, VITP_POOL_PATH_MAX, "%s/%s", t->config_folder, hint->path);
+    return buffer;
 }
 
 /* A larger file than the scratch holds is read into memory that is given back. Where there is none
@@ -20261,7 +20258,6 @@ static bool vitp_batch_add(const void *record, uint32_t size, void *user)
     const vitp_wire_form *form = vitp_wire_form_of(b->client->form);
     vitp_wire_result      result = VITP_WIRE_STALE;
     size_t                delay = vitp_batch_delay(b, record, size);
-    if (batch->events >= b->limit) return false;
     if (batch->records >= b->most) return false;
     b->full = !vitp_batch_has_room(b, delay);
     if (b->full) return false;
