@@ -18711,12 +18711,11 @@ static bool vitp_audit_append(const char *folder, const char *lines, size_t size
 
 /* The records at the head of the queue that one request carries; kept until there is an answer. */
 typedef struct vitp_batch {
-    bool        ready;
     vitp_stock *stock;                                    /* NULL: the spool */
     uint32_t    turn;                                     /* body_turn when it was built */
     size_t      records, events, dropped[VIT_DROP_COUNT]; /* records: the sum of the others */
     uint64_t    spool_end; /* where it ends in the file of the spool */
-    size_t      size;      /* bytes of body */
+    size_t      size;      /* bytes of body; 0: it is to be built anew */
     uint32_t    attempts;
     char        key[33];
 } vitp_batch;
@@ -18773,7 +18772,6 @@ struct vit_client {
     vitp_consent_inputs inputs;
     vitp_hints          hints;
     vit_consent         consent;
-    vit_gate            gate;
     vitp_settings       settings; /* identity, and the user's decision; as stored or provisional */
     vitp_context        context;  /* the one in force */
     vitp_backoff        backoff;
@@ -18807,7 +18805,7 @@ struct vit_client {
     uint64_t      repeats_ns; /* when errors that came again are told next; 0: none did */
     uint64_t      look_ns; /* when the spool is looked into for what another process had; 0: none */
     uint64_t      save_ns; /* the spool could not be written: not before this time again */
-    uint64_t      reported_accepted, reported_dropped, reported_full; /* by telemetry.report */
+    uint64_t      reported[3];  /* by telemetry.report: accepted, dropped, refused_full */
     uint64_t      report_ns;    /* not before this time again */
     vitp_settings heard;        /* what the file said when we decided last */
     vitp_settings said;         /* unsaved: by the file when ours could not be saved */
@@ -20092,21 +20090,22 @@ static void vitp_worker_disown_file(vit_client *t)
 static void vitp_worker_decide(vit_client *t)
 {
     bool     denied = t->consent == VIT_CONSENT_DENIED;
+    vit_gate gate;
     uint32_t may;
-    t->consent = vitp_consent_decide(&t->inputs, &t->gate, &may);
+    t->consent = vitp_consent_decide(&t->inputs, &gate, &may);
     if (denied && t->consent != VIT_CONSENT_DENIED) /* what calls recorded that had begun before */
         vitp_worker_purge(t, VIT_DROP_CONSENT);
     if (may != VITP_ATOMIC_LOAD(&t->recorder.permission)) t->body_turn++;
     VITP_ATOMIC_STORE_RELEASE(&t->recorder.permission, may);
     VITP_ATOMIC_STORE_RELEASE(&t->own.ledger->permission, may);
-    VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)t->gate << 8);
+    VITP_ATOMIC_STORE(&t->recorder.decision, (uint32_t)t->consent | (uint32_t)gate << 8);
     if (t->consent >= VIT_CONSENT_GRANTED) vitp_worker_open_run(t);
     else vitp_worker_close_run(t);
     if (t->consent == VIT_CONSENT_UNKNOWN) {
         vitp_worker_note(t, VIT_LOG_CONSENT_UNKNOWN);
         vitp_worker_disown_file(t); /* what waits from now on is in no file */
     }
-    if (t->gate == VIT_GATE_SYSTEM && t->consent != VIT_CONSENT_DENIED)
+    if (gate == VIT_GATE_SYSTEM && t->consent != VIT_CONSENT_DENIED)
         vitp_worker_note(t, VIT_LOG_PART_REFUSED);
     if (t->consent != VIT_CONSENT_DENIED) return;
     vitp_worker_note(t, VIT_LOG_CONSENT_REFUSED);
@@ -20355,7 +20354,6 @@ static void vitp_batch_close(vit_client *t, vitp_batch_builder *b)
     b->json.capacity = t->body_capacity;
     vitp_json_text(&b->json, vitp_wire_form_of(t->form)->close);
     t->batch.size = b->json.size;
-    t->batch.ready = true;
     t->batch.turn = t->body_turn;
 }
 
@@ -20547,7 +20545,7 @@ static bool vitp_worker_choose_sent(vit_client *t, vitp_stock *stock, vitp_saver
     (void)vitp_stock_peek(stock, vitp_worker_choose, saver);
     if (saver->records == saver->most) return true;
     vitp_stock_abandon(stock);
-    if (t->batch.stock == stock) t->batch.ready = false;
+    if (t->batch.stock == stock) t->batch.size = 0;
     return false;
 }
 
@@ -20567,15 +20565,15 @@ static bool vitp_worker_begin_save(vit_client *t, vitp_stock *stock, vitp_saver 
                                    char key[33])
 {
     vitp_batch *b = &t->batch;
-    bool        ready;
+    bool        built;
     memset(saver, 0, sizeof *saver);
     saver->client = t;
     saver->batch.stock = stock;
-    ready = vitp_worker_choose_sent(t, stock, saver) && b->ready && b->stock == stock &&
+    built = vitp_worker_choose_sent(t, stock, saver) && b->size > 0 && b->stock == stock &&
             b->turn == t->body_turn;
     if (stock->ledger->batch_state != VITP_BATCH_SENT) vitp_worker_choose_new(t, stock, saver);
     if (saver->records == 0) return false;
-    if (ready) memcpy(key, b->key, 33);
+    if (built) memcpy(key, b->key, 33);
     else vitp_batch_write_down(t, stock, saver->first, saver->last, saver->records, key);
     return true;
 }
@@ -20851,7 +20849,7 @@ static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
         vitp_worker_save(t);
         return false;
     }
-    if (!t->batch.ready && !vitp_batch_next(t, now_ns)) return false;
+    if (t->batch.size == 0 && !vitp_batch_next(t, now_ns)) return false;
     if (!vitp_worker_recheck(t)) return t->orphan;
     if (t->orphan) return true;
     if (!vitp_worker_may_send(t)) return false;
@@ -20903,7 +20901,7 @@ static void vitp_worker_rejected(vit_client *t)
     if (t->batch.events > 1) {
         t->suspects = (uint32_t)t->batch.events;
         t->batch_limit = t->suspects / 2u;
-        t->batch.ready = false;
+        t->batch.size = 0;
         t->batch.attempts = 0; /* what comes now was not sent before */
         if (t->batch.stock) vitp_stock_abandon(t->batch.stock);
 #ifndef VITELEMETRY_NO_FILES
@@ -20961,21 +20959,18 @@ static uint64_t vitp_worker_dropped(const vit_client *t, uint32_t reason)
    with what is delivered next. */
 static void vitp_worker_report(vit_client *t, uint64_t now_ns)
 {
-    uint64_t dropped = 0, full = VITP_ATOMIC_LOAD_PTR(&t->recorder.full), accepted, counts[3];
+    uint64_t counts[3] = { 0, 0, 0 }, since[3];
     uint32_t i;
     for (i = 0; i < VIT_DROP_COUNT; i++)
-        if (i != (uint32_t)VIT_DROP_CONSENT) dropped += vitp_worker_dropped(t, i);
-    if (dropped == t->reported_dropped && full == t->reported_full) return;
+        if (i != (uint32_t)VIT_DROP_CONSENT) counts[1] += vitp_worker_dropped(t, i);
+    counts[2] = VITP_ATOMIC_LOAD_PTR(&t->recorder.full);
+    if (counts[1] == t->reported[1] && counts[2] == t->reported[2]) return;
     if (now_ns < t->report_ns) return;
-    accepted = vitp_queue_pushed(t->recorder.queue);
-    counts[0] = accepted - t->reported_accepted;
-    counts[1] = dropped - t->reported_dropped;
-    counts[2] = full - t->reported_full;
-    if (!vitp_record_report(&t->recorder, counts)) return;
+    counts[0] = vitp_queue_pushed(t->recorder.queue);
+    for (i = 0; i < 3; i++) since[i] = counts[i] - t->reported[i];
+    if (!vitp_record_report(&t->recorder, since)) return;
     t->report_ns = now_ns + VITP_WORKER_REPORT_NS;
-    t->reported_accepted = accepted;
-    t->reported_dropped = dropped;
-    t->reported_full = full;
+    memcpy(t->reported, counts, sizeof counts);
 }
 
 /* How many events of the batch an OTLP receiver refused although it answered 2xx: it says so in
