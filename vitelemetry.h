@@ -16758,6 +16758,8 @@ static void vitp_spool_leave(vitp_spool *s)
 }
 #else
 typedef struct vitp_spool {
+    uint32_t  mark;
+    bool      tried;
     uint64_t  batches, batched;
     uintptr_t records, adopted, handed_over, dropped[VIT_DROP_COUNT];
 } vitp_spool;
@@ -18952,9 +18954,7 @@ static void vitp_worker_use_identity(vit_client *t)
     vitp_id_hash(t->own.ledger->writer.mark, t->settings.hwid, strlen(t->settings.hwid),
                  t->settings.salt);
     memset(t->wire.stencils, 0, sizeof t->wire.stencils);
-#ifndef VITELEMETRY_NO_FILES
     memcpy(&t->spool.mark, t->own.ledger->writer.mark, sizeof t->spool.mark);
-#endif
     vitp_cell_write(&t->recorder.salt, t->settings.salt, 32);
     vitp_worker_reseed(t);
     vitp_worker_save_marker(t);
@@ -20883,10 +20883,7 @@ static void vitp_worker_failed(vit_client *t, uint32_t retry_after_s)
     vitp_backoff_fail(&t->backoff, retry_after_s, vitp_os_now_ns(), random);
     vitp_worker_keep_wait(t, retry_after_s);
     t->batch.attempts++;
-    t->batch.ready = false; /* the next try says how long its events have waited by then */
-#ifndef VITELEMETRY_NO_FILES
     if (!t->batch.stock) t->spool.tried = true;
-#endif
     t->hurry = false;
     vitp_worker_note(t, VIT_LOG_SERVER_AWAY);
 }
