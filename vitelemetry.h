@@ -19023,14 +19023,10 @@ static bool vitp_worker_load_file(vit_client *t, vitp_settings *s)
         how = vitp_os_read_file(t->settings_path, VITP_OS_MINE, text, sizeof text, &size);
     if (how == VITP_OS_READ_OK && !vitp_os_is_private(t->settings_folder))
         how = VITP_OS_READ_REFUSED; /* somebody else may have put it there */
-    if (how == VITP_OS_READ_REFUSED || how == VITP_OS_READ_LATER) {
-        vitp_worker_note(t, VIT_LOG_SETTINGS_UNREADABLE);
-        s->unreadable = true;
-        s->later = how == VITP_OS_READ_LATER;
-        return true;
-    }
     if (how == VITP_OS_READ_ABSENT) return false;
-    vitp_settings_parse(s, text, size);
+    if (how == VITP_OS_READ_OK) vitp_settings_parse(s, text, size);
+    else s->unreadable = true;
+    s->later = how == VITP_OS_READ_LATER;
     if (s->unreadable) vitp_worker_note(t, VIT_LOG_SETTINGS_UNREADABLE);
     return true;
 }
@@ -19912,21 +19908,27 @@ static void vitp_worker_remove_files(vit_client *t)
 
 /* ---- gates ------------------------------------------------------------------------------- */
 
+/* Of a file that was not read. */
+static vitp_answer vitp_worker_unread(vitp_os_read how)
+{
+    return how == VITP_OS_READ_REFUSED ? VITP_ANSWER_UNREADABLE
+           : how == VITP_OS_READ_LATER ? VITP_ANSWER_LATER
+                                       : VITP_ANSWER_NONE;
+}
+
 static vitp_answer vitp_worker_ask_admin(vit_client *t)
 {
-    char        path[VITP_PATH_MAX];
-    vitp_answer answer, later = VITP_ANSWER_NONE;
-    size_t      size;
-    uint32_t    i;
+    char         path[VITP_PATH_MAX];
+    vitp_answer  answer, later = VITP_ANSWER_NONE;
+    vitp_os_read how;
+    size_t       size;
+    uint32_t     i;
     for (i = 0; vitp_os_admin_path(i, t->client_type, path, sizeof path); i++) {
-        answer = VITP_ANSWER_NONE;
-        switch (vitp_os_read_file(path, VITP_OS_ADMINS, t->scratch, VITP_SETTINGS_MAX, &size)) {
-        case VITP_OS_READ_OK: answer = vitp_consent_admin(t->scratch, size); break;
-        case VITP_OS_READ_ABSENT: break;
-        case VITP_OS_READ_REFUSED: answer = VITP_ANSWER_UNREADABLE; break;
-        case VITP_OS_READ_LATER: later = VITP_ANSWER_LATER; break;
-        }
-        if (answer) return answer;
+        how = vitp_os_read_file(path, VITP_OS_ADMINS, t->scratch, VITP_SETTINGS_MAX, &size);
+        answer =
+            how == VITP_OS_READ_OK ? vitp_consent_admin(t->scratch, size) : vitp_worker_unread(how);
+        if (answer == VITP_ANSWER_LATER) later = answer;
+        else if (answer) return answer;
     }
     return later;
 }
@@ -19948,7 +19950,7 @@ static vitp_answer vitp_worker_read_hint(vit_client *t, const vitp_os_hint *hint
     size_t       size = 0;
     void        *more = NULL, *bytes = t->scratch;
     vitp_os_read how = vitp_os_read_file(path, VITP_OS_ANYONES, bytes, VITP_EVENT_JSON_MAX, &size);
-    vitp_answer  answer = VITP_ANSWER_NONE;
+    vitp_answer  answer;
     size_t       capacity = size + 1u;
     if (how == VITP_OS_READ_REFUSED && hint->form == VITP_OS_DCONF && size >= VITP_EVENT_JSON_MAX &&
         size < VITP_HINT_MAX) {
@@ -19956,9 +19958,8 @@ static vitp_answer vitp_worker_read_hint(vit_client *t, const vitp_os_hint *hint
         how = VITP_OS_READ_LATER;
     }
     if (more) how = vitp_os_read_file(path, VITP_OS_ANYONES, bytes = more, capacity, &size);
-    if (how == VITP_OS_READ_OK) answer = vitp_consent_hint(hint, bytes, size);
-    if (how == VITP_OS_READ_REFUSED) answer = VITP_ANSWER_UNREADABLE;
-    if (how == VITP_OS_READ_LATER) answer = VITP_ANSWER_LATER;
+    answer =
+        how == VITP_OS_READ_OK ? vitp_consent_hint(hint, bytes, size) : vitp_worker_unread(how);
     if (more) t->allocator.free_fn(more, t->allocator.user);
     return answer;
 }
@@ -20535,29 +20536,26 @@ static bool vitp_worker_save_record(const void *record, uint32_t size, void *use
     return true;
 }
 
+/* The oldest records, so many and so many bytes at most. */
+static void vitp_worker_choose_from(vitp_stock *stock, vitp_saver *saver, size_t most, size_t bytes)
+{
+    saver->records = 0;
+    saver->errors = false;
+    saver->most = most;
+    saver->bytes = bytes;
+    (void)vitp_stock_peek(stock, vitp_worker_choose, saver);
+}
+
 /* What was sent stays as it was. But for a batch of more than half of the cap all others would give
    way, and in the end it might find no room: it goes in parts, under keys of their own. */
 static bool vitp_worker_choose_sent(vit_client *t, vitp_stock *stock, vitp_saver *saver)
 {
     if (stock->ledger->batch_state != VITP_BATCH_SENT) return false;
-    saver->most = stock->ledger->batch_records;
-    saver->bytes = t->spool.cap / 2u;
-    (void)vitp_stock_peek(stock, vitp_worker_choose, saver);
+    vitp_worker_choose_from(stock, saver, stock->ledger->batch_records, t->spool.cap / 2u);
     if (saver->records == saver->most) return true;
     vitp_stock_abandon(stock);
     if (t->batch.stock == stock) t->batch.size = 0;
     return false;
-}
-
-static void vitp_worker_choose_new(vit_client *t, vitp_stock *stock, vitp_saver *saver)
-{
-    size_t part = t->spool.cap / VITP_SAVER_PARTS;
-    saver->records = 0;
-    saver->errors = false;
-    saver->most = t->batch_limit;
-    saver->bytes = t->body_capacity / 2u;
-    if (saver->bytes > part) saver->bytes = part;
-    (void)vitp_stock_peek(stock, vitp_worker_choose, saver);
 }
 
 /* The records that are saved next, and their key. False: there are none. */
@@ -20565,13 +20563,15 @@ static bool vitp_worker_begin_save(vit_client *t, vitp_stock *stock, vitp_saver 
                                    char key[33])
 {
     vitp_batch *b = &t->batch;
+    size_t      bytes = t->body_capacity / 2u, part = t->spool.cap / VITP_SAVER_PARTS;
     bool        built;
     memset(saver, 0, sizeof *saver);
     saver->client = t;
     saver->batch.stock = stock;
     built = vitp_worker_choose_sent(t, stock, saver) && b->size > 0 && b->stock == stock &&
             b->turn == t->body_turn;
-    if (stock->ledger->batch_state != VITP_BATCH_SENT) vitp_worker_choose_new(t, stock, saver);
+    if (stock->ledger->batch_state != VITP_BATCH_SENT)
+        vitp_worker_choose_from(stock, saver, t->batch_limit, bytes < part ? bytes : part);
     if (saver->records == 0) return false;
     if (built) memcpy(key, b->key, 33);
     else vitp_batch_write_down(t, stock, saver->first, saver->last, saver->records, key);
@@ -22093,11 +22093,9 @@ static bool vitp_client_add_secret(vitp_recorder *r, const char *text, size_t si
 static bool vitp_client_is_common(const char *text)
 {
     static const char words[] =
-        " root admin administrator user users home guest test host local localhost default data "
-        "server"
-        " debian ubuntu linux windows darwin desktop laptop normal crash forced_close vector "
-        "metadata"
-        " similarity umap pca tsne critical fatal error success session launch ";
+        " root admin administrator user users home guest test host local localhost default data"
+        " server debian ubuntu linux windows darwin desktop laptop normal crash forced_close vector"
+        " metadata similarity umap pca tsne critical fatal error success session launch ";
     char   lower[32];
     size_t i, size = vitp_text_size(text, sizeof lower - 2);
     if (size == sizeof lower - 2) return false;
