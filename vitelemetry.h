@@ -16769,7 +16769,6 @@ static bool vitp_spool_is_empty(const vitp_spool *s)
     return true;
 }
 static void vitp_spool_forget(vitp_spool *s, bool all) { (void)s, (void)all; }
-static void vitp_spool_leave(vitp_spool *s) { (void)s; }
 static void vitp_spool_look_again(vitp_spool *s) { (void)s; }
 static void vitp_spool_give_back(vitp_spool *s) { (void)s; }
 #endif /* !VITELEMETRY_NO_FILES */
@@ -22270,40 +22269,45 @@ static bool vitp_client_take_system(vit_client *t)
     return false;
 }
 
+#ifdef VITELEMETRY_NO_FILES
+static void vitp_client_leave_files(vit_client *t) { (void)t; }
+static void vitp_client_close_files(vit_client *t) { (void)t; }
+#else
 /* What was not delivered stays in the file for the next start, also where a forked child lives on:
-   it records no more. ours: else it is the parent's, and what its consumer had open or from the
-   allocator it may just have been giving back. */
-static void vitp_client_leave_pools(vit_client *t, bool ours)
+   it records no more. */
+static void vitp_client_leave_files(vit_client *t)
 {
-#ifndef VITELEMETRY_NO_FILES
     vitp_stock *s = &t->own;
-    bool        keep = !ours || (VITP_ATOMIC_LOAD(&t->recorder.outlives) && s->queue &&
-                          (s->ledger->run.state != VITP_RUN_NONE ||
-                           vitp_queue_pushed(s->queue) != VITP_ATOMIC_LOAD_PTR(&t->released)));
-    if (t->adopted.queue && ours) vitp_worker_put_down(t, false);
-    if (s->file.memory && ours) VITP_ATOMIC_STORE_RELEASE(&s->ledger->writer.process, 0u);
-    if (!keep) vitp_os_pool_remove(&s->file);
-    else if (ours) vitp_os_pool_unlock(&s->file);
-    else vitp_os_pool_close(&s->file);
-    if (ours) return;
-    /* what else is open would stay locked when the parent ends before us, as of a daemon */
+    bool        keep = VITP_ATOMIC_LOAD(&t->recorder.outlives) && s->queue &&
+                (s->ledger->run.state != VITP_RUN_NONE ||
+                 vitp_queue_pushed(s->queue) != VITP_ATOMIC_LOAD_PTR(&t->released));
+    vitp_spool_leave(&t->spool);
+    if (t->adopted.queue) vitp_worker_put_down(t, false);
+    if (s->file.memory) VITP_ATOMIC_STORE_RELEASE(&s->ledger->writer.process, 0u);
+    if (keep) vitp_os_pool_unlock(&s->file);
+    else vitp_os_pool_remove(&s->file);
+}
+
+/* In a forked child. What its parent had open would stay locked when that ends before us, as of a
+   daemon; what its consumer had from the allocator it may just have been giving back. */
+static void vitp_client_close_files(vit_client *t)
+{
+    vitp_os_pool_close(&t->own.file);
     vitp_os_pool_close(&t->adopted.file);
     vitp_os_pool_close(&t->marker);
     vitp_os_pool_close(&t->spool.in.file);
     vitp_os_pool_close(&t->spool.out[0].file);
     vitp_os_pool_close(&t->spool.out[1].file);
-#else
-    (void)t, (void)ours;
-#endif
 }
+#endif
 
-/* locks: they are ours to take down, and not those of the process that we were forked from. */
-static void vitp_client_give_back(vit_client *t, bool locks)
+/* ours: else the locks, and what is open, are those of the process that we were forked from. */
+static void vitp_client_give_back(vit_client *t, bool ours)
 {
     vit_allocator allocator = t->allocator;
-    vitp_crash_end(t, locks);
-    vitp_error_unhook(t, locks);
-    if (locks) {
+    vitp_crash_end(t, ours);
+    vitp_error_unhook(t, ours);
+    if (ours) {
         vitp_os_wake_free(&t->recorder.wake);
         vitp_os_cond_free(&t->progress);
         vitp_os_mutex_free(&t->lock);
@@ -22313,9 +22317,10 @@ static void vitp_client_give_back(vit_client *t, bool locks)
 #ifdef VITELEMETRY_WINHTTP
         if (t->kept) WinHttpCloseHandle(t->kept);
 #endif
+        vitp_client_leave_files(t);
+    } else {
+        vitp_client_close_files(t);
     }
-    if (locks) vitp_spool_leave(&t->spool);
-    vitp_client_leave_pools(t, locks);
     vitp_os_page_free(&t->recorder.page);
     if (t->own.block) allocator.free_fn(t->own.block, allocator.user);
     allocator.free_fn(t->block, allocator.user);
