@@ -19117,11 +19117,11 @@ static void vitp_worker_release(vit_client *t)
     vitp_worker_let_go(t);
 }
 
-/* The file of a server's Retry-After. False: there is no folder. */
+/* The file of a server's Retry-After. False: there is no folder, or it is not ours. */
 static bool vitp_worker_wait_path(const vit_client *t, char out[VITP_POOL_PATH_MAX])
 {
     (void)snprintf(out, VITP_POOL_PATH_MAX, "%s/%s.wait", t->settings_folder, t->client_type);
-    return t->settings_folder[0] != 0;
+    return t->settings_folder[0] && vitp_os_is_private(t->settings_folder);
 }
 
 /* A temporary file whose process is gone: it was killed before the file got its name. Not what
@@ -19897,8 +19897,7 @@ static void vitp_worker_remove_files(vit_client *t)
 {
     char path[VITP_POOL_PATH_MAX];
     vitp_spool_forget(&t->spool, true);
-    if (vitp_worker_wait_path(t, path) && vitp_os_is_private(t->settings_folder))
-        vitp_os_remove_file(path);
+    if (vitp_worker_wait_path(t, path)) vitp_os_remove_file(path);
     if (t->adopted.queue) vitp_worker_put_down(t, true);
     vitp_worker_search(t, VITP_POOL_REMOVE);
     vitp_audit_remove(t->settings_folder);
@@ -20762,9 +20761,7 @@ static void vitp_worker_keep_wait(vit_client *t, uint32_t retry_after_s)
     char    path[VITP_POOL_PATH_MAX], text[128], hash[17];
     int64_t until_s;
     int     n;
-    if ((retry_after_s == 0 && !t->waits) || !vitp_worker_wait_path(t, path) ||
-        !vitp_os_is_private(t->settings_folder))
-        return;
+    if ((retry_after_s == 0 && !t->waits) || !vitp_worker_wait_path(t, path)) return;
     t->waits = retry_after_s > 0;
     if (!t->waits) {
         vitp_os_remove_file(path);
@@ -20804,8 +20801,8 @@ static void vitp_worker_recall_wait(vit_client *t)
     int64_t   left_s, most_s = (int64_t)VITP_BACKOFF_RETRY_AFTER_S + 1;
     uint64_t  random = 0;
     t->recalled = true;
-    if (!vitp_worker_wait_path(t, path) || !vitp_os_is_private(t->settings_folder)) return;
-    (void)vitp_os_each_file(t->settings_folder, vitp_worker_sweep_one, t);
+    if (!vitp_worker_wait_path(t, path)) return;
+    vitp_worker_sweep(t);
     if (vitp_os_read_file(path, VITP_OS_MINE, text, sizeof text, &size) != VITP_OS_READ_OK) return;
     vitp_worker_endpoint_hash(t, wait.hash);
     vitp_settings_each(text, size, vitp_worker_read_wait, &wait);
