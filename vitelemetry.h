@@ -131,8 +131,8 @@ WHAT IT DOES
 
 DELIVERY
     At least once. A request that may have been received is repeated with the same events, by this
-    run or the next, under the same Idempotency-Key; delay_s and the times of OTLP are those of the
-    repetition. What became of a request (RFC 9110, 15):
+    run or the next, under the same Idempotency-Key, within a minute with the same bytes, later with
+    delay_s and OTLP's times as they are by then. What became of a request (RFC 9110, 15):
 
         2xx                     delivered; of OTLP's partialSuccess the rest is dropped as REJECTED
         408, 425, 429, 5xx,     tried again after a random part of 1 s, 2 s, 4 s ... 15 min, or as
@@ -18717,6 +18717,7 @@ typedef struct vitp_batch {
     size_t      records, events, dropped[VIT_DROP_COUNT]; /* records: the sum of the others */
     uint64_t    spool_end; /* where it ends in the file of the spool */
     size_t      size;      /* bytes of body; 0: it is to be built anew */
+    uint64_t    built_ns;
     uint32_t    attempts;
     char        key[33];
 } vitp_batch;
@@ -20353,6 +20354,7 @@ static void vitp_batch_close(vit_client *t, vitp_batch_builder *b)
     b->json.capacity = t->body_capacity;
     vitp_json_text(&b->json, vitp_wire_form_of(t->form)->close);
     t->batch.size = b->json.size;
+    t->batch.built_ns = b->job.now_ns;
     t->batch.turn = t->body_turn;
 }
 
@@ -20828,6 +20830,15 @@ static void vitp_worker_look_again(vit_client *t, uint64_t now_ns)
     vitp_spool_look_again(&t->spool);
 }
 
+/* Is there a body to send? One that says of a minute ago how long its events have waited is built
+   anew before it is repeated: the same events, under the same key. */
+static bool vitp_worker_has_body(const vit_client *t, uint64_t now_ns)
+{
+    const uint64_t fresh_ns = VITP_DELAY_MIN_S * UINT64_C(1000000000);
+    return t->batch.size > 0 &&
+           (t->pending || t->batch.attempts == 0 || now_ns - t->batch.built_ns < fresh_ns);
+}
+
 /* Under the lock: is there something to send, and may it leave now? */
 static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
 {
@@ -20845,7 +20856,7 @@ static bool vitp_worker_prepare(vit_client *t, uint64_t now_ns)
         vitp_worker_save(t);
         return false;
     }
-    if (t->batch.size == 0 && !vitp_batch_next(t, now_ns)) return false;
+    if (!vitp_worker_has_body(t, now_ns) && !vitp_batch_next(t, now_ns)) return false;
     if (!vitp_worker_recheck(t)) return t->orphan;
     if (t->orphan) return true;
     if (!vitp_worker_may_send(t)) return false;
