@@ -23020,6 +23020,7 @@ vit_status vit_event_send(vit_event *e)
 {
     vitp_event    *v = (vitp_event *)(void *)e;
     vitp_recorder *r;
+    uint8_t        flags;
     if (!v || v->state != VITP_EVENT_OPEN) return VIT_INVALID;
     (void)vitp_event_of(e);
     v->state = VITP_EVENT_SPENT;
@@ -23028,8 +23029,8 @@ vit_status vit_event_send(vit_event *e)
     if (!vitp_record_allowed(r, VITP_MAY_RECORD)) v->status = VIT_DISABLED;
     if (v->status == VIT_OK) v->status = vitp_event_choose(v);
     if (v->status != VIT_OK) return vitp_record_refuse(r, v->status);
-    return vitp_record_end(&v->encoder,
-                           (v->encoder.data[offsetof(vitp_record_head, flags)] & VITP_RECORD_ERROR) != 0);
+    flags = v->encoder.data[offsetof(vitp_record_head, flags)];
+    return vitp_record_end(&v->encoder, (flags & VITP_RECORD_ERROR) != 0);
 }
 
 /* ---- end matter -------------------------------------------------------------------------- */

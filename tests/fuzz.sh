@@ -1,12 +1,12 @@
 #!/bin/sh
-# fuzz.sh [planted]: the targets tests/fuzz/NAME.c under libFuzzer, with AddressSanitizer and
+# fuzz.sh [planted | places]: the targets tests/fuzz/NAME.c under libFuzzer, with AddressSanitizer and
 # UndefinedBehaviorSanitizer, one after the other: each for TIME seconds (60), or for RUNS executions
 # when that is set. ONLY="json spool" chooses some. A target begins with tests/fuzz/seeds/NAME, with
 # the seeds that it makes, and with what earlier runs kept in build/fuzz/corpus/NAME.
 # FUZZ_FLAGS="-O2 -fsanitize=fuzzer" is several times as fast and sees only what a target demands;
 # FUZZ_CC is another compiler.
 # `planted` puts bugs into copies of the header and of the examples and ends with 0 when each is
-# found within TIME.
+# found within TIME; `places` looks only whether each has its place there.
 set -u
 D=build/fuzz TIME=${TIME:-60} RUNS=${RUNS:-0}
 targets='scrub json record spool settings conf dconf plist date answer collector'
@@ -89,6 +89,10 @@ plain() { # target
 # target, what, file, sed script that plants the bug
 plant() {
     wanted $1 || return
+    if [ $places = 1 ]; then
+        if sed "$4" "$3" | cmp -s - "$3"; then fail "$1: $2: nothing to plant it in"; else passed=$((passed + 1)); fi
+        return
+    fi
     dir=$D/planted/$((passed + failed))
     mkdir -p "$dir/corpus" "$dir/examples"
     cp examples/dashboard.h "$dir/examples/"
@@ -114,9 +118,9 @@ plant() {
 
 h=vitelemetry.h
 planted() {
-    rm -rf $D/planted
+    [ $places = 1 ] || rm -rf $D/planted
     # without a bug planted the same inputs must pass, or a plant is found by what was there before
-    for t in $ONLY; do
+    [ $places = 1 ] || for t in $ONLY; do
         build $t . $D/$t && fuzz $t $D/$t $D/planted/none-$t -runs=1 >$D/$t.log 2>&1 ||
             fail "$t: with nothing planted: $(finding $D/$t.log)"
     done
@@ -129,7 +133,7 @@ planted() {
     plant scrub 'a byte read beyond the text' $h 's/while (at < end \&\& vitp_scrub_is(s->text\[at\], set)) at++;/while (at <= end \&\& vitp_scrub_is(s->text[at], set)) at++;/'
     plant json 'half a text stays' $h 's/    if (j->full) j->size = mark;$//'
     plant json 'a surrogate is a character' $h 's/if (c == 0xEDu) high = 0x9Fu;//'
-    plant json '16 digits are never enough' $h 's/for (; digits < 17; digits++) {/for (; digits < 16; digits++) {/'
+    plant json '16 digits are always enough' $h 's/above \&\& n < VITP_JSON_REAL_DIGITS) {/above \&\& n < 16u) {/'
     plant json 'one byte too many' $h 's/if (j->full || size > j->capacity - j->size) {/if (j->full || size > j->capacity - j->size + 1) {/'
     plant record 'a key of any characters' $h 's/if (!w->secret \&\& !vitp_text_is_key(name, name_size)) w->corrupt = true;//'
     plant record 'a schema beyond its end' $h 's/if (r->at == 0 || r->at > VITP_LEDGER_SCHEMAS) return NULL;/if (r->at == 0) return NULL;/'
@@ -156,7 +160,9 @@ planted() {
     plant collector 'a string of any bytes' examples/collector.c 's/if (length == 0) return json_fail(j, "a string that is not UTF-8");/if (length == 0) length = 1;/'
 }
 
-if [ "${1:-}" = planted ]; then
+places=0
+[ "${1:-}" != places ] || places=1
+if [ "${1:-}" = planted ] || [ $places = 1 ]; then
     planted
 else
     start=$(date +%s)

@@ -152,7 +152,7 @@ static void covered(place *p)
     check(qInstallMessageHandler(nullptr) == before, "the handler before is back");
 }
 
-/* The host puts a handler that knows nothing of ours in its place: it is installed anew above that. */
+/* The host puts a handler that knows nothing of ours in its place: it is installed anew above. */
 static void taken_out(place *p, QtMessageHandler by)
 {
     qInstallMessageHandler(before);
