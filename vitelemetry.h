@@ -6409,10 +6409,10 @@ typedef struct vitp_scrub_line {
     bool   unsure;   /* the command is unknown: a user was named by -u */
 } vitp_scrub_line;
 
-/* The first and the last trigger behind the floor whose matchers read on behind the next blank:
-   place + 1, 0: none. */
+/* The first and the last trigger behind the floor whose matchers read on behind the next blank, and
+   the last whose matchers read on in the next line: place + 1, 0: none. */
 typedef struct vitp_scrub_reach {
-    size_t first, last;
+    size_t first, last, line;
 } vitp_scrub_reach;
 
 /* A part of the text that is known to hold none of some bytes. */
@@ -8228,10 +8228,13 @@ static bool vitp_scrub_wrapped(const vitp_scrub *s, size_t *at, size_t *end)
     return vitp_scrub_in(s, *end, VITP_SCRUB_BRACKETS);
 }
 
+/* Most bytes of a label, a sentence or a name in quotes. */
+#define VITP_SCRUB_SHORT 128u
+
 /* Is what stands in the quotes a label ("Password:")? */
 static bool vitp_scrub_is_label(const vitp_scrub *s, size_t at, size_t end)
 {
-    return end > at && s->text[end - 1] == ':' &&
+    return end > at && end - at <= VITP_SCRUB_SHORT && s->text[end - 1] == ':' &&
            !vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT));
 }
 
@@ -8240,7 +8243,7 @@ static bool vitp_scrub_is_sentence(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
 
-    return end - at > 8 && s->text[end - 1] == '.' &&
+    return end - at > 8 && end - at <= VITP_SCRUB_SHORT && s->text[end - 1] == '.' &&
            vitp_scrub_is(s->text[at], VITP_SCRUB_UPPER) &&
            vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(SPACE)) &&
            !vitp_scrub_has(s, at, probe, VITP_SCRUB_SET(DIGIT));
@@ -8668,9 +8671,11 @@ static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char
                                    loose, span);
     if (sign == '~') return vitp_scrub_bare_mac(s, value, span);
     if (s->text[at] == ':' && vitp_scrub_is_secret(sign) &&
-        (block = vitp_scrub_block(s, value, &marked)) > 0)
+        (block = vitp_scrub_block(s, value, &marked)) > 0) {
+        s->reach.line = s->trigger + 1;
         return marked ? vitp_scrub_value_at(s, block, sign, true, name, span)
                       : vitp_scrub_told_password(s, block, span);
+    }
     return vitp_scrub_value_at(s, value, sign, loose, name, span);
 }
 
@@ -8784,8 +8789,10 @@ static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub
         return vitp_scrub_starts(s, word, "set") && vitp_scrub_in(s, word + 3, VITP_SCRUB_UPPER) &&
                vitp_scrub_identity(s, open, sign, true, false, span);
     }
-    if (!vitp_scrub_is_secret(sign) || !vitp_scrub_value_at(s, open, sign, true, name, span) ||
-        vitp_scrub_is_named_secret(s, name, end, span->end) ||
+    if (!vitp_scrub_is_secret(sign) || !vitp_scrub_value_at(s, open, sign, true, name, span))
+        return false;
+    if (span->end - span->start > VITP_SCRUB_SHORT) return true; /* no name */
+    if (vitp_scrub_is_named_secret(s, name, end, span->end) ||
         (vitp_scrub_at(s, end) == '(' && vitp_scrub_names_secret(s, span)))
         return false;
     if (sign == '?' && s->text[end] != '(' && span->end - span->start < 16 &&
@@ -9183,7 +9190,8 @@ static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub
 /* Is [at, end) a word that somebody chose, and no port, folder or plain word? */
 static bool vitp_scrub_is_chosen(const vitp_scrub *s, size_t at, size_t end)
 {
-    uint32_t sets = vitp_scrub_sets_of(s, at, end);
+    size_t   probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
+    uint32_t sets = vitp_scrub_sets_of(s, at, probe);
 
     return end - at >= 6 && (sets & VITP_SCRUB_LETTER) && !(sets & VITP_SCRUB_SLASHES) &&
            (sets & ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) |
@@ -10889,6 +10897,7 @@ static size_t vitp_scrub_restart(const vitp_scrub *s, const vitp_scrub_reach *re
     if (reach->last > least && reach->first <= end)
         first = reach->first > least ? reach->first - 1 : least;
     if (first < from) from = vitp_scrub_back(s, from, ~VITP_SCRUB_SET(LINE), from - first);
+    if (reach->line > least && reach->line <= from) from = reach->line - 1;
     if (now->command <= from && dull <= from) {
         *line = *now;
         return from;
@@ -10952,7 +10961,8 @@ static VITP_NOINLINE void vitp_scrub_reread(vitp_scrub *s, vitp_scrub_sink *sink
 /* Writes what stands between the floor and a marker at `limit`, after it was read as it will stand
    there: what is claimed only now goes as well. `line`: as it was at the floor. So a scrubbed text
    holds nothing that would be claimed, and scrubbing it again changes nothing. Of the last line it
-   is enough: no matcher reads across the end of one (but that of PEM, which always claims). */
+   is enough: no matcher reads across the end of one, but that of PEM, which always claims, and that
+   of a value in YAML's next line, which says so (vitp_scrub_reach). */
 static void vitp_scrub_settle(vitp_scrub *s, vitp_scrub_sink *sink, size_t limit,
                               vitp_scrub_line line)
 {
@@ -23153,6 +23163,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_SCRUB_PROBE
 #undef VITP_SCRUB_KEY
 #undef VITP_SCRUB_VALUE_MIN
+#undef VITP_SCRUB_SHORT
 #undef VITP_SCRUB_TOKEN_MIN
 #undef VITP_SCRUB_FOREIGN_ROW
 #undef VITP_SCRUB_NEAR

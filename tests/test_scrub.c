@@ -1453,6 +1453,36 @@ static void scrubbing_twice_changes_nothing(void **state)
     }
 }
 
+/* What goes at the end of a long text in quotes, or in the next line, changes nothing that was
+   decided at its beginning. */
+static void what_goes_far_away_changes_nothing(void **state)
+{
+    static const char *const keys[] = {"password: ", "password = [", "secret ", "-u x -p", "mysql -p",
+                                       "password: |\n  ", "password:\n  ", "password for x is "};
+    static const char *const gone[] = {" a@b.com", " 10.0.0.9", " /home/x/y"};
+    static const char *const ends[] = {":'", ".'", "\\'", "' not found", "',\"code\":3", ""};
+    static const size_t sizes[] = {20, 100, 200, 300, 600};
+    size_t i, j, k, n;
+
+    (void)state;
+    for (i = 0; i < COUNT(keys) * COUNT(sizes); i++)
+        for (j = 0; j < COUNT(gone) * COUNT(ends); j++) {
+            char text[800], filler[601], *once, *twice;
+            size_t once_length, twice_length;
+
+            n = sizes[i % COUNT(sizes)];
+            for (k = 0; k < n; k++) filler[k] = "A bcdefghij"[k % 11];
+            filler[n] = '\0';
+            snprintf(text, sizeof text, "%s'%s%s%s", keys[i / COUNT(sizes)], filler,
+                     gone[j / COUNT(ends)], ends[j % COUNT(ends)]);
+            once = scrubbed(text, strlen(text), NULL, &once_length);
+            twice = scrubbed(once, once_length, NULL, &twice_length);
+            if (strcmp(once, twice) != 0) fail_msg("%s\n  then %s\n  then %s", text, once, twice);
+            free(once);
+            free(twice);
+        }
+}
+
 /* ---- long and hostile */
 
 static void hostile_text_is_only_slow_to_type(void **state)
@@ -1516,6 +1546,7 @@ int main(void)
         cmocka_unit_test(knows_values_in_any_spelling),
         cmocka_unit_test(knows_escapes_in_secrets),
         cmocka_unit_test(scrubbing_twice_changes_nothing),
+        cmocka_unit_test(what_goes_far_away_changes_nothing),
         cmocka_unit_test(hostile_text_is_only_slow_to_type),
         cmocka_unit_test(chains_of_claims_end),
     };
