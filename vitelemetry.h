@@ -17412,7 +17412,8 @@ static CURL *vitp_curl_begin(void)
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
     (void)curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    (void)curl_easy_setopt(curl, CURLOPT_DEFAULT_PROTOCOL, "https"); /* where a URL names none */
+    /* a URL that names no protocol does not go out in the clear */
+    (void)curl_easy_setopt(curl, CURLOPT_DEFAULT_PROTOCOL, "https");
 #if LIBCURL_VERSION_NUM >= 0x075500 /* 7.85 */
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
