@@ -88,6 +88,7 @@ WHEN SOMETHING IS WRONG
     undefined reference to vit_create    no file of the program defines VITELEMETRY_IMPLEMENTATION
     multiple definition of vit_two_...   two of them do
     include it before any system header  the file that does has an #include above it
+    VITELEMETRY_STATIC comes too late    a header of yours above includes this one without it
     this compiler has no atomic ...      it is tcc, say: VITELEMETRY_NO_THREADS, and vit_pump
     undefined reference to curl_...      VITELEMETRY_CURL, without -lcurl
 
@@ -330,6 +331,7 @@ LICENCE
 #elif defined(VITELEMETRY_STATIC)
 #define VIT_API       VIT_STATIC_
 #define VIT_EVENT_API VIT_API
+#define VIT_IS_STATIC_
 #else
 #define VIT_API
 #define VIT_EVENT_API VIT_EXTERN_C
@@ -1615,6 +1617,11 @@ static inline bool install_qt_handler(vit_client *t)
 #if defined(VITELEMETRY_IMPLEMENTATION) && !defined(VITELEMETRY_DISABLE) && \
     !defined(VITELEMETRY_IMPLEMENTED)
 #define VITELEMETRY_IMPLEMENTED
+
+#if defined(VITELEMETRY_STATIC) && !defined(VIT_IS_STATIC_)
+#error \
+    "vitelemetry.h: VITELEMETRY_STATIC comes too late: define it before the first #include of this"
+#endif
 
 /* ============================================================================================
    >>limits: constants of the implementation, each with its reason
@@ -17525,7 +17532,7 @@ static vit_response vitp_curl_send(const vit_request *request, void **kept)
 
 /* CURLOPT_NOSIGNAL leaves SIGPIPE to the caller, and with older libcurls OpenSSL raises it, also in
    the last words on a connection that is kept: in vit_pump and vit_destroy on the host's thread. */
-vit_response vit_curl_send(const vit_request *request, void *user)
+VIT_EVENT_API vit_response vit_curl_send(const vit_request *request, void *user)
 {
     vit_response response;
     vitp_os_pipe held;
@@ -17826,7 +17833,7 @@ static vit_response vitp_winhttp_post(HINTERNET session, const vit_request *requ
     return ok ? response : none;
 }
 
-vit_response vit_winhttp_send(const vit_request *request, void *user)
+VIT_EVENT_API vit_response vit_winhttp_send(const vit_request *request, void *user)
 {
     vit_response response = { 0, 0 };
     void       **kept = (void **)user;

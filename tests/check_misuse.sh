@@ -43,6 +43,11 @@ late() { # standard
     first 'error: #error "vitelemetry.h: include it before any system header' $CC "-std=$1" -I. -c $D/late.c -o $D/late.o &&
         manual 'include it before any system header'
 }
+late_static() { # compiler: a header above includes ours first, so that it is not static
+    printf '#include "vitelemetry.h"\n#define VITELEMETRY_STATIC\n' | cat - $D/impl.c >$D/late_static.c
+    first 'error: #error "vitelemetry.h: VITELEMETRY_STATIC comes too late: define it before the first #include' \
+        "$@" -I. -c $D/late_static.c -o $D/late_static.o && manual 'VITELEMETRY_STATIC comes too late'
+}
 # libcurl is not here: in a copy it is where nothing is
 no_curl() {
     mkdir -p $D/nocurl && sed 's|<curl/curl\.h>|<nowhere/curl.h>|' vitelemetry.h >$D/nocurl/vitelemetry.h &&
@@ -93,6 +98,8 @@ done
 check 'the implementation is in no file' no_file
 for std in c99 gnu99 c11 gnu17; do check "a system header comes first: -std=$std" late $std; done
 check 'VITELEMETRY_CURL, and no libcurl is installed' no_curl
+check 'VITELEMETRY_STATIC comes too late: C' late_static $CC
+if has g++; then check 'VITELEMETRY_STATIC comes too late: C++' late_static g++ -x c++; else skip 'g++: not here'; fi
 curl_here=
 ! printf '#include <curl/curl.h>\n' | $CC -E -x c - >/dev/null 2>&1 || curl_here=1
 if [ -n "$curl_here" ]; then check 'VITELEMETRY_CURL without -lcurl' curl_unlinked; fi

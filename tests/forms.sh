@@ -157,6 +157,14 @@ int main(void)
 END
 }
 
+# libcurl is asked for where the implementation is, behind a header of the host's that includes ours
+late_curl() {
+    printf '#include "vitelemetry.h"\n#define VITELEMETRY_CURL\n' | cat - "$D/impl.c" >"$D/late_curl.cpp"
+    printf '#define VITELEMETRY_CURL\n#include "vitelemetry.h"\nint main(void) { return vit_curl_send(NULL, NULL).http_status; }\n' >"$D/late_user.c"
+    "$cxx" -std=c++11 -I. -c "$D/late_curl.cpp" -o "$D/late_curl.o" && "$cc" -std=c99 -w -I. -c "$D/late_user.c" -o "$D/late_user.o" &&
+        "$cxx" "$D/late_curl.o" "$D/late_user.o" -o "$D/late_curl" -pthread -lcurl && "$D/late_curl"
+}
+
 # ---- macros --------------------------------------------------------------------------------------
 
 INCLUDES='#include <stddef.h>
@@ -338,6 +346,7 @@ for pair in gcc:g++ clang:clang++; do
     check "$cc: included twice" twice
     if printf '#include <curl/curl.h>\n' | "$cc" -E -x c - >/dev/null 2>&1; then
         check "$cc: the program of the head comment" head_program
+        checkxx "$cxx: libcurl, where the header was included before" late_curl
     else
         skip "$cc: the program of the head comment needs curl's headers"
     fi
