@@ -259,7 +259,8 @@ MACROS: where the implementation is (I), or the same in every file (E)
     VITELEMETRY_OS_SETTINGS     I  read dconf and property lists too: (*) in CONSENT
     VITELEMETRY_CONSENT_VERSION I  1; a whole number. Raise it when what is sent changes: consent
                                    that was granted to another version is asked for again
-    VITELEMETRY_DISABLE         E  every call is an empty static inline
+    VITELEMETRY_DISABLE         E  every call is an empty static inline: vit_create gives NULL, a
+                                   schema has no members
 
 LIMITS
     event name 64 bytes, key 64, LABEL 64, TEXT 1 KiB of the first 4 KiB, hashed value 4 KiB, one
@@ -696,9 +697,15 @@ struct vit_schema {
         MEMBERS(VIT_FIELD_)                 \
     } vit_##event;
 #ifdef VITELEMETRY_DISABLE
+/* For a host that looks into it, which may be without a name and members, but is there. */
+VIT_API const vit_schema *vit_no_schema_(void)
+{
+    static const vit_schema none = { "", 0, NULL, 0, 0 };
+    return &none;
+}
 #define VIT_EVENT_DECLARE(event, MEMBERS)                                            \
     VIT_EVENT_STRUCT_(event, MEMBERS)                                                \
-    VIT_API const vit_schema *vit_schema_##event(void) { return NULL; }              \
+    VIT_API const vit_schema *vit_schema_##event(void) { return vit_no_schema_(); }  \
     VIT_API vit_status        vit_track_##event(vit_client *t, const vit_##event *e) \
     {                                                                                \
         (void)t, (void)e;                                                            \

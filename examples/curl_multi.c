@@ -3,6 +3,8 @@
    same request is offered again at the next step, and in vit_destroy for the last time. */
 
 #include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
 
 typedef struct transfer {
     CURLM             *multi;

@@ -5,6 +5,8 @@
 #define VITELEMETRY_IMPLEMENTATION
 #include "vitelemetry.h"
 
+#include <stdio.h>
+
 /* The whole transport: a batch is lines already, and counts as delivered once it is written. */
 static vit_response write_lines(const vit_request *request, void *file)
 {

@@ -8,6 +8,8 @@
 #define VITELEMETRY_IMPLEMENTATION
 #include "vitelemetry.h"
 
+#include <stdio.h>
+
 vit_response http_send(const vit_request *request, void *user); /* http.c */
 
 int main(int argc, char **argv)

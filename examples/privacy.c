@@ -2,6 +2,8 @@
    Build: cc -std=c99 -I. examples/privacy.c -o privacy -pthread */
 #define VITELEMETRY_IMPLEMENTATION
 #include "vitelemetry.h"
+#include <stdio.h>
+#include <string.h>
 /* clang-format off */
 static const char *const kinds[][3] = { /* by vit_kind: name, what the key ends with, what leaves */
     { "(made)", "", "a hash of the failure or a random id, made by the library" },

@@ -6,6 +6,8 @@
 #include "vitelemetry.h"
 
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 enum {
     EACH = 100000
@@ -32,6 +34,7 @@ int main(void)
     vit_queue *queue = vit_queue_init(memory + (64 - ((uintptr_t)memory & 63)), bytes);
     pthread_t  threads[2];
     uint64_t   sum = 0;
+    if (!queue) return 1;
     pthread_create(&threads[0], NULL, produce, queue);
     pthread_create(&threads[1], NULL, produce, queue);
     while (seen < 2 * EACH) seen += vit_queue_drain(queue, add_up, &sum, 1000);

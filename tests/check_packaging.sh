@@ -134,6 +134,16 @@ left() { # compiler and flags
     nm $D/off.o | grep -q ' T main$' && empty $D/strangers
 }
 
+# each example by itself, as its host would build it: nothing is missing, and it ends
+off_example() { # program, files
+    program=$1
+    shift
+    # shellcheck disable=SC2086
+    $CC -std=c99 $W -DVITELEMETRY_DISABLE -I. "$@" -o "$D/off_$program" -pthread && (
+        cd $D && timeout 20 ./off_$program </dev/null
+        [ $? -le 1 ])
+}
+
 # ---- run -----------------------------------------------------------------------------------------
 
 check 'make install: DESTDIR and PREFIX' staged
@@ -157,6 +167,13 @@ if has meson; then
 else skip 'meson: not here'; fi
 check 'disabled: it links with nothing' unlinked
 check 'disabled: tests/disabled.c calls every function' missing
+for e in hello curl errors file_sink privacy queue; do check "disabled: examples/$e.c" off_example $e examples/$e.c; done
+for e in consent offline operations own_events; do
+    check "disabled: examples/$e.c" off_example $e examples/$e.c examples/http.c
+done
+if printf '#include <curl/curl.h>\n' | $CC -E -x c - >/dev/null 2>&1; then
+    check 'disabled: examples/pump.c' off_example pump examples/pump.c -lcurl
+else skip 'libcurl: not here'; fi
 for o in -O1 -O2; do
     for c in 'gcc -std=c99' 'clang -std=c99' 'g++ -x c++ -std=c++98' 'clang++ -x c++ -std=c++98' 'g++ -x c++ -std=c++11' 'clang++ -x c++ -std=c++17'; do
         has "${c%% *}" || { skip "${c%% *}: not here"; continue; }

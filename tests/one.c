@@ -104,6 +104,8 @@ static void check_events(void)
     check(vit_track_feature_toggled(nobody, &toggled) == VIT_DISABLED, "vit_track_feature_toggled");
     check(vit_track_file_opened(nobody, &opened) == VIT_DISABLED, "vit_track_file_opened");
     check(vit_track_app_idle(nobody, &idle) == VIT_DISABLED, "vit_track_app_idle");
+    check(vit_schema_file_opened()->member_count == 0 && !vit_schema_app_idle()->name[0],
+          "a schema is there, and empty");
     check(vit_track_schema(nobody, NULL, &opened) == VIT_DISABLED, "vit_track_schema");
 #ifdef __cplusplus
     check(vit_track(nobody, toggled) == VIT_DISABLED, "vit_track of the catalogue");
