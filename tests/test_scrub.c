@@ -1457,8 +1457,9 @@ static void scrubbing_twice_changes_nothing(void **state)
    decided at its beginning. */
 static void what_goes_far_away_changes_nothing(void **state)
 {
-    static const char *const keys[] = {"password: ", "password = [", "secret ", "-u x -p", "mysql -p",
-                                       "password: |\n  ", "password:\n  ", "password for x is "};
+    static const char *const keys[] = {"password: ", "password = [", "secret ", "-u x -p",
+                                       "mysql -p", "password: |\n  ", "password:\n  ",
+                                       "password for x is "};
     static const char *const gone[] = {" a@b.com", " 10.0.0.9", " /home/x/y"};
     static const char *const ends[] = {":'", ".'", "\\'", "' not found", "',\"code\":3", ""};
     static const size_t sizes[] = {20, 100, 200, 300, 600};
