@@ -80,8 +80,8 @@ THREADS
     where crash_surviving is true, else nothing (VIT_DISABLED); all other calls do nothing in it (do
     not fork in a signal handler that may interrupt a tracking call). Callbacks may track; vit_flush
     from a callback returns false at once. They return: one that throws or jumps out leaves a client
-    that sends nothing more and cannot be destroyed. A thread that is cancelled (pthread_cancel, but
-    not asynchronously) in a call ends behind it.
+    that sends nothing more and cannot be destroyed, out of vit_export with its lock taken. A thread
+    that is cancelled (pthread_cancel, but not asynchronously) in a call ends behind it.
 
 WHEN SOMETHING IS WRONG
     The compiler or the linker says      and that is
@@ -11262,19 +11262,22 @@ static void vitp_json_big_tens(uint32_t *big, size_t words, int tens)
     for (; tens > 0; tens--) vitp_json_big_times(big, words, 10u);
 }
 
-/* The sign of a + times * b - c; the sum fits. */
+/* The sign of a + times * b - c; the sum fits. By what is owed from word to word: where the highest
+   word that differs told it, gcc 12 made vectors of the loop at -O3, and wrong digits. */
 static int vitp_json_big_compare(const uint32_t *a, uint32_t times, const uint32_t *b,
                                  const uint32_t *c, size_t words)
 {
-    uint64_t carry = 0;
+    uint64_t carry = 0, left;
+    uint32_t owed = 0, differs = 0;
     size_t   i;
-    int      sign = 0;
     for (i = 0; i < words; i++) {
         carry += a[i] + (uint64_t)b[i] * times;
-        if ((uint32_t)carry != c[i]) sign = (uint32_t)carry > c[i] ? 1 : -1;
+        left = (carry & 0xFFFFFFFFu) - c[i] - owed;
+        differs |= (uint32_t)left;
+        owed = (uint32_t)(left >> 63);
         carry >>= 32;
     }
-    return sign;
+    return owed ? -1 : differs != 0;
 }
 
 /* a - times * b, which is not negative. */

@@ -60,7 +60,7 @@ cells_c() {
     for c in $C; do
         for std in c99 c11 c17 c2x; do
             for o in -O0 -O2 -Os -O3; do
-                case ${QUICK:-}:$std$o in 1:c99-O0 | 1:c99-O2 | 1:c11-Os | 1:c2x-O0) ;; 1:*) continue ;; esac
+                case ${QUICK:-}:$std$o in 1:c99-O0 | 1:c99-O2 | 1:c99-O3 | 1:c11-Os | 1:c2x-O0) ;; 1:*) continue ;; esac
                 cell smoke '' "$c -std=$std $o"
             done
         done

@@ -102,6 +102,7 @@ static void track_others(vit_client *t)
     vit_event_begin(&e, t, "file.opened", &op);
     vit_add_label(&e, "format", "csv");
     vit_add_int(&e, "size_kb", 12);
+    vit_add_real(&e, "most", 9007199254740991.0);
     CHECK(vit_event_send(&e) == VIT_OK);
     CHECK(vit_event_send(&e) == VIT_INVALID);
     CHECK(vit_fail(t, &op, "ImportFailed", "import", -12345) == -12345);
@@ -123,7 +124,8 @@ static void check_bodies(void)
     HAS(1,
         "\"metadata\":{\"feature_name\":\"dark_mode\",\"new_value\":false,\"correlation_id\":\"");
     HAS(2, "\"event_name\":\"file.opened\"");
-    HAS(2, "\"metadata\":{\"format\":\"csv\",\"size_kb\":12,\"correlation_id\":\"");
+    HAS(2, "\"metadata\":{\"format\":\"csv\",\"size_kb\":12,\"most\":9007199254740991,"
+           "\"correlation_id\":\"");
     HAS(3, "\"event_name\":\"ImportFailed\"");
     HAS(3, "\"error_code\":\"-12345\"");
     CHECK(bodies[0][strlen(bodies[0]) - 1] == '}');
