@@ -700,7 +700,8 @@ struct vit_schema {
 /* For a host that looks into it, which may be without a name and members, but is there. */
 VIT_API const vit_schema *vit_no_schema_(void)
 {
-    static const vit_schema none = { "", 0, NULL, 0, 0 };
+    static const vit_member no_member = { "", VIT_LABEL, 0 };
+    static const vit_schema none = { "", 0, &no_member, 0, 0 };
     return &none;
 }
 #define VIT_EVENT_DECLARE(event, MEMBERS)                                            \
