@@ -37,7 +37,6 @@ static void show_event(const vit_schema *s, bool markdown)
     if (s->flags & VIT_ROW_CORRELATED) show_member("correlation_id", 0, markdown);
     printf(markdown ? " |\n" : "");
 }
-
 static void show(const char *json, size_t n, void *u) { (void)u, printf("%.*s\n", (int)n, json); }
 
 int main(int argc, char **argv)
