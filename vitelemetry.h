@@ -6111,10 +6111,9 @@ static const uint16_t vitp_scrub_lexicon_rows[] = {
     3,   18,  44,  0,   7,   45,  98,  133, 142, 149, 0,   0,   6,   11,  16
 };
 
-/* Labels of names with dots. Sign: + is a top-level domain (or one that
-   is used inside companies), - one that needs three labels, ^ one that is more often something
-   else and needs a port or a digit too, / begins names of packages, . is an object of programs.
-   Sorted. */
+/* Labels of names with dots. Sign: + is a top-level domain (or one that is used inside companies),
+   - one that needs three labels, ^ one that is more often something else and needs a port or a
+   digit too, / begins names of packages, . is an object of programs. Sorted. */
 /* clang-format off */
 static const char *const vitp_scrub_labels[26] = {
     ".ado,+ae,+agency,-ai,/android,/androidx,-.app,.application,+ar,.args,+arpa,.asp,^at,+au,",
@@ -6567,20 +6566,20 @@ static VITP_INLINE const char *vitp_scrub_next_row(const char *word)
     return word + 1;
 }
 
-/* Which word of a list, of small letters, is [at, end), in whatever case? NULL: none. */
-static const char *vitp_scrub_is_any(const vitp_scrub *s, size_t at, size_t end, const char *list)
+/* Is [at, end) a word of a list of small letters, in whatever case? */
+static bool vitp_scrub_is_any(const vitp_scrub *s, size_t at, size_t end, const char *list)
 {
     size_t k;
 
     for (; *list; list = vitp_scrub_next_row(list + k)) {
         for (k = 0; at + k < end && list[k] == vitp_text_lower(s->text[at + k]);) k++;
-        if (at + k == end && list[k] == ',') return list;
+        if (at + k == end && list[k] == ',') return true;
     }
-    return NULL;
+    return false;
 }
 
-/* In which does it end? */
-static const char *vitp_scrub_ends_in(const vitp_scrub *s, size_t at, size_t end, const char *list)
+/* Does it end in one? */
+static bool vitp_scrub_ends_in(const vitp_scrub *s, size_t at, size_t end, const char *list)
 {
     const char *next;
     size_t      n, k;
@@ -6590,9 +6589,9 @@ static const char *vitp_scrub_ends_in(const vitp_scrub *s, size_t at, size_t end
         n = (size_t)(next - list) - 1;
         if (n > end - at) continue;
         for (k = n; k > 0 && vitp_text_lower(s->text[end - n + k - 1]) == list[k - 1];) k--;
-        if (k == 0) return list;
+        if (k == 0) return true;
     }
-    return NULL;
+    return false;
 }
 
 /* Length of the first word of a list that stands at `at` as it is, or 0. */
@@ -6825,7 +6824,7 @@ static size_t vitp_scrub_domain(const vitp_scrub *s, size_t at)
 /* Does the domain say that what stands before it is an algorithm of SSH (RFC 4251, section 6)? */
 static bool vitp_scrub_is_algorithm(const vitp_scrub *s, size_t at, size_t end)
 {
-    return vitp_scrub_is_any(s, at, end, "libssh.org,lysator.liu.se,openssh.com,") != NULL;
+    return vitp_scrub_is_any(s, at, end, "libssh.org,lysator.liu.se,openssh.com,");
 }
 
 /* The @ of an address, in `width` bytes (%40 is one too). */
@@ -8398,7 +8397,7 @@ static bool vitp_scrub_told_drawn(vitp_scrub *s, size_t at, vitp_scrub_span *spa
 /* Is [at, end) one of the short words for a password, in whatever case? */
 static bool vitp_scrub_is_password_word(const vitp_scrub *s, size_t at, size_t end)
 {
-    return vitp_scrub_is_any(s, at, end, "password,pw,pwd,pass,passwd,") != NULL;
+    return vitp_scrub_is_any(s, at, end, "password,pw,pwd,pass,passwd,");
 }
 
 /* Behind the names of two values, ID/PW, id(pw) or user/password, of which the second starts at
@@ -8435,7 +8434,7 @@ static bool vitp_scrub_ends_user(const vitp_scrub *s, size_t end)
     size_t start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 16);
 
     if (start == end) return vitp_scrub_is(vitp_scrub_before(s, end), VITP_SCRUB_SET(HIGH));
-    return vitp_scrub_ends_in(s, start, end, "id,user,username,login,account,") != NULL;
+    return vitp_scrub_ends_in(s, start, end, "id,user,username,login,account,");
 }
 
 /* The '/' of ann/hunter22! and of 10.0.0.9 (ann/hunter22): behind an address, or with a sign that
@@ -8823,8 +8822,8 @@ static VITP_NOINLINE bool vitp_scrub_call(vitp_scrub *s, size_t at, vitp_scrub_s
 {
     size_t   end = vitp_scrub_back(s, at, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(EQUAL), 3);
     size_t   start = vitp_scrub_back(s, end, VITP_SCRUB_LETTER, 40), first = at, value = at;
-    bool     variable = vitp_scrub_ends_in(s, start, end, "getenv,") != NULL;
-    bool     three = !variable && vitp_scrub_ends_in(s, start, end, "connect,construct,") != NULL;
+    bool     variable = vitp_scrub_ends_in(s, start, end, "getenv,");
+    bool     three = !variable && vitp_scrub_ends_in(s, start, end, "connect,construct,");
     unsigned texts;
 
     if (!variable && !three &&
@@ -9488,7 +9487,7 @@ static bool vitp_scrub_is_bus(const vitp_scrub *s, size_t at, size_t end)
 {
     return vitp_scrub_is_any(s, at, end,
                              "acpi,apppool,bthenum,display,hdaudio,hid,ide,monitor,pci,root,scsi,"
-                             "service,swd,storage,usb,usbstor,") != NULL;
+                             "service,swd,storage,usb,usbstor,");
 }
 
 /* The backslash of DOMAIN\user, where it is no escape of a letter and no path. */
