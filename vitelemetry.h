@@ -1670,7 +1670,7 @@ static inline bool install_qt_handler(vit_client *t)
 #ifndef VITP_CONTEXTS_MAX
 #define VITP_CONTEXTS_MAX 64u /* power of two */
 #endif
-#define VITP_LABEL_CACHE  64u /* power of two: labels whose scan is remembered */
+#define VITP_LABEL_CACHE  128u /* power of two: pairs of labels whose scan is remembered */
 #define VITP_PATH_MAX     1024u
 #define VITP_KEY_MAX      256u /* bytes of options.telemetry_key */
 #define VITP_HEADERS_MAX  (VITP_KEY_MAX + 128u)
@@ -14762,7 +14762,7 @@ typedef struct vitp_wire {
     vitp_recorder *recorder;
     const char    *hwid, *client_type;
     char           version[VITP_LABEL_MAX + 1u]; /* of the resource that is open (OTLP) */
-    vitp_label     clean[VITP_LABEL_CACHE];      /* labels in which the scrubber found nothing */
+    vitp_label     clean[VITP_LABEL_CACHE][2];   /* in which the scrubber found nothing */
     vitp_stencil   stencils[VITP_STENCILS];
 } vitp_wire;
 
@@ -14971,7 +14971,8 @@ static uint32_t vitp_wire_made_up(vitp_event_writer *w, const char *name, uint32
     return used < VITP_NAME_MAX ? used : VITP_NAME_MAX;
 }
 
-static vitp_label *vitp_wire_clean_slot(vitp_wire *wire, const char *text, size_t size)
+/* Where such a label stands, if it does: one of a pair, the newer one first. */
+static vitp_label *vitp_wire_clean_pair(vitp_wire *wire, const char *text, size_t size)
 {
     uint64_t hash = size, word = 0;
     size_t   i;
@@ -14989,19 +14990,25 @@ static vitp_label *vitp_wire_clean_slot(vitp_wire *wire, const char *text, size_
         for (; i < size; i++) word = word << 8 | (unsigned char)text[i];
     }
     hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-    return &wire->clean[hash >> 40 & (VITP_LABEL_CACHE - 1u)];
+    return wire->clean[hash >> 40 & (VITP_LABEL_CACHE - 1u)];
+}
+
+static VITP_INLINE bool vitp_label_is(const vitp_label *label, const char *text, size_t size)
+{
+    return label->size == size && memcmp(label->text, text, size) == 0;
 }
 
 /* A label is constant text by contract; the scrubber looks all the same, once for each text. */
 static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
 {
-    vitp_label       *slot = vitp_wire_clean_slot(w->wire, text, size);
+    vitp_label       *pair = vitp_wire_clean_pair(w->wire, text, size);
+    const vitp_label *known = vitp_label_is(pair, text, size) ? pair : pair + 1;
     vitp_scrub_values values;
     char              scrubbed[VITP_LABEL_SCRUBBED_MAX + 1u];
     size_t            kept = 0;
     if (!vitp_wire_passes(w, text, size)) return;
-    if (size <= VITP_LABEL_MAX && slot->size == size && memcmp(slot->text, text, size) == 0) {
-        vitp_wire_value(w, text, size, slot->plain);
+    if (vitp_label_is(known, text, size)) {
+        vitp_wire_value(w, text, size, known->plain);
         return;
     }
     vitp_record_values(w->wire->recorder, &values);
@@ -15010,10 +15017,11 @@ static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
         vitp_wire_string(w, scrubbed, kept);
         return;
     }
-    slot->size = (uint8_t)size;
-    slot->plain = vitp_json_plain(text, size) == size;
-    memcpy(slot->text, text, size);
-    vitp_wire_value(w, text, size, slot->plain);
+    pair[1] = pair[0];
+    pair->size = (uint8_t)size;
+    pair->plain = vitp_json_plain(text, size) == size;
+    memcpy(pair->text, text, size);
+    vitp_wire_value(w, text, size, pair->plain);
 }
 
 static void vitp_wire_text(vitp_event_writer *w, vit_kind kind, const char *name,
@@ -15398,7 +15406,7 @@ static VITP_INLINE char *vitp_wire_pour_member(vitp_wire *wire, vit_kind kind, c
                                                const unsigned char **at, const unsigned char *end)
 {
     const unsigned char *p = *at;
-    const vitp_label    *slot;
+    const vitp_label    *label;
     uint16_t             size;
     int64_t              integer;
     switch (kind) {
@@ -15409,12 +15417,12 @@ static VITP_INLINE char *vitp_wire_pour_member(vitp_wire *wire, vit_kind kind, c
         *at = p += 2;
         if (size == VITP_RECORD_ABSENT) return out;
         if (size > end - p) return NULL;
-        slot = vitp_wire_clean_slot(wire, (const char *)p, size);
-        if (size > 0 && (slot->size != size || !slot->plain || memcmp(slot->text, p, size) != 0))
-            return NULL;
+        label = vitp_wire_clean_pair(wire, (const char *)p, size);
+        if (!vitp_label_is(label, (const char *)p, size)) label++;
+        if (size > 0 && !(label->plain && vitp_label_is(label, (const char *)p, size))) return NULL;
         out = vitp_wire_pour(out, key, key_size);
         *out++ = '"';
-        out = vitp_wire_pour(out, slot->text, size);
+        out = vitp_wire_pour(out, label->text, size);
         *out++ = '"';
         *at = p + size;
         return out;

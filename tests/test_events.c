@@ -2410,6 +2410,34 @@ static void test_both_ways_room(void **state)
     end(t);
 }
 
+/* The scan of two labels whose place is the same is remembered, of both. */
+static void test_stencil_of_labels_in_a_pair(void **state)
+{
+    vit_client        *t = client();
+    vit_query_executed event = { 0, 0, 0, 0, 0, 0, 0 };
+    char               other[16] = "";
+    taken              r;
+    unsigned           i;
+    (void)state;
+    vit_set_rate(t, "query.executed", 1.0); /* one that is sampled has a label more */
+    event.query_type = "similarity";
+    for (i = 0; i < 100000; i++) {
+        snprintf(other, sizeof other, "label_%u", i);
+        if (vitp_wire_clean_pair(&t->wire, other, strlen(other)) ==
+            vitp_wire_clean_pair(&t->wire, event.query_type, strlen(event.query_type)))
+            break;
+    }
+    assert_true(i < 100000);
+    event.db_type = other;
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(vit_track_query_executed(t, &event), VIT_OK);
+        take_last(t, &r);
+        assert_true(by_stencil(t, &r));
+        assert_both_ways(t, &r, VITP_EVENT_JSON_MAX);
+    }
+    end(t);
+}
+
 /* A place that two types want stays with one of them while that is in use. */
 static void test_stencil_of_two(void **state)
 {
@@ -2791,6 +2819,7 @@ int main(void)
         cmocka_unit_test(test_both_ways_kinds),
         cmocka_unit_test(test_stencil_then_secret),
         cmocka_unit_test(test_version_is_a_secret),
+        cmocka_unit_test(test_stencil_of_labels_in_a_pair),
         cmocka_unit_test(test_stencil_of_two),
     };
     environment_clear();
