@@ -3840,23 +3840,22 @@ static vitp_os_read vitp_os_unread(int error)
     return error == ENOENT || error == ENOTDIR ? VITP_OS_READ_ABSENT : VITP_OS_READ_REFUSED;
 }
 
-static bool vitp_os_is_broken_link(const char *path)
-{
-    struct stat s;
-    return VITP_OS(lstat)(path, &s) == 0 && S_ISLNK(s.st_mode) && VITP_OS(stat)(path, &s) != 0;
-}
-
-/* The administrator's file is a link that leads nowhere now, or its folder is: there may be a
-   refusal at its end. */
-static bool vitp_os_is_led_astray(const char *path)
+/* Neither a file is there nor a link to one. Where such a link leads nowhere now, or its folder
+   does, there may be a refusal at its end. */
+static bool vitp_os_is_missing(const char *path)
 {
     char        folder[VITP_PATH_MAX];
+    struct stat s;
     const char *end = strrchr(path, '/');
     size_t      size = end ? (size_t)(end - path) : 0;
     if (size >= sizeof folder) return false;
     memcpy(folder, path, size);
     folder[size] = 0;
-    return vitp_os_is_broken_link(path) || vitp_os_is_broken_link(folder);
+    if (VITP_OS(lstat)(folder, &s) == 0) {
+        if (S_ISLNK(s.st_mode) && VITP_OS(stat)(folder, &s) != 0) return false;
+        if (VITP_OS(lstat)(path, &s) == 0) return false;
+    }
+    return vitp_os_unread(errno) == VITP_OS_READ_ABSENT;
 }
 
 /* size: of the file, also where it is too large. */
@@ -3865,12 +3864,13 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
 {
     struct stat  s;
     vitp_os_read how = VITP_OS_READ_OK;
-    int          last = owner == VITP_OS_MINE ? O_NOFOLLOW : 0;
-    int          fd = vitp_os_lift(VITP_OS(open)(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | last));
+    int          last = owner == VITP_OS_MINE ? O_NOFOLLOW : 0, fd;
     *size = 0;
+    if (owner == VITP_OS_ADMINS && vitp_os_is_missing(path)) return VITP_OS_READ_ABSENT;
+    fd = vitp_os_lift(VITP_OS(open)(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | last));
     if (fd < 0) {
         how = vitp_os_unread(errno);
-        return how == VITP_OS_READ_ABSENT && owner == VITP_OS_ADMINS && vitp_os_is_led_astray(path)
+        return how == VITP_OS_READ_ABSENT && owner == VITP_OS_ADMINS && !vitp_os_is_missing(path)
                    ? VITP_OS_READ_REFUSED
                    : how;
     }
