@@ -14993,7 +14993,7 @@ static vitp_label *vitp_wire_clean_pair(vitp_wire *wire, const char *text, size_
     return wire->clean[hash >> 40 & (VITP_LABEL_CACHE - 1u)];
 }
 
-static VITP_INLINE bool vitp_label_is(const vitp_label *label, const char *text, size_t size)
+static VITP_INLINE bool vitp_wire_label_is(const vitp_label *label, const char *text, size_t size)
 {
     return label->size == size && memcmp(label->text, text, size) == 0;
 }
@@ -15002,12 +15002,12 @@ static VITP_INLINE bool vitp_label_is(const vitp_label *label, const char *text,
 static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
 {
     vitp_label       *pair = vitp_wire_clean_pair(w->wire, text, size);
-    const vitp_label *known = vitp_label_is(pair, text, size) ? pair : pair + 1;
+    const vitp_label *known = vitp_wire_label_is(pair, text, size) ? pair : pair + 1;
     vitp_scrub_values values;
     char              scrubbed[VITP_LABEL_SCRUBBED_MAX + 1u];
     size_t            kept = 0;
     if (!vitp_wire_passes(w, text, size)) return;
-    if (vitp_label_is(known, text, size)) {
+    if (vitp_wire_label_is(known, text, size)) {
         vitp_wire_value(w, text, size, known->plain);
         return;
     }
@@ -15418,8 +15418,9 @@ static VITP_INLINE char *vitp_wire_pour_member(vitp_wire *wire, vit_kind kind, c
         if (size == VITP_RECORD_ABSENT) return out;
         if (size > end - p) return NULL;
         label = vitp_wire_clean_pair(wire, (const char *)p, size);
-        if (!vitp_label_is(label, (const char *)p, size)) label++;
-        if (size > 0 && !(label->plain && vitp_label_is(label, (const char *)p, size))) return NULL;
+        if (!vitp_wire_label_is(label, (const char *)p, size)) label++;
+        if (size > 0 && !(label->plain && vitp_wire_label_is(label, (const char *)p, size)))
+            return NULL;
         out = vitp_wire_pour(out, key, key_size);
         *out++ = '"';
         out = vitp_wire_pour(out, label->text, size);
