@@ -18818,15 +18818,17 @@ struct vit_client {
     vitp_spool          spool;
 
     vitp_batch    batch;
-    uint32_t      batch_limit; /* events; smaller while a rejected batch is searched */
-    uint32_t      suspects;    /* events among which one is bad; 0: none is known */
-    uint32_t      good_events; /* since the last bad one */
-    uint32_t      conflicts;   /* repetitions in a row that were answered by 409 */
-    uint32_t      purge_turn;  /* advances when what waits is forgotten */
-    uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
-    uint64_t      deadline_ns; /* of vit_destroy; 0: none */
-    uint64_t      handed_ns;   /* when the transport got the last request */
-    uintptr_t     hurry_end;   /* of released, when hurry is over */
+    uint32_t      batch_limit;   /* events; smaller while a rejected batch is searched */
+    uint32_t      suspects;      /* events among which one is bad; 0: none is known */
+    uint32_t      good_events;   /* since the last bad one */
+    uint32_t      conflicts;     /* repetitions in a row that were answered by 409 */
+    uint32_t      purge_turn;    /* advances when what waits is forgotten */
+    uint32_t      body_turn;     /* advances when a body that was built may not be sent any more */
+    uint64_t      deadline_ns;   /* of vit_destroy; 0: none */
+    uint64_t      handed_ns;     /* when the transport got the last request */
+    uint64_t      idle_ns;       /* when something was done or waited, as far as its rests tell, */
+    uintptr_t     idle_released; /* and released by then */
+    uintptr_t     hurry_end;     /* of released, when hurry is over */
     bool          sending, hurry, halted, stopping;
     bool          pending;    /* the transport said "not yet": the body is its */
     bool          audit;      /* options.audit; constant */
@@ -18834,7 +18836,6 @@ struct vit_client {
     bool          unsaved;    /* what the user decided is not what the file says */
     bool          later;      /* a file that may refuse could not be read */
     bool          alone;      /* no pool of a killed process is left */
-    bool          quiet;      /* nothing was queued, and nothing waited, when it rested last */
     bool          waits;      /* how long the server told us to wait is in a file */
     bool          recalled;   /* what it told an earlier run was looked for */
     bool          crashed;    /* the run before this one, as far as runs that were found tell */
@@ -21260,6 +21261,17 @@ static bool vitp_worker_is_idle(vit_client *t)
     return VITP_ATOMIC_LOAD_PTR(&t->spool.records) == 0 && vitp_stock_is_empty(&t->own);
 }
 
+/* It has been idle since about a flush interval ago. Where events come and go, whoever records the
+   next one need not wake it. */
+static bool vitp_worker_is_quiet(vit_client *t)
+{
+    uint64_t  now_ns = vitp_os_now_ns();
+    uintptr_t released = VITP_ATOMIC_LOAD_PTR(&t->released);
+    if (!vitp_worker_is_idle(t) || released != t->idle_released) t->idle_ns = now_ns;
+    t->idle_released = released;
+    return now_ns - t->idle_ns >= (uint64_t)t->flush_ms * VITP_MS / 2u;
+}
+
 /* Sets how it sleeps, and looks once more: whoever pushes later than this look finds the state.
    Under the lock. */
 static uint32_t vitp_worker_lie_down(vit_client *t, uint32_t sleep)
@@ -21304,15 +21316,14 @@ static bool vitp_worker_has_way(const vit_client *t)
 static bool vitp_worker_rest(vit_client *t)
 {
     uint32_t ms, sleep = VITP_SLEEP_NONE;
-    bool     going, quiet, again = false;
+    bool     going, again = false;
     if (!vitp_worker_enter(t)) return false;
     ms = vitp_worker_rest_ms(t);
     going = !t->stopping;
-    quiet = vitp_worker_is_idle(t);
-    if (quiet && t->quiet && (VITP_OS_WAKE_SHARED || !VITP_ATOMIC_LOAD(&t->recorder.outlives)))
+    if (vitp_worker_is_quiet(t) &&
+        (VITP_OS_WAKE_SHARED || !VITP_ATOMIC_LOAD(&t->recorder.outlives)))
         sleep = VITP_SLEEP_DEEP;
     else if (vitp_worker_has_way(t)) sleep = VITP_SLEEP_LIGHT;
-    t->quiet = quiet;
     if (going && sleep != VITP_SLEEP_NONE) {
         sleep = vitp_worker_lie_down(t, sleep);
         again = sleep == VITP_SLEEP_NONE;
@@ -21329,6 +21340,7 @@ static void vitp_worker_main(void *client)
 {
     vit_client *t = (vit_client *)client;
     VITP_ATOMIC_STORE_PTR(&t->worker, vitp_os_thread_id());
+    t->idle_ns = vitp_os_now_ns();
     do {
         while (vitp_worker_step(t)) {}
     } while (vitp_worker_rest(t));

@@ -2523,6 +2523,28 @@ static void test_idle(void **state)
     bench_end(&b, t);
 }
 
+/* Where events come and go, it sleeps for a time, so that the next one need not wake it. */
+static void test_idle_not_between(void **state)
+{
+    bench       b;
+    vit_client *t;
+    unsigned    i;
+    uint32_t    sleep = VITP_SLEEP_NONE;
+    (void)state;
+    bench_make(&b);
+    b.o.no_thread = false;
+    b.o.flush_ms = 60000;
+    t = bench_client(&b);
+    for (i = 0; i < 5; i++) {
+        assert_int_equal(track(t, "f"), VIT_OK);
+        assert_true(vit_flush(t, 5000));
+        do vitp_os_sleep(1);
+        while ((sleep = VITP_ATOMIC_LOAD(&t->recorder.ledger->sleep)) == VITP_SLEEP_NONE);
+        assert_int_equal(sleep, VITP_SLEEP_LIGHT);
+    }
+    bench_end(&b, t);
+}
+
 /* An error that comes again is counted, not recorded: that wakes it, too. */
 static void test_idle_repeats(void **state)
 {
@@ -2673,6 +2695,7 @@ int main(void)
         cmocka_unit_test(test_context_again),
         cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_idle_not_between),
         cmocka_unit_test(test_idle_repeats),
         cmocka_unit_test(test_idle_child),
         cmocka_unit_test(test_idle_alive),
