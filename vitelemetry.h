@@ -21214,6 +21214,7 @@ static bool vitp_worker_is_done(const vit_client *t, uintptr_t target)
 #ifndef VITELEMETRY_NO_THREADS
 #define VITP_WORKER_PENDING_MS 10u  /* how often a transport that says "not yet" is asked again */
 #define VITP_WORKER_LATER_MS   100u /* and a file that could not be read */
+#define VITP_WORKER_LINGER_MS  1000u
 
 static uint64_t vitp_worker_ms_until(uint64_t then_ns, uint64_t now_ns)
 {
@@ -21261,15 +21262,17 @@ static bool vitp_worker_is_idle(vit_client *t)
     return VITP_ATOMIC_LOAD_PTR(&t->spool.records) == 0 && vitp_stock_is_empty(&t->own);
 }
 
-/* It has been idle since about a flush interval ago. Where events come and go, whoever records the
-   next one need not wake it. */
-static bool vitp_worker_is_quiet(vit_client *t)
+/* How long it sleeps for a time when it has become idle, before it does until it is woken: where
+   events come one after the other, not each of them has to wake it. UINT32_MAX: it is not idle. */
+static uint32_t vitp_worker_linger_ms(vit_client *t)
 {
-    uint64_t  now_ns = vitp_os_now_ns();
+    uint64_t  now_ns = vitp_os_now_ns(), end_ns;
     uintptr_t released = VITP_ATOMIC_LOAD_PTR(&t->released);
-    if (!vitp_worker_is_idle(t) || released != t->idle_released) t->idle_ns = now_ns;
+    if (released != t->idle_released) t->idle_ns = now_ns;
     t->idle_released = released;
-    return now_ns - t->idle_ns >= (uint64_t)t->flush_ms * VITP_MS / 2u;
+    end_ns = t->idle_ns + VITP_WORKER_LINGER_MS * (uint64_t)VITP_MS;
+    if (!vitp_worker_is_idle(t)) return UINT32_MAX;
+    return t->idle_ns > 0 && end_ns > now_ns ? (uint32_t)vitp_worker_ms_until(end_ns, now_ns) : 0;
 }
 
 /* Sets how it sleeps, and looks once more: whoever pushes later than this look finds the state.
@@ -21311,19 +21314,20 @@ static bool vitp_worker_has_way(const vit_client *t)
 }
 
 /* Sleeps until there may be something to do. False: the client is being destroyed. A queue that
-   fills up wakes it, unless that would be of no use; when nothing came for a flush interval, the
-   next event does. */
+   fills up wakes it, unless that would be of no use; when nothing came for a while, the next event
+   does. */
 static bool vitp_worker_rest(vit_client *t)
 {
-    uint32_t ms, sleep = VITP_SLEEP_NONE;
+    uint32_t ms, linger_ms, sleep = VITP_SLEEP_NONE;
     bool     going, again = false;
     if (!vitp_worker_enter(t)) return false;
     ms = vitp_worker_rest_ms(t);
     going = !t->stopping;
-    if (vitp_worker_is_quiet(t) &&
-        (VITP_OS_WAKE_SHARED || !VITP_ATOMIC_LOAD(&t->recorder.outlives)))
+    linger_ms = vitp_worker_linger_ms(t);
+    if (linger_ms == 0 && (VITP_OS_WAKE_SHARED || !VITP_ATOMIC_LOAD(&t->recorder.outlives)))
         sleep = VITP_SLEEP_DEEP;
     else if (vitp_worker_has_way(t)) sleep = VITP_SLEEP_LIGHT;
+    if (linger_ms > 0 && ms > linger_ms) ms = linger_ms;
     if (going && sleep != VITP_SLEEP_NONE) {
         sleep = vitp_worker_lie_down(t, sleep);
         again = sleep == VITP_SLEEP_NONE;
@@ -21340,7 +21344,6 @@ static void vitp_worker_main(void *client)
 {
     vit_client *t = (vit_client *)client;
     VITP_ATOMIC_STORE_PTR(&t->worker, vitp_os_thread_id());
-    t->idle_ns = vitp_os_now_ns();
     do {
         while (vitp_worker_step(t)) {}
     } while (vitp_worker_rest(t));

