@@ -2367,7 +2367,8 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
 
 typedef LONG(WINAPI *vitp_os_registry_fn)(HKEY, LPCWSTR, LPCWSTR, DWORD, LPDWORD, PVOID, LPDWORD);
 
-#define VITP_OS_REGISTRY_ANY 0x1FFFFu /* values of any type, in the view of 64-bit programs */
+#define VITP_OS_REGISTRY_ANY  0xFFFFu  /* values of any type */
+#define VITP_OS_REGISTRY_VIEW 0x10000u /* in the view of 64-bit programs */
 
 /* get_fn: NULL where there is none just now. */
 static vitp_os_number vitp_os_registry(vitp_os_registry_fn get_fn, HKEY root, const wchar_t *key,
@@ -2377,7 +2378,11 @@ static vitp_os_number vitp_os_registry(vitp_os_registry_fn get_fn, HKEY root, co
     DWORD          type = 0, value = 0, size = sizeof value;
     LONG           error;
     if (!get_fn) return n;
-    error = get_fn(root, key, name, VITP_OS_REGISTRY_ANY, &type, &value, &size);
+    error = get_fn(root, key, name, VITP_OS_REGISTRY_VIEW | VITP_OS_REGISTRY_ANY, &type, &value,
+                   &size);
+    size = sizeof value;
+    if (error == ERROR_INVALID_PARAMETER) /* before Windows 10 there is no such flag */
+        error = get_fn(root, key, name, VITP_OS_REGISTRY_ANY, &type, &value, &size);
     if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) n.how = VITP_OS_READ_ABSENT;
     else if (error == ERROR_SUCCESS && type == REG_DWORD) n.how = VITP_OS_READ_OK;
     else if (error == ERROR_SUCCESS || error == ERROR_MORE_DATA || error == ERROR_ACCESS_DENIED)

@@ -54,12 +54,13 @@ static BOOL move(const wchar_t *from, const wchar_t *to, DWORD how)
     return MoveFileExW(from, to, how);
 }
 /* The registry, as it is when the system has no memory; told_missing: not even its function is
-   there. */
+   there; told_old: before Windows 10, which has no flags for views. */
 static LONG    told_error;
-static BOOL    told_missing;
+static BOOL    told_missing, told_old;
 static LSTATUS WINAPI told_value(HKEY root, const wchar_t *key, const wchar_t *name, DWORD flags,
                                  DWORD *type, void *out, DWORD *size)
 {
+    if (told_old && (flags & 0x30000u)) return ERROR_INVALID_PARAMETER;
     return told_error ? told_error : RegGetValueW(root, key, name, flags, type, out, size);
 }
 static FARPROC told_address(HMODULE module, const char *name)
@@ -350,6 +351,10 @@ static void test_registry(void)
     told_missing = FALSE;
     t = client();
     CHECK(vit_get_consent(t, &why) == VIT_CONSENT_GRANTED, "with it all is well");
+    told_old = TRUE;
+    vit_set_consent(t, VIT_CONSENT_GRANTED);
+    CHECK(vit_get_consent(t, &why) == VIT_CONSENT_GRANTED, "with one of an older system as well");
+    told_old = FALSE;
     (void)vit_fail(t, NULL, NULL, "test", 1);
     told_error = ERROR_NO_SYSTEM_RESOURCES;
     delivered = 0;
