@@ -2087,7 +2087,19 @@ static bool vitp_os_random(void *out, size_t size)
     return f.address && f.call(out, (ULONG)size) != 0;
 }
 
-static const char *vitp_os_env(const char *name) { return VITP_OS(getenv)(name); }
+/* Of the process: a host may set it by SetEnvironmentVariable, or by a C library that is not ours,
+   of which getenv knows nothing. A word that turns off is told as it is, all else as "1". */
+static const char *vitp_os_env(const char *name)
+{
+    static const char *const off[] = { "0", "false", "no", "off" };
+    char                     value[8];
+    size_t                   i;
+    DWORD                    n = VITP_OS(GetEnvironmentVariableA)(name, value, sizeof value);
+    if (n == 0) return NULL;
+    for (i = 0; n < sizeof value && i < sizeof off / sizeof off[0]; i++)
+        if (lstrcmpiA(value, off[i]) == 0) return off[i];
+    return "1";
+}
 
 static bool vitp_os_users_differ(void) { return false; }
 

@@ -244,6 +244,7 @@ void torture_dies(void *client);
 #define TORTURE_GetFileAttributesW(path) \
     (TORTURE_FAILS(GetFileAttributesW) ? INVALID_FILE_ATTRIBUTES : GetFileAttributesW(path))
 #define TORTURE_GetDriveTypeW(root)       (TORTURE_FAILS(GetDriveTypeW) ? 0u : GetDriveTypeW(root))
+#define TORTURE_GetEnvironmentVariableA   GetEnvironmentVariableA
 #define TORTURE_GetEnvironmentVariableW   GetEnvironmentVariableW
 #define TORTURE_FlushProcessWriteBuffers  FlushProcessWriteBuffers
 #define TORTURE_GetCurrentProcessId       GetCurrentProcessId

@@ -537,6 +537,27 @@ static void test_folder_names(void)
     CHECK(vitp_os_make_absolute(plain, sizeof plain) && strcmp(plain, "C:\\") == 0, "a root");
 }
 
+/* The environment of the process, of which the C library has a copy of its own. */
+static void test_environment(void)
+{
+    static const struct {
+        const char *value;
+        bool        refuses;
+    } rows[] = { { "1", true },  { "a long value", true }, { "0", false },
+                 { "No", false }, { "FALSE", false },       { NULL, false } };
+    vit_client *t;
+    unsigned    i;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        vit_gate why = VIT_GATE_NONE;
+        SetEnvironmentVariableA("DO_NOT_TRACK", rows[i].value);
+        t = client();
+        check((vit_get_consent(t, &why) == VIT_CONSENT_DENIED) == rows[i].refuses &&
+                  (why == VIT_GATE_ENVIRONMENT) == rows[i].refuses,
+              "DO_NOT_TRACK is %s", rows[i].value ? rows[i].value : "not set");
+        CHECK(vit_destroy(t, 1000), "and it ends");
+    }
+}
+
 static bool is_called(int code, const char *name)
 {
     char text[VITP_LABEL_MAX + 1u];
@@ -583,6 +604,8 @@ int main(int argc, char **argv)
     test_lock();
     snprintf(folder, sizeof folder, "%s/e", argv[1]);
     test_other_letters(argv[0]);
+    snprintf(folder, sizeof folder, "%s/g", argv[1]);
+    test_environment();
     printf("%u passed, %u failed\n", passed, failed);
     return failed ? 1 : 0;
 }
