@@ -2587,16 +2587,24 @@ static bool vitp_os_is_private(const char *path)
            !(attributes & FILE_ATTRIBUTE_REPARSE_POINT);
 }
 
-/* The host may change its folder later, and one folder has one name. */
+#define VITP_OS_FOLDER_PLAIN 120u /* so long that with one of our names it is within MAX_PATH */
+
+/* The host may change its folder later, and one folder has one name. A long one is found by no
+   other form than \\?\, or \\?\UNC\ for \\. */
 static bool vitp_os_make_absolute(char *path, size_t size)
 {
     wchar_t wide[VITP_PATH_MAX], full[VITP_PATH_MAX];
     DWORD   n;
+    size_t  form = 0;
+    bool    shared;
     if (!vitp_os_wide(wide, path)) return false;
     n = VITP_OS(GetFullPathNameW)(wide, VITP_PATH_MAX, full, NULL);
     if (n == 0 || n >= VITP_PATH_MAX) return false;
     while (n > 1 && full[n - 1] == L'\\' && full[n - 2] != L':') full[--n] = 0;
-    return vitp_os_from_wide(path, size, full);
+    shared = full[0] == L'\\' && full[1] == L'\\';
+    if (n > VITP_OS_FOLDER_PLAIN && !(shared && (full[2] == L'?' || full[2] == L'.')))
+        form = (size_t)snprintf(path, size, "%s", shared ? "\\\\?\\UNC" : "\\\\?\\");
+    return form < size && vitp_os_from_wide(path + form, size - form, full + (form && shared));
 }
 
 /* A file that only grows, by whole pieces also where two processes write. */

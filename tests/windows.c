@@ -11,9 +11,22 @@
           x86_64-w64-mingw32-gcc -std=c99 -I. -DPLUGIN_AUTO -shared tests/plugin.c -o plugin.dll */
 
 #include <string.h>
+#include <wchar.h>
 #include <windows.h>
 
-/* What wine lacks: a file is said to be a link, or to be denied for so many calls, as one is that
+/* What wine lacks: a name has a longest length, but behind \\?\. */
+static BOOL is_too_long(const wchar_t *path, size_t most)
+{
+    BOOL no = wcslen(path) >= most && wcsncmp(path, L"\\\\?\\", 4) != 0;
+    if (no) SetLastError(ERROR_PATH_NOT_FOUND);
+    return no;
+}
+static BOOL told_folder(const wchar_t *path, SECURITY_ATTRIBUTES *security)
+{
+    return !is_too_long(path, MAX_PATH - 12) && CreateDirectoryW(path, security);
+}
+
+/* It lacks this, too: a file is said to be a link, or to be denied for so many calls, as one is that
    was deleted while somebody has it open. */
 static BOOL     told_link;
 static unsigned told_denied;
@@ -26,6 +39,7 @@ static BOOL told_information(HANDLE file, BY_HANDLE_FILE_INFORMATION *out)
 static HANDLE told_file(const wchar_t *path, DWORD access, DWORD share,
                         SECURITY_ATTRIBUTES *security, DWORD how, DWORD flags, HANDLE as)
 {
+    if (is_too_long(path, MAX_PATH)) return INVALID_HANDLE_VALUE;
     if (told_denied == 0) return CreateFileW(path, access, share, security, how, flags, as);
     told_denied--;
     SetLastError(ERROR_ACCESS_DENIED);
@@ -89,6 +103,7 @@ static BOOL told_next(HANDLE search, WIN32_FIND_DATAW *found)
 #define CreateMutexA               told_mutex
 #define GetFileInformationByHandle told_information
 #define CreateFileW                told_file
+#define CreateDirectoryW           told_folder
 
 #define VITELEMETRY_WHITEBOX
 #define VITELEMETRY_IMPLEMENTATION
@@ -537,6 +552,31 @@ static void test_folder_names(void)
     CHECK(vitp_os_make_absolute(plain, sizeof plain) && strcmp(plain, "C:\\") == 0, "a root");
 }
 
+/* One that is longer than a name may be, and lies deeper than one call makes a folder. */
+static void test_long_folder(void)
+{
+    static const char part[] = "\\a-folder-of-a-part-of-a-long-path-of-folders";
+    char        other[600];
+    vit_client *t;
+    size_t      n = strlen(folder);
+    unsigned    i;
+    for (i = 0; i < 6; i++) n += (size_t)snprintf(folder + n, sizeof folder - n, "%s", part);
+    t = client();
+    CHECK(vit_get_consent(t, NULL) == VIT_CONSENT_GRANTED && t->settings_folder[0],
+          "a folder with a long name");
+    CHECK(vit_get_stats(t).crash_surviving && vit_destroy(t, 1000), "and a pool was in it");
+    check(vitp_os_make_absolute(folder, sizeof folder) && files() == 1,
+          "and its settings are: %u", files());
+    snprintf(other, sizeof other, "%s", folder);
+    CHECK(vitp_os_make_absolute(other, sizeof other) && strcmp(other, folder) == 0,
+          "it has one name");
+    n = (size_t)snprintf(other, sizeof other, "//server/share");
+    for (i = 0; i < 3; i++) n += (size_t)snprintf(other + n, sizeof other - n, "%s", part);
+    CHECK(vitp_os_make_absolute(other, sizeof other) &&
+              strncmp(other, "\\\\?\\UNC\\server\\share\\a-", 23) == 0,
+          "so has one of another machine");
+}
+
 /* The environment of the process, of which the C library has a copy of its own. */
 static void test_environment(void)
 {
@@ -606,6 +646,7 @@ int main(int argc, char **argv)
     test_other_letters(argv[0]);
     snprintf(folder, sizeof folder, "%s/g", argv[1]);
     test_environment();
+    test_long_folder();
     printf("%u passed, %u failed\n", passed, failed);
     return failed ? 1 : 0;
 }
