@@ -299,6 +299,10 @@ LICENCE
 #if defined(__APPLE__) && !defined(_DARWIN_C_SOURCE)
 #define _DARWIN_C_SOURCE 1
 #endif
+#if defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
+#undef _POSIX_C_SOURCE /* hides there what is not in it, whatever else is asked for */
+#undef _XOPEN_SOURCE
+#endif
 #ifndef _FILE_OFFSET_BITS /* else 32-bit systems cannot read folders of large file systems */
 #define _FILE_OFFSET_BITS 64
 #endif
@@ -3186,10 +3190,8 @@ static const char *vitp_os_error_name(int code)
 #elif defined(__APPLE__)
 #include <dispatch/dispatch.h>
 #include <sys/random.h>
-#include <sys/sysctl.h>
 #else
 #include <semaphore.h>
-#include <sys/sysctl.h>
 #endif
 
 /* The last shows whether _GNU_SOURCE came in time, whatever the C library. */

@@ -1,6 +1,6 @@
 /* apple.h: what the header takes from macOS, declared for clang -target arm64-apple-macos over the
    C headers of Linux, so that its branches for Apple can at least be compiled and looked at. Stands
-   before vitelemetry.h; tests/forms.sh makes empty <dispatch/dispatch.h> and <sys/sysctl.h>. */
+   before vitelemetry.h; tests/forms.sh makes an empty <dispatch/dispatch.h>. */
 
 #define _GNU_SOURCE 1
 #include <pthread.h>

@@ -364,7 +364,6 @@ apple_threads() { apple "$@" && grep -qiw TPIDRRO_EL0 $D/apple/x.s; }
 if has clang-19 && [ -d /usr/aarch64-linux-gnu/include ]; then
     mkdir -p $D/apple/dispatch $D/apple/sys
     : >$D/apple/dispatch/dispatch.h
-    : >$D/apple/sys/sysctl.h
     echo 'int getentropy(void *, size_t);' >$D/apple/sys/random.h
     check "clang-19: for Apple, and how threads are told apart" apple_threads
     for s in NO_THREADS NO_FILES NO_CRASH OS_SETTINGS; do

@@ -238,6 +238,8 @@ cells_systems() {
         for s in '' NO_THREADS NO_FILES NO_CRASH OS_SETTINGS STATIC; do
             cell smoke $how "zig cc -target $m -std=c99 -O1${s:+ -DVITELEMETRY_$s}"
         done
+        # a host that asks for less
+        cell smoke - "zig cc -target $m -std=c99 -O1 -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700"
         # not linked: its C++ library would be built for each
         for std in c++11 c++20; do cell smoke - "zig c++ -target $m -std=$std -O1 -c"; done
     done
