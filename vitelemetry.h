@@ -105,7 +105,8 @@ WHAT IT DOES
     JSON and hands them to the transport. A record leaves the queue only when the server has
     taken it (2xx) or refuses it for good, or when the user refuses or forgets it.
     The thread sleeps while nothing is queued and nothing waits, until the next event or call, and
-    is up for a moment every five minutes, with options.crash_handler every seven seconds.
+    is up for a moment every five minutes, with options.crash_handler every seven seconds; every
+    flush_ms where the system has no barrier for all threads (macOS, BSD, Linux before 4.14).
 
     With consent the queue lies in a file in memory (Linux: $XDG_RUNTIME_DIR or /dev/shm, else the
     data folder on ext4 and xfs; Windows: the data folder) that outlives the process. What a killed
