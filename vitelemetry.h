@@ -2395,8 +2395,8 @@ static vitp_os_number vitp_os_registry(vitp_os_registry_fn get_fn, HKEY root, co
     DWORD          type = 0, value = 0, size = sizeof value;
     LONG           error;
     if (!get_fn) return n;
-    error = get_fn(root, key, name, VITP_OS_REGISTRY_VIEW | VITP_OS_REGISTRY_ANY, &type, &value,
-                   &size);
+    error =
+        get_fn(root, key, name, VITP_OS_REGISTRY_VIEW | VITP_OS_REGISTRY_ANY, &type, &value, &size);
     size = sizeof value;
     if (error == ERROR_INVALID_PARAMETER) /* before Windows 10 there is no such flag */
         error = get_fn(root, key, name, VITP_OS_REGISTRY_ANY, &type, &value, &size);

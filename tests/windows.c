@@ -30,7 +30,7 @@ static BOOL told_folder(const wchar_t *path, SECURITY_ATTRIBUTES *security)
    was deleted while somebody has it open. */
 static BOOL     told_link;
 static unsigned told_denied;
-static BOOL told_information(HANDLE file, BY_HANDLE_FILE_INFORMATION *out)
+static BOOL     told_information(HANDLE file, BY_HANDLE_FILE_INFORMATION *out)
 {
     BOOL told = GetFileInformationByHandle(file, out);
     if (told_link) out->dwFileAttributes |= FILE_ATTRIBUTE_REPARSE_POINT;
@@ -69,8 +69,8 @@ static BOOL move(const wchar_t *from, const wchar_t *to, DWORD how)
 }
 /* The registry, as it is when the system has no memory; told_missing: not even its function is
    there; told_old: before Windows 10, which has no flags for views. */
-static LONG    told_error;
-static BOOL    told_missing, told_old;
+static LONG           told_error;
+static BOOL           told_missing, told_old;
 static LSTATUS WINAPI told_value(HKEY root, const wchar_t *key, const wchar_t *name, DWORD flags,
                                  DWORD *type, void *out, DWORD *size)
 {
@@ -80,8 +80,8 @@ static LSTATUS WINAPI told_value(HKEY root, const wchar_t *key, const wchar_t *n
 static FARPROC told_address(HMODULE module, const char *name)
 {
     union {
-        LSTATUS(WINAPI *call)(HKEY, const wchar_t *, const wchar_t *, DWORD, DWORD *, void *,
-                              DWORD *);
+        LSTATUS(WINAPI *call)
+        (HKEY, const wchar_t *, const wchar_t *, DWORD, DWORD *, void *, DWORD *);
         FARPROC address;
     } f;
     if (strcmp(name, "RegGetValueW") != 0) return GetProcAddress(module, name);
@@ -521,7 +521,8 @@ static void test_other_letters(const char *program)
         delivered = 0;
         t = client();
         if (i == 1) vit_set_consent(t, VIT_CONSENT_DENIED);
-        else while (vit_pump(t)) {}
+        else
+            while (vit_pump(t)) {}
         check(delivered == (i == 1 ? 0u : 2u), "in capitals: %u", delivered);
         CHECK(vit_destroy(t, 1000), "and ends");
         check(files() == 1, "its settings are left: %u", files());
@@ -556,17 +557,17 @@ static void test_folder_names(void)
 static void test_long_folder(void)
 {
     static const char part[] = "\\a-folder-of-a-part-of-a-long-path-of-folders";
-    char        other[600];
-    vit_client *t;
-    size_t      n = strlen(folder);
-    unsigned    i;
+    char              other[600];
+    vit_client       *t;
+    size_t            n = strlen(folder);
+    unsigned          i;
     for (i = 0; i < 6; i++) n += (size_t)snprintf(folder + n, sizeof folder - n, "%s", part);
     t = client();
     CHECK(vit_get_consent(t, NULL) == VIT_CONSENT_GRANTED && t->settings_folder[0],
           "a folder with a long name");
     CHECK(vit_get_stats(t).crash_surviving && vit_destroy(t, 1000), "and a pool was in it");
-    check(vitp_os_make_absolute(folder, sizeof folder) && files() == 1,
-          "and its settings are: %u", files());
+    check(vitp_os_make_absolute(folder, sizeof folder) && files() == 1, "and its settings are: %u",
+          files());
     snprintf(other, sizeof other, "%s", folder);
     CHECK(vitp_os_make_absolute(other, sizeof other) && strcmp(other, folder) == 0,
           "it has one name");
@@ -583,7 +584,7 @@ static void test_environment(void)
     static const struct {
         const char *value;
         bool        refuses;
-    } rows[] = { { "1", true },  { "a long value", true }, { "0", false },
+    } rows[] = { { "1", true },   { "a long value", true }, { "0", false },
                  { "No", false }, { "FALSE", false },       { NULL, false } };
     vit_client *t;
     unsigned    i;
