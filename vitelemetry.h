@@ -2120,7 +2120,22 @@ static bool vitp_os_heavy_barrier(void)
 }
 
 #ifndef VITP_OS_THREAD_POINTER
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+/* NtCurrentTeb() as gcc takes it without a warning: to it, what that reads lies at no address. */
+static inline uintptr_t vitp_os_thread_pointer(void)
+{
+    uintptr_t pointer;
+#if defined(__x86_64__)
+    __asm__("movq %%gs:0x30, %0" : "=r"(pointer));
+#else
+    __asm__("movl %%fs:0x18, %0" : "=r"(pointer));
+#endif
+    return pointer;
+}
+#define VITP_OS_THREAD_POINTER() vitp_os_thread_pointer()
+#else
 #define VITP_OS_THREAD_POINTER() ((uintptr_t)NtCurrentTeb())
+#endif
 #endif
 #endif
 

@@ -209,9 +209,8 @@ cells_windows() {
             done
         done
         quick && continue
-        # gcc 12 takes NtCurrentTeb() of winnt.h, which reads at address 0 of another segment, for an error
         for c in 'gcc -std=c2x -O0' 'gcc -std=c11 -O3' 'g++ -std=c++20 -O2' 'g++ -std=c++23 -Os'; do
-            cell smoke $how "$m-w64-mingw32-$c -static -Wno-array-bounds"
+            cell smoke $how "$m-w64-mingw32-$c -static"
         done
     done
 }
