@@ -26,8 +26,8 @@ static BOOL told_folder(const wchar_t *path, SECURITY_ATTRIBUTES *security)
     return !is_too_long(path, MAX_PATH - 12) && CreateDirectoryW(path, security);
 }
 
-/* It lacks this, too: a file is said to be a link, or to be denied for so many calls, as one is that
-   was deleted while somebody has it open. */
+/* It lacks this, too: a file is said to be a link, or to be denied for so many calls, as one is
+   that was deleted while somebody has it open. */
 static BOOL     told_link;
 static unsigned told_denied;
 static BOOL     told_information(HANDLE file, BY_HANDLE_FILE_INFORMATION *out)
