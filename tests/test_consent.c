@@ -1488,6 +1488,7 @@ static void test_known_keys(void **state)
             t = bench_client(&b);
         }
         assert_true(vit_flush(t, 5000));
+        assert_true(wire_count(&b.w) > 0);
         body = b.w.calls[0].body;
         found = strstr(body, "\"user.a\"");
         assert_non_null(found);
