@@ -19257,7 +19257,7 @@ static void vitp_worker_yield(vit_client *t, const vitp_settings *theirs)
 static bool vitp_worker_write(vit_client *t, bool only_new)
 {
     char          text[VITP_SETTINGS_MAX];
-    vitp_settings said, ours;
+    vitp_settings said, ours, theirs;
     bool          refuses;
     if (!t->settings_path[0]) return true;
     memset(&said, 0, sizeof said);
@@ -19277,8 +19277,8 @@ static bool vitp_worker_write(vit_client *t, bool only_new)
     if (refuses && vitp_worker_is_kept_out(t)) vitp_worker_refusal_leave(t);
     if (vitp_os_write_file(t->settings_path, text, vitp_settings_print(&ours, text), only_new))
         return true;
-    if (only_new && vitp_worker_load(t, &said)) {
-        vitp_worker_yield(t, &said);
+    if (only_new && vitp_worker_load(t, &theirs) && !theirs.later) {
+        vitp_worker_yield(t, &theirs);
         return false;
     }
     if (refuses && said.consent >= VIT_CONSENT_GRANTED) {

@@ -1842,6 +1842,43 @@ static void test_refusal_without_descriptors(void **state)
     fixtures_free(&b);
 }
 
+/* A file that could not be looked at is no other process's: the identity is this run's alone, the
+   log says so, and nothing is kept for a next one, which has another. */
+static void test_identity_without_descriptors(void **state)
+{
+    rlim_t   files = limit_of(RLIMIT_NOFILE);
+    unsigned spare, stored = 0, granted = 0;
+    (void)state;
+    for (spare = 0; spare < 8; spare++) {
+        bench       b;
+        vit_client *t;
+        bool        has;
+        int         next;
+        fixtures_make(&b);
+        next = dup(0);
+        close(next);
+        limit(RLIMIT_NOFILE, (rlim_t)next + spare);
+        t = vit_create(&b.o);
+        limit(RLIMIT_NOFILE, files);
+        assert_non_null(t);
+        if (vit_get_consent(t, NULL) == VIT_CONSENT_GRANTED) {
+            has = setting_of(b.path, "hwid")[0] != 0;
+            assert_int_equal(logs_of(&b.l, VIT_LOG_SETTINGS_NOT_SAVED), !has);
+            if (!has) assert_false(vit_get_stats(t).crash_surviving);
+            granted++;
+            stored += has;
+            offline(&b);
+            assert_int_equal(track(t, "a"), VIT_OK);
+            (void)vit_flush(t, 100);
+            assert_int_equal(vit_get_stats(t).spooled, has);
+        }
+        t = again(&b, t);
+        assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], 0);
+        fixtures_close(&b, t);
+    }
+    assert_true(stored > 0 && stored < granted);
+}
+
 static void test_refusal_on_a_full_disk(void **state)
 {
     rlim_t      bytes = limit_of(RLIMIT_FSIZE);
@@ -2136,6 +2173,7 @@ int main(void)
         cmocka_unit_test(test_refusal_at_once),
         cmocka_unit_test(test_no_descriptor),
         cmocka_unit_test(test_refusal_without_descriptors),
+        cmocka_unit_test(test_identity_without_descriptors),
         cmocka_unit_test(test_refusal_on_a_full_disk),
         cmocka_unit_test(test_unsaved_grant),
         cmocka_unit_test(test_faster_process),
