@@ -213,7 +213,9 @@ END {
             got["m", s] += k in alone
         }
     }
-    for (e = 1; e <= entries; e++) if (!(e in used)) complain(e_line[e], "is covered")
+    # that no case of a switch was met is derived from the others: a kill in it looks like that
+    for (e = 1; e <= entries; e++)
+        if (!(e in used) && e_text[e] !~ /^switch \(/) complain(e_line[e], "is covered")
     for (l in why) excluded++
     printf "%-10s %21s %21s %21s\n", "section", "lines", "branches", "MC/DC" >table
     for (i = 1; i <= sections + 1; i++) {
