@@ -18980,11 +18980,13 @@ typedef struct vitp_marker {
 static void vitp_worker_save_marker(vit_client *t)
 {
 #ifndef VITELEMETRY_NO_FILES
-    vitp_marker m;
+    const vitp_run *run = &t->own.ledger->run;
+    vitp_marker     m;
     if (!t->marker.open) return;
     memset(&m, 0, sizeof m);
     m.writer = t->own.ledger->writer;
-    m.run = t->own.ledger->run;
+    memcpy(&m.run, run, offsetof(vitp_run, fatal_ms)); /* others write that, for this run alone */
+    m.run.alive_s = run->alive_s; /* no crash is recorded where there is a marker */
     m.context = t->context;
     t->marked_ns = vitp_os_now_ns();
     (void)vitp_os_pool_write(&t->marker, 0, &m, sizeof m);

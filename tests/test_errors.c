@@ -1147,6 +1147,50 @@ static void test_fatal_refused(void **state)
     bench_close(&b, t);
 }
 
+static void *fatal_run(void *user)
+{
+    unsigned i;
+    for (i = 0; i < 2000; i++) vit_qt_message(user, 3, "main.cpp", 1, "main", NULL, "it is over");
+    return NULL;
+}
+
+/* Fatal errors are noted by any thread, without the lock under which the marker is written: it
+   leaves that word alone (and `make tsan` sees no race). */
+static void test_marker_beside_fatal(void **state)
+{
+    bench        b;
+    vit_client  *t;
+    pthread_t    other;
+    char         path[PATH_MAX], *bytes;
+    size_t       size;
+    unsigned     i;
+    vitp_marker *marker;
+    (void)state;
+#ifdef VITELEMETRY_NO_THREADS
+    skip(); /* one thread may call */
+#endif
+    in_plain_memory = true;
+    bench_of_run(&b);
+    t = bench_client(&b);
+    assert_int_equal(pthread_create(&other, NULL, fatal_run, t), 0);
+    for (i = 0; i < 200; i++) vit_set_context(t, word_of(i), NULL);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_int_not_equal(t->own.ledger->run.fatal_ms, 0);
+    vit_set_context(t, "last", NULL);
+    assert_int_equal(files_with(&b, ".run", path), 1);
+    bytes = bytes_of(path, &size);
+    assert_int_equal(size, sizeof *marker);
+    marker = (vitp_marker *)(void *)bytes;
+    assert_string_equal(marker->context.provider, "last");
+    assert_int_equal(marker->run.state, VITP_RUN_OPEN);
+    assert_true(marker->run.alive_ns == t->own.ledger->run.alive_ns);
+    assert_int_equal(marker->run.alive_s, t->own.ledger->run.alive_s);
+    assert_int_equal(marker->run.fatal_ms, 0);
+    free(bytes);
+    bench_close(&b, t);
+    in_plain_memory = false;
+}
+
 /* An event happens when it is sent: it has not waited while it was put together. */
 static void test_long_builder(void **state)
 {
@@ -1205,7 +1249,7 @@ int main(void)
         cmocka_unit_test(test_told_by_queue),   cmocka_unit_test(test_told_under_one_key),
         cmocka_unit_test(test_marker_hostile),  cmocka_unit_test(test_told_by_one),
         cmocka_unit_test(test_fatal_refused),   cmocka_unit_test(test_ended_in_order),
-        cmocka_unit_test(test_ids_of_children),
+        cmocka_unit_test(test_ids_of_children), cmocka_unit_test(test_marker_beside_fatal),
     };
     environment_clear();
     setenv("XDG_RUNTIME_DIR", folder_run(), 1);
