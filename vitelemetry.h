@@ -902,8 +902,9 @@ VIT_API vit_op vit_op_begin(void);
 VIT_API void vit_op_text(const vit_op *op, char out[37]);
 
 /* Builder: begin, add members, send. A wrong call marks the event, and vit_event_send says so.
-   Not for two threads at once. Keys: [a-z0-9_.]{1,64}, no envelope name, none twice. NULL values
-   are left out. op may be NULL; vit_add_ms takes VIT_SINCE_OP. [own_events.c, test_events.c] */
+   Not for two threads at once. Keys: [a-z0-9_.]{1,64} with the _hash that some get, no envelope
+   name, none twice. NULL values are left out. op may be NULL; vit_add_ms takes VIT_SINCE_OP.
+   [own_events.c, test_events.c] */
 VIT_API void vit_event_begin(vit_event *e, vit_client *t, const char *name, const vit_op *op);
 VIT_API void vit_add_label(vit_event *e, const char *key, const char *value);
 VIT_API void vit_add_text(vit_event *e, const char *key, const char *value);
@@ -926,7 +927,8 @@ VIT_API vit_status vit_event_send(vit_event *e);
 
 /* An error event under the name that error->event_name gives ("Error" by default). Rate 1. One that
    was recorded before in this session is counted instead (see the top): VIT_OK, below 100 ns where
-   type, message and frame have the same bytes. NULL error: VIT_INVALID. [errors.c] */
+   type, message and frame have the same bytes. Where another thread is just recording it, it is
+   counted with that one, also as refused. NULL error: VIT_INVALID. [errors.c] */
 VIT_API vit_status vit_track_error(vit_client *t, const vit_error *error);
 /* Reports a failed operation and returns code, so that it can stand in a return:
        if (!file) return vit_fail(t, &op, "DataImportError", "data_import", errno);
