@@ -8591,6 +8591,18 @@ static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN));
 }
 
+/* Is [at, end) a name with an initial (k.schmidt, lucy.w), where else a member of code stands? */
+static bool vitp_scrub_is_initialed(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t dot = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 32);
+
+    if (vitp_scrub_at(s, dot) != '.' || vitp_scrub_run(s, dot + 1, VITP_SCRUB_LOWER, 32) != end)
+        return false;
+    if (dot == at + 1) return end > dot + 4 && !vitp_scrub_listed(s, dot + 1, end, "=;0%");
+    return end == dot + 2 && dot > at + 2 && !vitp_scrub_listed(s, dot + 1, end, ".") &&
+           !vitp_scrub_listed(s, at, dot, "=;0%");
+}
+
 /* Claims the host (sign @) or the user (&) at `at`. `tight`: its name stands directly before it,
    with no more than = between. */
 static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight, bool loose,
@@ -8636,7 +8648,9 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
                vitp_scrub_claim_host(s, at, end, span);
     if (!vitp_scrub_is_account(s, at, end)) return false;
     if (vitp_scrub_at(s, end) == '@' || vitp_scrub_starts(s, end, "%40")) return false; /* mail */
-    if (!quoted && !tight && vitp_scrub_is_member(s, at, end)) return false;
+    if (!quoted && !tight && vitp_scrub_is_member(s, at, end) &&
+        !vitp_scrub_is_initialed(s, at, end))
+        return false;
     if (!quoted && loose && !vitp_scrub_stands_alone(s, end) &&
         !(vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_after_name(s, end)))
         return false;
@@ -9466,6 +9480,21 @@ static bool vitp_scrub_named_before(const vitp_scrub *s, size_t at, vitp_scrub_s
     return vitp_scrub_is_account(s, start, end) && vitp_scrub_claim(span, start, end, "[user]");
 }
 
+/* Does what is said of a user follow, and is it who, not how (user successfully logged in)? */
+static bool vitp_scrub_acts(const vitp_scrub *s, size_t at, size_t end)
+{
+    char c = vitp_scrub_at(s, end + 1);
+
+    if (vitp_scrub_at(s, end) != ' ' || (c != 'd' && c != 'h' && c != 'l' && c != 'n' && c != 's'))
+        return false;
+    if (vitp_scrub_starts_any(s, end + 1, "does not exist,has no perm,not in ,")) return true;
+    return vitp_scrub_starts_any(s, end + 1,
+                                 "has logged ,has signed ,logged in,logged off,logged on,"
+                                 "logged out,signed in,signed out,") != 0 &&
+           !(end - at > 5 && s->text[end - 2] == 'l' && s->text[end - 1] == 'y') &&
+           !vitp_scrub_is_any(s, at, end, "already,idle,inactivity,just,never,");
+}
+
 /* Claims the name after a phrase. */
 static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_span *span)
 {
@@ -9508,8 +9537,7 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
     end = vitp_scrub_name_end(s, at, VITP_SCRUB_ACCOUNT);
     digit = end - at > 3 && vitp_scrub_is(s->text[at], VITP_SCRUB_LETTER) &&
             (vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(BACKSLASH)) ||
-             vitp_scrub_starts(s, end, " does not exist") ||
-             vitp_scrub_starts(s, end, " not in ") || vitp_scrub_starts(s, end, " has no perm"));
+             vitp_scrub_acts(s, at, end));
     if ((sign == '`' || (sign == '+' && (!digit || vitp_scrub_is_noun(s, at)))) &&
         !(vitp_scrub_starts(s, end, " from ") && vitp_scrub_is_address(s, end + 6) &&
           !(sign == '`' && vitp_scrub_marker(s, end + 6))))
@@ -23193,6 +23221,8 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_OS_JOIN_MS
 #undef VITP_OS_TRIES
 #undef VITP_OS_REGISTRY_ANY
+#undef VITP_OS_REGISTRY_VIEW
+#undef VITP_OS_FOLDER_PLAIN
 #undef VITP_OS_EXCEPTIONS
 #undef VITP_OS_STACK_BYTES
 #undef VITP_OS_ERRORS
@@ -23395,6 +23425,7 @@ vit_status vit_event_send(vit_event *e)
 #undef VITP_WORKER_CONFLICTS
 #undef VITP_WORKER_PENDING_MS
 #undef VITP_WORKER_LATER_MS
+#undef VITP_WORKER_LINGER_MS
 #undef VITP_WORKER_LOOK
 #undef VITP_CRASH_NULL_BYTES
 #undef VITP_CRASH_BELOW_STACK

@@ -60,6 +60,7 @@ breaks 'a function of another section' "section's stem" \
 for macro in _WIN32 __APPLE__ __linux__; do
     breaks "$macro below the platform" "the system's macros" "$(added spool "print \"#if defined($macro)\\n#endif\";")"
 done
+breaks 'a macro that stays' 'each macro VITP_' "$(added spool 'print "#define VITP_SPOOL_STAYS 1";')"
 for word in slots signals emit foreach forever; do
     breaks "a variable $word" 'name that Qt' "$(added spool "print \"enum { $word };\";")"
 done

@@ -80,6 +80,9 @@ none "no forward declarations of private functions" \
     "$(grep -nE '^static [^=]*vitp_[a-z0-9_]+\([^{]*\);$' $H)"
 none "the system's macros stay in >>platform and >>winhttp" "$(awk '/^#endif \/\* POSIX \*\// { after = 1 }
     /^(\/\*|  ) >>/ { own = / >>winhttp/ } after && !own && /^#.*(_WIN32|__APPLE__|__linux__)/ { print FILENAME ":" FNR ": " $0 }' $H)"
+# what forms.sh finds by compilers, and later
+none "each macro VITP_ is undefined at the end" "$(awk '/^#define VITP_/ { split($2, name, "("); at[name[1]] = FNR }
+    /^#undef VITP_/ { gone[$2] = 1 } END { for (m in at) if (!(m in gone)) print FILENAME ":" at[m] ": " m }' $H)"
 # what a test of failing calls cannot reach
 none "each call of the system is written VITP_OS(name)" "$(awk '/^  *>>platform/ { on = 1 } /^(\/\*|  ) >>log/ { on = 0 }
     on && /[^A-Za-z_.>"(](open|close|read|write|lseek|ftruncate|fstat|lstat|stat|fstatfs|flock|rename|unlink|link|mkdir|chmod|fchmod|fsync|access|opendir|readdir|closedir|readlink|getcwd|mmap|munmap|madvise|fallocate|getrlimit|syscall|sysconf|uname|gethostname|dlopen|dladdr|dl_iterate_phdr|GetModuleHandleEx[AW]|kill|raise|sigaction|sigaltstack|pthread_(create|join|sigmask|mutex_[a-z]+|cond_[a-z]+)|sem_[a-z]+|nanosleep|clock_gettime|getenv|(Create|Get)(File|Event|Mutex|Thread|Directory)[A-Za-z]*|CloseHandle|(ReadF|WriteF|MoveFileE|DeleteF|MapV|UnmapV)[A-Za-z]*|Virtual[A-Z][a-z]*|LoadLibraryA)\(/ && !/struct [a-z]+\(/ { print FILENAME ":" FNR ": " $0 }
