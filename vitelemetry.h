@@ -19891,12 +19891,14 @@ static void vitp_worker_hear_marker(vit_client *t)
     if (!saved) vitp_teller_push(&teller);
 }
 
-/* Of another identity than ours, and ours is not the last one: the pool may be of that. */
+/* Of another identity than ours, and ours is not the one that is stored (another process changed
+   it, or the folder is not to be had): the pool may be of that. */
 static bool vitp_worker_is_ahead(vit_client *t, const vitp_writer *w)
 {
     vitp_settings now;
     return memcmp(w->mark, t->own.ledger->writer.mark, sizeof w->mark) != 0 &&
-           vitp_worker_load(t, &now) && vitp_worker_is_other(t, &now);
+           (!vitp_worker_load(t, &now) || !now.has_hwid || !now.has_salt ||
+            vitp_worker_is_other(t, &now));
 }
 
 /* One that can be read, by what its writer w says. */

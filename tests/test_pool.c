@@ -1061,6 +1061,38 @@ static void test_settings_not_saved(void **state)
     stage_close(&b, t);
 }
 
+/* A run that finds no data folder (a home that is not there yet) has an identity for itself alone:
+   what another run left is not its own to send, nor to drop. It waits for a run that knows the one
+   it bears. */
+static void test_folder_away(void **state)
+{
+    stage       b;
+    vit_client *t;
+    char        path[PATH_MAX], away[PATH_MAX];
+    (void)state;
+    stage_make(&b);
+    snprintf(path, sizeof path, "%.63s/data", b.folder);
+    snprintf(away, sizeof away, "%.63s/away", b.folder);
+    b.o.data_dir = path;
+    killed(&b, "1.0.0", act_numbers);
+    assert_int_equal(rename(path, away), 0);
+    file_write(path, "", 0, 0600);
+    t = stage_client(&b);
+    while (vit_pump(t)) {}
+    assert_balanced(t);
+    assert_int_equal(vit_get_stats(t).dropped[VIT_DROP_CONSENT], 0);
+    assert_int_equal(wire_count(&b.w), 0);
+    assert_int_equal(pools(&b, NULL), 1);
+    assert_true(vit_destroy(t, 0));
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(rename(away, path), 0);
+    t = stage_client(&b);
+    while (vit_pump(t)) {}
+    assert_int_equal(vit_get_stats(t).delivered, 10);
+    assert_int_equal(wire_count(&b.w), 10);
+    stage_close(&b, t);
+}
+
 /* What the user made us forget is nowhere in the file. */
 static void test_purge_wipes(void **state)
 {
@@ -2171,6 +2203,7 @@ int main(void)
         cmocka_unit_test(test_reset_elsewhere),
         cmocka_unit_test(test_pool_of_the_new_identity),
         cmocka_unit_test(test_settings_not_saved),
+        cmocka_unit_test(test_folder_away),
         cmocka_unit_test(test_purge_wipes),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_unsafe_disks),
