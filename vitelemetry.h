@@ -15055,10 +15055,12 @@ static vitp_label *vitp_wire_clean_pair(vitp_wire *wire, const char *text, size_
         hash ^= hash >> 32;
     }
     if (size >= 8) { /* some of it again */
-        memcpy(&word, text + (size - 8), 8);
+        /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it takes shorter texts for ones of 8 */
+        memcpy(&word, &text[size - 8], 8);
     } else if (size >= 4) {
         memcpy(&word, text, 4);
-        memcpy((char *)&word + 4, text + (size - 4), 4);
+        /* cppcheck-suppress arrayIndexOutOfBoundsCond ; the same */
+        memcpy((char *)&word + 4, &text[size - 4], 4);
     } else {
         for (; i < size; i++) word = word << 8 | (unsigned char)text[i];
     }
