@@ -3909,11 +3909,12 @@ static vitp_os_read vitp_os_read_file(const char *path, vitp_os_owner owner, voi
 {
     struct stat  s;
     vitp_os_read how = VITP_OS_READ_OK;
-    int          last = owner == VITP_OS_MINE ? O_NOFOLLOW : 0, fd;
+    int          last = owner == VITP_OS_MINE ? O_NOFOLLOW : 0;
+    int          fd;
     *size = 0;
     if (owner == VITP_OS_ADMINS && vitp_os_is_missing(path)) return VITP_OS_READ_ABSENT;
     fd = vitp_os_lift(VITP_OS(open)(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | last));
-    if (fd < 0) {
+    if (fd < 0) { /* asked again: it may have gone meanwhile */
         how = vitp_os_unread(errno);
         return how == VITP_OS_READ_ABSENT && owner == VITP_OS_ADMINS && !vitp_os_is_missing(path)
                    ? VITP_OS_READ_REFUSED
@@ -8591,7 +8592,7 @@ static bool vitp_scrub_after_name(const vitp_scrub *s, size_t end)
                          VITP_SCRUB_SET(LINE) | VITP_SCRUB_SET(PAREN) | VITP_SCRUB_SET(OPEN));
 }
 
-/* Is [at, end) a name with an initial (k.schmidt, lucy.w), where else a member of code stands? */
+/* Is [at, end) a name with an initial (k.schmidt, lucy.w), and no member of code (u.name)? */
 static bool vitp_scrub_is_initialed(const vitp_scrub *s, size_t at, size_t end)
 {
     size_t dot = vitp_scrub_run(s, at, VITP_SCRUB_LOWER, 32);
@@ -8599,8 +8600,7 @@ static bool vitp_scrub_is_initialed(const vitp_scrub *s, size_t at, size_t end)
     if (vitp_scrub_at(s, dot) != '.' || vitp_scrub_run(s, dot + 1, VITP_SCRUB_LOWER, 32) != end)
         return false;
     if (dot == at + 1) return end > dot + 4 && !vitp_scrub_listed(s, dot + 1, end, "=;0%");
-    return end == dot + 2 && dot > at + 2 && !vitp_scrub_listed(s, dot + 1, end, ".") &&
-           !vitp_scrub_listed(s, at, dot, "=;0%");
+    return end == dot + 2 && dot > at + 2 && !vitp_scrub_listed(s, at, dot, "=;0%");
 }
 
 /* Claims the host (sign @) or the user (&) at `at`. `tight`: its name stands directly before it,
@@ -9480,7 +9480,8 @@ static bool vitp_scrub_named_before(const vitp_scrub *s, size_t at, vitp_scrub_s
     return vitp_scrub_is_account(s, start, end) && vitp_scrub_claim(span, start, end, "[user]");
 }
 
-/* Does what is said of a user follow, and is it who, not how (user successfully logged in)? */
+/* Does what is said of a user follow, and is it who, not how (user successfully logged in)? Few
+   letters begin it, so that other text is not compared with each phrase. */
 static bool vitp_scrub_acts(const vitp_scrub *s, size_t at, size_t end)
 {
     char c = vitp_scrub_at(s, end + 1);
@@ -15044,7 +15045,7 @@ static uint32_t vitp_wire_made_up(vitp_event_writer *w, const char *name, uint32
     return used < VITP_NAME_MAX ? used : VITP_NAME_MAX;
 }
 
-/* Where such a label stands, if it does: one of a pair, the newer one first. */
+/* Where a label stands whose scan is remembered: one of a pair, the newer one first. */
 static vitp_label *vitp_wire_clean_pair(vitp_wire *wire, const char *text, size_t size)
 {
     uint64_t hash = size, word = 0;
@@ -15055,12 +15056,10 @@ static vitp_label *vitp_wire_clean_pair(vitp_wire *wire, const char *text, size_
         hash ^= hash >> 32;
     }
     if (size >= 8) { /* some of it again */
-        /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it takes shorter texts for ones of 8 */
-        memcpy(&word, &text[size - 8], 8);
+        memcpy(&word, text + size - 8, 8);
     } else if (size >= 4) {
         memcpy(&word, text, 4);
-        /* cppcheck-suppress arrayIndexOutOfBoundsCond ; the same */
-        memcpy((char *)&word + 4, &text[size - 4], 4);
+        memcpy((char *)&word + 4, text + size - 4, 4);
     } else {
         for (; i < size; i++) word = word << 8 | (unsigned char)text[i];
     }
@@ -15068,21 +15067,26 @@ static vitp_label *vitp_wire_clean_pair(vitp_wire *wire, const char *text, size_
     return wire->clean[hash >> 40 & (VITP_LABEL_CACHE - 1u)];
 }
 
-static VITP_INLINE bool vitp_wire_label_is(const vitp_label *label, const char *text, size_t size)
+/* A label whose scan is remembered, or NULL. */
+static VITP_INLINE const vitp_label *vitp_wire_known(vitp_wire *wire, const char *text, size_t size)
 {
-    return label->size == size && memcmp(label->text, text, size) == 0;
+    static const vitp_label empty = { 0, 1, "" };
+    const vitp_label       *label = size > 0 ? vitp_wire_clean_pair(wire, text, size) : &empty;
+    if (label->size == size && memcmp(label->text, text, size) == 0) return label;
+    label++;
+    return label->size == size && memcmp(label->text, text, size) == 0 ? label : NULL;
 }
 
 /* A label is constant text by contract; the scrubber looks all the same, once for each text. */
 static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
 {
-    vitp_label       *pair = vitp_wire_clean_pair(w->wire, text, size);
-    const vitp_label *known = vitp_wire_label_is(pair, text, size) ? pair : pair + 1;
+    const vitp_label *known = vitp_wire_known(w->wire, text, size);
+    vitp_label       *pair;
     vitp_scrub_values values;
     char              scrubbed[VITP_LABEL_SCRUBBED_MAX + 1u];
     size_t            kept = 0;
     if (!vitp_wire_passes(w, text, size)) return;
-    if (vitp_wire_label_is(known, text, size)) {
+    if (known) {
         vitp_wire_value(w, text, size, known->plain);
         return;
     }
@@ -15092,6 +15096,7 @@ static void vitp_wire_label(vitp_event_writer *w, const char *text, size_t size)
         vitp_wire_string(w, scrubbed, kept);
         return;
     }
+    pair = vitp_wire_clean_pair(w->wire, text, size);
     pair[1] = pair[0];
     pair->size = (uint8_t)size;
     pair->plain = vitp_json_plain(text, size) == size;
@@ -15492,10 +15497,8 @@ static VITP_INLINE char *vitp_wire_pour_member(vitp_wire *wire, vit_kind kind, c
         *at = p += 2;
         if (size == VITP_RECORD_ABSENT) return out;
         if (size > end - p) return NULL;
-        label = vitp_wire_clean_pair(wire, (const char *)p, size);
-        if (!vitp_wire_label_is(label, (const char *)p, size)) label++;
-        if (size > 0 && !(label->plain && vitp_wire_label_is(label, (const char *)p, size)))
-            return NULL;
+        label = vitp_wire_known(wire, (const char *)p, size);
+        if (!label || !label->plain) return NULL;
         out = vitp_wire_pour(out, key, key_size);
         *out++ = '"';
         out = vitp_wire_pour(out, label->text, size);
@@ -18893,17 +18896,17 @@ struct vit_client {
     vitp_spool          spool;
 
     vitp_batch    batch;
-    uint32_t      batch_limit;   /* events; smaller while a rejected batch is searched */
-    uint32_t      suspects;      /* events among which one is bad; 0: none is known */
-    uint32_t      good_events;   /* since the last bad one */
-    uint32_t      conflicts;     /* repetitions in a row that were answered by 409 */
-    uint32_t      purge_turn;    /* advances when what waits is forgotten */
-    uint32_t      body_turn;     /* advances when a body that was built may not be sent any more */
-    uint64_t      deadline_ns;   /* of vit_destroy; 0: none */
-    uint64_t      handed_ns;     /* when the transport got the last request */
-    uint64_t      idle_ns;       /* when something was done or waited, as far as its rests tell, */
-    uintptr_t     idle_released; /* and released by then */
-    uintptr_t     hurry_end;     /* of released, when hurry is over */
+    uint32_t      batch_limit; /* events; smaller while a rejected batch is searched */
+    uint32_t      suspects;    /* events among which one is bad; 0: none is known */
+    uint32_t      good_events; /* since the last bad one */
+    uint32_t      conflicts;   /* repetitions in a row that were answered by 409 */
+    uint32_t      purge_turn;  /* advances when what waits is forgotten */
+    uint32_t      body_turn;   /* advances when a body that was built may not be sent any more */
+    uint64_t      deadline_ns; /* of vit_destroy; 0: none */
+    uint64_t      handed_ns;   /* when the transport got the last request */
+    uintptr_t     hurry_end;   /* of released, when hurry is over */
+    uintptr_t     rest_end;    /* of released, when the thread rested last */
+    uint64_t      rest_ns;     /* when a rest found that it had grown; 0: none did */
     bool          sending, hurry, halted, stopping;
     bool          pending;    /* the transport said "not yet": the body is its */
     bool          audit;      /* options.audit; constant */
@@ -19898,9 +19901,9 @@ static void vitp_worker_hear_marker(vit_client *t)
 static bool vitp_worker_is_ahead(vit_client *t, const vitp_writer *w)
 {
     vitp_settings now;
-    return memcmp(w->mark, t->own.ledger->writer.mark, sizeof w->mark) != 0 &&
-           (!vitp_worker_load(t, &now) || !now.has_hwid || !now.has_salt ||
-            vitp_worker_is_other(t, &now));
+    if (memcmp(w->mark, t->own.ledger->writer.mark, sizeof w->mark) == 0) return false;
+    (void)vitp_worker_load(t, &now);
+    return !now.has_hwid || !now.has_salt || vitp_worker_is_other(t, &now);
 }
 
 /* One that can be read, by what its writer w says. */
@@ -21293,7 +21296,7 @@ static bool vitp_worker_is_done(const vit_client *t, uintptr_t target)
 #ifndef VITELEMETRY_NO_THREADS
 #define VITP_WORKER_PENDING_MS 10u  /* how often a transport that says "not yet" is asked again */
 #define VITP_WORKER_LATER_MS   100u /* and a file that could not be read */
-#define VITP_WORKER_LINGER_MS  1000u
+#define VITP_WORKER_LINGER_MS  1000u /* how long its own clock wakes it when it has become idle */
 
 static uint64_t vitp_worker_ms_until(uint64_t then_ns, uint64_t now_ns)
 {
@@ -21341,17 +21344,18 @@ static bool vitp_worker_is_idle(vit_client *t)
     return VITP_ATOMIC_LOAD_PTR(&t->spool.records) == 0 && vitp_stock_is_empty(&t->own);
 }
 
-/* How long it sleeps for a time when it has become idle, before it does until it is woken: where
-   events come one after the other, not each of them has to wake it. UINT32_MAX: it is not idle. */
+/* How long it still sleeps by its own clock when it has become idle; 0: until it is woken. Where
+   events come one after the other, not each of them has to wake it. UINT32_MAX: it is not idle.
+   Under the lock. */
 static uint32_t vitp_worker_linger_ms(vit_client *t)
 {
     uint64_t  now_ns = vitp_os_now_ns(), end_ns;
     uintptr_t released = VITP_ATOMIC_LOAD_PTR(&t->released);
-    if (released != t->idle_released) t->idle_ns = now_ns;
-    t->idle_released = released;
-    end_ns = t->idle_ns + VITP_WORKER_LINGER_MS * (uint64_t)VITP_MS;
+    if (released != t->rest_end) t->rest_ns = now_ns;
+    t->rest_end = released;
+    end_ns = t->rest_ns + VITP_WORKER_LINGER_MS * (uint64_t)VITP_MS;
     if (!vitp_worker_is_idle(t)) return UINT32_MAX;
-    return t->idle_ns > 0 && end_ns > now_ns ? (uint32_t)vitp_worker_ms_until(end_ns, now_ns) : 0;
+    return t->rest_ns > 0 && end_ns > now_ns ? (uint32_t)vitp_worker_ms_until(end_ns, now_ns) : 0;
 }
 
 /* Sets how it sleeps, and looks once more: whoever pushes later than this look finds the state.
