@@ -21294,8 +21294,8 @@ static bool vitp_worker_is_done(const vit_client *t, uintptr_t target)
 }
 
 #ifndef VITELEMETRY_NO_THREADS
-#define VITP_WORKER_PENDING_MS 10u  /* how often a transport that says "not yet" is asked again */
-#define VITP_WORKER_LATER_MS   100u /* and a file that could not be read */
+#define VITP_WORKER_PENDING_MS 10u   /* how often a transport that says "not yet" is asked again */
+#define VITP_WORKER_LATER_MS   100u  /* and a file that could not be read */
 #define VITP_WORKER_LINGER_MS  1000u /* how long its own clock wakes it when it has become idle */
 
 static uint64_t vitp_worker_ms_until(uint64_t then_ns, uint64_t now_ns)
