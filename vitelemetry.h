@@ -6004,7 +6004,8 @@ static const char *const vitp_scrub_markers[] = {
 /* clang-format off */
 static const char vitp_scrub_keys[][VITP_SCRUB_KEY] = {
     "#access_code", "?access_key_id", "?access_key", "?account_key", "&.account$",
-    "&.account_name$", "#activation_code", "&.actor$", ":.address$", ":.addr$", "+adgangskode",
+    "&account_domain$", "&.account_name$", "#activation_code", "&.actor$", ":.address$", ":.addr$",
+    "+adgangskode",
     "?api_key", "?app_key", "?application_key", "-ask_pass", "&.assigned_to$", "&.assignee$",
     "/.auth$", "#auth_code", "#authorization_code", "!authorization.", "?auth_key",
     "?backup_code", "+bearer$", "&.benutzer$", "&.benutzer_name$", "+bind_pw", ":.broker$",
@@ -6060,12 +6061,12 @@ static const uint32_t vitp_scrub_key_seconds[26] = {
 };
 static const uint16_t vitp_scrub_key_rows[] = {
     26,  31,  38,  44,  49,  51,  54,  56,  61,  63,  66,  70,  73,  77,  80,  85,  93,  93,
-    97,  106, 111, 118, 119, 122, 123, 123, 0,   8,   11,  14,  17,  22,  23,  26,  27,  31,
-    32,  33,  34,  35,  36,  46,  50,  51,  53,  54,  56,  57,  58,  59,  61,  62,  64,  65,
-    66,  69,  70,  72,  73,  74,  77,  78,  80,  82,  83,  84,  85,  86,  90,  91,  93,  94,
-    96,  104, 109, 110, 111, 112, 113, 115, 117, 118, 119, 121, 122, 123, 147, 148, 150, 152,
-    154, 157, 159, 162, 169, 170, 173, 175, 179, 180, 196, 197, 201, 202, 203, 204, 206, 207,
-    208, 212, 214, 215, 216, 217, 220, 222, 229, 231, 233, 234, 235, 236, 238, 239, 240
+    97,  106, 111, 118, 119, 122, 123, 123, 0,   9,   12,  15,  18,  23,  24,  27,  28,  32,
+    33,  34,  35,  36,  37,  47,  51,  52,  54,  55,  57,  58,  59,  60,  62,  63,  65,  66,
+    67,  70,  71,  73,  74,  75,  78,  79,  81,  83,  84,  85,  86,  87,  91,  92,  94,  95,
+    97,  105, 110, 111, 112, 113, 114, 116, 118, 119, 120, 122, 123, 124, 148, 149, 151, 153,
+    155, 158, 160, 163, 170, 171, 174, 176, 180, 181, 197, 198, 202, 203, 204, 205, 207, 208,
+    209, 213, 215, 216, 217, 218, 221, 223, 230, 232, 234, 235, 236, 237, 239, 240, 241
 };
 
 /* Whole words: a text for each first letter, a comma behind each. Sign: % as the last part of a
@@ -6079,82 +6080,85 @@ static const uint16_t vitp_scrub_key_rows[] = {
 /* clang-format off */
 static const char *const vitp_scrub_lexicon[26] = {
     ("=a,=account,=accounts,=action,=actions,=active,&actor,=address,=addresses,=admin,"
-     "=administrator,=administrators,=agent,=agents,%alg,%algo,%algorithm,=all,;amd64,=an,=and,"
-     "=anonymous,=another,=any,0apache,@apikey,$app,=approval,=are,;argon2i,;argon2id,;arm64,"
-     "&artifact,=>as,#assemblyversion,=at,=authentication,0await,"),
-    ";bank,;base64,@basic,;batch,=@bearer,/blob,;block,0=bool,#&build,=button,=>by,",
+     "=administrator,=administrators,=agent,=agents,%alg,%algo,%algorithm,=all,;amd64,=an,"
+     "=and,=anonymous,=another,=any,0apache,@apikey,$app,=approval,=are,;argon2i,;argon2id,"
+     ";arm64,&artifact,=>as,#assemblyversion,=at,=authentication,0await,"),
+    (";backend,;bank,;base64,@basic,;batch,=@bearer,/blob,;block,0=bool,;broker,#&build,;bus,"
+     "=button,=>by,"),
     ("*call,*callback,=can,0=cannot,;case,*cell,0changed,&checksum,$chroma,$chromadb,$chrome,"
-     "&;chunk,$clang,=client,=clients,=closed,0cloudflare,%;=code,;col,=commands,&commit,=config,"
-     "=configuration,=connections,=consent,*contact,&container,;conv,&correlation,%cost,=could,"
-     "%count,;cpu,&crc,=creation,.css,$cuda,#cudnn,=current,"),
-    ("=daemon,=darwin,=data,=database,0=default,=defined,=deletion,0=denied,!device,=did,&@digest,"
-     "#directml,=directory,%=disabled,.dll,=do,=does,%down,#downgrade,#downgraded,#downgrading,"
-     "#driver,.dylib,"),
-    ("=each,$edge,$elasticsearch,$electron,0=empty,%=enabled,%encryption,0envoy,;epoch,;err,"
-     "%0;=error,=errors,;es6,&etag,%event,=events,=every,.exe,=existing,0expected,=experience,"
-     "%0=expired,%expires,%expiry,"),
-    ("%0=failed,=failure,$faiss,0=false,*fax,=feedback,%field,%:=file,#fileversion,&fingerprint,"
-     "$firefox,#firmware,;float32,;float64,;fold,=folder,=form,%format,=found,%frame,$framework,"
-     "=from,0function,"),
-    "$gcc,.gif,$glibc,;gpu,=group,=groups,=guest,0gunicorn,.gz,",
+     "&;chunk,$clang,=client,=clients,=closed,0cloudflare,;cluster,%;=code,;col,=commands,"
+     "&commit,=config,=configuration,=connections,=consent,*contact,&container,;conv,"
+     "&correlation,%cost,=could,%count,;cpu,&crc,=creation,.css,$cuda,#cudnn,=current,"),
+    ("=daemon,=darwin,=data,=database,0=default,=defined,=deletion,0=denied,!;device,=did,"
+     "&@digest,#directml,=directory,%=disabled,.dll,=do,=does,%down,#downgrade,#downgraded,"
+     "#downgrading,#driver,.dylib,"),
+    ("=each,$edge,$elasticsearch,$electron,0=empty,%=enabled,%encryption,;endpoint,0envoy,"
+     ";epoch,;err,%0;=error,=errors,;es6,&etag,%event,=events,=every,.exe,=existing,0expected,"
+     "=experience,%0=expired,%expires,%expiry,"),
+    ("%0=failed,=failure,$faiss,0=false,*fax,=feedback,%field,%:=file,#fileversion,"
+     "&fingerprint,$firefox,#firmware,;float32,;float64,;fold,=folder,=form,%format,=found,"
+     "%frame,$framework,=from,0function,"),
+    ";gateway,$gcc,;getaddrinfo,.gif,$glibc,;gpu,=group,=groups,=guest,0gunicorn,.gz,",
     "&h1,=has,%&hash,;head,=header,0hidden,%hint,=home,;http1,;http2,;http3,",
     (";i386,;i686,.ico,%;=id,%=ids,=if,&image,!imei,=in,=inactive,0include,0incorrect,%=index,"
-     "=input,=inputs,0=int,;int32,;int64,&integrity,=interface,0=invalid,;ipv4,;ipv6,0=>is,;iso,"
-     "=it,;item,=its,"),
+     "=input,=inputs,;instance,0=int,;int32,;int64,&integrity,=interface,0=invalid,;ipv4,"
+     ";ipv6,0=>is,;iso,=it,;item,=its,"),
     ".jar,:jdbc,&job,.jpeg,.jpg,.js,.json,",
     "$kernel,0kestrel,=key,",
-    ("%label,$lancedb,&;layer,%len,%length,;=level,0lighttpd,%limit,;line,$=linux,=local,"
-     "=localhost,=locked,;log4j,=login,"),
-    ("$macos,=management,%manager,%max,=may,&;md5,&md5sum,=messages,%method,#microsoft,$milvus,"
-     "%min,0=missing,*mobile,=mode,=model,$mongodb,.mount,0=must,=my,$mysql,"),
-    ("%=name,%names,@negotiate,=network,0=new,0nginx,0=nil,0=no,=nobody,$node,0=none,0=not,@ntlm,"
-     "#nuget,0=null,*number,$numpy,"),
+    ("%label,$lancedb,&;layer,;leader,%len,%length,;=level,0lighttpd,%limit,;line,$=linux,"
+     "=local,=localhost,=locked,;log4j,=login,"),
+    ("$macos,=management,%manager,;master,%max,=may,&;md5,&md5sum,=messages,%method,"
+     "#microsoft,$milvus,%min,0=missing,*mobile,=mode,=model,$mongodb,.mount,0=must,=my,"
+     "$mysql,"),
+    ("%=name,%names,@negotiate,=network,0=new,0nginx,0=nil,0=no,=nobody,$node,0=none,0=not,"
+     "@ntlm,#nuget,0=null,*number,$numpy,"),
     ("0=/object,=>of,0off,#oid,0ok,0omit,0=on,0openresty,$opensearch,$openssl,=operation,"
      "=operations,=option,0=optional,=or,=other,=our,"),
-    ("=packets,;=page,/parent,;part,=password,%path,%pattern,;pbkdf2,=permission,=permissions,"
-     "$pgvector,;phase,*phone,;pid,$pinecone,%placeholder,.png,%policy,;port,%pos,$=postgres,"
-     "$postgresql,=preference,=preferences,%prefix,=privacy,=process,$product,#productversion,"
-     "=profile,=profiles,%=prompt,%provider,;ps5,=public,$python,;python3,"),
+    ("=packets,;=page,/parent,;part,=password,%path,%pattern,;pbkdf2,;peer,=permission,"
+     "=permissions,$pgvector,;phase,*phone,;pid,$pinecone,%placeholder,.png,%policy,;port,"
+     "%pos,$=postgres,$postgresql,=preference,=preferences,%prefix,=privacy,=process,$product,"
+     "#productversion,=profile,=profiles,%=prompt,%provider,;proxy,;ps5,=public,$python,"
+     ";python3,"),
     "$qdrant,$qt,=queries,=query,",
-    (";rank,=realm,=record,0redacted,$redis,%ref,%refs,%regex,=registration,#release,=reply,"
-     "&=request,=requests,%0=required,0reset,=response,#&rev,#&revision,=role,=roles,=root,%rounds,"
-     ";row,&run,$runtime,"),
-    ("$safari,=same,0same-origin,=schema,%=scheme,.scope,=screen,$sdk,#section,+security,.=service,"
-     "=session,=sessions,=settings,&;sha,&;sha1,&sha1sum,&sha224,&;sha256,&sha256sum,&sha384,"
-     "&sha512,&sha512sum,;shard,=should,%size,.slice,;slot,*sms,&snapshot,.socket,%=space,&span,"
-     "=specified,$sqlite,+ssn,@ssws,;stage,%status,%stdin,;step,%store,0=str,%strength,0=string,"
-     "=succeeded,=successful,&sum,=suspended,.svg,=system,"),
-    ("=table,.target,&;task,;tcp4,;tcp6,*tel,*telefon,=telemetry,*telephone,*telepono,#tensorrt,"
-     ";test,0=text,.tgz,=that,=the,=their,=this,;thread,.timer,=>to,=@token,0too,;top,&trace,"
-     "&traceparent,=traffic,/tree,0=true,%ttl,%=type,"),
-    ("=uid,0=undefined,0=unknown,0unset,%up,#upgrade,#upgraded,#upgrading,%uri,%url,%usage,=user,"
-     "=userid,=username,=users,;utf,;utf16,;utf8,0uvicorn,"),
+    (";rank,=realm,=record,0redacted,$redis,%ref,%refs,%regex,=registration,#release,;remote,"
+     ";replica,=reply,&=request,=requests,%0=required,0reset,=response,#&rev,#&revision,=role,"
+     "=roles,=root,%rounds,;router,;row,&run,$runtime,"),
+    ("$safari,=same,0same-origin,=schema,%=scheme,.scope,=screen,$sdk,#section,+security,"
+     ";server,.=service,=session,=sessions,=settings,&;sha,&;sha1,&sha1sum,&sha224,&;sha256,"
+     "&sha256sum,&sha384,&sha512,&sha512sum,;shard,=should,%size,.slice,;slot,*sms,&snapshot,"
+     ".;socket,%=space,&span,=specified,$sqlite,+ssn,@ssws,;stage,%status,%stdin,;step,"
+     "%store,0=str,%strength,0=string,=succeeded,=successful,&sum,=suspended,.svg,=system,"),
+    ("=table,.target,&;task,;tcp4,;tcp6,*tel,*telefon,=telemetry,*telephone,*telepono,"
+     "#tensorrt,;test,0=text,.tgz,=that,=the,=their,=this,;thread,.timer,=>to,=@token,0too,"
+     ";top,&trace,&traceparent,=traffic,/tree,0=true,%ttl,%=type,"),
+    ("=uid,0=undefined,0=unknown,0unset,%up,#upgrade,#upgraded,#upgrading,;upstream,%uri,%url,"
+     "%usage,=user,=userid,=username,=users,;utf,;utf16,;utf8,0uvicorn,"),
     "#v,0=value,%vault,#ver,#%;version,#versions,&volume,",
-    ("0=>was,$weaviate,;web2,.webp,=were,0werkzeug,*whatsapp,=when,=where,=which,=while,.whl,=who,"
-     "=whom,=will,;win32,;win64,$windows,=with,&;worker,0wrong,=www-data,"),
+    ("0=>was,$weaviate,;web2,.webp,=were,0werkzeug,*whatsapp,=when,=where,=which,=while,.whl,"
+     "=who,=whom,=will,;win32,;win64,$windows,=with,&;worker,0wrong,=www-data,"),
     ";x64,;x86,",
     ".yaml,0yes,.yml,=your,",
     "", /* z */
 };
 /* clang-format on */
 static const uint32_t vitp_scrub_lexicon_seconds[26] = {
-    0x00bd7099, 0x02209022, 0x002d9122, 0x02049222, 0x015d7012, 0x00249222, 0x04251208,
+    0x00bd7099, 0x02249022, 0x002d9122, 0x02049222, 0x015d7012, 0x00249222, 0x0425122a,
     0x00108223, 0x00196059, 0x00098012, 0x00000020, 0x00008222, 0x02208232, 0x003082a2,
     0x00356a44, 0x022cd3a6, 0x00300010, 0x00208022, 0x027bf33a, 0x021483aa, 0x005d4200,
     0x00008023, 0x00848322, 0x00000001, 0x0000a022, 0x00000000
 };
 static const uint16_t vitp_scrub_lexicon_rows[] = {
-    26,  39,  45,  54,  61,  72,  79,  86,  92,  101, 106, 107, 111, 118, 125, 135, 148, 151, 155,
-    172, 182, 189, 193, 200, 201, 205, 0,   3,   54,  112, 127, 154, 161, 195, 226, 267, 289, 293,
-    309, 0,   28,  37,  50,  57,  73,  0,   36,  42,  95,  139, 274, 279, 294, 299, 0,   32,  78,
-    124, 129, 181, 189, 0,   6,   12,  37,  45,  74,  81,  104, 109, 115, 137, 0,   39,  49,  109,
-    127, 162, 186, 0,   5,   10,  17,  22,  37,  54,  0,   4,   16,  30,  44,  50,  0,   12,  17,
-    29,  33,  46,  155, 167, 178, 0,   5,   11,  16,  27,  0,   0,   24,  45,  76,  0,   38,  52,
-    70,  104, 141, 148, 0,   14,  40,  47,  53,  85,  91,  0,   10,  20,  25,  29,  35,  40,  114,
-    118, 125, 0,   55,  63,  88,  98,  112, 127, 140, 145, 187, 301, 306, 314, 0,   8,   12,  0,
-    6,   152, 184, 0,   27,  59,  64,  122, 214, 220, 233, 238, 248, 256, 281, 289, 300, 360, 399,
-    404, 0,   22,  34,  103, 108, 140, 147, 170, 212, 217, 0,   5,   34,  68,  78,  116, 134, 0,
-    3,   18,  44,  0,   7,   45,  98,  133, 142, 149, 0,   0,   6,   11,  16
+    26,  39,  46,  55,  62,  73,  80,  89,  95,  104, 109, 110, 114, 121, 128, 138, 151, 154, 158,
+    175, 185, 192, 196, 203, 204, 208, 0,   3,   54,  112, 127, 154, 161, 195, 226, 267, 289, 293,
+    309, 0,   37,  46,  59,  66,  74,  95,  0,   36,  42,  95,  148, 283, 288, 303, 308, 0,   32,
+    79,  125, 130, 182, 190, 0,   6,   12,  37,  45,  84,  91,  114, 119, 125, 147, 0,   39,  49,
+    109, 127, 162, 186, 0,   9,   14,  27,  32,  39,  44,  59,  76,  0,   4,   16,  30,  44,  50,
+    0,   12,  17,  29,  33,  46,  165, 177, 188, 0,   5,   11,  16,  27,  0,   0,   24,  53,  84,
+    0,   46,  60,  78,  112, 149, 156, 0,   14,  40,  47,  53,  85,  91,  0,   10,  20,  25,  29,
+    35,  40,  114, 118, 125, 0,   55,  63,  94,  104, 118, 133, 146, 151, 193, 314, 319, 327, 0,
+    8,   12,  0,   6,   169, 209, 0,   27,  59,  64,  130, 222, 228, 241, 246, 256, 265, 290, 298,
+    309, 369, 408, 413, 0,   22,  34,  103, 108, 140, 147, 170, 212, 217, 0,   5,   34,  78,  88,
+    126, 144, 0,   3,   18,  44,  0,   7,   45,  98,  133, 142, 149, 0,   0,   6,   11,  16
 };
 
 /* Labels of names with dots. Sign: + is a top-level domain (or one that is used inside companies),
@@ -6215,41 +6219,51 @@ static const uint16_t vitp_scrub_label_rows[] = {
    IDENTIFIED BY are SQL), $ a program whose -p is a password (< -a, > -w), % the same if it stands
    directly behind the letter, ^ a secret if it has letters and digits, = the same behind whose it
    is (password for x is y), : a user before " : ", ~ a host or a user if the words before
-   it say so, | the value of the name before it, - that the word before it is a user. Sorted. */
+   it say so, | the value of the name before it, - that the word before it is a user, # that it
+   is a host, ; that it is one that nobody knows. Sorted. */
 /* clang-format off */
 static const char *const vitp_scrub_openers[26] = {
-    ("!access key ,+account ,@address information: ,!apikey ,&as user ,@associated with hostname: ,"
-     "!auth login ,!auth plain ,'authenticate as ,&authenticated as ,&authenticating user ,"
-     "&authentication failure for ,$az login ,"),
+    ("!access key ,+account ,@address information: ,!apikey ,&as user ,"
+     "@associated with hostname: ,!auth login ,!auth plain ,'authenticate as ,"
+     "&authenticated as ,&authenticating user ,&authentication failure for ,$az login ,"),
     "!basic ,$bcp ,!bearer ,'benutzer ,^bindpw ,*broker ,&by user ,",
-    ("@cannot resolve ,-cmd (,*computer ,*connect to ,@connect to host ,*connect to server on ,"
-     "*connected to ,*connecting to ,*connection to ,*connection to server at ,$cqlsh ,"
-     "^credentials ,"),
+    ("@cannot resolve ,@certificate is valid for ,-cmd (,*computer ,*connect to ,"
+     "@connect to host ,*connect to server on ,*connected to ,*connecting to ,"
+     "#connection refused,#connection reset,#connection timed out,*connection to ,"
+     "*connection to server at ,@could not resolve address for ,$cqlsh ,^credentials ,"),
     "+denied for ,~denied to ,$docker login,",
     "@eai_again ,@enotfound ,+exceeded for ,",
-    "-fail login,+failed for ,@failed to resolve ,`for ,&for user ,&from user ,",
+    ("-fail login,+failed for ,@failed to resolve ,`for ,&for principal ,&for user ,"
+     "&from user ,"),
     "@gaierror: ,'gebruiker ,@getaddrinfo failed: ,",
-    "$helm registry,*host ,@host address ,*host key for ,*hostname ,@hostname set to <,",
-    "!identified by ,&illegal user ,&imap(,&impersonating ,&impersonating user ,&invalid user ,",
+    ("$helm registry,*host ,@host address ,#host is down,#host is unreachable,*host key for ,"
+     "*hostname ,@hostname set to <,"),
+    ("!identified by ,&illegal user ,&imap(,&impersonating ,&impersonating user ,"
+     "&invalid user ,"),
     "", /* j */
     "^key 0 ,^key 6 ,^key 7 ,",
     (">ldap,&lmtp(,&logged in as ,&logged in as user ,&logged in as: ,'login ,&login as: ,"
      "&login failed for ,?lookup ,"),
     "*machine ,%mariadb,^masterauth ,$mongo ,$mongosh ,%mysql,",
-    ("!negotiate ,&new user: name=,@no such host: ,-no such user,*node ,@not known: ,"
-     "@nslookup: can't resolve ,!ntlm ,"),
-    "&of user ,-ok login,",
+    (";name or service not known,!negotiate ,$net use ,#network is unreachable,"
+     "&new user: name=,;no address associated,#no route to host,@no such host: ,-no such user,"
+     "*node ,;nodename nor servname,@not known: ,@nslookup: can't resolve ,!ntlm ,;nxdomain,"),
+    "&of user ,-ok login,#operation timed out,",
     ("^pass ,^passcode ,^passphrase ,^passwd ,!password ,^password ,&password changed for ,"
-     "&password for ,*peer ,*permanently added ,$plink,$podman login,&pop3(,*primary ,$pscp,"
-     "$psexec,-pts/,^pw ,^pwd ,"),
+     "&password for ,*peer ,*permanently added ,*ping ,*pinging ,$plink,$podman login,&pop3(,"
+     "*primary ,$pscp,$psexec,-pts/,^pw ,^pwd ,"),
     "", /* q */
-    ("$rabbitmqadmin,<redis-cli ,|reg_sz ,*replica ,^requirepass ,@resolution failed for ,"
-     "@resolve host ,@resolve host: ,@resolve hostname ,'role ,^rootpw ,&running as ,"),
-    ("^secret ,^secret key ,*server ,*server at ,*server on ,&session for user ,&signed in as ,"
-     "~smp ,^snmp-server community ,$sqlcmd ,$sshpass,:sudo: ,-sudoers file,"),
-    "!token ,!token is ,@translate host name ,",
-    ("@unknown host ,@unknown host: ,&unknown user ,@unknownhostexception: ,$unzip ,*upstream ,"
-     "+user ,$useradd ,$usermod ,+username ,'usuario ,'utente ,'utilisateur ,"),
+    ("$rabbitmqadmin,%rar ,<redis-cli ,|reg_sz ,*replica ,^requirepass ,"
+     "@resolution failed for ,@resolve host ,@resolve host: ,@resolve hostname ,'role ,"
+     "^rootpw ,&running as ,"),
+    ("@scan report for ,^secret ,^secret key ,*server ,*server at ,*server on ,"
+     "&session for user ,&signed in as ,~smp ,^snmp-server community ,$sqlcmd ,$sshpass,"
+     ":sudo: ,-sudoers file,"),
+    (";temporary failure in name,#timed out,#timeout,!token ,!token is ,*traceroute to ,"
+     "@translate host name ,"),
+    ("@unable to resolve address for ,@unknown host ,@unknown host: ,&unknown user ,"
+     "@unknownhostexception: ,%unrar ,$unzip ,*upstream ,+user ,$useradd ,$usermod ,"
+     "+username ,'usuario ,'utente ,'utilisateur ,"),
     "", /* v */
     "", /* w */
     "", /* x */
@@ -6258,37 +6272,38 @@ static const char *const vitp_scrub_openers[26] = {
 };
 /* clang-format on */
 static const uint32_t vitp_scrub_opener_seconds[26] = {
-    0x04290018, 0x0204022a, 0x0006a002, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
-    0x00008020, 0x00007010, 0x00000000, 0x00000020, 0x0000a010, 0x02008002, 0x00188020,
-    0x00000840, 0x009c9022, 0x00000000, 0x00208022, 0x002a6220, 0x00048000, 0x00194000,
+    0x04290018, 0x0204022a, 0x0006a022, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
+    0x00008020, 0x00007010, 0x00000000, 0x00000020, 0x0000a010, 0x02008002, 0x01188022,
+    0x00010840, 0x009c9222, 0x00000000, 0x00208022, 0x002a6228, 0x00048220, 0x00194000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200
 };
 static const uint16_t vitp_scrub_opener_rows[] = {
-    26, 32,  38,  43,  45, 48, 51, 53, 55,  59,  59,  60,  63, 66,  70,  72,  80,  80,  84,  91,
-    93, 97,  97,  97,  97, 97, 0,  23, 46,  55,  93,  207, 0,  8,   14,  34,  43,  52,  0,   17,
-    24, 162, 170, 0,   25, 0,  12, 24, 0,   45,  62,  0,   12, 0,   15,  0,   16,  31,  75,  0,
-    0,  6,   13,  0,   32, 50, 0,  29, 79,  105, 0,   10,  0,  100, 127, 134, 155, 165, 179, 185,
-    0,  15,  134, 150, 0,  74, 89, 95, 119, 128, 137, 0,   19, 0,   78,  89,  137, 0
+    26,  32, 38,  44,  46,  49,  52,  54,  56,  60,  60,  61,  64,  67,  73,  76,  85,  85,
+    89,  97, 101, 105, 105, 105, 105, 105, 0,   23,  46,  55,  93,  207, 0,   8,   14,  34,
+    43,  52, 0,   17,  44,  51,  281, 289, 0,   25,  0,   12,  24,  0,   45,  78,  0,   12,
+    0,   15, 0,   16,  31,  75,  0,   0,   6,   13,  0,   32,  50,  0,   27,  90,  204, 230,
+    237, 0,  10,  20,  0,   100, 127, 144, 151, 172, 182, 196, 202, 0,   21,  140, 156, 0,
+    18,  92, 107, 113, 137, 146, 155, 0,   27,  47,  66,  0,   118, 129, 177, 0
 };
 /* As `seconds`, of their third bytes. */
 static const uint32_t vitp_scrub_opener_thirds[26] = {
-    0x00180219, 0x0009c003, 0x00007030, 0x00004008, 0x00008208, 0x00048200, 0x00100204,
-    0x00081000, 0x00411022, 0x00000000, 0x02000000, 0x00108082, 0x000c4008, 0x00901091,
-    0x00000001, 0x000d0239, 0x00000000, 0x000bd094, 0x000d3198, 0x00000802, 0x04280a20,
+    0x00180219, 0x0009c003, 0x00247030, 0x00004008, 0x00008208, 0x00048200, 0x00100204,
+    0x00081000, 0x00411022, 0x00000000, 0x02000000, 0x00108082, 0x000c4008, 0x00903091,
+    0x00000021, 0x000d4239, 0x00000000, 0x000fd094, 0x000d319a, 0x00002802, 0x042c0a22,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00010000
 };
 /* As `seconds`, of those behind whose first letters no blank stands. */
 static const uint32_t vitp_scrub_opener_others[26] = {
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000002, 0x00000000, 0x00000002,
-    0x00000000, 0x00002000, 0x00000000, 0x00000000, 0x00002010, 0x02000002, 0x00080000,
-    0x00000000, 0x00189000, 0x00000000, 0x00000022, 0x00284000, 0x00000000, 0x00004000,
+    0x00000000, 0x00002000, 0x00000000, 0x00000000, 0x00002010, 0x02000002, 0x01080000,
+    0x00000000, 0x00189000, 0x00000000, 0x00000022, 0x00284000, 0x00000200, 0x00004000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000
 };
 /* How many letters stand before the first blank of those with a first letter, a bit for each. */
 static const uint16_t vitp_scrub_opener_lengths[26] = {
     0x74d4, 0x016c, 0x0fe8, 0x0040, 0x0300, 0x0058, 0x0a00, 0x0110, 0x2480,
-    0x0000, 0x0008, 0x0060, 0x04a0, 0x021c, 0x0004, 0x0ddc, 0x0000, 0x0cd0,
-    0x00c8, 0x0220, 0x09f0, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
+    0x0000, 0x0008, 0x0060, 0x04a0, 0x039c, 0x0204, 0x0ddc, 0x0000, 0x0cd8,
+    0x00d8, 0x0620, 0x09f0, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
 };
 
 /* Tokens as their issuers give them out: prefix, least number of bytes after it, alphabet of these
@@ -6925,8 +6940,25 @@ static VITP_NOINLINE bool vitp_scrub_erlang(const vitp_scrub *s, size_t at, vitp
            vitp_scrub_claim(span, at + 1, end, "[host]");
 }
 
-/* The @ of user@host:/path, user@host:~$ and [user@host ~], as shells and scp have it, and of
-   ssh user@host. */
+/* Does the prompt of a shell end here? */
+static bool vitp_scrub_is_prompt(const vitp_scrub *s, size_t at)
+{
+    return vitp_scrub_starts(s, at, "]$") || vitp_scrub_starts(s, at, "]#");
+}
+
+/* The : of host:~ user$, the prompt of macOS: both go. */
+static VITP_NOINLINE bool vitp_scrub_prompt_of(const vitp_scrub *s, size_t at,
+                                               vitp_scrub_span *span)
+{
+    size_t start = vitp_scrub_back(s, at, VITP_SCRUB_LABEL, 64);
+    size_t end = vitp_scrub_run(s, at + 3, VITP_SCRUB_LABEL | VITP_SCRUB_SET(DOT), 64);
+
+    return vitp_scrub_at(s, at + 2) == ' ' && vitp_scrub_starts(s, end, "$ ") && end > at + 4 &&
+           start + 1 < at && vitp_scrub_claim(span, start, end, "[user]");
+}
+
+/* The @ of user@host:/path, user@host:~$, [user@host ~] and [user@host src]$, as shells and scp
+   have it, and of ssh user@host. */
 static VITP_NOINLINE bool vitp_scrub_shell(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL, 64), start;
@@ -6942,7 +6974,8 @@ static VITP_NOINLINE bool vitp_scrub_shell(const vitp_scrub *s, size_t at, vitp_
                                   VITP_SCRUB_SET(HIGH)))
         return false;
     if (!(folder && vitp_scrub_at(s, end) == ':') &&
-        !(folder && vitp_scrub_at(s, end) == ' ' && before == '[') &&
+        !(before == '[' && vitp_scrub_at(s, end) == ' ' &&
+          (folder || vitp_scrub_is_prompt(s, vitp_scrub_run(s, end + 1, VITP_SCRUB_NAME, 64)))) &&
         !(start - s->floor >= 4 && memcmp(s->text + start - 4, "ssh ", 4) == 0))
         return false;
     return vitp_scrub_claim(span, start, end, "[user]");
@@ -7234,7 +7267,7 @@ static bool vitp_scrub_is_domain(const vitp_scrub *s, size_t start, const vitp_s
     if (vitp_scrub_labeled(s, start, first, "/")) return false;
     if (vitp_scrub_port(s, d->end) && (top == '+' || d->labels > 2)) return true;
     if (d->labels <= 3 && vitp_scrub_labeled(s, start, first, ".") &&
-        !(d->labels == 3 && d->end - d->last == 3 && vitp_scrub_starts(s, d->last, "com")))
+        !(d->labels == 3 && vitp_scrub_is_any(s, d->last, d->end, "com,corp,lan,org,")))
         return false;
     if (top == '+') /* no type has a dash: Anns-MacBook.local */
         return d->labels > 2 || !vitp_scrub_has(s, start, first, VITP_SCRUB_UPPER) ||
@@ -8603,6 +8636,39 @@ static bool vitp_scrub_is_initialed(const vitp_scrub *s, size_t at, size_t end)
     return end == dot + 2 && dot > at + 2 && !vitp_scrub_listed(s, at, dot, "=;0%");
 }
 
+/* Is [at, end) a word that somebody chose, and no port, folder or plain word? */
+static bool vitp_scrub_is_chosen(const vitp_scrub *s, size_t at, size_t end)
+{
+    size_t   probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
+    uint32_t sets = vitp_scrub_sets_of(s, at, probe);
+
+    return end - at >= 6 && (sets & VITP_SCRUB_LETTER) && !(sets & VITP_SCRUB_SLASHES) &&
+           (sets & ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) |
+                     VITP_SCRUB_SET(UNDERSCORE)));
+}
+
+/* The password of net use \\host\share PASSWORD /user:ann and of net use ... /user:ann PASSWORD,
+   where the user is [at, end): claims both. */
+static VITP_NOINLINE bool vitp_scrub_net_use(const vitp_scrub *s, size_t at, size_t end,
+                                             vitp_scrub_span *span)
+{
+    size_t name, password;
+
+    if (s->line.command < 8 || memcmp(s->text + s->line.command - 8, "net use ", 8) != 0 ||
+        at - s->floor < 6 || memcmp(s->text + at - 6, "/user:", 6) != 0)
+        return false;
+    name = at - 6;
+    if (vitp_scrub_at(s, end) == ' ') {
+        password = vitp_scrub_run(s, end + 1, ~VITP_SCRUB_BLANK, 64);
+        if (vitp_scrub_is_chosen(s, end + 1, password))
+            return vitp_scrub_claim(span, at, password, "[secret]");
+    }
+    if (name < s->floor + 2 || s->text[name - 1] != ' ') return false;
+    password = vitp_scrub_back(s, name - 1, ~VITP_SCRUB_BLANK, 64);
+    return vitp_scrub_is_chosen(s, password, name - 1) &&
+           vitp_scrub_claim(span, password, end, "[secret]");
+}
+
 /* Claims the host (sign @) or the user (&) at `at`. `tight`: its name stands directly before it,
    with no more than = between. */
 static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight, bool loose,
@@ -8654,6 +8720,7 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
     if (!quoted && loose && !vitp_scrub_stands_alone(s, end) &&
         !(vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DIGIT)) && vitp_scrub_after_name(s, end)))
         return false;
+    if (vitp_scrub_net_use(s, at, end, span)) return true;
     if (!quoted && vitp_scrub_at(s, end) == '/' && vitp_scrub_told_password(s, end + 1, span))
         end = span->end; /* login: x/password */
     return vitp_scrub_claim(span, at, end, "[user]");
@@ -8704,11 +8771,14 @@ static bool vitp_scrub_has_port(const vitp_scrub *s, size_t at)
     return port - end > (vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DOT)) ? 4u : 2u);
 }
 
-/* Is what stands before the separator at `end` a name of programs (DB_HOST: db), and its
-   value one word? */
+/* Is what stands before the separator at `end` a name of programs (DB_HOST: db) or does it say what
+   it is (Host name: db), and its value one word? */
 static bool vitp_scrub_is_only(const vitp_scrub *s, size_t name, size_t end, size_t value)
 {
-    return vitp_scrub_has(s, name, end, VITP_SCRUB_SET(UNDERSCORE)) &&
+    return (vitp_scrub_has(s, name, end, VITP_SCRUB_SET(UNDERSCORE)) ||
+            vitp_scrub_ends_in(s, s->floor, end,
+                               "computer name,computername,host name,hostname,machine name,"
+                               "machinename,server name,workstation name,")) &&
            vitp_scrub_stands_alone(s, vitp_scrub_name_end(s, value, VITP_SCRUB_MACHINE));
 }
 
@@ -8791,6 +8861,8 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
         end -= 3; /* user[password]=x and "password":"x" in percent encoding */
     } else if (!vitp_scrub_is(before, VITP_SCRUB_NAME)) {
         end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE), 32);
+        if (end - s->floor > 3 && memcmp(s->text + end - 3, ". .", 3) == 0) /* Host Name . . : x */
+            end = vitp_scrub_back(s, end, VITP_SCRUB_SET(SPACE) | VITP_SCRUB_SET(DOT), 64);
         before = vitp_scrub_before(s, end);
         end = vitp_scrub_back(s, end,
                               VITP_SCRUB_QUOTES | VITP_SCRUB_SET(BACKSLASH) |
@@ -9260,17 +9332,6 @@ static VITP_NOINLINE bool vitp_scrub_number(vitp_scrub *s, size_t at, vitp_scrub
 
 /* ---- secrets of commands and prose ------------------------------------------------------- */
 
-/* Is [at, end) a word that somebody chose, and no port, folder or plain word? */
-static bool vitp_scrub_is_chosen(const vitp_scrub *s, size_t at, size_t end)
-{
-    size_t   probe = end - at > VITP_SCRUB_PROBE ? at + VITP_SCRUB_PROBE : end;
-    uint32_t sets = vitp_scrub_sets_of(s, at, probe);
-
-    return end - at >= 6 && (sets & VITP_SCRUB_LETTER) && !(sets & VITP_SCRUB_SLASHES) &&
-           (sets & ~(VITP_SCRUB_LOWER | VITP_SCRUB_SET(DASH) | VITP_SCRUB_SET(DOT) |
-                     VITP_SCRUB_SET(UNDERSCORE)));
-}
-
 /* The dash, behind a blank, of -p x, -P x, -pw x, -px, -a x or -w x of a command on the same
    line. */
 static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_span *span)
@@ -9393,12 +9454,13 @@ static bool vitp_scrub_is_address(const vitp_scrub *s, size_t at)
 }
 
 /* Is the machine [at, end) told from other words by what is beside it: x (10.0.0.9), to x:5432 with
-   the port before `port`, x, port 5432, x closed by remote host? */
+   the port before `port`, x, port 5432, x port 5432, x closed by remote host? */
 static bool vitp_scrub_is_addressed(const vitp_scrub *s, size_t at, size_t end, size_t port)
 {
-    if (vitp_scrub_starts(s, end, " (") && vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)))
-        return vitp_scrub_in(s, end + 2, VITP_SCRUB_SET(DIGIT)) || vitp_scrub_marker(s, end + 2);
+    if (vitp_scrub_starts(s, end, " (") || vitp_scrub_starts(s, end, " ["))
+        return vitp_scrub_is_address(s, end + 2);
     if (vitp_scrub_starts(s, end, ", port ") ||
+        (vitp_scrub_starts(s, end, " port ") && vitp_scrub_in(s, end + 6, VITP_SCRUB_SET(DIGIT))) ||
         vitp_scrub_starts(s, end, " closed by remote host") ||
         vitp_scrub_starts(s, end, " not responding, still trying")) /* of NFS */
         return true;
@@ -9448,6 +9510,25 @@ static bool vitp_scrub_registry(vitp_scrub *s, size_t type, size_t at, vitp_scru
     return vitp_scrub_is_secret(sign) && vitp_scrub_value_at(s, at, sign, false, name, span);
 }
 
+/* Claims the host before a colon and a phrase that says it was not reached (to x: no route to host)
+   or, `unknown`, that nobody knows it (ping: x: name or service not known). */
+static bool vitp_scrub_unreached(const vitp_scrub *s, size_t at, bool unknown,
+                                 vitp_scrub_span *span)
+{
+    size_t end = at - 2, start;
+
+    if (at - s->floor < 6 || s->text[end] != ':' || s->text[at - 1] != ' ') return false;
+    start = vitp_scrub_back(s, end, VITP_SCRUB_SET(DIGIT), 5);
+    if (start < end && vitp_scrub_before(s, start) == ':') end = start - 1;
+    start = vitp_scrub_back(s, end, VITP_SCRUB_MACHINE, 64);
+    return vitp_scrub_ends_in(s, s->floor, start,
+                              unknown ? " at , for , from , host , on , to ,: ,"
+                                      : " at , from , host , on , to ,") &&
+           vitp_scrub_is_machine(s, start, end,
+                                 unknown || vitp_scrub_has(s, start, end, VITP_SCRUB_SET(DASH))) &&
+           vitp_scrub_claim(span, start, end, "[host]");
+}
+
 /* What stands before and behind a user whom a phrase follows, which begins with the letter. */
 typedef struct vitp_scrub_frame {
     char        letter;
@@ -9486,9 +9567,13 @@ static bool vitp_scrub_acts(const vitp_scrub *s, size_t at, size_t end)
 {
     char c = vitp_scrub_at(s, end + 1);
 
-    if (vitp_scrub_at(s, end) != ' ' || (c != 'd' && c != 'h' && c != 'l' && c != 'n' && c != 's'))
+    if (vitp_scrub_at(s, end) != ' ' ||
+        (c != 'd' && c != 'h' && c != 'i' && c != 'l' && c != 'n' && c != 's'))
         return false;
-    if (vitp_scrub_starts_any(s, end + 1, "does not exist,has no perm,not in ,")) return true;
+    if (vitp_scrub_starts_any(s, end + 1,
+                              "does not exist,has no perm,is not allowed to execute '/,"
+                              "is not allowed to run sudo ,has not been granted ,not in ,"))
+        return true;
     return vitp_scrub_starts_any(s, end + 1,
                                  "has logged ,has signed ,logged in,logged off,logged on,"
                                  "logged out,signed in,signed out,") != 0 &&
@@ -9518,7 +9603,8 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
     if (sign == '?') { /* of Go */
         end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
         return (vitp_scrub_starts(s, end, " on ") || vitp_scrub_starts(s, end, ": no such host") ||
-                vitp_scrub_starts(s, end, ": server misbehaving")) &&
+                vitp_scrub_starts(s, end, ": server misbehaving") ||
+                vitp_scrub_starts(s, end, ": i/o timeout")) &&
                vitp_scrub_is_machine(s, at, end, true) && vitp_scrub_claim_host(s, at, end, span);
     }
     if (sign == '*' || sign == '@') {
@@ -10376,7 +10462,9 @@ static VITP_NOINLINE bool vitp_scrub_opener(vitp_scrub *s, size_t at, vitp_scrub
                    : opener[-1] == '~' ? (opener[0] == 's' ? vitp_scrub_kernel_of(s, at, span)
                                                            : vitp_scrub_denied(s, at, end, span))
                    : opener[-1] == '-' ? vitp_scrub_named_before(s, at, span)
-                                       : vitp_scrub_named(s, end, opener[-1], span)) {
+                   : opener[-1] == '#' || opener[-1] == ';'
+                       ? vitp_scrub_unreached(s, at, opener[-1] == ';', span)
+                       : vitp_scrub_named(s, end, opener[-1], span)) {
             return true;
         }
     }
@@ -10470,6 +10558,7 @@ static bool vitp_scrub_colon(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         return true;
     if (before == 'n' && next == 'a' && vitp_scrub_resource(s, at, span)) return true;
     if (vitp_scrub_at(s, at + 3) == ' ' && vitp_scrub_logged_by(s, at, span)) return true;
+    if (next == '~' && vitp_scrub_prompt_of(s, at, span)) return true;
     if (next == 'A' && vitp_scrub_bot(s, at, span)) return true;
     if (vitp_scrub_in(s, at + 2, VITP_SCRUB_SET(DIGIT)) &&
         vitp_scrub_in(s, at + 3, VITP_SCRUB_SET(DIGIT)) &&
