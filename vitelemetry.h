@@ -6079,86 +6079,101 @@ static const uint16_t vitp_scrub_key_rows[] = {
    ! before an IMEI. Sorted. */
 /* clang-format off */
 static const char *const vitp_scrub_lexicon[26] = {
-    ("=a,=account,=accounts,=action,=actions,=active,&actor,=address,=addresses,=admin,"
-     "=administrator,=administrators,=agent,=agents,%alg,%algo,%algorithm,=all,;amd64,=an,"
-     "=and,=anonymous,=another,=any,0apache,@apikey,$app,=approval,=are,;argon2i,;argon2id,"
-     ";arm64,&artifact,=>as,#assemblyversion,=at,=authentication,0await,"),
-    (";backend,;bank,;base64,@basic,;batch,=@bearer,/blob,;block,0=bool,;broker,#&build,;bus,"
-     "=button,=>by,"),
-    ("*call,*callback,=can,0=cannot,;case,*cell,0changed,&checksum,$chroma,$chromadb,$chrome,"
-     "&;chunk,$clang,=client,=clients,=closed,0cloudflare,;cluster,%;=code,;col,=commands,"
-     "&commit,=config,=configuration,=connections,=consent,*contact,&container,;conv,"
-     "&correlation,%cost,=could,%count,;cpu,&crc,=creation,.css,$cuda,#cudnn,=current,"),
-    ("=daemon,=darwin,=data,=database,0=default,=defined,=deletion,0=denied,!;device,=did,"
-     "&@digest,#directml,=directory,%=disabled,.dll,=do,=does,%down,#downgrade,#downgraded,"
-     "#downgrading,#driver,.dylib,"),
-    ("=each,$edge,$elasticsearch,$electron,0=empty,%=enabled,%encryption,;endpoint,0envoy,"
-     ";epoch,;err,%0;=error,=errors,;es6,&etag,%event,=events,=every,.exe,=existing,0expected,"
-     "=experience,%0=expired,%expires,%expiry,"),
-    ("%0=failed,=failure,$faiss,0=false,*fax,=feedback,%field,%:=file,#fileversion,"
+    ("=a,=account,=accounts,=action,=actions,=active,=activity,&actor,=address,=addresses,"
+     "=admin,=administrator,=administrators,=agent,=agents,%alg,%algo,%algorithm,=all,;amd64,"
+     "=an,=analytics,=and,=anonymous,=another,=any,0apache,@apikey,$app,=approval,=are,"
+     ";argon2i,;argon2id,;arm64,&artifact,=>as,#assemblyversion,=at,=attribute,=attributes,"
+     "=authentication,=avatar,0await,"),
+    (";backend,;bank,;base64,@basic,;batch,=@bearer,=billing,/blob,;block,=bookmarks,0=bool,"
+     ";broker,#&build,;bus,=button,=>by,"),
+    ("=cache,*call,=*callback,=can,0=cannot,;case,*cell,=certificate,=certificates,0changed,"
+     "&checksum,$chroma,$chromadb,$chrome,&;chunk,=claim,=claims,$clang,=client,=clients,"
+     "=closed,0cloudflare,;cluster,%;=code,;col,=commands,&commit,=config,=configuration,"
+     "=confirmation,=connections,=consent,*contact,&container,=context,;conv,&correlation,"
+     "%cost,=could,%count,;cpu,&crc,=creation,=credentials,.css,$cuda,#cudnn,=current,"),
+    ("=daemon,=darwin,=data,=database,=datum,0=default,=defaults,=defined,=deletion,0=denied,"
+     "!;device,=dictionary,=did,&@digest,#directml,=directory,%=disabled,.dll,=do,"
+     "=documentation,=does,%down,#downgrade,#downgraded,#downgrading,#driver,.dylib,"),
+    ("=each,$edge,$elasticsearch,$electron,0=empty,%=enabled,%encryption,;endpoint,=entities,"
+     "=entity,=environment,0envoy,;epoch,;err,%0;=error,=errors,;es6,&etag,=%event,=events,"
+     "=every,.exe,=existing,0expected,=experience,%0=expired,%expires,%expiry,=extension,"
+     "=extensions,"),
+    ("%0=failed,=failure,$faiss,0=false,*fax,=feedback,=%field,=fields,%:=file,#fileversion,"
      "&fingerprint,$firefox,#firmware,;float32,;float64,;fold,=folder,=form,%format,=found,"
-     "%frame,$framework,=from,0function,"),
+     "%frame,$framework,=from,=0function,=functions,"),
     ";gateway,$gcc,;getaddrinfo,.gif,$glibc,;gpu,=group,=groups,=guest,0gunicorn,.gz,",
-    "&h1,=has,%&hash,;head,=header,0hidden,%hint,=home,;http1,;http2,;http3,",
-    (";i386,;i686,.ico,%;=id,%=ids,=if,&image,!imei,=in,=inactive,0include,0incorrect,%=index,"
-     "=input,=inputs,;instance,0=int,;int32,;int64,&integrity,=interface,0=invalid,;ipv4,"
-     ";ipv6,0=>is,;iso,=it,;item,=its,"),
+    "&h1,=has,%&hash,;head,=header,0hidden,%hint,=history,=hive,=home,;http1,;http2,;http3,",
+    (";i386,;i686,.ico,%;=id,=identities,=identity,%=ids,=if,=&image,!imei,=in,=inactive,"
+     "0include,0incorrect,%=index,=info,=information,=input,=inputs,=install,=installation,"
+     "=;instance,0=int,;int32,;int64,&integrity,=interaction,=interactions,=interface,"
+     "=intervention,0=invalid,=invitation,;ipv4,;ipv6,0=>is,;iso,=it,;item,=its,"),
     ".jar,:jdbc,&job,.jpeg,.jpg,.js,.json,",
-    "$kernel,0kestrel,=key,",
-    ("%label,$lancedb,&;layer,;leader,%len,%length,;=level,0lighttpd,%limit,;line,$=linux,"
-     "=local,=localhost,=locked,;log4j,=login,"),
-    ("$macos,=management,%manager,;master,%max,=may,&;md5,&md5sum,=messages,%method,"
-     "#microsoft,$milvus,%min,0=missing,*mobile,=mode,=model,$mongodb,.mount,0=must,=my,"
-     "$mysql,"),
-    ("%=name,%names,@negotiate,=network,0=new,0nginx,0=nil,0=no,=nobody,$node,0=none,0=not,"
-     "@ntlm,#nuget,0=null,*number,$numpy,"),
+    "$kernel,0kestrel,=key,=keychain,=keyring,=keys,",
+    ("%label,$lancedb,&;layer,;leader,%len,%length,;=level,=libraries,=library,0lighttpd,"
+     "=%limit,=limits,;line,$=linux,=list,=local,=localhost,=location,=locked,;log4j,=login,"
+     "=logout,=lookup,"),
+    ("$macos,=management,=%manager,=manual,=mapping,;master,%max,=may,&;md5,&md5sum,=memory,"
+     "=message,=messages,%method,=metrics,#microsoft,$milvus,%min,0=missing,*mobile,=mode,"
+     "=model,=models,$mongodb,.mount,0=must,=my,$mysql,"),
+    ("%=name,%names,=namespace,=namespaces,@negotiate,=network,0=new,0nginx,0=nil,0=no,"
+     "=nobody,$node,0=none,0=not,=notification,=notifications,@ntlm,#nuget,0=null,*number,"
+     "$numpy,"),
     ("0=/object,=>of,0off,#oid,0ok,0omit,0=on,0openresty,$opensearch,$openssl,=operation,"
      "=operations,=option,0=optional,=or,=other,=our,"),
-    ("=packets,;=page,/parent,;part,=password,%path,%pattern,;pbkdf2,;peer,=permission,"
-     "=permissions,$pgvector,;phase,*phone,;pid,$pinecone,%placeholder,.png,%policy,;port,"
-     "%pos,$=postgres,$postgresql,=preference,=preferences,%prefix,=privacy,=process,$product,"
-     "#productversion,=profile,=profiles,%=prompt,%provider,;proxy,;ps5,=public,$python,"
+    ("=packets,;=page,/parent,;part,=password,=%path,=paths,%pattern,=payment,;pbkdf2,;peer,"
+     "=permission,=permissions,$pgvector,;phase,*phone,;pid,=pin,$pinecone,%placeholder,"
+     "=plugin,=plugins,.png,=%policy,=pool,;port,%pos,$=postgres,$postgresql,=preference,"
+     "=preferences,%prefix,=presence,=privacy,=process,=processes,$product,#productversion,"
+     "=profile,=profiles,%=prompt,=properties,=property,%provider,;proxy,;ps5,=public,$python,"
      ";python3,"),
-    "$qdrant,$qt,=queries,=query,",
-    (";rank,=realm,=record,0redacted,$redis,%ref,%refs,%regex,=registration,#release,;remote,"
-     ";replica,=reply,&=request,=requests,%0=required,0reset,=response,#&rev,#&revision,=role,"
-     "=roles,=root,%rounds,;router,;row,&run,$runtime,"),
-    ("$safari,=same,0same-origin,=schema,%=scheme,.scope,=screen,$sdk,#section,+security,"
-     ";server,.=service,=session,=sessions,=settings,&;sha,&;sha1,&sha1sum,&sha224,&;sha256,"
-     "&sha256sum,&sha384,&sha512,&sha512sum,;shard,=should,%size,.slice,;slot,*sms,&snapshot,"
-     ".;socket,%=space,&span,=specified,$sqlite,+ssn,@ssws,;stage,%status,%stdin,;step,"
-     "%store,0=str,%strength,0=string,=succeeded,=successful,&sum,=suspended,.svg,=system,"),
-    ("=table,.target,&;task,;tcp4,;tcp6,*tel,*telefon,=telemetry,*telephone,*telepono,"
-     "#tensorrt,;test,0=text,.tgz,=that,=the,=their,=this,;thread,.timer,=>to,=@token,0too,"
-     ";top,&trace,&traceparent,=traffic,/tree,0=true,%ttl,%=type,"),
-    ("=uid,0=undefined,0=unknown,0unset,%up,#upgrade,#upgraded,#upgrading,;upstream,%uri,%url,"
-     "%usage,=user,=userid,=username,=users,;utf,;utf16,;utf8,0uvicorn,"),
-    "#v,0=value,%vault,#ver,#%;version,#versions,&volume,",
+    "$qdrant,$qt,=queries,=query,=quota,",
+    (";rank,=realm,=recipient,=record,0redacted,$redis,%ref,%refs,%regex,=registration,"
+     "=registry,#release,;remote,;replica,=reply,&=request,=requests,%0=required,0reset,"
+     "=response,#&rev,=review,#&revision,=role,=roles,=root,%rounds,;router,;row,&run,"
+     "$runtime,"),
+    ("$safari,=same,0same-origin,=schema,%=scheme,.scope,=screen,=script,=scripts,$sdk,"
+     "=search,#section,+security,=segment,=segments,=selection,;server,.=service,=services,"
+     "=session,=sessions,=settings,&;sha,&;sha1,&sha1sum,&sha224,&;sha256,&sha256sum,&sha384,"
+     "&sha512,&sha512sum,;shard,=shell,=should,%size,=.slice,;slot,*sms,&snapshot,.;socket,"
+     "%=space,&span,=specified,$sqlite,+ssn,@ssws,;stage,=state,=%status,%stdin,;step,"
+     "=storage,=%store,=story,0=str,=stream,%strength,0=string,=stylesheet,=subscription,"
+     "=succeeded,=successful,&sum,=suspended,.svg,=sync,=system,"),
+    ("=table,=tags,.target,=&;task,=tasks,;tcp4,;tcp6,*tel,*telefon,=telemetry,*telephone,"
+     "*telepono,=template,=templates,#tensorrt,;test,0=text,.tgz,=that,=the,=their,=theme,"
+     "=themes,=this,=;thread,=timeout,.timer,=>to,=@token,0too,;top,&trace,&traceparent,"
+     "=traffic,/tree,0=true,%ttl,%=type,=types,"),
+    ("=uid,0=undefined,=unit,0=unknown,0unset,%up,#upgrade,#upgraded,#upgrading,=upload,"
+     "=uploads,;upstream,%uri,%url,%usage,=user,=userid,=username,=users,;utf,;utf16,;utf8,"
+     "0uvicorn,"),
+    ("#v,=validation,0=value,=variable,=variables,%vault,#ver,=verification,#%;version,"
+     "#versions,=view,=views,&volume,"),
     ("0=>was,$weaviate,;web2,.webp,=were,0werkzeug,*whatsapp,=when,=where,=which,=while,.whl,"
-     "=who,=whom,=will,;win32,;win64,$windows,=with,&;worker,0wrong,=www-data,"),
+     "=who,=whom,=will,;win32,;win64,$windows,=with,&;worker,=workspace,=workspaces,0wrong,"
+     "=www-data,"),
     ";x64,;x86,",
     ".yaml,0yes,.yml,=your,",
     "", /* z */
 };
 /* clang-format on */
 static const uint32_t vitp_scrub_lexicon_seconds[26] = {
-    0x00bd7099, 0x02249022, 0x002d9122, 0x02049222, 0x015d7012, 0x00249222, 0x0425122a,
+    0x00fd7099, 0x02249222, 0x002d9122, 0x02049222, 0x015d7012, 0x00249222, 0x0425122a,
     0x00108223, 0x00196059, 0x00098012, 0x00000020, 0x00008222, 0x02208232, 0x003082a2,
     0x00356a44, 0x022cd3a6, 0x00300010, 0x00208022, 0x027bf33a, 0x021483aa, 0x005d4200,
-    0x00008023, 0x00848322, 0x00000001, 0x0000a022, 0x00000000
+    0x00008223, 0x00848322, 0x00000001, 0x0000a022, 0x00000000
 };
 static const uint16_t vitp_scrub_lexicon_rows[] = {
-    26,  39,  46,  55,  62,  73,  80,  89,  95,  104, 109, 110, 114, 121, 128, 138, 151, 154, 158,
-    175, 185, 192, 196, 203, 204, 208, 0,   3,   54,  112, 127, 154, 161, 195, 226, 267, 289, 293,
-    309, 0,   37,  46,  59,  66,  74,  95,  0,   36,  42,  95,  148, 283, 288, 303, 308, 0,   32,
-    79,  125, 130, 182, 190, 0,   6,   12,  37,  45,  84,  91,  114, 119, 125, 147, 0,   39,  49,
-    109, 127, 162, 186, 0,   9,   14,  27,  32,  39,  44,  59,  76,  0,   4,   16,  30,  44,  50,
-    0,   12,  17,  29,  33,  46,  165, 177, 188, 0,   5,   11,  16,  27,  0,   0,   24,  53,  84,
-    0,   46,  60,  78,  112, 149, 156, 0,   14,  40,  47,  53,  85,  91,  0,   10,  20,  25,  29,
-    35,  40,  114, 118, 125, 0,   55,  63,  94,  104, 118, 133, 146, 151, 193, 314, 319, 327, 0,
-    8,   12,  0,   6,   169, 209, 0,   27,  59,  64,  130, 222, 228, 241, 246, 256, 265, 290, 298,
-    309, 369, 408, 413, 0,   22,  34,  103, 108, 140, 147, 170, 212, 217, 0,   5,   34,  78,  88,
-    126, 144, 0,   3,   18,  44,  0,   7,   45,  98,  133, 142, 149, 0,   0,   6,   11,  16
+    26,  40,  48,  57,  64,  75,  82,  91,  97,  106, 111, 112, 116, 123, 130, 140, 153, 156,
+    160, 177, 187, 194, 199, 206, 207, 211, 0,   3,   64,  122, 137, 164, 171, 216, 247, 288,
+    310, 337, 353, 361, 0,   37,  46,  55,  68,  86,  94,  115, 0,   44,  77,  130, 198, 356,
+    361, 389, 394, 0,   39,  96,  154, 159, 226, 234, 0,   6,   12,  37,  45,  115, 122, 145,
+    150, 156, 179, 0,   39,  49,  118, 136, 171, 195, 0,   9,   14,  27,  32,  39,  44,  59,
+    76,  0,   4,   16,  30,  59,  65,  0,   12,  17,  51,  55,  69,  284, 296, 307, 0,   5,
+    11,  16,  27,  0,   0,   24,  53,  119, 0,   64,  78,  122, 156, 201, 208, 0,   37,  63,
+    70,  76,  137, 143, 0,   10,  20,  25,  29,  35,  40,  114, 118, 125, 0,   72,  80,  111,
+    121, 135, 155, 185, 190, 239, 403, 408, 416, 0,   8,   12,  0,   6,   198, 238, 0,   27,
+    76,  81,  195, 294, 300, 314, 319, 329, 338, 363, 371, 382, 487, 540, 545, 0,   36,  48,
+    138, 143, 191, 207, 230, 272, 277, 0,   5,   40,  101, 111, 149, 167, 0,   3,   51,  91,
+    104, 0,   7,   45,  98,  133, 165, 172, 0,   0,   6,   11,  16
 };
 
 /* Labels of names with dots. Sign: + is a top-level domain (or one that is used inside companies),
@@ -6227,13 +6242,13 @@ static const char *const vitp_scrub_openers[26] = {
      "@associated with hostname: ,!auth login ,!auth plain ,'authenticate as ,"
      "&authenticated as ,&authenticating user ,&authentication failure for ,$az login ,"),
     "!basic ,$bcp ,!bearer ,'benutzer ,^bindpw ,*broker ,&by user ,",
-    ("@cannot resolve ,@certificate is valid for ,-cmd (,*computer ,*connect to ,"
+    ("*cannot resolve ,@certificate is valid for ,-cmd (,*computer ,*connect to ,"
      "@connect to host ,*connect to server on ,*connected to ,*connecting to ,"
      "#connection refused,#connection reset,#connection timed out,*connection to ,"
      "*connection to server at ,@could not resolve address for ,$cqlsh ,^credentials ,"),
     "+denied for ,~denied to ,$docker login,",
     "@eai_again ,@enotfound ,+exceeded for ,",
-    ("-fail login,+failed for ,@failed to resolve ,`for ,&for principal ,&for user ,"
+    ("-fail login,+failed for ,*failed to resolve ,`for ,&for principal ,&for user ,"
      "&from user ,"),
     "@gaierror: ,'gebruiker ,@getaddrinfo failed: ,",
     ("$helm registry,*host ,@host address ,#host is down,#host is unreachable,*host key for ,"
@@ -8197,6 +8212,9 @@ static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at,
         return false;
     if (sign == '&' && !vitp_scrub_credentials(s, at, end)) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
+    if (end - at <= 10 && vitp_scrub_starts(s, at, "0x") &&
+        !vitp_scrub_has(s, at + 2, end, ~VITP_SCRUB_HEX))
+        return false; /* a number */
     if (probe == end && vitp_scrub_listed(s, at, end, "0")) return false;
     if (!digit && probe == end && vitp_scrub_is_own_name(s, at, end)) return false;
     if (sign == '&' || sign == '#') return true;
@@ -8375,6 +8393,31 @@ static bool vitp_scrub_two_parts(const vitp_scrub *s, size_t at, size_t end, vit
     return !vitp_scrub_has_marker(s, at, end) && vitp_scrub_claim(span, at, end, "[secret]");
 }
 
+/* Where the quote opens of a literal that a string is made of, new String("x") or Some("x"); `at`
+   if there is none. */
+static size_t vitp_scrub_literal(const vitp_scrub *s, size_t at)
+{
+    size_t word = at + (vitp_scrub_starts(s, at, "new ") ? 4u : 0u);
+    size_t end =
+        vitp_scrub_run(s, word, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(COLON), 48);
+    size_t close, name;
+    bool   made;
+
+    if (end < word + 3 || vitp_scrub_at(s, end) != '(' ||
+        !vitp_scrub_in(s, end + 1, VITP_SCRUB_QUOTES))
+        return at;
+    made = vitp_scrub_ends_in(s, word, end,
+                              "::string,b64decode,bytes,from,frombase64,secretstr,secretstring,"
+                              "securestring,some,str,strdup,stringptr,stringvalue,valueof,") ||
+           (end >= word + 6 && vitp_scrub_starts(s, end - 6, "String") && /* not z.string("") */
+            !vitp_scrub_is(vitp_scrub_before(s, end - 6), VITP_SCRUB_LOWER));
+    close = vitp_scrub_run(s, end + 2, ~VITP_SCRUB_QUOTES, 64);
+    if (!vitp_scrub_has(s, end + 2, close, VITP_SCRUB_SET(DIGIT)) &&
+        vitp_scrub_name(s, close, &name))
+        made = false; /* flag.String("token") */
+    return made ? end + 1 : at;
+}
+
 /* Claims the value at `at` for a name of this sign that starts at `name`. */
 static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose, size_t name,
                                 vitp_scrub_span *span)
@@ -8388,6 +8431,7 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
     if (vitp_scrub_wrapped(s, &at, &end))
         return end > at && vitp_scrub_is_value(s, sign, loose, at, end) &&
                vitp_scrub_claim(span, at, end, "[secret]");
+    if (vitp_scrub_is_secret(sign)) at = vitp_scrub_literal(s, at);
     list = vitp_scrub_at(s, at) == '[';
     if (list) {
         open = vitp_scrub_run(s, at + 1, VITP_SCRUB_SET(SPACE), 1);
@@ -8845,6 +8889,22 @@ static VITP_NOINLINE bool vitp_scrub_value_of(vitp_scrub *s, size_t end, size_t 
                                   span);
 }
 
+/* Is the '=' at `at` of == or != before a name (key == old.key, host != nullptr), or of =~? */
+static bool vitp_scrub_is_compared(const vitp_scrub *s, size_t at)
+{
+    size_t value = at + 1, end;
+
+    if (s->text[at] != '=') return false;
+    if (vitp_scrub_starts(s, value, "~ ")) return true;
+    if (vitp_scrub_at(s, value) == '=') value++;
+    else if (vitp_scrub_before(s, at) != '!') return false;
+    if (vitp_scrub_at(s, value) == '=') value++;
+    if (vitp_scrub_at(s, value) != ' ') return false;
+    end = vitp_scrub_run(s, value + 1, VITP_SCRUB_WORD | VITP_SCRUB_SET(DOT), VITP_SCRUB_PROBE);
+    return vitp_scrub_in(s, value + 1, VITP_SCRUB_LETTER) &&
+           !vitp_scrub_is_random(s, value + 1, end);
+}
+
 /* The separator of name = value, in `width` bytes: = : := => == != and so on, %3D. */
 static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
@@ -8852,6 +8912,7 @@ static bool vitp_scrub_pair(vitp_scrub *s, size_t at, size_t width, vitp_scrub_s
     size_t end = before == '!' || before == '?' ? at - 1 : at;
 
     if (before == '=' || before == ':' || end < s->floor + 2) return false;
+    if (vitp_scrub_is_compared(s, at)) return false;
     if (vitp_scrub_marker(s, at + width)) return false; /* that is its value */
     if (vitp_scrub_in(s, at + width, VITP_SCRUB_SET(LIST) | VITP_SCRUB_SET(AMPERSAND)))
         return false; /* it has none */
@@ -8943,6 +9004,10 @@ static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub
     if (sign == '?' && s->text[end] != '(' && span->end - span->start < 16 &&
         !vitp_scrub_is_random(s, span->start, span->end))
         return false; /* of a list of names, or of what a parser met */
+    if (s->text[end] == ' ' && vitp_scrub_is_any(s, name, end, "pass,") &&
+        (s->text[span->start] == '-' ||
+         !vitp_scrub_has(s, span->start, span->end, VITP_SCRUB_SET(DIGIT))))
+        return false; /* of a compiler, or what to pass */
     return !vitp_scrub_has(s, end, open, VITP_SCRUB_SET(LIST)) ||
            !vitp_scrub_is_next_name(s, span->end);
 }
@@ -9581,6 +9646,14 @@ static bool vitp_scrub_acts(const vitp_scrub *s, size_t at, size_t end)
            !vitp_scrub_is_any(s, at, end, "already,idle,inactivity,just,never,");
 }
 
+/* Is what is claimed behind `at` more likely a module or a symbol that could not be resolved? */
+static bool vitp_scrub_is_module(const vitp_scrub *s, size_t at, const vitp_scrub_span *span)
+{
+    return vitp_scrub_ends_in(s, s->floor, at, "cannot resolve ,to resolve ,") &&
+           !vitp_scrub_has(s, span->start, span->end, ~VITP_SCRUB_LETTER) &&
+           !vitp_scrub_starts(s, span->end + 1, " (["); /* of Python: [Errno -2] */
+}
+
 /* Claims the name after a phrase. */
 static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_span *span)
 {
@@ -9598,7 +9671,8 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
                                    : sign == '\'' || sign == '+' ? '&'
                                                                  : sign,
                                    false, false, span) &&
-               !vitp_scrub_starts(s, span->end + 1, " given "); /* input columns */
+               !vitp_scrub_starts(s, span->end + 1, " given ") && /* input columns */
+               !vitp_scrub_is_module(s, at, span);
     if (sign == '\'') return false;
     if (sign == '?') { /* of Go */
         end = vitp_scrub_name_end(s, at, VITP_SCRUB_MACHINE);
@@ -9696,6 +9770,10 @@ static bool vitp_scrub_scheme(vitp_scrub *s, size_t at, size_t value, vitp_scrub
 {
     size_t end;
 
+    if (s->text[at] == 'i' && vitp_scrub_before(s, value) == ' ' &&
+        vitp_scrub_run(s, value, VITP_SCRUB_LOWER, 32) ==
+            vitp_scrub_run(s, value, ~VITP_SCRUB_BLANK, 32))
+        return false; /* identified by name */
     if (vitp_text_lower(s->text[at]) == 'i' || s->text[at] == 'P')
         return vitp_scrub_value_at(s, value, s->text[at] == 'P' ? '?' : '+', true, at, span);
     if (s->text[at] == 'p') return false;
@@ -13131,8 +13209,9 @@ typedef struct vitp_journal {
 
 enum {
     VITP_BATCH_NONE,
-    VITP_BATCH_SENT, /* its request may have been received */
-    VITP_BATCH_DONE  /* it was answered: its records are released, in the pool or not yet */
+    VITP_BATCH_SENT,  /* its request may have been received */
+    VITP_BATCH_DONE,  /* it was answered: its records are released, in the pool or not yet */
+    VITP_BATCH_SAVING /* as SENT, and it may lie in the spool */
 };
 
 /* A crash, written by the handler. */
@@ -13178,7 +13257,8 @@ enum {
 /* A run: what the next start has to know of it, should it not end in order. */
 enum {
     VITP_RUN_NONE, /* or there is nothing more to tell */
-    VITP_RUN_OPEN
+    VITP_RUN_OPEN,
+    VITP_RUN_TELLING /* what is to be told of it may lie in the spool */
 };
 typedef struct vitp_run {
     uint32_t   state;      /* under the client's lock */
@@ -16017,20 +16097,47 @@ typedef struct vitp_spool {
     uintptr_t records, adopted, handed_over, dropped[VIT_DROP_COUNT];
 } vitp_spool;
 
-/* ---- CRC-32C (RFC 3720, B.4), four bits at a time ---------------------------------------- */
+/* ---- CRC-32C (RFC 3720, B.4), four bits at a time, of eight times four independently ------ */
 
 static uint32_t vitp_spool_crc(uint32_t crc, const void *data, size_t size)
 {
-    static const uint32_t rows[16] = { 0x00000000u, 0x105EC76Fu, 0x20BD8EDEu, 0x30E349B1u,
-                                       0x417B1DBCu, 0x5125DAD3u, 0x61C69362u, 0x7198540Du,
-                                       0x82F63B78u, 0x92A8FC17u, 0xA24BB5A6u, 0xB21572C9u,
-                                       0xC38D26C4u, 0xD3D3E1ABu, 0xE330A81Au, 0xF36E6F75u };
-    const unsigned char  *p = (const unsigned char *)data;
+    static const uint32_t rows[8][16] = {
+        { 0x00000000u, 0xDD45AAB8u, 0xBF672381u, 0x62228939u, 0x7B2231F3u, 0xA6679B4Bu, 0xC4451272u,
+          0x1900B8CAu, 0xF64463E6u, 0x2B01C95Eu, 0x49234067u, 0x9466EADFu, 0x8D665215u, 0x5023F8ADu,
+          0x32017194u, 0xEF44DB2Cu },
+        { 0x00000000u, 0xE964B13Du, 0xD725148Bu, 0x3E41A5B6u, 0xABA65FE7u, 0x42C2EEDAu, 0x7C834B6Cu,
+          0x95E7FA51u, 0x52A0C93Fu, 0xBBC47802u, 0x8585DDB4u, 0x6CE16C89u, 0xF90696D8u, 0x106227E5u,
+          0x2E238253u, 0xC747336Eu },
+        { 0x00000000u, 0xA541927Eu, 0x4F6F520Du, 0xEA2EC073u, 0x9EDEA41Au, 0x3B9F3664u, 0xD1B1F617u,
+          0x74F06469u, 0x38513EC5u, 0x9D10ACBBu, 0x773E6CC8u, 0xD27FFEB6u, 0xA68F9ADFu, 0x03CE08A1u,
+          0xE9E0C8D2u, 0x4CA15AACu },
+        { 0x00000000u, 0x70A27D8Au, 0xE144FB14u, 0x91E6869Eu, 0xC76580D9u, 0xB7C7FD53u, 0x26217BCDu,
+          0x56830647u, 0x8B277743u, 0xFB850AC9u, 0x6A638C57u, 0x1AC1F1DDu, 0x4C42F79Au, 0x3CE08A10u,
+          0xAD060C8Eu, 0xDDA47104u },
+        { 0x00000000u, 0x13A29877u, 0x274530EEu, 0x34E7A899u, 0x4E8A61DCu, 0x5D28F9ABu, 0x69CF5132u,
+          0x7A6DC945u, 0x9D14C3B8u, 0x8EB65BCFu, 0xBA51F356u, 0xA9F36B21u, 0xD39EA264u, 0xC03C3A13u,
+          0xF4DB928Au, 0xE7790AFDu },
+        { 0x00000000u, 0x3FC5F181u, 0x7F8BE302u, 0x404E1283u, 0xFF17C604u, 0xC0D23785u, 0x809C2506u,
+          0xBF59D487u, 0xFBC3FAF9u, 0xC4060B78u, 0x844819FBu, 0xBB8DE87Au, 0x04D43CFDu, 0x3B11CD7Cu,
+          0x7B5FDFFFu, 0x449A2E7Eu },
+        { 0x00000000u, 0xF26B8303u, 0xE13B70F7u, 0x1350F3F4u, 0xC79A971Fu, 0x35F1141Cu, 0x26A1E7E8u,
+          0xD4CA64EBu, 0x8AD958CFu, 0x78B2DBCCu, 0x6BE22838u, 0x9989AB3Bu, 0x4D43CFD0u, 0xBF284CD3u,
+          0xAC78BF27u, 0x5E133C24u },
+        { 0x00000000u, 0x105EC76Fu, 0x20BD8EDEu, 0x30E349B1u, 0x417B1DBCu, 0x5125DAD3u, 0x61C69362u,
+          0x7198540Du, 0x82F63B78u, 0x92A8FC17u, 0xA24BB5A6u, 0xB21572C9u, 0xC38D26C4u, 0xD3D3E1ABu,
+          0xE330A81Au, 0xF36E6F75u }
+    };
+    const unsigned char *p = (const unsigned char *)data;
     crc = ~crc;
+    for (; size >= 4; size -= 4, p += 4) {
+        crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+        crc = rows[0][crc & 15u] ^ rows[1][crc >> 4 & 15u] ^ rows[2][crc >> 8 & 15u] ^
+              rows[3][crc >> 12 & 15u] ^ rows[4][crc >> 16 & 15u] ^ rows[5][crc >> 20 & 15u] ^
+              rows[6][crc >> 24 & 15u] ^ rows[7][crc >> 28];
+    }
     while (size-- > 0) {
         crc ^= *p++;
-        crc = rows[crc & 15u] ^ crc >> 4;
-        crc = rows[crc & 15u] ^ crc >> 4;
+        crc = rows[6][crc & 15u] ^ rows[7][crc >> 4 & 15u] ^ crc >> 8;
     }
     return ~crc;
 }
@@ -18644,7 +18751,8 @@ static void vitp_stock_skip(vitp_stock *s)
 /* Frees the oldest records: a request was answered, or they are dropped. */
 static void vitp_stock_release(vitp_stock *s, size_t records)
 {
-    bool noted = VITP_ATOMIC_LOAD(&s->ledger->batch_state) == VITP_BATCH_SENT;
+    uint32_t state = VITP_ATOMIC_LOAD(&s->ledger->batch_state);
+    bool     noted = state == VITP_BATCH_SENT || state == VITP_BATCH_SAVING;
     if (noted) vitp_stock_set_state(s, VITP_BATCH_DONE);
     if (!s->again) vit_queue_release(s->queue, records);
     if (noted && s->queue->closed) vitp_stock_skip(s); /* after it: it counts what is no skip */
@@ -18751,7 +18859,7 @@ static uint32_t vitp_stock_check_journal(vitp_stock *s)
         records += some;
         j[kept++] = j[i];
     }
-    if (kept < l->batch_segments && l->batch_state == VITP_BATCH_SENT)
+    if (kept < l->batch_segments && l->batch_state != VITP_BATCH_DONE)
         l->batch_state = VITP_BATCH_NONE;
     l->batch_segments = kept;
     return records;
@@ -18764,8 +18872,10 @@ static uint32_t vitp_stock_resume(vitp_stock *s, vitp_spool *spool)
 {
     vitp_ledger *l = s->ledger;
     uint32_t     records = vitp_stock_check_journal(s);
-    if (l->batch_state == VITP_BATCH_SENT && records > 0 && vitp_spool_holds(spool, l->batch_key))
-        vitp_stock_set_state(s, VITP_BATCH_DONE);
+    if (l->batch_state == VITP_BATCH_SAVING)
+        vitp_stock_set_state(s, records > 0 && vitp_spool_holds(spool, l->batch_key)
+                                    ? VITP_BATCH_DONE
+                                    : VITP_BATCH_SENT);
     if (l->batch_state == VITP_BATCH_DONE) {
         vitp_stock_skip(s);
         vitp_stock_set_state(s, VITP_BATCH_NONE);
@@ -19836,7 +19946,16 @@ static void vitp_teller_speak(vitp_teller *teller)
         vitp_teller_session(teller);
 }
 
-/* Into the spool, unless they are there. False: it cannot be written. */
+/* Notes in the file that the run is being told of. */
+static void vitp_teller_note(vitp_teller *teller)
+{
+    vitp_os_pool *file = teller->file ? teller->file : &teller->client->adopted.file;
+    size_t        at = teller->file ? offsetof(vitp_ledger, run) : offsetof(vitp_marker, run);
+    uint32_t      state = VITP_RUN_TELLING;
+    (void)vitp_os_pool_write(file, at + offsetof(vitp_run, state), &state, sizeof state);
+}
+
+/* Into the spool, unless who was killed at it had put them there. False: it cannot be written. */
 static bool vitp_teller_save(vitp_teller *teller)
 {
     vit_client   *t = teller->client;
@@ -19848,7 +19967,9 @@ static bool vitp_teller_save(vitp_teller *teller)
     vitp_sha256_add_text(&s, "last words");
     vitp_sha256_end(&s, digest);
     vitp_text_hex(key, digest, 16);
-    if (vitp_spool_holds(&t->spool, key)) return true;
+    if (teller->marker->run.state == VITP_RUN_TELLING && vitp_spool_holds(&t->spool, key))
+        return true;
+    vitp_teller_note(teller);
     teller->into_spool = true;
     if (!vitp_spool_measure(&t->spool) || !vitp_spool_begin(&t->spool, true)) return false;
     vitp_teller_speak(teller);
@@ -19870,6 +19991,11 @@ static void vitp_teller_push(vitp_teller *teller)
     vitp_teller_speak(teller);
 }
 
+static bool vitp_worker_run_is_open(const vitp_run *run)
+{
+    return run->state == VITP_RUN_OPEN || run->state == VITP_RUN_TELLING;
+}
+
 /* The texts of what was read end, and can be printed. */
 static bool vitp_worker_check_marker(vitp_marker *m)
 {
@@ -19884,7 +20010,7 @@ static bool vitp_worker_check_marker(vitp_marker *m)
         crash->type[sizeof crash->type - 1u] = crash->module[sizeof crash->module - 1u] = 0;
         printable = printable && vitp_text_is_printable(crash->type, VITP_LABEL_MAX);
     }
-    return m->run.state == VITP_RUN_OPEN && printable;
+    return vitp_worker_run_is_open(&m->run) && printable;
 }
 
 /* When and how the run ended. */
@@ -19952,7 +20078,7 @@ static void vitp_worker_hear_pool(vit_client *t, vitp_os_pool *file, const vitp_
     memset(&m, 0, sizeof m);
     m.writer = *w;
     if (!vitp_os_pool_read(file, offsetof(vitp_ledger, run), &m.run, sizeof m.run) ||
-        m.run.state != VITP_RUN_OPEN ||
+        !vitp_worker_run_is_open(&m.run) ||
         !vitp_os_pool_read(file, offsetof(vitp_ledger, context), &number, sizeof number))
         return;
     if ((crash = vitp_worker_crash_of(&m.run)) != NULL) number = crash->context;
@@ -20819,8 +20945,11 @@ static bool vitp_worker_save_batch(vit_client *t, vitp_stock *stock, uint64_t no
     saver.job = vitp_stock_job(stock, VITP_SHAPE_RECORD, now_ns);
     saver.failed = !vitp_spool_begin(&t->spool, saver.errors);
     if (!saver.failed) (void)vitp_stock_peek(stock, vitp_worker_save_record, &saver);
-    if (!saver.failed && saver.written > 0)
+    if (!saver.failed && saver.written > 0) {
+        vitp_stock_set_state(stock, VITP_BATCH_SAVING);
         saver.failed = !vitp_spool_end(&t->spool, saver.errors, key, sent, (uint32_t)saver.written);
+        if (saver.failed) vitp_stock_set_state(stock, VITP_BATCH_SENT);
+    }
     if (saver.failed || saver.written == 0) vitp_spool_undo(&t->spool, saver.errors);
     if (saver.failed && vitp_worker_must_drop(t, stock, records)) return true;
     if (saver.failed) {

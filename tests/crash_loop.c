@@ -139,7 +139,7 @@ static vit_response send_to_server(const vit_request *request, void *user)
 {
     vit_response answer = { 200, 0 };
     uint32_t    *seed = (uint32_t *)user;
-    parcel        f;
+    parcel       f;
     memset(&f, 0, sizeof f);
     *seed = mix(*seed + 1u);
     if (*seed % (single ? 1024u : 64u) == 0) {
@@ -173,7 +173,7 @@ static void *play(void *player_)
             break;
         random = mix(random + i);
         if (single) sleep_us(random % 1500u); /* a request an event takes longer */
-        else if (random % 8u == 0) sleep_us(random / 8u % 300u);
+        else if (random % 4u == 0) sleep_us(random / 4u % 600u); /* the server is slower */
     }
     return NULL;
 }
@@ -186,6 +186,7 @@ static vit_options options_for(uint32_t round, uint32_t *seed, char version[16])
     o.client_type = "crash-loop";
     o.queue_bytes = 64u * 1024u << mix(*seed) % 3u;
     o.flush_ms = 1 + mix(*seed) % 8u;
+    o.spool_bytes_max = 256u << 20; /* nothing has to make room, however slow the server is */
     o.wire = single ? VIT_WIRE_EVENT : VIT_WIRE_NDJSON;
     o.batch_events = 1 + mix(*seed + 2u) % 30u;
     o.transport.send_fn = send_to_server;

@@ -1025,6 +1025,8 @@ static void test_told_under_one_key(void **state)
         assert_int_equal(b.w.count, 1);
         snprintf(key, sizeof key, "%s", b.w.calls[0].key);
         end(t);
+        assert_int_equal(size, sizeof(vitp_marker));
+        ((vitp_marker *)(void *)copy)->run.state = VITP_RUN_TELLING;
         file_write(path, copy, size, 0600);
         free(copy);
         wire_forget(&b.w);

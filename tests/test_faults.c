@@ -1,7 +1,7 @@
 /* test_faults.c: each system call of a client fails, once or from then on: of its settings, its
    pool, the spool, and of what it hears of a run that was killed. Nothing crashes, the books
-   balance at each quiet moment, and no event arrives twice under two keys. A thread that cannot be
-   started is done without.
+   balance at each quiet moment, and no event arrives twice under two keys; nor where it is killed
+   at that call, which loses none either. A thread that cannot be started is done without.
 
    Build: cc -std=c99 -I. tests/test_faults.c -o build/tests/test_faults -lcmocka -pthread */
 
@@ -77,12 +77,14 @@ struct dirent *readdir(DIR *d);
 
 static unsigned calls, fails_at; /* fails_at: this call fails; 0: none */
 static bool     for_ever;        /* and all behind it */
+static bool     kills;           /* it is the last one of the process */
 static int      fault_errno;
 
 static bool fails(void)
 {
     calls++;
     if (fails_at == 0 || (for_ever ? calls < fails_at : calls != fails_at)) return false;
+    if (kills) (void)raise(SIGKILL);
     errno = fault_errno;
     return true;
 }
@@ -167,6 +169,7 @@ static void be_killed(bench *b)
         vit_error   e;
         memset(&e, 0, sizeof e);
         vit_session_begin(t, "killed", NULL);
+        try_many(t, 12, 3);
         (void)vit_track_error(t, &e);
         (void)vit_track_error(t, &e);
         (void)kill(getpid(), SIGKILL);
@@ -208,7 +211,7 @@ static void assert_once(wire *w)
 {
     unsigned n;
     char     name[24];
-    for (n = 0; n < 12; n++) {
+    for (n = 0; n < 15; n++) {
         snprintf(name, sizeof name, "\"f%u\"", n);
         assert_one_key(w, name);
     }
@@ -259,6 +262,78 @@ static void test_each_call(void **state)
             (void)run(at, i & 1, errors[i / 2], at % 2 ? VIT_WIRE_NDJSON : VIT_WIRE_EVENT);
 }
 
+/* Takes one event a request only, so that what is one request of one run's is several of another's:
+   also where both have it. */
+static vit_response one_at_a_time(wire *w, const vit_request *r, size_t number)
+{
+    vit_response answer = { 201, 0 };
+    (void)w, (void)number;
+    if (memchr(r->body, '\n', r->body_size - 1)) answer.http_status = 413;
+    return answer;
+}
+
+/* Hears of a run that was killed, records, and moves all into the spool, since the server is away.
+   It is killed at the call `at`. */
+static void live_until(bench *b, unsigned at, int accepted)
+{
+    vit_client *t;
+    unsigned    i;
+    char        name[24];
+    calls = 0;
+    for_ever = false;
+    kills = true;
+    fails_at = at;
+    t = vit_create(&b->o);
+    for (i = 0; t && i < 4; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        if (track(t, name) == VIT_OK && real_write(accepted, &i, sizeof i) != sizeof i) _exit(1);
+    }
+    sleep_ms(3);
+    while (vit_pump(t)) {}
+    (void)vit_destroy(t, 0);
+    _exit(0);
+}
+
+static void test_killed_at_each_call(void **state)
+{
+    unsigned at, i;
+    bool     killed = true;
+    (void)state;
+    for (at = 1; killed; at++) {
+        bench       b;
+        vit_client *t;
+        pid_t       child;
+        char        name[24], pools[PATH_MAX];
+        int         status, accepted[2];
+        bench_make(&b);
+        assert_non_null(realpath(b.folder, pools));
+        setenv("XDG_RUNTIME_DIR", pools, 1);
+        assert_int_equal(pipe(accepted), 0);
+        b.o.flush_ms = 1;
+        b.o.wire = VIT_WIRE_NDJSON;
+        b.o.queue_bytes = 65536;
+        b.w.otherwise.http_status = 0;
+        be_killed(&b);
+        child = fork_child();
+        if (child == 0) live_until(&b, at, accepted[1]);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        killed = WIFSIGNALED(status);
+        close(accepted[1]);
+        b.w.answer_fn = one_at_a_time;
+        t = bench_client(&b);
+        assert_true(vit_flush(t, 2000));
+        while (real_read(accepted[0], &i, sizeof i) == sizeof i) {
+            snprintf(name, sizeof name, "\"f%u\"", i);
+            if (wire_times(&b.w, name) == 0) fail_msg("call %u: %s is lost", at, name);
+        }
+        close(accepted[0]);
+        assert_true(wire_times(&b.w, "\"f12\"") > 0 && wire_times(&b.w, "\"f14\"") > 0);
+        assert_once(&b.w);
+        bench_close(&b, t);
+    }
+    assert_true(at > 200);
+}
+
 static void test_no_thread(void **state)
 {
     bench       b;
@@ -282,6 +357,7 @@ static void test_no_thread(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = { cmocka_unit_test(test_each_call),
+                                               cmocka_unit_test(test_killed_at_each_call),
                                                cmocka_unit_test(test_no_thread) };
     environment_clear();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2143,6 +2143,54 @@ static void test_found_while_taken(void **state)
     bench_free(&b);
 }
 
+static void *alloc_and_count(size_t size, void *user)
+{
+    ++*(size_t *)user;
+    return malloc(size);
+}
+
+/* Is killed, and leaves events and a session. */
+static void leave_and_die(bench *b)
+{
+    vit_client *t = bench_client(b);
+    vit_session_begin(t, "killed", NULL);
+    track_many(t, 0, 4);
+    (void)kill(getpid(), SIGKILL);
+}
+
+/* A start behind a run that was killed reads no more of the spool the more there is of it: so many
+   files before the run. */
+static size_t allocations_of_start(unsigned runs)
+{
+    bench       b;
+    vit_client *t;
+    pid_t       child;
+    size_t      n = 0, start;
+    bench_make(&b);
+    offline(&b);
+    b.o.no_thread = true;
+    for (t = bench_client(&b); runs-- > 0; t = again(&b, t)) track_many(t, 0, 400);
+    end(t);
+    child = fork_child();
+    if (child == 0) leave_and_die(&b);
+    wait_killed(child);
+    b.o.allocator.alloc_fn = alloc_and_count;
+    b.o.allocator.free_fn = free_it;
+    b.o.allocator.user = &n;
+    t = bench_client(&b);
+    assert_true(vit_get_stats(t).adopted > 4);
+    start = n;
+    end(t);
+    bench_free(&b);
+    return start;
+}
+
+static void test_start_with_much(void **state)
+{
+    (void)state;
+    assert_int_equal(allocations_of_start(12), allocations_of_start(1));
+}
+
 /* Is killed when it has put four events into the spool, and its pool does not say so yet. */
 static void spool_and_die(bench *b)
 {
@@ -2156,6 +2204,7 @@ static void spool_and_die(bench *b)
     saver.job = vitp_stock_job(&t->own, VITP_SHAPE_RECORD, vitp_os_now_ns());
     if (!vitp_spool_measure(&t->spool) || !vitp_spool_begin(&t->spool, false)) _exit(2);
     (void)vitp_stock_peek(&t->own, vitp_worker_save_record, &saver);
+    vitp_stock_set_state(&t->own, VITP_BATCH_SAVING);
     if (!vitp_spool_end(&t->spool, false, key, false, (uint32_t)saver.written)) _exit(3);
     (void)kill(getpid(), SIGKILL);
 }
@@ -2468,6 +2517,7 @@ int main(void)
         cmocka_unit_test(test_full_part),
         cmocka_unit_test(test_held_for_a_moment),
         cmocka_unit_test(test_found_while_taken),
+        cmocka_unit_test(test_start_with_much),
         cmocka_unit_test(test_parts_of_the_killed),
         cmocka_unit_test(test_grown_labels),
         cmocka_unit_test(test_smaller_cap),
