@@ -6238,9 +6238,10 @@ static const uint16_t vitp_scrub_label_rows[] = {
    is a host, ; that it is one that nobody knows. Sorted. */
 /* clang-format off */
 static const char *const vitp_scrub_openers[26] = {
-    ("!access key ,+account ,@address information: ,!apikey ,&as user ,"
-     "@associated with hostname: ,!auth login ,!auth plain ,'authenticate as ,"
-     "&authenticated as ,&authenticating user ,&authentication failure for ,$az login ,"),
+    ("!access key ,!access_key ,+account ,@address information: ,$altool,!api_key ,!apikey ,"
+     "&as user ,@associated with hostname: ,!auth login ,!auth plain ,!auth_key ,"
+     "'authenticate as ,&authenticated as ,&authenticating user ,&authentication failure for ,"
+     "$az login ,"),
     "!basic ,$bcp ,!bearer ,'benutzer ,^bindpw ,*broker ,&by user ,",
     ("*cannot resolve ,@certificate is valid for ,-cmd (,*computer ,*connect to ,"
      "@connect to host ,*connect to server on ,*connected to ,*connecting to ,"
@@ -6259,26 +6260,28 @@ static const char *const vitp_scrub_openers[26] = {
     "^key 0 ,^key 6 ,^key 7 ,",
     (">ldap,&lmtp(,&logged in as ,&logged in as user ,&logged in as: ,'login ,&login as: ,"
      "&login failed for ,?lookup ,"),
-    "*machine ,%mariadb,^masterauth ,$mongo ,$mongosh ,%mysql,",
+    ("*machine ,%mariadb,^masterauth ,$mongo ,$mongosh ,@mysql -h ,%mysql,@mysqladmin -h ,"
+     "@mysqldump -h ,"),
     (";name or service not known,!negotiate ,$net use ,#network is unreachable,"
      "&new user: name=,;no address associated,#no route to host,@no such host: ,-no such user,"
      "*node ,;nodename nor servname,@not known: ,@nslookup: can't resolve ,!ntlm ,;nxdomain,"),
     "&of user ,-ok login,#operation timed out,",
     ("^pass ,^passcode ,^passphrase ,^passwd ,!password ,^password ,&password changed for ,"
-     "&password for ,*peer ,*permanently added ,*ping ,*pinging ,$plink,$podman login,&pop3(,"
-     "*primary ,$pscp,$psexec,-pts/,^pw ,^pwd ,"),
+     "&password for ,*peer ,*permanently added ,@pg_dump -h ,@pg_isready -h ,@pg_restore -h ,"
+     "*ping ,*pinging ,$plink,$podman login,&pop3(,*primary ,$pscp,$psexec,@psql -h ,-pts/,"
+     "^pw ,^pwd ,"),
     "", /* q */
-    ("$rabbitmqadmin,%rar ,<redis-cli ,|reg_sz ,*replica ,^requirepass ,"
+    ("$rabbitmqadmin,%rar ,<redis-cli ,@redis-cli -h ,|reg_sz ,*replica ,^requirepass ,"
      "@resolution failed for ,@resolve host ,@resolve host: ,@resolve hostname ,'role ,"
      "^rootpw ,&running as ,"),
-    ("@scan report for ,^secret ,^secret key ,*server ,*server at ,*server on ,"
-     "&session for user ,&signed in as ,~smp ,^snmp-server community ,$sqlcmd ,$sshpass,"
-     ":sudo: ,-sudoers file,"),
+    ("@scan report for ,^secret ,^secret key ,!secret_key ,*server ,*server at ,*server on ,"
+     "&session for user ,&signed in as ,!signing_key ,~smp ,^snmp-server community ,$sqlcmd ,"
+     "@sqlcmd -s ,$sshpass,:sudo: ,-sudoers file,"),
     (";temporary failure in name,#timed out,#timeout,!token ,!token is ,*traceroute to ,"
      "@translate host name ,"),
     ("@unable to resolve address for ,@unknown host ,@unknown host: ,&unknown user ,"
-     "@unknownhostexception: ,%unrar ,$unzip ,*upstream ,+user ,$useradd ,$usermod ,"
-     "+username ,'usuario ,'utente ,'utilisateur ,"),
+     "@unknownhostexception: ,$unlock-keychain,%unrar ,$unzip ,*upstream ,+user ,$useradd ,"
+     "$usermod ,+username ,'usuario ,'utente ,'utilisateur ,"),
     "", /* v */
     "", /* w */
     "", /* x */
@@ -6287,37 +6290,37 @@ static const char *const vitp_scrub_openers[26] = {
 };
 /* clang-format on */
 static const uint32_t vitp_scrub_opener_seconds[26] = {
-    0x04290018, 0x0204022a, 0x0006a022, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
+    0x04291018, 0x0204022a, 0x0006a022, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
     0x00008020, 0x00007010, 0x00000000, 0x00000020, 0x0000a010, 0x02008002, 0x01188022,
-    0x00010840, 0x009c9222, 0x00000000, 0x00208022, 0x002a6228, 0x00048220, 0x00194000,
+    0x00010840, 0x009c92a2, 0x00000000, 0x00208022, 0x002a6228, 0x00048220, 0x00194000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200
 };
 static const uint16_t vitp_scrub_opener_rows[] = {
-    26,  32, 38,  44,  46,  49,  52,  54,  56,  60,  60,  61,  64,  67,  73,  76,  85,  85,
-    89,  97, 101, 105, 105, 105, 105, 105, 0,   23,  46,  55,  93,  207, 0,   8,   14,  34,
-    43,  52, 0,   17,  44,  51,  281, 289, 0,   25,  0,   12,  24,  0,   45,  78,  0,   12,
-    0,   15, 0,   16,  31,  75,  0,   0,   6,   13,  0,   32,  50,  0,   27,  90,  204, 230,
-    237, 0,  10,  20,  0,   100, 127, 144, 151, 172, 182, 196, 202, 0,   21,  140, 156, 0,
-    18,  92, 107, 113, 137, 146, 155, 0,   27,  47,  66,  0,   118, 129, 177, 0
+    26,  33,  39,  45,  47,  50,  53,  55,  57,  61,  61,  62,  65,  68,  74,  77,  87,  87,
+    91,  99,  103, 107, 107, 107, 107, 107, 0,   36,  59,  67,  86,  124, 249, 0,   8,   14,
+    34,  43,  52,  0,   17,  44,  51,  281, 289, 0,   25,  0,   12,  24,  0,   45,  78,  0,
+    12,  0,   15,  0,   16,  31,  75,  0,   0,   6,   13,  0,   32,  50,  0,   27,  90,  204,
+    230, 237, 0,   10,  20,  0,   100, 127, 172, 189, 196, 217, 227, 251, 257, 0,   21,  155,
+    171, 0,   18,  105, 134, 140, 164, 185, 194, 0,   27,  47,  66,  0,   135, 146, 194, 0
 };
 /* As `seconds`, of their third bytes. */
 static const uint32_t vitp_scrub_opener_thirds[26] = {
     0x00180219, 0x0009c003, 0x00247030, 0x00004008, 0x00008208, 0x00048200, 0x00100204,
     0x00081000, 0x00411022, 0x00000000, 0x02000000, 0x00108082, 0x000c4008, 0x00903091,
-    0x00000021, 0x000d4239, 0x00000000, 0x000fd094, 0x000d319a, 0x00002802, 0x042c0a22,
+    0x00000021, 0x800f4239, 0x00000000, 0x000fd094, 0x000d319a, 0x00002802, 0x042c1a22,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00010000
 };
 /* As `seconds`, of those behind whose first letters no blank stands. */
 static const uint32_t vitp_scrub_opener_others[26] = {
-    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000002, 0x00000000, 0x00000002,
+    0x00211008, 0x00000000, 0x00000000, 0x00000000, 0x00000002, 0x00000000, 0x00000002,
     0x00000000, 0x00002000, 0x00000000, 0x00000000, 0x00002010, 0x02000002, 0x01080000,
-    0x00000000, 0x00189000, 0x00000000, 0x00000022, 0x00284000, 0x00000200, 0x00004000,
+    0x00000000, 0x00189080, 0x00000000, 0x00000022, 0x00284220, 0x00000200, 0x00004000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000
 };
 /* How many letters stand before the first blank of those with a first letter, a bit for each. */
 static const uint16_t vitp_scrub_opener_lengths[26] = {
     0x74d4, 0x016c, 0x0fe8, 0x0040, 0x0300, 0x0058, 0x0a00, 0x0110, 0x2480,
-    0x0000, 0x0008, 0x0060, 0x04a0, 0x039c, 0x0204, 0x0ddc, 0x0000, 0x0cd8,
+    0x0000, 0x0008, 0x0060, 0x06a0, 0x039c, 0x0204, 0x0ddc, 0x0000, 0x0cd8,
     0x00d8, 0x0620, 0x09f0, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
 };
 
@@ -9420,6 +9423,19 @@ static bool vitp_scrub_command_password(vitp_scrub *s, size_t at, vitp_scrub_spa
             vitp_scrub_is_chosen(s, span->start, span->end));
 }
 
+/* The dash of -U user%password, as Samba's programs have it. */
+static bool vitp_scrub_user_and_percent(vitp_scrub *s, size_t at, vitp_scrub_span *span)
+{
+    size_t user = at + 3, end;
+
+    if (!vitp_scrub_starts(s, at, "-U ") || vitp_scrub_marker(s, user)) return false;
+    end = vitp_scrub_run(s, user, VITP_SCRUB_NAME | VITP_SCRUB_SLASHES, 64);
+    if (end == user || vitp_scrub_at(s, end) != '%') return false;
+    vitp_scrub_reads_on(s);
+    return vitp_scrub_claim(span, user, vitp_scrub_run(s, end, ~VITP_SCRUB_BLANK, s->size),
+                            "[secret]");
+}
+
 /* The same, of any bytes, that ends the line. */
 static bool vitp_scrub_told_last(vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
@@ -9686,7 +9702,8 @@ static bool vitp_scrub_named(vitp_scrub *s, size_t at, char sign, vitp_scrub_spa
         port = vitp_scrub_port(s, end) ? vitp_scrub_run(s, end + 1, VITP_SCRUB_SET(DIGIT), 5) : end;
         plain = sign == '@' || vitp_scrub_is_addressed(s, at, end, port);
         return vitp_scrub_is_machine(s, at, end, plain) &&
-               (vitp_scrub_after_name(s, port) || vitp_scrub_starts(s, end, ", port ")) &&
+               (vitp_scrub_after_name(s, port) || vitp_scrub_starts(s, end, ", port ") ||
+                s->text[at - 3] == '-') && /* psql -h x */
                vitp_scrub_claim_host(s, at, end, span);
     }
     if (sign == ':') { /* sudo:   x : TTY=... */
@@ -10675,7 +10692,8 @@ static bool vitp_scrub_dash(vitp_scrub *s, size_t at, vitp_scrub_span *span)
         return vitp_scrub_numbered(s, at, span);
     if (vitp_scrub_is(before, VITP_SCRUB_NAME))
         return strchr("dDwWsS", before) && vitp_scrub_dashed(s, at, span);
-    return (before == ' ' && vitp_scrub_command_password(s, at, span)) ||
+    return (before == ' ' && (vitp_scrub_command_password(s, at, span) ||
+                              vitp_scrub_user_and_percent(s, at, span))) ||
            vitp_scrub_option(s, at, span) ||
            (before == ' ' && vitp_scrub_starts(s, at, "-> ") && vitp_scrub_pair(s, at, 2, span));
 }

@@ -596,7 +596,7 @@ static const char *const beyond[] = {
     "-h db-1",
     "--h db1",
     "-H db1",
-    "psql -h db1 -U ann",
+    "psql -h localhost -U ann",
     "4111111111111111111",
     "0000 0000 0000 0000",
     "4444 4444 4444 4444",
