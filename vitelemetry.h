@@ -6087,10 +6087,11 @@ static const char *const vitp_scrub_lexicon[26] = {
     (";backend,;bank,;base64,@basic,;batch,=@bearer,=billing,/blob,;block,=bookmarks,0=bool,"
      ";broker,#&build,;bus,=button,=>by,"),
     ("=cache,*call,=*callback,=can,0=cannot,;case,*cell,=certificate,=certificates,0changed,"
-     "&checksum,$chroma,$chromadb,$chrome,&;chunk,=claim,=claims,$clang,=client,=clients,"
-     "=closed,0cloudflare,;cluster,%;=code,;col,=commands,&commit,=config,=configuration,"
-     "=confirmation,=connections,=consent,*contact,&container,=context,;conv,&correlation,"
-     "%cost,=could,%count,;cpu,&crc,=creation,=credentials,.css,$cuda,#cudnn,=current,"),
+     "0chauthtok,&checksum,$chroma,$chromadb,$chrome,&;chunk,=claim,=claims,$clang,=client,"
+     "=clients,=closed,0cloudflare,;cluster,%;=code,;col,=commands,&commit,=config,"
+     "=configuration,=confirmation,=connections,=consent,*contact,&container,=context,;conv,"
+     "&correlation,%cost,=could,%count,;cpu,&crc,=creation,=credentials,.css,$cuda,#cudnn,"
+     "=current,"),
     ("=daemon,=darwin,=data,=database,=datum,0=default,=defaults,=defined,=deletion,0=denied,"
      "!;device,=dictionary,=did,&@digest,#directml,=directory,%=disabled,.dll,=do,"
      "=documentation,=does,%down,#downgrade,#downgraded,#downgrading,#driver,.dylib,"),
@@ -6164,8 +6165,8 @@ static const uint32_t vitp_scrub_lexicon_seconds[26] = {
 static const uint16_t vitp_scrub_lexicon_rows[] = {
     26,  40,  48,  57,  64,  75,  82,  91,  97,  106, 111, 112, 116, 123, 130, 140, 153, 156,
     160, 177, 187, 194, 199, 206, 207, 211, 0,   3,   64,  122, 137, 164, 171, 216, 247, 288,
-    310, 337, 353, 361, 0,   37,  46,  55,  68,  86,  94,  115, 0,   44,  77,  130, 198, 356,
-    361, 389, 394, 0,   39,  96,  154, 159, 226, 234, 0,   6,   12,  37,  45,  115, 122, 145,
+    310, 337, 353, 361, 0,   37,  46,  55,  68,  86,  94,  115, 0,   44,  77,  141, 209, 367,
+    372, 400, 405, 0,   39,  96,  154, 159, 226, 234, 0,   6,   12,  37,  45,  115, 122, 145,
     150, 156, 179, 0,   39,  49,  118, 136, 171, 195, 0,   9,   14,  27,  32,  39,  44,  59,
     76,  0,   4,   16,  30,  59,  65,  0,   12,  17,  51,  55,  69,  284, 296, 307, 0,   5,
     11,  16,  27,  0,   0,   24,  53,  119, 0,   64,  78,  122, 156, 201, 208, 0,   37,  63,
@@ -6245,8 +6246,9 @@ static const char *const vitp_scrub_openers[26] = {
     "!basic ,$bcp ,!bearer ,'benutzer ,^bindpw ,*broker ,&by user ,",
     ("*cannot resolve ,@certificate is valid for ,-cmd (,*computer ,*connect to ,"
      "@connect to host ,*connect to server on ,*connected to ,*connecting to ,"
-     "#connection refused,#connection reset,#connection timed out,*connection to ,"
-     "*connection to server at ,@could not resolve address for ,$cqlsh ,^credentials ,"),
+     "@connecting to remote server ,#connection refused,#connection reset,"
+     "#connection timed out,*connection to ,*connection to server at ,"
+     "@could not resolve address for ,$cqlsh ,^credentials ,"),
     "+denied for ,~denied to ,$docker login,",
     "@eai_again ,@enotfound ,+exceeded for ,",
     ("-fail login,+failed for ,*failed to resolve ,`for ,&for principal ,&for user ,"
@@ -6265,7 +6267,7 @@ static const char *const vitp_scrub_openers[26] = {
     (";name or service not known,!negotiate ,$net use ,#network is unreachable,"
      "&new user: name=,;no address associated,#no route to host,@no such host: ,-no such user,"
      "*node ,;nodename nor servname,@not known: ,@nslookup: can't resolve ,!ntlm ,;nxdomain,"),
-    "&of user ,-ok login,#operation timed out,",
+    "&object with identity: ,&of user ,-ok login,#operation timed out,",
     ("^pass ,^passcode ,^passphrase ,^passwd ,!password ,^password ,&password changed for ,"
      "&password for ,*peer ,*permanently added ,@pg_dump -h ,@pg_isready -h ,@pg_restore -h ,"
      "*ping ,*pinging ,$plink,$podman login,&pop3(,*primary ,$pscp,$psexec,@psql -h ,-pts/,"
@@ -6292,22 +6294,22 @@ static const char *const vitp_scrub_openers[26] = {
 static const uint32_t vitp_scrub_opener_seconds[26] = {
     0x04291018, 0x0204022a, 0x0006a022, 0x00008020, 0x01004002, 0x00048002, 0x00000022,
     0x00008020, 0x00007010, 0x00000000, 0x00000020, 0x0000a010, 0x02008002, 0x01188022,
-    0x00010840, 0x009c92a2, 0x00000000, 0x00208022, 0x002a6228, 0x00048220, 0x00194000,
+    0x00010844, 0x009c92a2, 0x00000000, 0x00208022, 0x002a6228, 0x00048220, 0x00194000,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000200
 };
 static const uint16_t vitp_scrub_opener_rows[] = {
-    26,  33,  39,  45,  47,  50,  53,  55,  57,  61,  61,  62,  65,  68,  74,  77,  87,  87,
-    91,  99,  103, 107, 107, 107, 107, 107, 0,   36,  59,  67,  86,  124, 249, 0,   8,   14,
-    34,  43,  52,  0,   17,  44,  51,  281, 289, 0,   25,  0,   12,  24,  0,   45,  78,  0,
-    12,  0,   15,  0,   16,  31,  75,  0,   0,   6,   13,  0,   32,  50,  0,   27,  90,  204,
-    230, 237, 0,   10,  20,  0,   100, 127, 172, 189, 196, 217, 227, 251, 257, 0,   21,  155,
-    171, 0,   18,  105, 134, 140, 164, 185, 194, 0,   27,  47,  66,  0,   135, 146, 194, 0
+    26,  33,  39,  45,  47,  50,  53,  55,  57,  61,  61,  62,  65,  68,  74,  78,  88,  88, 92,
+    100, 104, 108, 108, 108, 108, 108, 0,   36,  59,  67,  86,  124, 249, 0,   8,   14,  34, 43,
+    52,  0,   17,  44,  51,  311, 319, 0,   25,  0,   12,  24,  0,   45,  78,  0,   12,  0,  15,
+    0,   16,  31,  75,  0,   0,   6,   13,  0,   32,  50,  0,   27,  90,  204, 230, 237, 0,  24,
+    34,  44,  0,   100, 127, 172, 189, 196, 217, 227, 251, 257, 0,   21,  155, 171, 0,   18, 105,
+    134, 140, 164, 185, 194, 0,   27,  47,  66,  0,   135, 146, 194, 0
 };
 /* As `seconds`, of their third bytes. */
 static const uint32_t vitp_scrub_opener_thirds[26] = {
     0x00180219, 0x0009c003, 0x00247030, 0x00004008, 0x00008208, 0x00048200, 0x00100204,
     0x00081000, 0x00411022, 0x00000000, 0x02000000, 0x00108082, 0x000c4008, 0x00903091,
-    0x00000021, 0x800f4239, 0x00000000, 0x000fd094, 0x000d319a, 0x00002802, 0x042c1a22,
+    0x00000421, 0x800f4239, 0x00000000, 0x000fd094, 0x000d319a, 0x00002802, 0x042c1a22,
     0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00010000
 };
 /* As `seconds`, of those behind whose first letters no blank stands. */
@@ -6320,7 +6322,7 @@ static const uint32_t vitp_scrub_opener_others[26] = {
 /* How many letters stand before the first blank of those with a first letter, a bit for each. */
 static const uint16_t vitp_scrub_opener_lengths[26] = {
     0x74d4, 0x016c, 0x0fe8, 0x0040, 0x0300, 0x0058, 0x0a00, 0x0110, 0x2480,
-    0x0000, 0x0008, 0x0060, 0x06a0, 0x039c, 0x0204, 0x0ddc, 0x0000, 0x0cd8,
+    0x0000, 0x0008, 0x0060, 0x06a0, 0x039c, 0x0244, 0x0ddc, 0x0000, 0x0cd8,
     0x00d8, 0x0620, 0x09f0, 0x0000, 0x0000, 0x0000, 0x0000, 0x0008
 };
 
@@ -6906,12 +6908,26 @@ static bool vitp_scrub_is_algorithm(const vitp_scrub *s, size_t at, size_t end)
     return vitp_scrub_is_any(s, at, end, "libssh.org,lysator.liu.se,openssh.com,");
 }
 
+/* End of the path behind the colon of git@example.org:ann/tool.git and of ann@example.org:/srv, or
+   `end`, at which that is no colon. */
+static size_t vitp_scrub_remote_path(const vitp_scrub *s, size_t end)
+{
+    size_t path = vitp_scrub_run(s, end + 1, VITP_SCRUB_NAME | VITP_SCRUB_SET(SLASH), s->size);
+
+    if (vitp_scrub_at(s, end) != ':' ||
+        !vitp_scrub_in(s, end + 1, VITP_SCRUB_LETTER | VITP_SCRUB_SET(SLASH)) ||
+        !vitp_scrub_has(s, end + 1, path, VITP_SCRUB_SET(SLASH)))
+        return end;
+    while (s->text[path - 1] == '.') path--;
+    return path;
+}
+
 /* The @ of an address, in `width` bytes (%40 is one too). */
 static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_scrub_span *span)
 {
     size_t end =
         vitp_scrub_in(s, at + width, VITP_SCRUB_LABEL) ? vitp_scrub_domain(s, at + width) : 0;
-    size_t start;
+    size_t start, host;
 
     if (!end || vitp_scrub_is_algorithm(s, at + width, end)) return false;
     start = vitp_scrub_back(s, at, VITP_SCRUB_LOCAL, 64);
@@ -6924,7 +6940,10 @@ static bool vitp_scrub_email(const vitp_scrub *s, size_t at, size_t width, vitp_
 
         if (open < start && vitp_scrub_before(s, open) == '<') start = open;
     }
-    return start < at && vitp_scrub_claim(span, start, end, "[email]");
+    if (start == at) return false;
+    host = end;
+    end = width == 1 ? vitp_scrub_remote_path(s, host) : host;
+    return vitp_scrub_claim(span, start, end, end > host ? "[url]" : "[email]");
 }
 
 /* The @ of user:password@tcp(host) and user:password@host:port, which are no addresses of mail. */
@@ -6976,7 +6995,7 @@ static VITP_NOINLINE bool vitp_scrub_prompt_of(const vitp_scrub *s, size_t at,
 }
 
 /* The @ of user@host:/path, user@host:~$, [user@host ~] and [user@host src]$, as shells and scp
-   have it, and of ssh user@host. */
+   have it, of ssh user@host and of "from user@host-1". */
 static VITP_NOINLINE bool vitp_scrub_shell(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t end = vitp_scrub_run(s, at + 1, VITP_SCRUB_LABEL, 64), start;
@@ -6994,7 +7013,9 @@ static VITP_NOINLINE bool vitp_scrub_shell(const vitp_scrub *s, size_t at, vitp_
     if (!(folder && vitp_scrub_at(s, end) == ':') &&
         !(before == '[' && vitp_scrub_at(s, end) == ' ' &&
           (folder || vitp_scrub_is_prompt(s, vitp_scrub_run(s, end + 1, VITP_SCRUB_NAME, 64)))) &&
-        !(start - s->floor >= 4 && memcmp(s->text + start - 4, "ssh ", 4) == 0))
+        !(start - s->floor >= 4 && memcmp(s->text + start - 4, "ssh ", 4) == 0) &&
+        !(start - s->floor >= 5 && memcmp(s->text + start - 5, "from ", 5) == 0 &&
+          vitp_scrub_has(s, at + 1, end, VITP_SCRUB_SET(DASH))))
         return false;
     return vitp_scrub_claim(span, start, end, "[user]");
 }
@@ -7631,8 +7652,18 @@ static VITP_NOINLINE bool vitp_scrub_yen(const vitp_scrub *s, size_t at, vitp_sc
     return false;
 }
 
+/* Is [host, end), behind its backslashes, a machine of which no share is named: \\db-1 is away? */
+static bool vitp_scrub_is_unshared(const vitp_scrub *s, size_t host, size_t end)
+{
+    return end - host >= 4 && vitp_scrub_in(s, host, VITP_SCRUB_LETTER) &&
+           vitp_scrub_in(s, host + 1, VITP_SCRUB_LETTER) &&
+           vitp_scrub_in(s, end, VITP_SCRUB_BLANK) &&
+           vitp_scrub_has(s, host, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH)) &&
+           !vitp_scrub_has(s, host, end, VITP_SCRUB_SET(HIGH));
+}
+
 /* The first backslash of \\host\share (doubled: \\\\host\\share), \\?\ and \\.\, or of the one
-   after %VARIABLE%. */
+   after %VARIABLE%; of a host alone, too. */
 static VITP_NOINLINE bool vitp_scrub_unc(const vitp_scrub *s, size_t at, vitp_scrub_span *span)
 {
     size_t host, end, wide, start;
@@ -7650,6 +7681,8 @@ static VITP_NOINLINE bool vitp_scrub_unc(const vitp_scrub *s, size_t at, vitp_sc
     end = vitp_scrub_run(s, host, VITP_SCRUB_NAME | VITP_SCRUB_SET(HIGH), 64);
     if (vitp_scrub_at(s, host) == '?') end = host + 1;
     else if (end - host < 2 && vitp_scrub_at(s, host) != '.') return false;
+    if (before == ' ' && vitp_scrub_is_unshared(s, host, end))
+        return vitp_scrub_claim(span, host, end, "[host]");
     if (vitp_scrub_run(s, end, VITP_SCRUB_SET(BACKSLASH), 3) != end + wide) return false;
     end += wide;
     /* \\?\C:\ */
@@ -19098,6 +19131,7 @@ struct vit_client {
     vitp_os_cond  progress;      /* signalled after each answer and at the end of the thread */
     uint32_t      progress_turn; /* how often; written under lock */
     uintptr_t     lock_owner;    /* thread that holds lock, 0: none */
+    uintptr_t     waiting;       /* threads that want lock */
     uintptr_t     sender;        /* thread that is in send_fn, 0: none */
     uintptr_t     worker;        /* the client's own thread, 0: none */
     uint32_t      cancel;        /* of the request in flight: VITP_CANCEL_* */
@@ -19180,7 +19214,9 @@ static bool vitp_worker_enter(vit_client *t)
         return false;
     }
     before = vitp_os_hold_cancel();
+    (void)VITP_ATOMIC_ADD_PTR(&t->waiting, 1u);
     vitp_os_lock(&t->lock);
+    (void)VITP_ATOMIC_ADD_PTR(&t->waiting, (uintptr_t)0 - 1u);
     VITP_ATOMIC_STORE_PTR(&t->lock_owner, self);
     t->cancel_state = before;
     return true;
@@ -20988,11 +21024,19 @@ static bool vitp_worker_must_save(vit_client *t, uint64_t now_ns)
            now_ns >= vitp_worker_due_ns(t, now_ns);
 }
 
+/* Is it for another thread, which wants the lock, that this one should not write on? The last time
+   it does. */
+static bool vitp_worker_gives_way(const vit_client *t, bool all)
+{
+    return !all && VITP_ATOMIC_LOAD_PTR(&t->waiting) != 0;
+}
+
 /* The same with all of an adopted pool, which then goes, or until it is time to stop: it is in a
    file. */
-static bool vitp_worker_save_adopted(vit_client *t, uint64_t now_ns, uint64_t until_ns)
+static bool vitp_worker_save_adopted(vit_client *t, uint64_t now_ns, uint64_t until_ns, bool all)
 {
-    while (vitp_os_now_ns() < until_ns && vitp_worker_save_batch(t, &t->adopted, now_ns)) {}
+    while (vitp_os_now_ns() < until_ns && vitp_worker_save_batch(t, &t->adopted, now_ns))
+        if (vitp_worker_gives_way(t, all)) break;
     if (!vitp_stock_is_empty(&t->adopted)) return false;
     vitp_worker_put_down(t, true);
     return true;
@@ -21030,7 +21074,8 @@ static void vitp_worker_save_own(vit_client *t, uint64_t now_ns, uint64_t until_
     uintptr_t target = vitp_queue_committed(t->recorder.queue);
     while ((intptr_t)(VITP_ATOMIC_LOAD_PTR(&t->released) - target) < 0 &&
            !(may_stop && vitp_os_now_ns() >= until_ns) &&
-           vitp_worker_save_batch(t, &t->own, now_ns)) {}
+           vitp_worker_save_batch(t, &t->own, now_ns))
+        if (vitp_worker_gives_way(t, all)) break;
 }
 
 /* Moves what waits into the spool, when it cannot be sent and has waited, for a moment behind the
@@ -21058,7 +21103,7 @@ static void vitp_worker_save_until(vit_client *t, uint64_t until_ns, bool all)
     if (!all) until_ns = vitp_os_now_ns() + (uint64_t)VITP_SAVE_MS * VITP_MS;
     if (measured) {
         while (t->held && vitp_os_now_ns() < until_ns && vitp_worker_adopt(t) &&
-               vitp_worker_save_adopted(t, now_ns, until_ns)) {}
+               vitp_worker_save_adopted(t, now_ns, until_ns, all)) {}
         vitp_worker_save_own(t, now_ns, until_ns, all);
     }
     vitp_worker_release(t);

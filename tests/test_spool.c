@@ -2143,6 +2143,28 @@ static void test_found_while_taken(void **state)
     bench_free(&b);
 }
 
+/* What is moved into the spool is moved batch by batch where another thread wants the lock. */
+static void test_save_gives_way(void **state)
+{
+    bench       b;
+    vit_client *t;
+    (void)state;
+    bench_make(&b);
+    offline(&b);
+    b.o.wire = VIT_WIRE_NDJSON;
+    b.o.batch_events = 4;
+    t = bench_client(&b);
+    track_many(t, 0, 40);
+    t->waiting = 1;
+    pump_later(t);
+    assert_int_equal(vit_get_stats(t).spooled, 4);
+    t->waiting = 0;
+    pump_later(t);
+    assert_int_equal(vit_get_stats(t).spooled, 40);
+    end(t);
+    bench_free(&b);
+}
+
 static void *alloc_and_count(size_t size, void *user)
 {
     ++*(size_t *)user;
@@ -2517,6 +2539,7 @@ int main(void)
         cmocka_unit_test(test_full_part),
         cmocka_unit_test(test_held_for_a_moment),
         cmocka_unit_test(test_found_while_taken),
+        cmocka_unit_test(test_save_gives_way),
         cmocka_unit_test(test_start_with_much),
         cmocka_unit_test(test_parts_of_the_killed),
         cmocka_unit_test(test_grown_labels),
