@@ -7657,7 +7657,7 @@ static bool vitp_scrub_is_unshared(const vitp_scrub *s, size_t host, size_t end)
 {
     return end - host >= 4 && vitp_scrub_in(s, host, VITP_SCRUB_LETTER) &&
            vitp_scrub_in(s, host + 1, VITP_SCRUB_LETTER) &&
-           vitp_scrub_in(s, end, VITP_SCRUB_BLANK) &&
+           (vitp_scrub_in(s, end, VITP_SCRUB_BLANK) || (end == s->size && !s->more)) &&
            vitp_scrub_has(s, host, end, VITP_SCRUB_SET(DIGIT) | VITP_SCRUB_SET(DASH)) &&
            !vitp_scrub_has(s, host, end, VITP_SCRUB_SET(HIGH));
 }

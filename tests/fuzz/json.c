@@ -48,6 +48,25 @@ static void json_want_byte(json_want *w, char c)
     json_want_add(w, out, (size_t)n);
 }
 
+/* Unicode's own ends of lines, which many readers take for one. */
+static const struct {
+    const char *character, *escape;
+} json_ends[] = { { "\xC2\x85", "\\u0085" },
+                  { "\xE2\x80\xA8", "\\u2028" },
+                  { "\xE2\x80\xA9", "\\u2029" } };
+
+/* A character of several bytes. */
+static void json_want_character(json_want *w, const char *text, size_t n)
+{
+    size_t i;
+    for (i = 0; i < 3; i++)
+        if (strlen(json_ends[i].character) == n && memcmp(text, json_ends[i].character, n) == 0) {
+            json_want_add(w, json_ends[i].escape, 6);
+            return;
+        }
+    json_want_add(w, text, n);
+}
+
 /* An encoder of strings; readable: the text as whoever reads it has it. */
 static void json_want_string(json_want *w, json_want *readable, const char *text, size_t size)
 {
@@ -64,7 +83,7 @@ static void json_want_string(json_want *w, json_want *readable, const char *text
         }
         json_want_add(readable, text + at, n);
         if (n == 1) json_want_byte(w, text[at]);
-        else json_want_add(w, text + at, n);
+        else json_want_character(w, text + at, n);
     }
     json_want_add(w, "\"", 1);
 }
@@ -87,9 +106,16 @@ static void json_read_string(const char *p, const json_want *readable)
         if (*p != '\\') {
             out[n++] = *p;
         } else if (*++p == 'u') {
-            char hex[5] = "";
+            size_t i;
+            char   hex[5] = "";
             memcpy(hex, p + 1, 4);
-            out[n++] = (char)strtoul(hex, NULL, 16);
+            for (i = 0; i < 3 && memcmp(json_ends[i].escape + 2, hex, 4) != 0;) i++;
+            if (i < 3) {
+                memcpy(out + n, json_ends[i].character, strlen(json_ends[i].character));
+                n += strlen(json_ends[i].character);
+            } else {
+                out[n++] = (char)strtoul(hex, NULL, 16);
+            }
             p += 4;
         } else {
             out[n++] = json_unescaped(p);
