@@ -134,7 +134,9 @@ WHAT IT DOES
 DELIVERY
     At least once. A request that may have been received is repeated with the same events, by this
     run or the next, under the same Idempotency-Key, within a minute with the same bytes, later with
-    delay_s and OTLP's times as they are by then. What became of a request (RFC 9110, 15):
+    delay_s and OTLP's times as they are by then. Only where the next run cannot hold it in one
+    request (its wire is VIT_WIRE_EVENT, or bulkier, or its batch_bytes fewer) do its events come
+    under new keys. What became of a request (RFC 9110, 15):
 
         2xx                     delivered; of OTLP's partialSuccess the rest is dropped as REJECTED
         408, 425, 429, 5xx,     tried again after a random part of 1 s, 2 s, 4 s ... 15 min, or as

@@ -1973,6 +1973,38 @@ static void test_full_request(void **state)
     }
 }
 
+/* The next version's requests cannot hold it: its events come under other keys, none is lost. */
+static void test_full_does_not_fit(void **state)
+{
+    unsigned how;
+    (void)state;
+    for (how = 0; how < 2; how++) { /* a wire of one, fewer bytes */
+        bench       b;
+        vit_client *t;
+        char        key[64] = "";
+        size_t      i;
+        bench_make(&b);
+        offline(&b);
+        b.o.wire = VIT_WIRE_ARRAY;
+        b.o.batch_events = 1000;
+        b.o.batch_bytes = 40000;
+        t = full_in_vain(&b, key);
+        assert_true(is_hex(key, 32));
+        if (how == 0) b.o.wire = VIT_WIRE_EVENT;
+        if (how == 1) b.o.batch_bytes = 8000;
+        t = again(&b, t);
+        online(&b);
+        pump_for(t, 1000);
+        for (i = 0; i < b.w.count; i++)
+            if (b.w.calls[i].status == 201) assert_string_not_equal(b.w.calls[i].key, key);
+        assert_each(&b.w, "\"f%u\"", 250, 1);
+        assert_int_equal(vit_get_stats(t).adopted, vit_get_stats(t).delivered);
+        assert_int_equal(files_of(&b).count, 0);
+        end(t);
+        bench_free(&b);
+    }
+}
+
 /* A batch of the disk that is larger than a request may be goes in parts: so does each of these. */
 static void test_full_part(void **state)
 {
@@ -2536,6 +2568,7 @@ int main(void)
         cmocka_unit_test(test_delay_of_retries),
         cmocka_unit_test(test_conflict_behind_others),
         cmocka_unit_test(test_full_request),
+        cmocka_unit_test(test_full_does_not_fit),
         cmocka_unit_test(test_full_part),
         cmocka_unit_test(test_held_for_a_moment),
         cmocka_unit_test(test_found_while_taken),
