@@ -6081,35 +6081,35 @@ static const uint16_t vitp_scrub_key_rows[] = {
    ! before an IMEI. Sorted. */
 /* clang-format off */
 static const char *const vitp_scrub_lexicon[26] = {
-    ("=a,=account,=accounts,=action,=actions,=active,=activity,&actor,=address,=addresses,"
-     "=admin,=administrator,=administrators,=agent,=agents,%alg,%algo,%algorithm,=all,;amd64,"
-     "=an,=analytics,=and,=anonymous,=another,=any,0apache,@apikey,$app,=approval,=are,"
-     ";argon2i,;argon2id,;arm64,&artifact,=>as,#assemblyversion,=at,=attribute,=attributes,"
-     "=authentication,=avatar,0await,"),
+    ("=a,=account,=accounts,=action,=actions,=active,=activity,&actor,0added,=address,"
+     "=addresses,=admin,=administrator,=administrators,=agent,=agents,%alg,%algo,%algorithm,"
+     "=all,;amd64,=an,=analytics,=and,=anonymous,=another,0ansistring,=any,0apache,@apikey,"
+     "$app,=approval,=are,;argon2i,;argon2id,=argument,=arguments,;arm64,&artifact,=>as,"
+     "#assemblyversion,=at,=attribute,=attributes,=authentication,=avatar,0await,"),
     (";backend,;bank,;base64,@basic,;batch,=@bearer,=billing,/blob,;block,=bookmarks,0=bool,"
-     ";broker,#&build,;bus,=button,=>by,"),
-    ("=cache,*call,=*callback,=can,0=cannot,;case,*cell,=certificate,=certificates,0changed,"
-     "0chauthtok,&checksum,$chroma,$chromadb,$chrome,&;chunk,=claim,=claims,$clang,=client,"
-     "=clients,=closed,0cloudflare,;cluster,%;=code,;col,=commands,&commit,=config,"
-     "=configuration,=confirmation,=connections,=consent,*contact,&container,=context,;conv,"
-     "&correlation,%cost,=could,%count,;cpu,&crc,=creation,=credentials,.css,$cuda,#cudnn,"
-     "=current,"),
+     "0boolean,;broker,#&build,;bus,=button,=>by,"),
+    ("=cache,*call,=*callback,=can,0=cannot,;case,*cell,=certificate,=certificates,=change,"
+     "0changed,=changes,0chauthtok,&checksum,$chroma,$chromadb,$chrome,&;chunk,=claim,=claims,"
+     "$clang,=client,=clients,=closed,0cloudflare,;cluster,%;=code,;col,=commands,&commit,"
+     "=communication,=config,=configuration,=confirmation,=connections,=consent,*contact,"
+     "&container,=context,;conv,&correlation,%cost,=could,%count,;cpu,&crc,=creation,"
+     "=credentials,.css,$cuda,#cudnn,=current,"),
     ("=daemon,=darwin,=data,=database,=datum,0=default,=defaults,=defined,=deletion,0=denied,"
-     "!;device,=dictionary,=did,&@digest,#directml,=directory,%=disabled,.dll,=do,"
+     "0deprecated,!;device,=dictionary,=did,&@digest,#directml,=directory,%=disabled,.dll,=do,"
      "=documentation,=does,%down,#downgrade,#downgraded,#downgrading,#driver,.dylib,"),
-    ("=each,$edge,$elasticsearch,$electron,0=empty,%=enabled,%encryption,;endpoint,=entities,"
-     "=entity,=environment,0envoy,;epoch,;err,%0;=error,=errors,;es6,&etag,=%event,=events,"
-     "=every,.exe,=existing,0expected,=experience,%0=expired,%expires,%expiry,=extension,"
-     "=extensions,"),
+    ("=each,$edge,$elasticsearch,$electron,=element,=elements,0=empty,%=enabled,%encryption,"
+     ";endpoint,=entities,=entity,=environment,0envoy,;epoch,;err,%0;=error,=errors,;es6,"
+     "&etag,=%event,=events,=every,.exe,=existing,0expected,=experience,%0=expired,%expires,"
+     "%expiry,=extension,=extensions,"),
     ("%0=failed,=failure,$faiss,0=false,*fax,=feedback,=%field,=fields,%:=file,#fileversion,"
-     "&fingerprint,$firefox,#firmware,;float32,;float64,;fold,=folder,=form,%format,=found,"
-     "%frame,$framework,=from,=0function,=functions,"),
+     "&fingerprint,$firefox,#firmware,0fixed,=flag,=flags,;float32,;float64,;fold,=folder,"
+     "=form,%format,=found,%frame,$framework,=from,=0function,=functions,"),
     ";gateway,$gcc,;getaddrinfo,.gif,$glibc,;gpu,=group,=groups,=guest,0gunicorn,.gz,",
     "&h1,=has,%&hash,;head,=header,0hidden,%hint,=history,=hive,=home,;http1,;http2,;http3,",
     (";i386,;i686,.ico,%;=id,=identities,=identity,%=ids,=if,=&image,!imei,=in,=inactive,"
      "0include,0incorrect,%=index,=info,=information,=input,=inputs,=install,=installation,"
-     "=;instance,0=int,;int32,;int64,&integrity,=interaction,=interactions,=interface,"
-     "=intervention,0=invalid,=invitation,;ipv4,;ipv6,0=>is,;iso,=it,;item,=its,"),
+     "=;instance,0=int,;int32,;int64,0integer,&integrity,=interaction,=interactions,"
+     "=interface,=intervention,0=invalid,=invitation,;ipv4,;ipv6,0=>is,;iso,=it,;item,=its,"),
     ".jar,:jdbc,&job,.jpeg,.jpg,.js,.json,",
     "$kernel,0kestrel,=key,=keychain,=keyring,=keys,",
     ("%label,$lancedb,&;layer,;leader,%len,%length,;=level,=libraries,=library,0lighttpd,"
@@ -6117,42 +6117,42 @@ static const char *const vitp_scrub_lexicon[26] = {
      "=logout,=lookup,"),
     ("$macos,=management,=%manager,=manual,=mapping,;master,%max,=may,&;md5,&md5sum,=memory,"
      "=message,=messages,%method,=metrics,#microsoft,$milvus,%min,0=missing,*mobile,=mode,"
-     "=model,=models,$mongodb,.mount,0=must,=my,$mysql,"),
-    ("%=name,%names,=namespace,=namespaces,@negotiate,=network,0=new,0nginx,0=nil,0=no,"
+     "=model,=models,=modification,=modifications,$mongodb,.mount,0=must,=my,$mysql,"),
+    ("%=name,=%names,=namespace,=namespaces,@negotiate,=network,0=new,0nginx,0=nil,0=no,"
      "=nobody,$node,0=none,0=not,=notification,=notifications,@ntlm,#nuget,0=null,*number,"
      "$numpy,"),
     ("0=/object,=>of,0off,#oid,0ok,0omit,0=on,0openresty,$opensearch,$openssl,=operation,"
-     "=operations,=option,0=optional,=or,=other,=our,"),
-    ("=packets,;=page,/parent,;part,=password,=%path,=paths,%pattern,=payment,;pbkdf2,;peer,"
-     "=permission,=permissions,$pgvector,;phase,*phone,;pid,=pin,$pinecone,%placeholder,"
-     "=plugin,=plugins,.png,=%policy,=pool,;port,%pos,$=postgres,$postgresql,=preference,"
-     "=preferences,%prefix,=presence,=privacy,=process,=processes,$product,#productversion,"
-     "=profile,=profiles,%=prompt,=properties,=property,%provider,;proxy,;ps5,=public,$python,"
-     ";python3,"),
+     "=operations,=option,0=optional,=options,=or,=other,=our,"),
+    ("=packets,;=page,=parameter,=parameters,/parent,;part,=password,=passwords,=%path,=paths,"
+     "%pattern,=payment,;pbkdf2,0pchar,;peer,=permission,=permissions,$pgvector,;phase,*phone,"
+     ";pid,=pin,$pinecone,%placeholder,=plugin,=plugins,.png,=%policy,=pool,;port,%pos,"
+     "$=postgres,$postgresql,=preference,=preferences,%prefix,=presence,=privacy,=process,"
+     "=processes,$product,#productversion,=profile,=profiles,%=prompt,=properties,=property,"
+     "%provider,;proxy,;ps5,=public,$python,;python3,"),
     "$qdrant,$qt,=queries,=query,=quota,",
-    (";rank,=realm,=recipient,=record,0redacted,$redis,%ref,%refs,%regex,=registration,"
-     "=registry,#release,;remote,;replica,=reply,&=request,=requests,%0=required,0reset,"
-     "=response,#&rev,=review,#&revision,=role,=roles,=root,%rounds,;router,;row,&run,"
-     "$runtime,"),
+    (";rank,=realm,=recipient,=record,=recovery,0redacted,$redis,%ref,%refs,%regex,"
+     "=registration,=registry,#release,;remote,0removed,0renamed,;replica,=reply,&=request,"
+     "=requested,=requests,%0=required,0reset,=resource,=resources,=response,#&rev,=review,"
+     "#&revision,=role,=roles,=root,%rounds,;router,;row,&run,$runtime,"),
     ("$safari,=same,0same-origin,=schema,%=scheme,.scope,=screen,=script,=scripts,$sdk,"
      "=search,#section,+security,=segment,=segments,=selection,;server,.=service,=services,"
      "=session,=sessions,=settings,&;sha,&;sha1,&sha1sum,&sha224,&;sha256,&sha256sum,&sha384,"
      "&sha512,&sha512sum,;shard,=shell,=should,%size,=.slice,;slot,*sms,&snapshot,.;socket,"
      "%=space,&span,=specified,$sqlite,+ssn,@ssws,;stage,=state,=%status,%stdin,;step,"
      "=storage,=%store,=story,0=str,=stream,%strength,0=string,=stylesheet,=subscription,"
-     "=succeeded,=successful,&sum,=suspended,.svg,=sync,=system,"),
-    ("=table,=tags,.target,=&;task,=tasks,;tcp4,;tcp6,*tel,*telefon,=telemetry,*telephone,"
-     "*telepono,=template,=templates,#tensorrt,;test,0=text,.tgz,=that,=the,=their,=theme,"
-     "=themes,=this,=;thread,=timeout,.timer,=>to,=@token,0too,;top,&trace,&traceparent,"
-     "=traffic,/tree,0=true,%ttl,%=type,=types,"),
-    ("=uid,0=undefined,=unit,0=unknown,0unset,%up,#upgrade,#upgraded,#upgrading,=upload,"
-     "=uploads,;upstream,%uri,%url,%usage,=user,=userid,=username,=users,;utf,;utf16,;utf8,"
-     "0uvicorn,"),
+     "=succeeded,=successful,&sum,=suspended,.svg,=switch,=switches,=sync,=system,"),
+    ("=table,=tables,=tags,.target,=&;task,=tasks,;tcp4,;tcp6,*tel,*telefon,=telemetry,"
+     "*telephone,*telepono,=template,=templates,#tensorrt,;test,0=text,.tgz,=that,=the,=their,"
+     "=theme,=themes,=this,=;thread,=timeout,.timer,=>to,=@token,0too,;top,&trace,"
+     "&traceparent,=traffic,/tree,0=true,%ttl,%=type,=types,"),
+    ("=uid,0=undefined,=unit,=units,0=unknown,0unset,%up,#upgrade,#upgraded,#upgrading,"
+     "=upload,=uploads,;upstream,%uri,%url,%usage,=user,=userid,=username,=users,;utf,;utf16,"
+     ";utf8,0uvicorn,"),
     ("#v,=validation,0=value,=variable,=variables,%vault,#ver,=verification,#%;version,"
      "#versions,=view,=views,&volume,"),
     ("0=>was,$weaviate,;web2,.webp,=were,0werkzeug,*whatsapp,=when,=where,=which,=while,.whl,"
-     "=who,=whom,=will,;win32,;win64,$windows,=with,&;worker,=workspace,=workspaces,0wrong,"
-     "=www-data,"),
+     "=who,=whom,0widestring,=will,;win32,;win64,$windows,=with,&;worker,=workspace,"
+     "=workspaces,0wrong,=www-data,"),
     ";x64,;x86,",
     ".yaml,0yes,.yml,=your,",
     "", /* z */
@@ -6161,22 +6161,22 @@ static const char *const vitp_scrub_lexicon[26] = {
 static const uint32_t vitp_scrub_lexicon_seconds[26] = {
     0x00fd7099, 0x02249222, 0x002d9122, 0x02049222, 0x015d7012, 0x00249222, 0x0425122a,
     0x00108223, 0x00196059, 0x00098012, 0x00000020, 0x00008222, 0x02208232, 0x003082a2,
-    0x00356a44, 0x022cd3a6, 0x00300010, 0x00208022, 0x027bf33a, 0x021483aa, 0x005d4200,
+    0x00356a44, 0x022cd3ae, 0x00300010, 0x00208022, 0x02fbf33a, 0x021483aa, 0x005d4200,
     0x00008223, 0x00848322, 0x00000001, 0x0000a022, 0x00000000
 };
 static const uint16_t vitp_scrub_lexicon_rows[] = {
-    26,  40,  48,  57,  64,  75,  82,  91,  97,  106, 111, 112, 116, 123, 130, 140, 153, 156,
-    160, 177, 187, 194, 199, 206, 207, 211, 0,   3,   64,  122, 137, 164, 171, 216, 247, 288,
-    310, 337, 353, 361, 0,   37,  46,  55,  68,  86,  94,  115, 0,   44,  77,  141, 209, 367,
-    372, 400, 405, 0,   39,  96,  154, 159, 226, 234, 0,   6,   12,  37,  45,  115, 122, 145,
-    150, 156, 179, 0,   39,  49,  118, 136, 171, 195, 0,   9,   14,  27,  32,  39,  44,  59,
-    76,  0,   4,   16,  30,  59,  65,  0,   12,  17,  51,  55,  69,  284, 296, 307, 0,   5,
-    11,  16,  27,  0,   0,   24,  53,  119, 0,   64,  78,  122, 156, 201, 208, 0,   37,  63,
-    70,  76,  137, 143, 0,   10,  20,  25,  29,  35,  40,  114, 118, 125, 0,   72,  80,  111,
-    121, 135, 155, 185, 190, 239, 403, 408, 416, 0,   8,   12,  0,   6,   198, 238, 0,   27,
-    76,  81,  195, 294, 300, 314, 319, 329, 338, 363, 371, 382, 487, 540, 545, 0,   36,  48,
-    138, 143, 191, 207, 230, 272, 277, 0,   5,   40,  101, 111, 149, 167, 0,   3,   51,  91,
-    104, 0,   7,   45,  98,  133, 165, 172, 0,   0,   6,   11,  16
+    26,  40,  48,  57,  64,  75,  82,  91,  97,  106, 111, 112, 116, 123, 130, 140, 154, 157,
+    161, 179, 189, 196, 201, 208, 209, 213, 0,   3,   64,  129, 144, 171, 178, 235, 266, 328,
+    350, 377, 393, 401, 0,   37,  46,  55,  68,  95,  103, 124, 0,   44,  77,  158, 226, 399,
+    404, 432, 437, 0,   39,  108, 166, 171, 238, 246, 0,   6,   12,  56,  64,  134, 141, 164,
+    169, 175, 198, 0,   39,  49,  125, 156, 191, 215, 0,   9,   14,  27,  32,  39,  44,  59,
+    76,  0,   4,   16,  30,  59,  65,  0,   12,  17,  51,  55,  69,  293, 305, 316, 0,   5,
+    11,  16,  27,  0,   0,   24,  53,  119, 0,   64,  78,  122, 156, 230, 237, 0,   38,  64,
+    71,  77,  138, 144, 0,   10,  20,  25,  29,  35,  40,  123, 127, 134, 0,   106, 114, 121,
+    152, 162, 176, 196, 226, 231, 280, 444, 449, 457, 0,   8,   12,  0,   6,   258, 298, 0,
+    27,  76,  81,  195, 294, 300, 314, 319, 329, 338, 363, 371, 382, 487, 540, 545, 563, 0,
+    44,  56,  146, 151, 199, 215, 238, 280, 285, 0,   5,   47,  108, 118, 156, 174, 0,   3,
+    51,  91,  104, 0,   7,   45,  98,  145, 177, 184, 0,   0,   6,   11,  16
 };
 
 /* Labels of names with dots. Sign: + is a top-level domain (or one that is used inside companies),
@@ -7004,7 +7004,7 @@ static VITP_NOINLINE bool vitp_scrub_shell(const vitp_scrub *s, size_t at, vitp_
     char   before, next = vitp_scrub_at(s, end + 1);
     bool   folder = next == '/' || next == '~';
 
-    if (vitp_scrub_at(s, end) == '.') return false;
+    if (vitp_scrub_at(s, end) == '.' || vitp_scrub_starts(s, end, "://")) return false;
     start = vitp_scrub_back(s, at, VITP_SCRUB_NAME, 32);
     before = vitp_scrub_before(s, start);
     if (start == at || end - at < 3 || !vitp_scrub_is(s->text[start], VITP_SCRUB_LETTER) ||
@@ -8250,9 +8250,9 @@ static bool vitp_scrub_is_value(vitp_scrub *s, char sign, bool loose, size_t at,
         return false;
     if (sign == '&' && !vitp_scrub_credentials(s, at, end)) return false;
     if (vitp_scrub_is_reference(s, at, end)) return false;
-    if (end - at <= 10 && vitp_scrub_starts(s, at, "0x") &&
+    if (end - at <= (sign == '+' ? 10u : 18u) && vitp_scrub_starts(s, at, "0x") &&
         !vitp_scrub_has(s, at + 2, end, ~VITP_SCRUB_HEX))
-        return false; /* a number */
+        return false; /* a number, or where something lies in memory */
     if (probe == end && vitp_scrub_listed(s, at, end, "0")) return false;
     if (!digit && probe == end && vitp_scrub_is_own_name(s, at, end)) return false;
     if (sign == '&' || sign == '#') return true;
@@ -8512,8 +8512,8 @@ static bool vitp_scrub_value_at(vitp_scrub *s, size_t at, char sign, bool loose,
     end = vitp_scrub_bare_end(s, at, VITP_SCRUB_PROBE + 1);
     if (sign == '&' && end > at && s->text[end - 1] == ':' &&
         vitp_scrub_in(s, end, VITP_SCRUB_QUOTES))
-        return vitp_scrub_two_parts(s, at, end, span); /* user:"password" */
-    if (vitp_scrub_marker(s, end) ||
+        return vitp_scrub_two_parts(s, at, end, span);                   /* user:"password" */
+    if (vitp_scrub_marker(s, end) || vitp_scrub_starts(s, end, "'t ") || /* passwd: don't ask */
         !vitp_scrub_is_value(s, sign, loose, at, vitp_scrub_trim(s, at, end)))
         return false;
     if (end - at > VITP_SCRUB_PROBE) end = vitp_scrub_bare_end(s, end, s->size);
@@ -8794,7 +8794,7 @@ static bool vitp_scrub_identity(vitp_scrub *s, size_t at, char sign, bool tight,
                                          (vitp_scrub_has(s, at, end, VITP_SCRUB_SET(DASH)) &&
                                           vitp_scrub_stands_alone(s, end))) &&
                vitp_scrub_claim_host(s, at, end, span);
-    if (!vitp_scrub_is_account(s, at, end)) return false;
+    if (!vitp_scrub_is_account(s, at, end) || vitp_scrub_starts(s, end, "'t ")) return false;
     if (vitp_scrub_at(s, end) == '@' || vitp_scrub_starts(s, end, "%40")) return false; /* mail */
     if (!quoted && !tight && vitp_scrub_is_member(s, at, end) &&
         !vitp_scrub_is_initialed(s, at, end))
@@ -8893,7 +8893,8 @@ static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char
         return vitp_scrub_identity(s, value, sign == '&' ? '&' : '@',
                                    sign == ':' || (s->text[at] != ':' && !blank) ||
                                        (sign == '@' && vitp_scrub_is_only(s, name, at, value)),
-                                   loose, span);
+                                   loose || (blank && s->text[at] == '=' && s->text[at - 1] != ' '),
+                                   span);
     if (sign == '~') return vitp_scrub_bare_mac(s, value, span);
     if (s->text[at] == ':' && vitp_scrub_is_secret(sign) &&
         (block = vitp_scrub_block(s, value, &marked)) > 0) {
@@ -8902,6 +8903,21 @@ static bool vitp_scrub_value_behind(vitp_scrub *s, size_t at, size_t value, char
                       : vitp_scrub_told_password(s, block, span);
     }
     return vitp_scrub_value_at(s, value, sign, loose, name, span);
+}
+
+/* PASS: base/read.test: does a line begin at `at` by which a test tells of itself? */
+static bool vitp_scrub_is_test(const vitp_scrub *s, size_t at)
+{
+    const uint32_t joints = VITP_SCRUB_SET(DOT) | VITP_SCRUB_SET(UNDERSCORE) |
+                            VITP_SCRUB_SET(SLASH) | VITP_SCRUB_SET(DASH);
+    size_t end;
+
+    if (!vitp_scrub_starts(s, at, "PASS: ") ||
+        (at > 0 && !vitp_scrub_is(vitp_scrub_before(s, at), VITP_SCRUB_SET(LINE))))
+        return false;
+    end = vitp_scrub_run(s, at + 6, ~VITP_SCRUB_BLANK, VITP_SCRUB_PROBE);
+    return vitp_scrub_has(s, at + 6, end, joints) || vitp_scrub_has_marker(s, at + 6, end) ||
+           !vitp_scrub_stands_alone(s, end);
 }
 
 /* The value behind the separator, of `width` bytes, of a name that ends at `end`. */
@@ -8914,6 +8930,7 @@ static VITP_NOINLINE bool vitp_scrub_value_of(vitp_scrub *s, size_t end, size_t 
     sign = vitp_scrub_name(s, end, &name);
     if (!sign) sign = vitp_scrub_other_name(s, end, &name);
     if (!sign || (sign == '&' && end - name < 2)) return false;
+    if (sign == '+' && end == at && vitp_scrub_is_test(s, name)) return false;
     if (s->text[at] == '-' && (sign == '@' || sign == '&' || vitp_scrub_before(s, at - 1) == ')'))
         return false; /* the arrow of a type */
     if (vitp_scrub_before(s, name) == '{' && vitp_scrub_before(s, name - 1) == '$') return false;
@@ -9042,7 +9059,7 @@ static VITP_NOINLINE bool vitp_scrub_quoted(vitp_scrub *s, size_t at, vitp_scrub
     if (sign == '?' && s->text[end] != '(' && span->end - span->start < 16 &&
         !vitp_scrub_is_random(s, span->start, span->end))
         return false; /* of a list of names, or of what a parser met */
-    if (s->text[end] == ' ' && vitp_scrub_is_any(s, name, end, "pass,") &&
+    if (s->text[end] != '(' && vitp_scrub_is_any(s, name, end, "pass,") &&
         (s->text[span->start] == '-' ||
          !vitp_scrub_has(s, span->start, span->end, VITP_SCRUB_SET(DIGIT))))
         return false; /* of a compiler, or what to pass */
